@@ -1,0 +1,1 @@
+"""What runs beside an agent, inside its container: light imports, nothing but the standard library."""

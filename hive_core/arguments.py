@@ -1,0 +1,150 @@
+"""What an argument may be: each kind checks itself at the door, says why it refuses, and describes itself to the faces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from hive_core.errors import Invalid
+
+RESERVED = ("operator", "manager", "system", "self", "*")
+_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_SHA = re.compile(r"[0-9a-f]{7,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of argument.
+
+    parse: takes what a face was given (a string from a shell, any JSON value from a socket), returns the
+    typed value or raises Invalid. schema: its JSON schema, for the MCP tools. metavar: its word in the help.
+    """
+
+    parse: Callable[[Any], Any]
+    schema: Mapping[str, Any]
+    metavar: str
+
+
+def agent_name(value: object) -> str:
+    """Check the name of an agent that may exist: `[a-z][a-z0-9-]{0,62}`, not ending in `-`."""
+    if value == "manager":
+        return "manager"
+    name = _string(value, "a name")
+    if not _NAME.fullmatch(name):
+        raise Invalid(
+            f"{_short(name)} is not a name of an agent.",
+            "A name is 1 to 63 of a-z, 0-9 and '-', begins with a letter and does not end with '-'.",
+        )
+    if name in RESERVED:
+        raise Invalid(f"{name!r} is a reserved name.", f"Reserved are: {', '.join(RESERVED)}.")
+    return name
+
+
+def new_agent_name(value: object) -> str:
+    """Check the name of an agent to be made: as `agent_name`, and the manager is none of these."""
+    if value == "manager":
+        raise Invalid("'manager' is a reserved name: `hive up` makes the manager.")
+    return agent_name(value)
+
+
+def sha(value: object) -> str:
+    """Check a commit's sha: 7 to 40 hex digits, never a branch or a tag."""
+    text = _string(value, "a commit").lower()
+    if not _SHA.fullmatch(text):
+        raise Invalid(
+            f"{_short(text)} is not the sha of a commit.",
+            "Give 7 to 40 hex digits, as `git rev-parse HEAD` prints them; names of branches or tags are not taken.",
+        )
+    return text
+
+
+def integer(least: int, most: int, what: str) -> Callable[[object], int]:
+    """Make the check of a whole number from `least` to `most`."""
+
+    def check(value: object) -> int:
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]{1,19}", text):
+            raise Invalid(f"{_short(value)} is not {what}.", f"Give a whole number from {least} to {most}.")
+        if not least <= int(text) <= most:
+            raise Invalid(f"{what[0].upper()}{what[1:]} is from {least} to {most}, and {text} is not.")
+        return int(text)
+
+    return check
+
+
+def text(most: int, what: str, *, empty: bool = False) -> Callable[[object], str]:
+    """Make the check of a text of at most `most` bytes in UTF-8 that holds no NUL."""
+
+    def check(value: object) -> str:
+        body = _string(value, what)
+        size = len(body.encode("utf-8", "surrogatepass"))
+        if size > most:
+            raise Invalid(f"{what[0].upper()}{what[1:]} is {size} bytes long; at most {most} are taken.")
+        if not empty and not body.strip():
+            raise Invalid(f"{what[0].upper()}{what[1:]} is empty.")
+        if "\0" in body:
+            raise Invalid(f"{what[0].upper()}{what[1:]} holds a NUL character.")
+        try:
+            body.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise Invalid(f"{what[0].upper()}{what[1:]} is not valid UTF-8.") from error
+        return body
+
+    return check
+
+
+def one_of(choices: tuple[str, ...], what: str) -> Callable[[object], str]:
+    """Make the check of a word out of a few."""
+
+    def check(value: object) -> str:
+        if value not in choices:
+            raise Invalid(f"{_short(value)} is not {what}.", f"It is one of: {', '.join(choices)}.")
+        return str(value)
+
+    return check
+
+
+def flag(value: object) -> bool:
+    """Check a yes or no: JSON true or false, or a form's 'true', 'false', 'on'."""
+    words = {"true": True, "on": True, "1": True, "false": False, "": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise Invalid(f"{_short(value)} is neither true nor false.")
+
+
+def _string(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise Invalid(f"{_short(value)} is not {what}: a text is needed.")
+    return value
+
+
+def _short(value: object) -> str:
+    shown = ascii(value)
+    return shown if len(shown) <= 80 else f"{shown[:76]}..."
+
+
+def whole(least: int, most: int, what: str, metavar: str) -> Kind:
+    return Kind(integer(least, most, what), {"type": "integer", "minimum": least, "maximum": most}, metavar)
+
+
+def words(most: int, what: str, metavar: str, *, empty: bool = False) -> Kind:
+    return Kind(text(most, what, empty=empty), {"type": "string", "maxLength": most}, metavar)
+
+
+def choice(choices: tuple[str, ...], what: str, metavar: str) -> Kind:
+    return Kind(one_of(choices, what), {"type": "string", "enum": list(choices)}, metavar)
+
+
+FLAG = Kind(flag, {"type": "boolean"}, "")
+
+AgentName = Annotated[str, Kind(agent_name, {"type": "string", "pattern": f"^{_NAME.pattern}$"}, "NAME")]
+NewAgentName = Annotated[str, Kind(new_agent_name, {"type": "string", "pattern": f"^{_NAME.pattern}$"}, "NAME")]
+Sha = Annotated[str, Kind(sha, {"type": "string", "pattern": f"^{_SHA.pattern}$"}, "SHA")]
+Id = Annotated[int, whole(1, 2**63 - 1, "an id", "ID")]
+Seq = Annotated[int, whole(0, 2**63 - 1, "a seq", "SEQ")]
+Description = Annotated[str, words(4096, "the description", "TEXT", empty=True)]
+Note = Annotated[str, words(16384, "the note", "TEXT", empty=True)]

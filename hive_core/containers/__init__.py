@@ -1,0 +1,1 @@
+"""What runs agents: one small interface and its backends."""

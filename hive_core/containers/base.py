@@ -1,0 +1,108 @@
+"""The interface of a backend: build, switch, start, stop, destroy, list, journal, changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a container's last run ended.
+
+    code: the exit code, 128 + n for signal n; None when nobody could learn it (its supervisor was killed, or
+    the machine went down). out_of_memory: whether the limit killed a process in it. at: unix seconds.
+    """
+
+    code: int | None
+    out_of_memory: bool
+    at: float
+
+    @property
+    def cause(self) -> str:
+        """The end in words: 'out of memory', 'SIGKILL', 'exit code 3'."""
+        import signal
+
+        if self.out_of_memory:
+            return "out of memory"
+        if self.code is None:
+            return "its supervisor was killed, or the machine went down"
+        if self.code > 128 and self.code - 128 in set(signal.Signals):
+            return signal.Signals(self.code - 128).name
+        return f"exit code {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as it is now.
+
+    instance: names this one start of it, differs after every restart; None while it is not running.
+    revision: the full sha of the configuration that it runs, or would start with; None before the first switch.
+    started_at: unix seconds. ended: how the last run ended, None while it runs or when it never ran.
+    """
+
+    name: str
+    running: bool
+    instance: str | None
+    revision: str | None
+    started_at: float | None
+    ended: Ended | None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a container may see and be, decided above the backend.
+
+    uid: the user its processes run as, None for the user hive runs as. read_write, read_only: path inside ->
+    path of a folder on the machine; nothing else of hive is visible. environment: added to the configuration's own.
+    """
+
+    uid: int | None
+    read_write: Mapping[str, Path]
+    read_only: Mapping[str, Path]
+    environment: Mapping[str, str]
+
+
+class Host(Protocol):
+    """A backend. Names were checked by whoever calls; the caller holds the agent's lock for every change."""
+
+    def build(self, name: str, repository: Path, revision: str) -> None:
+        """Make `revision` of the applied repository ready to be switched to. Running things stay as they are.
+
+        Raises BuildFailed naming file, key and line. Idempotent.
+        """
+
+    def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:
+        """Make a built revision the one the container has; (re)start it when `run`, else leave it stopped.
+
+        Raises BuildFailed when it cannot be started; the caller switches back. Idempotent.
+        """
+
+    def start(self, name: str, view: View) -> None:
+        """Start the container with the revision it has; nothing happens when it runs.
+
+        Raises HiveError when it cannot be started.
+        """
+
+    def stop(self, name: str, *, grace: float) -> None:
+        """Stop it: SIGTERM, after `grace` seconds SIGKILL; at once with grace 0. Nothing happens when it is stopped."""
+
+    def destroy(self, name: str) -> None:
+        """Stop and forget the container, its builds and its journal. Absent is fine."""
+
+    def containers(self) -> dict[str, Container]:
+        """Every container, by name."""
+
+    def journal(self, name: str, lines: int) -> list[str]:
+        """The last `lines` lines of its journal, oldest first: time, space, what was written."""
+
+    def follow_journal(self, name: str, lines: int) -> Iterator[str]:
+        """As `journal`, then every further line as it comes, for ever."""
+
+    def exits(self, names: Sequence[str]) -> Mapping[str, int]:
+        """For each running container of `names` a file descriptor that becomes readable when it ends.
+
+        The caller closes them. A container that ended meanwhile is left out.
+        """

@@ -1,0 +1,72 @@
+"""The context every operation is handed: settings, store, containers, clock and who is asking. Never a global."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from hive_core.containers.base import Host
+from hive_core.locks import Say, file_lock
+from hive_core.operation import THE_OPERATOR, Identity
+from hive_core.settings import Settings
+from hive_core.store import Store
+
+
+def _silent(text: str) -> None:
+    """Chatter nobody asked for goes nowhere."""
+
+
+@dataclass
+class Hive:
+    """One caller's view of one hive.
+
+    clock: unix seconds. say: takes a line of progress for the person who waits.
+    """
+
+    settings: Settings
+    store: Store
+    caller: Identity = THE_OPERATOR
+    clock: Callable[[], float] = time.time
+    say: Say = field(default=_silent)
+
+    @classmethod
+    def open(cls, settings: Settings, say: Say = _silent) -> Hive:
+        return cls(settings, Store(settings.database), say=say)
+
+    def acting_as(self, caller: Identity, say: Say = _silent) -> Hive:
+        """The same hive for another caller."""
+        return replace(self, caller=caller, say=say)
+
+    @cached_property
+    def host(self) -> Host:
+        """What drives the containers: the backend that the settings name."""
+        # A backend is imported when a command first needs containers.
+        from hive_core.containers.local import LocalHost
+
+        return LocalHost(self.settings)
+
+    def lock(self, name: str, purpose: str, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Hold the lock of an agent. Order: an agent's lock first, then meta's; never two agents' at once."""
+        return self._lock(f"agent-{name}", purpose, wait)
+
+    def meta_lock(self, purpose: str) -> AbstractContextManager[None]:
+        """Hold the lock of the meta flake."""
+        return self._lock("meta", purpose, True)
+
+    def lone(self, name: str, purpose: str) -> AbstractContextManager[None]:
+        """Be the only process of this kind (`watch`, `up`). Raises Busy when there is one."""
+        return self._lock(name, purpose, False)
+
+    def _lock(self, name: str, purpose: str, wait: bool) -> AbstractContextManager[None]:
+        self.settings.locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return file_lock(self.settings.locks / f"{name}.lock", purpose, wait=wait, say=self.say)
+
+    def applied_path(self, name: str) -> Path:
+        return self.settings.applied / name
+
+    def agent_path(self, name: str) -> Path:
+        return self.settings.agents / name

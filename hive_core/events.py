@@ -1,0 +1,90 @@
+"""Durable events: every change of state leaves one, in the transaction of the change itself."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hive_core import wire
+
+# Kind -> the fields it always carries, beside `seq`, `kind` and `at`. The first twelve are what browsers and
+# desktop clients of the modelled system know; the names and fields are a contract.
+KINDS: dict[str, tuple[str, ...]] = {
+    "sent": ("from", "to", "body"),
+    "delivered": ("from", "to", "body"),
+    "approval_added": ("id", "agent", "approval_kind"),
+    "approval_resolved": ("id", "agent", "approval_kind", "status", "resolved_at"),
+    "question_added": ("id", "asker", "question", "options", "multi", "asked_at"),
+    "question_resolved": ("id", "answer", "answerer", "answered_at", "cancelled"),
+    "transient_set": ("name", "transient_kind", "since_unix"),
+    "transient_cleared": ("name",),
+    "container_state_changed": ("container",),
+    "container_removed": ("name",),
+    "tombstones_changed": ("tombstones",),
+    "meta_inputs_changed": ("inputs",),
+    # What the manager is told, mirrored here so that one stream tells everything.
+    "approval_outcome": ("id", "agent", "status"),
+    "spawned": ("agent",),
+    "rebuilt": ("agent",),
+    "started": ("agent",),
+    "stopped": ("agent",),
+    "killed": ("agent",),
+    "destroyed": ("agent",),
+    "purged": ("agent",),
+    "container_crash": ("agent", "cause"),
+    "needs_login": ("agent",),
+    "logged_in": ("agent",),
+    "needs_update": ("agent",),
+    # What was mended after a process had died in the middle.
+    "recovered": ("name", "transient_kind", "outcome"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. seq: its place in the one order of everything, never used twice. at: unix seconds."""
+
+    seq: int
+    at: float
+    kind: str
+    agent: str | None
+    data: dict[str, Any]
+
+    def wire(self) -> dict[str, Any]:
+        """The event as every stream sends it: seq, kind, at (whole seconds), then the fields of its kind."""
+        return {"seq": self.seq, "kind": self.kind, "at": int(self.at), **self.data}
+
+
+def emit(db: sqlite3.Connection, kind: str, *, about: str | None = None, **fields: Any) -> int:
+    """Add an event in the caller's transaction, and return its seq.
+
+    about: the agent to file it under; by default the field `agent` or `name`.
+    """
+    if not db.in_transaction:
+        raise AssertionError(f"the event {kind} was emitted outside the transaction of its change")
+    if missing := [name for name in KINDS[kind] if name not in fields]:
+        raise AssertionError(f"the event {kind} lacks {missing}")
+    agent = about or fields.get("agent") or fields.get("name")
+    data = wire.line({name: value for name, value in fields.items() if value is not None})
+    cursor = db.execute(
+        "insert into events (at, kind, agent, data) values (?, ?, ?, ?)", (time.time(), kind, agent, data)
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def newest(db: sqlite3.Connection) -> int:
+    """The seq of the newest event, 0 when there is none."""
+    return int(db.execute("select coalesce(max(seq), 0) from events").fetchone()[0])
+
+
+def since(db: sqlite3.Connection, seq: int, kinds: Iterable[str] = (), limit: int = 1000) -> Iterator[Event]:
+    """The events after `seq`, oldest first, at most `limit`; only of these `kinds` where any are named."""
+    chosen = list(kinds)
+    clause = f"and kind in ({', '.join('?' * len(chosen))})" if chosen else ""
+    query = f"select seq, at, kind, agent, data from events where seq > ? {clause} order by seq limit ?"
+    for row in db.execute(query, (seq, *chosen, limit)):
+        yield Event(row["seq"], row["at"], row["kind"], row["agent"], json.loads(row["data"]))

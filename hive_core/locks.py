@@ -1,0 +1,54 @@
+"""Exclusion between processes: flock on files that are never removed, released by the kernel when the holder dies."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hive_core.errors import Refused
+
+Say = Callable[[str], None]
+
+
+class Busy(Refused):
+    """Somebody else holds the lock, and the caller did not want to wait."""
+
+
+@contextmanager
+def file_lock(path: Path, purpose: str, *, wait: bool = True, say: Say | None = None) -> Iterator[None]:
+    """Hold the lock file at `path` for the block.
+
+    purpose: what the holder is doing, told to whoever waits. say: where to tell it.
+    Raises Busy when it is held and `wait` is False. Not re-entrant, not even in one thread.
+    """
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        _take(descriptor, path, wait, say)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()}, {purpose}".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path, wait: bool, say: Say | None) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+    holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
+    if not wait:
+        raise Busy(f"{path.stem} is busy: {holder}.", "Try again when it is done.")
+    (say or _say_on_stderr)(f"waiting for {path.stem}: {holder}")
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _say_on_stderr(text: str) -> None:
+    print(text, file=sys.stderr)

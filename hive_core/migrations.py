@@ -1,0 +1,117 @@
+"""The schema, as the ordered steps that made it; each runs once, in its own transaction, recorded by name."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from hive_core.errors import Refused
+
+# Never edit a step that has been released: add another.
+STEPS: dict[str, str] = {
+    "m001_ground": """
+        create table agents (
+            name text primary key,
+            uid integer,                  -- the user its processes run as; null where hive is not root
+            desired text not null,        -- 'running' or 'stopped': what the operator wants
+            parent text,
+            created_at real not null,     -- unix seconds, as every time here
+            paused integer not null default 0,
+            hive_rev text,                -- the rev of the input `hive` it was last built with
+            active_model text,
+            status_text text,
+            status_set_at real
+        ) strict;
+        create table approvals (
+            id integer primary key autoincrement,
+            agent text not null,
+            kind text not null check (kind in ('apply_commit', 'spawn')),
+            commit_ref text not null,     -- as it was asked for
+            fetched_sha text,             -- what was really fetched: only this object counts
+            requested_by text not null,
+            requested_at real not null,
+            status text not null check (status in ('pending', 'approved', 'denied', 'failed')),
+            resolved_at real,
+            note text,
+            description text
+        ) strict;
+        create index approvals_pending on approvals (agent) where status = 'pending';
+        create table operations (
+            agent text primary key,
+            kind text not null,
+            since real not null,
+            owner text not null,          -- hive_core.process.Owner as JSON: who to ask whether it still lives
+            recovery text,                -- who finishes or undoes it when the owner died; null: nothing to mend
+            detail text not null          -- JSON, what the recovery needs to know
+        ) strict;
+        create table events (
+            seq integer primary key autoincrement,
+            at real not null,
+            kind text not null,
+            agent text,
+            data text not null            -- JSON object
+        ) strict;
+        create index events_kind on events (kind, seq);
+        create table messages (
+            id integer primary key autoincrement,
+            sender text not null,
+            recipient text not null,
+            body text not null,
+            sent_at real not null,
+            delivered_at real,
+            acknowledged_at real,
+            deliveries integer not null default 0
+        ) strict;
+        create index messages_waiting on messages (recipient, id) where delivered_at is null;
+        create table pictures (
+            name text primary key,        -- one row per container at the last look
+            running integer not null,
+            instance text,                -- which start of it: changes when it was restarted
+            logged_in integer not null,
+            up_to_date integer not null,
+            view text not null            -- JSON: what the faces were last shown
+        ) strict;
+    """,
+}
+
+
+def up_to_date(db: sqlite3.Connection) -> bool:
+    """Whether every step has run. Raises Refused for a database made by a newer hive."""
+    try:
+        done = {row[0] for row in db.execute("select name from migrations")}
+    except sqlite3.OperationalError:
+        return False
+    if unknown := done - STEPS.keys():
+        raise Refused(
+            f"The database was made by a newer hive (it knows {', '.join(sorted(unknown))}).",
+            "Run that newer hive, or point HIVE_HOME at another folder.",
+        )
+    return done == STEPS.keys()
+
+
+def apply(db: sqlite3.Connection) -> None:
+    """Run the steps that have not run yet, in order."""
+    db.execute("create table if not exists migrations (name text primary key, applied_at real not null) strict")
+    up_to_date(db)
+    for name, script in STEPS.items():
+        db.execute("begin immediate")
+        try:
+            if not db.execute("select 1 from migrations where name = ?", (name,)).fetchone():
+                for statement in _statements(script):
+                    db.execute(statement)
+                db.execute("insert into migrations values (?, ?)", (name, time.time()))
+        except BaseException:
+            db.rollback()
+            raise
+        db.commit()
+
+
+def _statements(script: str) -> list[str]:
+    """Split a script: `executescript` would commit before it starts, which a step must not."""
+    statements, pending = [], ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements

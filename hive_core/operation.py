@@ -1,0 +1,185 @@
+"""The declaration: an operation says once who may call it and what it takes; every face is derived from that."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hive_core.arguments import FLAG, Kind
+from hive_core.errors import Invalid
+
+if typing.TYPE_CHECKING:
+    from hive_core.context import Hive
+
+
+class Caller(enum.StrEnum):
+    """Who may call: the permission is this one word in a declaration."""
+
+    OPERATOR = "operator"
+    MANAGER = "manager"
+    AGENT = "agent"
+
+
+OPERATOR = frozenset({Caller.OPERATOR})
+LOOKING_AFTER = frozenset({Caller.OPERATOR, Caller.MANAGER})
+EVERYONE = frozenset(Caller)
+CONTAINERS = frozenset({Caller.MANAGER, Caller.AGENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is calling. name: 'operator', or the agent whose socket the call came in by."""
+
+    caller: Caller
+    name: str
+
+
+THE_OPERATOR = Identity(Caller.OPERATOR, "operator")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of an operation, as a face needs to know it."""
+
+    name: str
+    kind: Kind
+    required: bool
+    default: Any
+    many: bool
+    help: str
+
+    def parse(self, value: Any) -> Any:
+        """Check what a face was given. Raises Invalid."""
+        if not self.many:
+            return self.kind.parse(value)
+        if not isinstance(value, (list, tuple)):
+            raise Invalid(f"{self.name} is a list, and {ascii(value)[:80]} is none.")
+        return [self.kind.parse(item) for item in value]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A declared operation.
+
+    name: its verb, with underscores; the shell shows them as '-'. group: its heading in the help.
+    columns: what a table of its results shows. confirm: the question a person answers first, with the
+    arguments' names in braces, or None. shell_only: no socket serves it, not even the operator's.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    callers: frozenset[Caller]
+    group: str
+    columns: tuple[str, ...]
+    confirm: str | None
+    shell_only: bool
+    hidden: bool
+
+    @property
+    def verb(self) -> str:
+        return self.name.replace("_", "-")
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the docstring."""
+        return (inspect.getdoc(self.function) or "").split("\n\n")[0].replace("\n", " ")
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        signature = list(inspect.signature(self.function).parameters.values())[1:]
+        helps = _argument_helps(inspect.getdoc(self.function) or "")
+        return tuple(_parameter(item, hints[item.name], helps) for item in signature)
+
+    def parse(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Check the arguments a face was given; an absent or null one takes its default.
+
+        Raises Invalid for one that is missing, unknown or not of its kind.
+        """
+        known = {parameter.name: parameter for parameter in self.parameters}
+        if unknown := sorted(set(raw) - set(known)):
+            raise Invalid(f"{self.verb} takes no {ascii(unknown[0])}.", f"It takes: {', '.join(known) or 'nothing'}.")
+        parsed = {}
+        for name, parameter in known.items():
+            if raw.get(name) is not None:
+                parsed[name] = parameter.parse(raw[name])
+            elif parameter.required:
+                raise Invalid(f"{self.verb} needs {name}.")
+        return parsed
+
+    def call(self, hive: Hive, raw: Mapping[str, Any]) -> Any:
+        """Check the arguments and run the operation."""
+        return self.function(hive, **self.parse(raw))
+
+
+REGISTRY: dict[str, Operation] = {}
+
+F = typing.TypeVar("F", bound=Callable[..., Any])
+
+
+def operation(
+    *,
+    callers: Iterable[Caller],
+    group: str,
+    name: str | None = None,
+    columns: tuple[str, ...] = (),
+    confirm: str | None = None,
+    shell_only: bool = False,
+    hidden: bool = False,
+) -> Callable[[F], F]:
+    """Declare the function below as an operation; it stays a plain function to whoever calls it in Python."""
+
+    def declare(function: F) -> F:
+        verb = name or function.__name__.rstrip("_")
+        if verb in REGISTRY:
+            raise AssertionError(f"two operations are called {verb}")
+        REGISTRY[verb] = Operation(
+            verb, function, frozenset(callers), group, columns, confirm, shell_only, hidden
+        )
+        return function
+
+    return declare
+
+
+def _parameter(item: inspect.Parameter, hint: Any, helps: Mapping[str, str]) -> Parameter:
+    required = item.default is inspect.Parameter.empty
+    kind, many = _kind(hint)
+    return Parameter(
+        item.name, kind, required, None if required else item.default, many, helps.get(item.name, "")
+    )
+
+
+def _kind(hint: Any) -> tuple[Kind, bool]:
+    """Find the Kind in an annotation: a Kind itself, one of None and a Kind, a list of a Kind, or bool."""
+    if hint is bool:
+        return FLAG, False
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        hint = next(member for member in typing.get_args(hint) if member is not type(None))
+        return _kind(hint)
+    if typing.get_origin(hint) is list:
+        return _kind(typing.get_args(hint)[0])[0], True
+    for extra in getattr(hint, "__metadata__", ()):
+        if isinstance(extra, Kind):
+            return extra, False
+    raise AssertionError(f"{hint!r} names no kind of argument")
+
+
+def _argument_helps(doc: str) -> dict[str, str]:
+    """Read the lines `name: what it is` of a docstring's paragraphs after the first."""
+    helps: dict[str, str] = {}
+    current = ""
+    for line in doc.split("\n\n", 1)[1].splitlines() if "\n\n" in doc else ():
+        head, colon, rest = line.partition(": ")
+        if colon and head.isidentifier():
+            current, helps[head] = head, rest.strip()
+        elif current and line.startswith("    "):
+            helps[current] += " " + line.strip()
+        else:
+            current = ""
+    return helps

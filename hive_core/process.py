@@ -1,0 +1,116 @@
+"""Programs and processes: the one place that runs a program, and how a process is known again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import DEVNULL
+
+from hive_core.errors import ProgramFailed
+
+SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process, told apart from every other that ever had its number on any boot of the machine."""
+
+    pid: int
+    started: int
+    boot: str
+
+    @classmethod
+    def of(cls, pid: int) -> Owner | None:
+        """The process that has `pid` now, or None. A zombie counts as gone."""
+        started = _start_ticks(pid)
+        return None if started is None else cls(pid, started, _boot_id())
+
+    @classmethod
+    def current(cls) -> Owner:
+        owner = cls.of(os.getpid())
+        assert owner is not None, "/proc does not show this process"
+        return owner
+
+    @classmethod
+    def from_json(cls, text: str) -> Owner:
+        fields = json.loads(text)
+        return cls(int(fields["pid"]), int(fields["started"]), str(fields["boot"]))
+
+    def to_json(self) -> str:
+        return json.dumps({"pid": self.pid, "started": self.started, "boot": self.boot})
+
+    def alive(self) -> bool:
+        return Owner.of(self.pid) == self
+
+
+def _start_ticks(pid: int) -> int | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The command's name is in parentheses and may hold anything; what follows the last ')' is fixed (proc(5)).
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a program did: its exit code and everything it wrote."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float = 600.0,
+    check: bool = True,
+) -> Completed:
+    """Run a program to its end, without standard input, in an environment that holds only `env`.
+
+    timeout: seconds after which it is killed.
+    Raises ProgramFailed with argv, code and what it wrote when it cannot be run, takes too long, or
+    (with `check`) exits non-zero.
+    """
+    # Imported here: most commands run no program, and plumbum takes longer to import than they take to run.
+    from plumbum import CommandNotFound, ProcessTimedOut, local
+
+    environment = {"PATH": os.environ.get("PATH", SAFE_PATH), "LC_ALL": "C.UTF-8", **(env or {})}
+    try:
+        # env(1) clears the environment: plumbum's own is one for the whole process, threads and all.
+        pairs = [f"{name}={value}" for name, value in environment.items()]
+        program = str(local.which(argv[0]))
+        command = local["/usr/bin/env"]["-i", pairs, program, list(argv[1:])]
+        code, stdout, stderr = command.run(
+            retcode=None, timeout=timeout, stdin=DEVNULL, cwd=None if cwd is None else str(cwd)
+        )
+    except CommandNotFound as error:
+        raise ProgramFailed(f"{argv[0]} is not installed, or not on the PATH.") from error
+    except ProcessTimedOut as error:
+        raise ProgramFailed(f"`{' '.join(argv)}` took longer than {timeout:g} seconds and was killed.") from error
+    done = Completed(tuple(argv), code, stdout, stderr)
+    if check and code != 0:
+        raise ProgramFailed(failure(done))
+    return done
+
+
+def failure(done: Completed) -> str:
+    """Tell how a program failed: its argv, its code, and what it wrote, indented."""
+    parts = [f"`{' '.join(done.argv)}` ended with code {done.code}"]
+    for name, text in (("stdout", done.stdout), ("stderr", done.stderr)):
+        if text.strip():
+            body = "\n".join(f"    {line}" for line in text.strip().splitlines())
+            parts.append(f"{name}:\n{body}")
+    return "\n".join(parts)

@@ -1,0 +1,123 @@
+"""Operations in progress: a row that a context manager clears, and what is done when its owner was killed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hive_core.context import Hive
+from hive_core.events import emit
+from hive_core.locks import Busy
+from hive_core.process import Owner
+
+
+@dataclass(frozen=True, slots=True)
+class InProgress:
+    """One operation in progress. since: unix seconds. detail: what its recovery needs to know."""
+
+    agent: str
+    kind: str
+    since: float
+    owner: Owner
+    recovery: str | None
+    detail: dict[str, Any]
+
+
+# What mends an operation that died half-way: takes the row, ends in all-new or all-old, says which.
+# It may be killed itself and is then run again, so it looks at what is, never at how far it came.
+Recovery = Callable[[Hive, InProgress], str]
+_RECOVERIES: dict[str, Recovery] = {}
+
+
+def recovery(name: str) -> Callable[[Recovery], Recovery]:
+    """Declare the function below as what mends operations whose `recovery` is `name`."""
+
+    def declare(function: Recovery) -> Recovery:
+        _RECOVERIES[name] = function
+        return function
+
+    return declare
+
+
+@contextmanager
+def exclusive(
+    hive: Hive, agent: str, kind: str, *, recovery: str | None = None, **detail: Any
+) -> Iterator[None]:
+    """Be the one operation on this agent: its lock, what a dead one left mended, the row for as long as it runs.
+
+    kind: spawning, starting, stopping, restarting, rebuilding or destroying.
+    """
+    with hive.lock(agent, kind):
+        _mend(hive, agent)
+        begin(hive, agent, kind, recovery, detail)
+        try:
+            yield
+        finally:
+            with hive.store.write() as db:
+                clear(db, agent)
+
+
+def begin(hive: Hive, agent: str, kind: str, recovery: str | None, detail: dict[str, Any]) -> None:
+    """Record the operation as this process's. The caller holds the agent's lock."""
+    now = hive.clock()
+    with hive.store.write() as db:
+        db.execute(
+            "insert into operations values (?, ?, ?, ?, ?, ?)",
+            (agent, kind, now, Owner.current().to_json(), recovery, json.dumps(detail)),
+        )
+        emit(db, "transient_set", name=agent, transient_kind=kind, since_unix=int(now))
+
+
+def clear(db: sqlite3.Connection, agent: str) -> None:
+    """End the operation in the caller's transaction; nothing happens when it has ended already."""
+    if db.execute("delete from operations where agent = ?", (agent,)).rowcount:
+        emit(db, "transient_cleared", name=agent)
+
+
+def all_in_progress(db: sqlite3.Connection) -> dict[str, InProgress]:
+    """Every operation in progress, by agent; also those whose owner has died since."""
+    return {row["agent"]: _from_row(row) for row in db.execute("select * from operations")}
+
+
+def settle(hive: Hive) -> None:
+    """Finish or undo whatever dead processes left; what another process is mending already is left to it."""
+    with hive.store.read() as db:
+        rows = all_in_progress(db)
+    for agent, row in rows.items():
+        if row.owner.alive():
+            continue
+        try:
+            with hive.lock(agent, "recovery", wait=False):
+                _mend(hive, agent)
+        except Busy:
+            continue
+
+
+def _mend(hive: Hive, agent: str) -> None:
+    """Mend what a dead owner left. The caller holds the agent's lock, so a row that is there is a leftover."""
+    with hive.store.read() as db:
+        row = all_in_progress(db).get(agent)
+    if row is None:
+        return
+    outcome = "cleared"
+    if row.recovery is not None:
+        hive.say(f"mending {agent}: the process that was {row.kind} it has died")
+        outcome = _RECOVERIES[row.recovery](hive, row)
+    with hive.store.write() as db:
+        emit(db, "recovered", name=agent, transient_kind=row.kind, outcome=outcome)
+        clear(db, agent)
+
+
+def _from_row(row: sqlite3.Row) -> InProgress:
+    return InProgress(
+        row["agent"],
+        row["kind"],
+        row["since"],
+        Owner.from_json(row["owner"]),
+        row["recovery"],
+        json.loads(row["detail"]),
+    )

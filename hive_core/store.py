@@ -1,0 +1,96 @@
+"""The database: one SQLite file in WAL mode that every process opens; a change is a transaction."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hive_core import migrations
+from hive_core.locks import file_lock
+
+# How long a writer waits for another's transaction. Transactions here take milliseconds; whoever
+# waits this long has found a stopped process, and is told so by SQLite.
+BUSY_SECONDS = 60.0
+
+
+class Store:
+    """Connections to the database, one per thread, opened at first use.
+
+    Each commit is synced to the disk (synchronous=FULL), so what was acknowledged survives a power cut.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view of everything, for as long as the block runs."""
+        with self._transaction("begin") as db:
+            yield db
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A change: committed whole when the block ends, undone when it raises.
+
+        A write inside a write of the same thread joins it, so that a change made of several
+        functions, and the events that tell of it, stay one transaction.
+        """
+        with self._transaction("begin immediate") as db:
+            yield db
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        db = self.connection()
+        if db.in_transaction:
+            yield db
+            return
+        db.execute(begin)
+        try:
+            yield db
+        except BaseException:
+            db.rollback()
+            raise
+        db.commit()
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection, in autocommit, with the schema up to date."""
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            db = self._local.db = self._open()
+        return db
+
+    def _open(self) -> sqlite3.Connection:
+        if self.path.exists():
+            db = _connect(self.path)
+            if migrations.up_to_date(db):
+                return db
+            db.close()
+        # Making the file, switching it to WAL and changing its schema are not safe to do twice at
+        # once (SQLite answers "database is locked" without waiting), so one process does it.
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with file_lock(self.path.with_suffix(".lock"), "opening the database"):
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            db = _connect(self.path)
+            db.execute("pragma journal_mode = wal")
+            migrations.apply(db)
+        return db
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is not None:
+            self._local.db = None
+            db.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    db.row_factory = sqlite3.Row
+    db.execute("pragma synchronous = full")
+    db.execute("pragma foreign_keys = on")
+    return db
