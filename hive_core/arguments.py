@@ -1,4 +1,4 @@
-"""What an argument may be: each kind checks itself at the door, says why it refuses, and describes itself to the faces."""
+"""What an argument may be: each kind checks itself at the door and describes itself to the faces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _SHA = re.compile(r"[0-9a-f]{7,40}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """One kind of argument.
 

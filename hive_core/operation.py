@@ -52,6 +52,7 @@ class Parameter:
     required: bool
     default: Any
     many: bool
+    positional: bool
     help: str
 
     def parse(self, value: Any) -> Any:
@@ -104,7 +105,7 @@ class Operation:
         """
         known = {parameter.name: parameter for parameter in self.parameters}
         if unknown := sorted(set(raw) - set(known)):
-            raise Invalid(f"{self.verb} takes no {ascii(unknown[0])}.", f"It takes: {', '.join(known) or 'nothing'}.")
+            raise Invalid(f"{self.verb} takes no {unknown[0]!a}.", f"It takes: {', '.join(known) or 'nothing'}.")
         parsed = {}
         for name, parameter in known.items():
             if raw.get(name) is not None:
@@ -127,21 +128,21 @@ def operation(
     *,
     callers: Iterable[Caller],
     group: str,
-    name: str | None = None,
     columns: tuple[str, ...] = (),
     confirm: str | None = None,
     shell_only: bool = False,
     hidden: bool = False,
 ) -> Callable[[F], F]:
-    """Declare the function below as an operation; it stays a plain function to whoever calls it in Python."""
+    """Declare the function below as an operation; it stays a plain function to whoever calls it in Python.
+
+    Its verb is the function's name; a '_' at the end, for a name that Python has taken, is left away.
+    """
 
     def declare(function: F) -> F:
-        verb = name or function.__name__.rstrip("_")
+        verb = function.__name__.rstrip("_")
         if verb in REGISTRY:
             raise AssertionError(f"two operations are called {verb}")
-        REGISTRY[verb] = Operation(
-            verb, function, frozenset(callers), group, columns, confirm, shell_only, hidden
-        )
+        REGISTRY[verb] = Operation(verb, function, frozenset(callers), group, columns, confirm, shell_only, hidden)
         return function
 
     return declare
@@ -150,9 +151,10 @@ def operation(
 def _parameter(item: inspect.Parameter, hint: Any, helps: Mapping[str, str]) -> Parameter:
     required = item.default is inspect.Parameter.empty
     kind, many = _kind(hint)
-    return Parameter(
-        item.name, kind, required, None if required else item.default, many, helps.get(item.name, "")
-    )
+    default = None if required else item.default
+    # As users of gh and systemctl expect: what a command is about stands bare, what is said of it has a flag.
+    positional = required or (item.name == "name" and not many)
+    return Parameter(item.name, kind, required, default, many, positional, helps.get(item.name, ""))
 
 
 def _kind(hint: Any) -> tuple[Kind, bool]:

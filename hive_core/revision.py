@@ -1,0 +1,2 @@
+def head_revision(path):
+    return None
