@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 from hive_cmds import (
@@ -67,8 +68,11 @@ def record_build(hive: Hive, db: sqlite3.Connection, name: str, revision: str) -
     from hive_core.containers import config
 
     text = Repository(hive.applied_path(name)).read(revision, "agent.toml") or b""
-    runner = config.parse(text.decode(errors="replace")).runner
-    db.execute("update agents set hive_rev = ?, runner = ? where name = ?", (meta.current_base(hive), runner, name))
+    built = config.parse(text.decode(errors="replace"))
+    db.execute(
+        "update agents set hive_rev = ?, runner = ?, allowed_recipients = ? where name = ?",
+        (meta.current_base(hive), built.runner, json.dumps(built.allowed_recipients), name),
+    )
 
 
 def ensure_container(hive: Hive, name: str, revision: str) -> None:

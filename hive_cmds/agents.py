@@ -24,7 +24,8 @@ class AgentView:
     page show.
 
     deployed_sha: 12 digits. status_set_at, operation_since: unix seconds. operation: what is being done to it.
-    cause: why it is not running, when nobody wanted that.
+    cause: why it is not running, when nobody wanted that. turn: what its harness says it does: idle, thinking,
+    compacting, rate_limited (turn_until: unix seconds when that ends) or needs_login.
     """
 
     name: str
@@ -43,6 +44,8 @@ class AgentView:
     operation: str | None
     operation_since: int | None
     cause: str | None
+    turn: str | None
+    turn_until: int | None
 
     @property
     def state(self) -> str:
@@ -61,6 +64,7 @@ class AgentView:
     def badges(self) -> str:
         """What wants the operator's eye."""
         flags = {
+            (self.turn or "").replace("_", " "): self.turn not in (None, "idle", "needs_login"),
             "needs login": self.needs_login,
             "needs update": self.needs_update,
             "paused": self.paused,
@@ -132,7 +136,7 @@ def _view(
         running=running,
         failed=wanted and not running and doing is None,
         needs_update=row["hive_rev"] is not None and row["hive_rev"] != base,
-        needs_login=row["runner"] == "claude" and not has_login(hive, name),
+        needs_login=row["runner"] == "claude" and (row["state"] == "needs_login" or not has_login(hive, name)),
         deployed_sha=container.revision[:12] if container and container.revision else None,
         pending_reminders=0,
         paused=bool(row["paused"]),
@@ -144,6 +148,8 @@ def _view(
         operation=doing.kind if doing else None,
         operation_since=int(doing.since) if doing else None,
         cause=ended.cause if ended and wanted and not running else None,
+        turn=row["state"] if running else None,
+        turn_until=int(row["until"]) if running and row["until"] else None,
     )
 
 

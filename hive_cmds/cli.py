@@ -17,12 +17,12 @@ from hive_cmds.registry import everything, find, serve
 from hive_core import __version__, settings
 from hive_core.context import Hive
 from hive_core.errors import Exit, HiveError, Refused
-from hive_core.operation import Operation, Parameter
+from hive_core.operation import OPERATOR, Operation, Parameter
 from hive_core.text import visible
 
 # What typer raises for a command line it cannot read; its name has moved between releases, its place has not.
-_CLICK_ERROR = typer.BadParameter.__mro__[2]
-GROUPS = ("Approvals", "Agents", "Seeing", "Meta", "Running")
+_CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
+GROUPS = ("Approvals", "Agents", "Messages", "Seeing", "Meta", "Harness", "Running")
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         _tell(error)
         code = error.exit_code
     except _CLICK_ERROR as error:
-        error.show()  # type: ignore[attr-defined]
+        error.show()
         code = Exit.USAGE
     except (KeyboardInterrupt, typer.Abort):
         code = Exit.INTERRUPTED
@@ -72,9 +72,9 @@ def _needed(arguments: list[str]) -> list[Operation]:
     """Only the command that was asked for: making all of them takes longer than most of them run."""
     verb = next((word for word in arguments if not word.startswith("-")), "")
     asked = find(verb.replace("-", "_")) if verb else None
-    if asked is not None and "_HIVE_COMPLETE" not in os.environ:
+    if asked is not None and asked.callers & OPERATOR and "_HIVE_COMPLETE" not in os.environ:
         return [asked]
-    shown = [operation for operation in everything().values() if not operation.hidden]
+    shown = [operation for operation in everything().values() if operation.callers & OPERATOR]
     return sorted(shown, key=lambda operation: (GROUPS.index(operation.group), operation.verb))
 
 
@@ -116,7 +116,7 @@ def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
         info = typer.Argument(metavar=f"[{metavar}]", help=text, show_default=False)
         return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=None)
     info = typer.Option(f"--{parameter.name.replace('_', '-')}", metavar=metavar, help=text, show_default=False)
-    default = [] if parameter.many else None
+    default: Any = [] if parameter.many else None
     return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=default)
 
 

@@ -40,7 +40,7 @@ def show(result: Any, columns: Sequence[str], *, as_json: bool) -> int:
 def _stream(items: Iterator[Any], *, as_json: bool) -> None:
     """Print things as they come, each on its line at once, for whoever reads the pipe."""
     for item in items:
-        line = wire.line(item.wire() if hasattr(item, "wire") else item) if as_json else visible(_text(item))
+        line = wire.line(item) if as_json else visible(_text(item))
         print(line, flush=True)
 
 

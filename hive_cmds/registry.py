@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,14 @@ def everything() -> Mapping[str, Operation]:
 
 
 def serve(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any:
-    """Run an operation for a face, with arguments it has parsed; what dead processes left is mended first."""
+    """Run an operation for a face, with arguments it has parsed; a parked one is waited for."""
+    if operation.parks is not None:
+        return _parked(hive, operation, arguments)
+    return serve_once(hive, operation, arguments)
+
+
+def serve_once(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any:
+    """Run an operation once; what dead processes left is mended first."""
     if progress.unsettled(hive):
         everything()
         progress.settle(hive)
@@ -47,3 +55,22 @@ def serve(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any
 
         queue.plant_denials(hive)
     return operation.function(hive, **arguments)
+
+
+def _parked(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any:
+    """Call an operation until its result holds something, again at every commit, for as long as it says."""
+    from hive_core.wake import Wake
+
+    end = time.monotonic() + operation.patience(arguments)
+    with Wake(hive.store) as wake:
+        while True:
+            result = serve_once(hive, operation, arguments)
+            left = end - time.monotonic()
+            if not is_empty(result) or left <= 0:
+                return result
+            wake.wait(left)
+
+
+def is_empty(result: Any) -> bool:
+    """Whether a parked caller goes on waiting: nothing was received."""
+    return not result.messages

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from hive_cmds import look
+from hive_cmds import look, questions
 from hive_cmds.events import after
 from hive_cmds.look import Picture, Seen
 from hive_cmds.messages import tell
@@ -40,7 +40,7 @@ def transitions(before: Picture, now: Picture) -> list[Verdict]:
 
     An agent that was not there at the first look only takes its place in the picture.
     """
-    verdicts = []
+    verdicts: list[Verdict] = []
     for name, seen in now.items():
         old = before.get(name)
         if old is not None:
@@ -64,6 +64,7 @@ def _of_one(name: str, old: Seen, new: Seen) -> Iterator[Verdict]:
 def tick(hive: Hive, *, seed: bool) -> list[Verdict]:
     """Look once, record it, and tell what changed since the last look; with `seed` nothing is concluded from it."""
     progress.settle(hive)
+    questions.expire(hive)
     # One transaction: an operation that ends meanwhile records its result before this look or after it.
     with hive.store.write() as db:
         before = look.last(db)

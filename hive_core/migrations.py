@@ -78,6 +78,37 @@ STEPS: Mapping[str, str] = {
             view text not null            -- JSON: what the faces were last shown
         ) strict;
     """,
+    "m002_talk": """
+        alter table agents add column allowed_recipients text not null default '["*"]';  -- JSON, of its configuration
+        alter table agents add column state text;      -- what the harness last said: idle, thinking, ...
+        alter table agents add column until real;      -- when a rate limit ends
+        alter table agents add column model text;      -- what the operator chose, before what the configuration says
+        create index messages_unacknowledged on messages (recipient, id)
+            where delivered_at is not null and acknowledged_at is null;
+        create index messages_recent on messages (recipient, sent_at);
+        create virtual table messages_search using fts4 (body, content='messages', tokenize=unicode61);
+        create trigger messages_found after insert on messages begin
+            insert into messages_search (docid, body) values (new.id, new.body);
+        end;
+        create trigger messages_lost before delete on messages begin
+            delete from messages_search where docid = old.id;
+        end;
+        create table questions (
+            id integer primary key autoincrement,
+            asker text not null,
+            target text not null,         -- 'operator' or an agent
+            question text not null,
+            options text not null,        -- JSON array of strings
+            multi integer not null,
+            asked_at real not null,
+            deadline_at real,
+            answer text,
+            answerer text,
+            answered_at real,
+            cancelled integer not null default 0
+        ) strict;
+        create index questions_open on questions (deadline_at) where answered_at is null;
+    """,
 }
 
 

@@ -71,6 +71,8 @@ class Operation:
     name: its verb, with underscores; the shell shows them as '-'. group: its heading in the help.
     columns: what a table of its results shows. confirm: the question a person answers first, with the
     arguments' names in braces, or None. shell_only: no socket serves it, not even the operator's.
+    parks: the argument that says how many seconds a face calls it again, at every commit, while its result is empty.
+    tool: whether it is offered to a model as a tool; what only the harness needs is not.
     """
 
     name: str
@@ -80,7 +82,8 @@ class Operation:
     columns: tuple[str, ...]
     confirm: str | None
     shell_only: bool
-    hidden: bool
+    parks: str | None
+    tool: bool
 
     @property
     def verb(self) -> str:
@@ -97,6 +100,11 @@ class Operation:
         signature = list(inspect.signature(self.function).parameters.values())[1:]
         helps = _argument_helps(inspect.getdoc(self.function) or "")
         return tuple(_parameter(item, hints[item.name], helps) for item in signature)
+
+    def patience(self, arguments: Mapping[str, Any]) -> float:
+        """For how many seconds a caller with these arguments is parked at the most."""
+        default = next(parameter.default for parameter in self.parameters if parameter.name == self.parks)
+        return float(arguments.get(self.parks or "", default))
 
     def parse(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Check the arguments a face was given; an absent or null one takes its default.
@@ -131,7 +139,8 @@ def operation(
     columns: tuple[str, ...] = (),
     confirm: str | None = None,
     shell_only: bool = False,
-    hidden: bool = False,
+    parks: str | None = None,
+    tool: bool = True,
 ) -> Callable[[F], F]:
     """Declare the function below as an operation; it stays a plain function to whoever calls it in Python.
 
@@ -142,7 +151,7 @@ def operation(
         verb = function.__name__.rstrip("_")
         if verb in REGISTRY:
             raise AssertionError(f"two operations are called {verb}")
-        REGISTRY[verb] = Operation(verb, function, frozenset(callers), group, columns, confirm, shell_only, hidden)
+        REGISTRY[verb] = Operation(verb, function, frozenset(callers), group, columns, confirm, shell_only, parks, tool)
         return function
 
     return declare

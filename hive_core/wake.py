@@ -28,16 +28,24 @@ class Wake:
     ) -> None:
         self._inotify.close()
 
+    def fileno(self) -> int:
+        """The descriptor that becomes readable at a commit, for an event loop; `drain` it then."""
+        return int(self._inotify.fileno())
+
+    def drain(self) -> None:
+        """Forget the commits that were signalled so far."""
+        self._inotify.read(timeout=0)
+
     def wait(self, seconds: float | None = None, also: Iterable[int] = ()) -> set[int]:
         """Wait for a commit, for one of the file descriptors `also` to become readable, or for `seconds`.
 
         Returns those descriptors that are readable; an empty set after a commit or the time.
         """
         poll = select.poll()
-        own = self._inotify.fileno()
+        own = self.fileno()
         for descriptor in (own, *also):
             poll.register(descriptor, select.POLLIN)
         ready = {descriptor for descriptor, _ in poll.poll(None if seconds is None else max(0.0, seconds) * 1000)}
         if own in ready:
-            self._inotify.read(timeout=0)
+            self.drain()
         return ready - {own}
