@@ -234,7 +234,7 @@ class _Connection:
                 raise Invalid('A request is an object with "cmd".')
             return await self._perform(request)
         except HiveError as error:
-            return {"version": hostwire.VERSION, "ok": False, "error": error.message, "hint": error.hint}
+            return Answer(ok=False, error=str(error).replace("\n", " "))
 
     async def _perform(self, request: dict[str, Any]) -> Any:
         verb, operator = request["cmd"], self.caller.caller is Caller.OPERATOR

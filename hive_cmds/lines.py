@@ -33,7 +33,8 @@ class Lines:
         seen = 0
         while (end := self._rest.find(b"\n", seen)) < 0:
             if len(self._rest) > MOST_BYTES:
-                return await self._skip()
+                await self._skip()
+                return None
             seen = len(self._rest)
             chunk = await self._reader.read(65536)
             if not chunk:
@@ -49,7 +50,7 @@ class Lines:
         """Forget the rest of a line that is too long already."""
         self._rest.clear()
         while chunk := await self._reader.read(65536):
-            head, found, rest = chunk.partition(b"\n")
-            if found:
-                self._rest += rest
+            end = chunk.find(b"\n")
+            if end >= 0:
+                self._rest += chunk[end + 1 :]
                 raise LineTooLong(f"That line is longer than {MOST_BYTES} bytes, which is the most that is taken.")

@@ -52,18 +52,21 @@ async def reply(message: Any, offered: Mapping[str, Operation], call: Call) -> d
     if "id" not in message:
         return None
     number, method, params = message["id"], message["method"], message.get("params") or {}
-    if method == "initialize":
-        return _result(number, _initialize(params))
-    if method == "ping":
-        return _result(number, {})
-    if method == "tools/list":
-        return _result(number, {"tools": [describe(operation) for operation in offered.values()]})
-    if method != "tools/call":
-        return _error(number, _METHOD_NOT_FOUND, f"There is no method {method!r}.")
-    operation = offered.get(params.get("name")) if isinstance(params, dict) else None
-    if operation is None:
-        return _error(number, _INVALID_PARAMS, f"There is no tool {ascii(params)[:100]}.")
-    return _result(number, await _call(operation, params.get("arguments") or {}, call))
+    if not isinstance(params, dict):
+        return _error(number, _INVALID_PARAMS, "params is no object.")
+    if method == "tools/call":
+        operation = offered.get(str(params.get("name")))
+        if operation is None:
+            return _error(number, _INVALID_PARAMS, f"There is no tool {ascii(params.get('name'))[:80]}.")
+        return _result(number, await _call(operation, params.get("arguments") or {}, call))
+    answers: Mapping[str, Callable[[], dict[str, Any]]] = {
+        "initialize": lambda: _initialize(params),
+        "ping": dict,
+        "tools/list": lambda: {"tools": [describe(operation) for operation in offered.values()]},
+    }
+    if method not in answers:
+        return _error(number, _METHOD_NOT_FOUND, f"There is no method {ascii(method)[:80]}.")
+    return _result(number, answers[method]())
 
 
 async def _call(operation: Operation, arguments: Any, call: Call) -> dict[str, Any]:
@@ -84,8 +87,8 @@ def _text(text: str, *, failed: bool) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": text}], "isError": failed}
 
 
-def _initialize(params: Any) -> dict[str, Any]:
-    asked = params.get("protocolVersion") if isinstance(params, dict) else None
+def _initialize(params: Mapping[str, Any]) -> dict[str, Any]:
+    asked = params.get("protocolVersion")
     return {
         "protocolVersion": asked if asked in PROTOCOLS else PROTOCOLS[0],
         "capabilities": {"tools": {}},

@@ -179,7 +179,7 @@ def require_allowed(hive: Hive, db: sqlite3.Connection, name: str) -> None:
 
 
 @operation(callers=EVERYONE, group="Messages", parks="wait")
-def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:
+def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:  # noqa: ARG001  (read by whoever parks it)
     """Take the oldest messages of your inbox; with none there, wait for one.
 
     wait: seconds to wait for a message, at most 180
@@ -283,16 +283,16 @@ def search(hive: Hive, words: Words, limit: Limit = 20) -> Recent:
     mine = "" if hive.caller.caller is Caller.OPERATOR else "and (m.sender = :me or m.recipient = :me)"
     with hive.store.read() as db:
         rows = db.execute(
-            _SEARCH.format(mine=mine), {"query": query, "me": hive.caller.name, "limit": limit}
+            _SEARCH.format(mine=mine), {"query": query, "me": hive.caller.name, "limit": limit, "ranked": RANKED}
         ).fetchall()
     return Recent([_message(row) for row in rows])
 
 
-_SEARCH = f"""
+_SEARCH = """
     select m.* from (
         select docid, matchinfo(messages_search, 'pcnalx') as found from messages_search
-        where messages_search match :query order by docid desc limit {RANKED}
-    ) hit join messages m on m.id = hit.docid {{mine}}
+        where messages_search match :query order by docid desc limit :ranked
+    ) hit join messages m on m.id = hit.docid {mine}
     order by rank_bm25(hit.found), m.id desc limit :limit
 """
 

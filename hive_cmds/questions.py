@@ -1,4 +1,4 @@
-"""Questions: asked of the operator or of another agent, answered exactly once: by an answer, a cancel or the deadline."""
+"""Questions: asked of the operator or of an agent, answered exactly once: by an answer, a cancel or the deadline."""
 
 from __future__ import annotations
 

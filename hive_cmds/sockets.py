@@ -18,7 +18,10 @@ BACKLOG = 128
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """One socket that is listened on. uid: the agent's user, None for the operator's socket or where all are one user."""
+    """One socket that is listened on.
+
+    uid: the agent's user; None for the operator's socket, and where all agents are the user that hive runs as.
+    """
 
     socket: socket.socket
     identity: Identity
@@ -55,9 +58,9 @@ def listen(hive: Hive, known: Collection[str]) -> Change:
         path = folders.ensure_sockets(hive, row["name"]) / "agent.sock"
         wanted[str(path)] = (Identity(caller, row["name"]), row["uid"])
     change = Change(gone=[path for path in known if path not in wanted])
-    for path in wanted.keys() - set(known):
-        identity, uid = wanted[path]
-        change.opened[path] = Listening(_bind(Path(path), 0o660 if uid is None else 0o600, uid), identity, uid)
+    for place in wanted.keys() - set(known):
+        identity, uid = wanted[place]
+        change.opened[place] = Listening(_bind(Path(place), 0o660 if uid is None else 0o600, uid), identity, uid)
         _link(hive, identity)
     return change
 
