@@ -17,12 +17,11 @@ from hive_cmds.registry import everything, find, serve
 from hive_core import __version__, settings
 from hive_core.context import Hive
 from hive_core.errors import Exit, HiveError, Refused
-from hive_core.operation import OPERATOR, Operation, Parameter
+from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter
 from hive_core.text import visible
 
 # What typer raises for a command line it cannot read; its name has moved between releases, its place has not.
 _CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
-GROUPS = ("Approvals", "Agents", "Messages", "Seeing", "Meta", "Harness", "Running")
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

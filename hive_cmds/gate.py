@@ -6,10 +6,12 @@ import asyncio
 import json
 import socket
 import struct
+import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from hive_cmds import hostwire, mcp, questions
@@ -277,6 +279,26 @@ def _peer_uid(writer: asyncio.StreamWriter) -> int:
     peer = writer.get_extra_info("socket")
     credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return int(struct.unpack("3i", credentials)[1])
+
+
+@contextmanager
+def beside(hive: Hive) -> Iterator[None]:
+    """Serve the sockets in a thread for as long as the block runs. The caller is the one gate there is."""
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(Gate(hive).run())
+
+    def serve() -> None:
+        with suppress(asyncio.CancelledError):
+            loop.run_until_complete(task)
+
+    thread = threading.Thread(target=serve, name="gate")
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        loop.close()
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 import time
@@ -39,6 +40,12 @@ def show(result: Any, columns: Sequence[str], *, as_json: bool) -> int:
 
 def _stream(items: Iterator[Any], *, as_json: bool) -> None:
     """Print things as they come, each on its line at once, for whoever reads the pipe."""
+    # Closed at once, also on Ctrl-C between two items: what the stream holds is put back before hive ends.
+    with contextlib.closing(items):  # type: ignore[type-var]
+        _print_each(items, as_json=as_json)
+
+
+def _print_each(items: Iterator[Any], *, as_json: bool) -> None:
     for item in items:
         line = wire.line(item) if as_json else visible(_text(item))
         print(line, flush=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 from hive_cmds import agents, approvals, lifecycle, updates
 from hive_cmds.acting import GRACE
+from hive_cmds.gate import beside
 from hive_cmds.watch import INTERVAL, watching
 from hive_core.context import Hive
 from hive_core.errors import HiveError
@@ -22,16 +24,17 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Event]:
 
     stop: stop the agents at the end; without it they go on running
     """
-    with hive.lone("up", "hive up"), hive.lone("watch", "hive up"), Wake(hive.store) as wake:
+    with ExitStack() as held:
+        for room in ("up", "watch", "gate"):
+            held.enter_context(hive.lone(room, "hive up"))
+        wake = held.enter_context(Wake(hive.store))
         with hive.store.read() as db:
             seq = newest(db)
         try:
+            held.enter_context(beside(hive))
             bring_up(hive)
-            hive.say(
-                f"hive is up in {hive.settings.home}; Ctrl-C ends this and leaves the agents as they are"
-                if not stop
-                else f"hive is up in {hive.settings.home}; Ctrl-C ends this and stops the agents"
-            )
+            left = "stops the agents" if stop else "leaves the agents as they are"
+            hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
             yield from watching(hive, wake, seq, INTERVAL)
         finally:
             if stop:

@@ -26,6 +26,9 @@ class Caller(enum.StrEnum):
     AGENT = "agent"
 
 
+# The headings of the help, in their order.
+GROUPS = ("Approvals", "Agents", "Messages", "Seeing", "Meta", "Harness", "Running")
+
 OPERATOR = frozenset({Caller.OPERATOR})
 LOOKING_AFTER = frozenset({Caller.OPERATOR, Caller.MANAGER})
 EVERYONE = frozenset(Caller)
