@@ -1,2 +1,0 @@
-def head_revision(path):
-    return None
