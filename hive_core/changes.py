@@ -104,11 +104,8 @@ class Changes:
             yield f"{path} is a submodule: commit {new.id} of another repository, which this diff does not show."
         elif new.mode == FileMode.BLOB_EXECUTABLE and old.mode != FileMode.BLOB_EXECUTABLE:
             yield f"{path} is {'new and' if delta.status == DeltaStatus.ADDED else 'made'} executable."
-        elif old.mode == FileMode.BLOB_EXECUTABLE:
-            if new.mode != old.mode:
-                yield f"{path} is no longer executable."
-        elif old.mode in (FileMode.LINK, FileMode.COMMIT):
-            yield f"{path} becomes a regular file; it was a {'symlink' if old.mode == FileMode.LINK else 'submodule'}."
+        elif old.mode == FileMode.BLOB_EXECUTABLE and new.mode != old.mode:
+            yield f"{path} is no longer executable."
 
     def _several_commits(self) -> Iterator[str]:
         walk = self._store.walk(self._after, SortMode.TOPOLOGICAL)

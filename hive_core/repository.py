@@ -139,6 +139,8 @@ class Repository(History):
             if main != new:
                 if main != str(self._commit(expected).id):
                     raise Refused(f"main of {self.path.name} moved to {main[:12]} meanwhile.", "Look again.")
+                if bad := [path for path, _ in self._walk(new) if trees.dangerous(path)]:
+                    raise Refused(f"{new[:12]} cannot be checked out: it has the file {one_line(bad[0])!r}.")
                 self._advance(main, new, f"hive: moved to {new}")
             self._settle(new)
 

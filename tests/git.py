@@ -1,4 +1,4 @@
-"""Real git for tests: with a HOME of its own, an environment of its own, and helpers for what git itself refuses to write."""
+"""Real git for tests, in an environment of its own, and helpers that write what git itself refuses to write."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_a_new_repository_is_one_that_git_likes(applied: Repository) -> None:
 
 
 def test_nothing_is_made_over_something_else(applied: Repository) -> None:
-    with pytest.raises(Refused, match="something at .*coder already"):
+    with pytest.raises(Refused, match=r"something at .*coder already"):
         Repository.create(applied.path, {}, "seed")
     assert git(applied.path, "log", "--format=%s") == "seed"
 
@@ -49,7 +49,7 @@ def test_a_repository_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None
 def test_what_is_no_repository_is_not_found(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     (tmp_path / "below").mkdir()
-    with pytest.raises(NotFound, match="no git repository at .*below"):
+    with pytest.raises(NotFound, match=r"no git repository at .*below"):
         Repository(tmp_path / "below").main()
 
 
@@ -273,7 +273,11 @@ for number in range(10):
 
 def test_a_gitconfig_of_the_user_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / ".gitconfig").write_text("[core]\n autocrlf = true\n[init]\n defaultBranch = trunk\n")
-    program = "from pathlib import Path; from hive_core.repository import Repository as R; R.create(Path('r'), {'a': b'1\\n'}, 'x')"
+    program = """
+from pathlib import Path
+from hive_core.repository import Repository
+Repository.create(Path("r"), {"a": b"1\\n"}, "x")
+"""
     subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,

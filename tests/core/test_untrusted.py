@@ -324,18 +324,18 @@ def test_grafts_and_replacements_change_nothing(applied: Repository, clone: Path
 
 
 @pytest.mark.parametrize(("expression", "kind"), [("HEAD^{tree}", "tree"), ("HEAD:a", "blob"), ("v1", "tag")])
-@pytest.mark.parametrize("digits", [12, 40])
 @pytest.mark.parametrize("packed", [True, False])
 def test_only_commits_can_be_proposed(
-    applied: Repository, clone: Path, expression: str, kind: str, digits: int, packed: bool
+    applied: Repository, clone: Path, expression: str, kind: str, packed: bool
 ) -> None:
     commit(clone, {"a": "1"})
     git(clone, "tag", "-a", "-m", "x", "v1")
     if packed:
         git(clone, "repack", "-adq")
     sha = git(clone, "rev-parse", expression)
-    with pytest.raises(Refused, match=f"{sha[:digits]} is a {kind}, not a commit"):
-        applied.receive(clone, sha[:digits], REF)
+    for given in (sha, sha[:12]):
+        with pytest.raises(Refused, match=f"{given} is a {kind}, not a commit"):
+            applied.receive(clone, given, REF)
     nothing_came(applied, sha)
 
 
@@ -350,12 +350,12 @@ def test_a_prefix_of_two_objects_is_ambiguous_wherever_they_are(applied: Reposit
 
 def test_an_unknown_sha_is_said_to_be_unknown(applied: Repository, clone: Path) -> None:
     for sha in ("f" * 7, "f" * 40):
-        with pytest.raises(NotFound, match="There is no commit f+ in the proposed repository"):
+        with pytest.raises(NotFound, match=r"There is no commit f+ in the proposed repository"):
             applied.receive(clone, sha, REF)
 
 
 def test_a_missing_repository_is_said_to_be_missing(applied: Repository, tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="There is no .*nowhere to fetch"):
+    with pytest.raises(NotFound, match=r"There is no .*nowhere to fetch"):
         applied.receive(tmp_path / "nowhere", "1234567", REF)
     (tmp_path / "nowhere").mkdir()
     with pytest.raises(NotFound, match=r"There is no \.git to fetch"):
