@@ -47,6 +47,7 @@ class Closure:
         self._untrusted = untrusted
         self._new: dict[str, Object] = {}
         self._done: set[str] = set()
+        self._there: set[str] = set()
         self._shapes: dict[str, _Shape] = {}
 
     def of(self, commit: str) -> dict[str, Object]:
@@ -68,6 +69,8 @@ class Closure:
         if known == kind != "tree":
             self._done.add(sha)
             return []
+        if known:
+            self._there.add(sha)
         found = self._trusted(sha) if known else self._untrusted(sha)
         if found[0] != kind:
             raise Damaged(f"{sha} should be a {kind}, but is a {found[0]}.")
@@ -77,7 +80,7 @@ class Closure:
         self._done.add(sha)
         if found[0] == "tree":
             self._shapes[sha] = self._shape(sha, checked_entries(sha, found[1]))
-        if self._known(sha) is None:
+        if sha not in self._there:
             self._new[sha] = found
 
     def _shape(self, sha: str, lines: list[Entry]) -> _Shape:

@@ -36,6 +36,8 @@ _KINDS = {number: kind for kind, number in OBJECT_TYPES.items()}
 # stays validated: every repository that libgit2 opens is hive's own.
 for _level in (ConfigLevel.PROGRAMDATA, ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL):
     pygit2.settings.search_path[_level] = "/dev/null"
+# The tags are the history of decisions: what is said to be written survives a power cut (1 ms a command).
+pygit2.settings.enable_fsync_gitdir(True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,9 @@ class History:
     def tags(self) -> dict[str, str]:
         """Every tag by its short name (`deployed/4`), with the full sha of its commit."""
         found = {}
-        for name in self._repository.references.iterator():
-            if name.name.startswith(TAGS):
-                found[name.name.removeprefix(TAGS)] = str(name.peel(ObjectType.COMMIT).id)
+        for reference in self._repository.references.iterator():
+            if reference.name.startswith(TAGS) and (commit := _peeled(reference)):
+                found[reference.name.removeprefix(TAGS)] = commit
         return found
 
     def annotation(self, name: str) -> str | None:
@@ -202,6 +204,14 @@ class History:
     def _changes(self, before: str | None, after: str) -> Changes:
         old = None if before is None else str(self._commit(before).id)
         return Changes(self._git / "objects", old, str(self._commit(after).id))
+
+
+def _peeled(reference: pygit2.Reference) -> str | None:
+    try:
+        return str(reference.peel(ObjectType.COMMIT).id)
+    except (pygit2.GitError, ValueError):
+        # An operator may have tagged a file or a folder; no decision is told by that.
+        return None
 
 
 def tag_ref(name: str) -> str:

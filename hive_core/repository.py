@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pygit2
@@ -13,8 +13,8 @@ from hive_core import trees
 from hive_core.closure import Closure
 from hive_core.errors import Invalid, Refused
 from hive_core.folders import give_away, made_beside, make_readable
+from hive_core.gitlock import only_writer
 from hive_core.history import EMAIL, MAIN, NAME, OBJECT_TYPES, SHA, History, checked_tag, tag_ref
-from hive_core.locks import file_lock
 from hive_core.text import one_line
 from hive_core.untrusted import open_untrusted
 from hive_core.worktree import remove_file, write_file, write_work_tree
@@ -44,7 +44,7 @@ class Repository(History):
             made = cls(temporary)
             repository = made._init()
             tree = made._tree(None, files)
-            repository.create_commit(MAIN, *_signatures(), _clean(message), tree, [])
+            repository.create_commit(MAIN, _hive(), _hive(), _clean(message), tree, [])
             made._settle(made.main())
             make_readable(temporary)
         return cls(path)
@@ -121,8 +121,7 @@ class Repository(History):
             main = self._commit(self.main())
             tree = self._tree(main.tree, changes)
             if tree != main.tree.id:
-                author, committer = _signatures()
-                new = self._repository.create_commit(None, author, committer, _clean(message), tree, [main.id])
+                new = self._repository.create_commit(None, _hive(), _hive(), _clean(message), tree, [main.id])
                 self._advance(str(main.id), str(new), f"commit: {_clean(message)}")
             for path in changes:
                 self._restore(path)
@@ -158,8 +157,7 @@ class Repository(History):
             commit = self._commit(sha).id
             reference = self._repository.references.get(tag_ref(name))
             if reference is None:
-                signature = _signatures()[0]
-                self._repository.create_tag(name, commit, ObjectType.COMMIT, signature, _clean(message))
+                self._repository.create_tag(name, commit, ObjectType.COMMIT, _hive(), _clean(message))
             elif reference.peel(ObjectType.COMMIT).id != commit:
                 raise Refused(f"The tag {name} of {self.path.name} is on another commit already.")
 
@@ -178,25 +176,9 @@ class Repository(History):
 
     # --- inside
 
-    @contextmanager
-    def _writing(self, purpose: str) -> Iterator[None]:
-        """Be the only writer, clear away what a killed one left locked, leave what is written readable to others."""
+    def _writing(self, purpose: str) -> AbstractContextManager[None]:
         self._repository  # noqa: B018 - there is nothing to lock in a repository that cannot be opened
-        with file_lock(self._git / "hive-lock", purpose):
-            unfinished = self._git / "hive-unfinished"
-            if unfinished.exists():
-                # Only then can git's own lock files be a dead hive's: without it, they are somebody else's.
-                for lock in self._git.rglob("*.lock"):
-                    lock.unlink()
-            unfinished.touch()
-            try:
-                yield
-            except (pygit2.GitError, OSError) as error:
-                hint = "If no git is at work there, remove the .lock file it names." if "lock" in str(error) else None
-                raise Refused(f"git could not write to {self.path}: {error}.", hint) from error
-            finally:
-                unfinished.unlink()
-            make_readable(self._git)
+        return only_writer(self._git, purpose)
 
     def _tree(self, base: pygit2.Tree | None, changes: Mapping[str, bytes | None]) -> pygit2.Oid:
         index = pygit2.Index()
@@ -206,7 +188,8 @@ class Repository(History):
             if reason := trees.odd(path):
                 raise Invalid(f"{one_line(path)!r} {reason}.")
             if content is None:
-                index.remove_all([path]) if path in index else None
+                if path in index:
+                    index.remove(path)
                 continue
             mode = index[path].mode if path in index else FileMode.BLOB
             index.add(pygit2.IndexEntry(path, self._repository.create_blob(content), mode))
@@ -261,9 +244,8 @@ class Repository(History):
         index.write()
 
 
-def _signatures() -> tuple[pygit2.Signature, pygit2.Signature]:
-    signature = pygit2.Signature(NAME, EMAIL)
-    return signature, signature
+def _hive() -> pygit2.Signature:
+    return pygit2.Signature(NAME, EMAIL)
 
 
 def _clean(message: str) -> str:

@@ -256,6 +256,27 @@ def test_a_lock_file_of_somebody_elses_git_is_respected(applied: Repository) -> 
     assert lock.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_repository_that_became_somebody_elses_is_not_opened(applied: Repository) -> None:
+    for path in (applied.path, applied.path / ".git"):
+        os.chown(path, 4242, 4242)
+    with pytest.raises(Refused, match=r"cannot be opened: .*owned by"):
+        Repository(applied.path).main()
+
+
+def test_a_tag_on_something_else_than_a_commit_is_no_decision(applied: Repository) -> None:
+    git(applied.path, "tag", "tree", "main^{tree}")
+    git(applied.path, "tag", "-a", "-m", "x", "file", "main:agent.toml")
+    assert applied.tags() == {}
+
+
+def test_only_the_named_file_is_removed_whatever_its_name_means_to_git(applied: Repository) -> None:
+    applied.commit({"a*": b"1", "ab": b"2"}, "add")
+    applied.commit({"a*": None, "absent": None}, "remove")
+    assert git(applied.path, "ls-files").split() == ["ab", "agent.toml"]
+    assert status(applied) == ""
+
+
 def test_two_processes_that_commit_at_once_lose_nothing(applied: Repository) -> None:
     program = """
 import sys

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from tests.killing import Killer
 from tests.needs import requires
 
 pytestmark = requires("git")
-FILES = ("hive_core/repository.py", "hive_core/worktree.py", "hive_core/folders.py")
+FILES = ("hive_core/repository.py", "hive_core/worktree.py", "hive_core/folders.py", "hive_core/gitlock.py")
+# What is made in a folder of its own is all or nothing, whichever of its files is being written.
+MAKING = ("hive_core/repository.py", "hive_core/folders.py")
 PROPOSAL = "refs/tags/proposal/1"
 
 
@@ -47,13 +49,13 @@ def template(applied: Repository, clone: Path, tmp_path: Path) -> World:
     return World(tmp_path / "home", applied.main(), sha)
 
 
-def every_death(template: World, action: Action, tmp_path: Path) -> Iterator[World]:
-    """Do `action` in a fresh copy, killed at its first writing line, then its second, until it survives."""
+def every_death(template: World, action: Action, tmp_path: Path, files: Sequence[str] = FILES) -> Iterator[World]:
+    """Do `action` in a fresh copy, killed at its first line in `files`, then its second, until it survives."""
     for line in range(1, 5000):
         world = World(tmp_path / "copy", template.seed, template.sha)
         shutil.rmtree(world.root, ignore_errors=True)
         shutil.copytree(template.root, world.root, symlinks=True)
-        survived = died_at(line, action, world)
+        survived = died_at(line, action, world, files)
         yield world
         if survived:
             assert line > 5, "hardly anything was tried"
@@ -61,11 +63,11 @@ def every_death(template: World, action: Action, tmp_path: Path) -> Iterator[Wor
     raise AssertionError("it never came to its end")
 
 
-def died_at(line: int, action: Action, world: World) -> bool:
+def died_at(line: int, action: Action, world: World, files: Sequence[str]) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            Killer(line, FILES).arm()
+            Killer(line, files).arm()
             action(world)
             os._exit(0)
         finally:
@@ -142,7 +144,7 @@ def test_a_new_repository_is_whole_or_absent(template: World, tmp_path: Path) ->
     def action(world: World) -> None:
         Repository.create(world.root / "applied/new", {"a/b": b"1"}, "seed")
 
-    for world in every_death(template, action, tmp_path):
+    for world in every_death(template, action, tmp_path, MAKING):
         path = world.root / "applied/new"
         if not path.exists():
             action(world)
@@ -154,9 +156,9 @@ def test_a_clone_is_whole_or_absent(template: World, tmp_path: Path) -> None:
     shutil.rmtree(template.clone)
 
     def action(world: World) -> None:
-        Repository.clone(world.applied, world.clone, origin="/applied.git", owner=(os.getuid(), os.getgid()))
+        Repository.clone(world.applied, world.clone, origin="/applied.git")
 
-    for world in every_death(template, action, tmp_path):
+    for world in every_death(template, action, tmp_path, MAKING):
         if not world.clone.exists():
             action(world)
         sound(Repository(world.clone))
