@@ -63,7 +63,7 @@ def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None
 
 def record_build(hive: Hive, db: sqlite3.Connection, name: str, revision: str) -> None:
     """Remember, in the caller's transaction, what an agent was built with: the base and the runner."""
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     from hive_core.containers import config
 
@@ -88,7 +88,7 @@ def ensure_container(hive: Hive, name: str, revision: str) -> None:
 @recovery(AGREE)
 def agree(hive: Hive, left: InProgress) -> str:
     """Make the container agree with what the operator wants and what is deployed: mends all but deploys."""
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     ensure_container(hive, left.agent, Repository(hive.applied_path(left.agent)).main())
     return "agreed"

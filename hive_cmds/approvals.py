@@ -18,7 +18,7 @@ from hive_core.operation import LOOKING_AFTER, OPERATOR, Caller, operation
 if TYPE_CHECKING:
     import sqlite3
 
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
 # The kinds of tags that a request for a commit leaves in the applied repository, in the order they are made.
 TAGS = ("proposal", "approved", "building", "deployed", "failed", "denied")
@@ -53,7 +53,7 @@ def _same_request(db: sqlite3.Connection, agent: str, sha: str) -> Approval | No
 
 
 def _fetch(hive: Hive, number: int, agent: str, sha: str) -> None:
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     applied = Repository(hive.applied_path(agent))
     try:
@@ -173,7 +173,7 @@ def show(hive: Hive, id: Id) -> Shown:
     path = hive.applied_path(approval.agent)
     if approval.fetched_sha is None or not path.exists():
         return Shown(approval, "", [], [])
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     repository = Repository(path)
     base = repository.main() if approval.status == "pending" else row["base_sha"]
@@ -241,7 +241,7 @@ def _approve_commit(hive: Hive, row: sqlite3.Row, sha: str | None) -> None:
 
 def _checked_main(hive: Hive, number: int, name: str, target: str) -> str:
     """Applied `main`, from which the proposal must be a fast-forward. Raises Refused when it is stale."""
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     with hive.store.read() as db:
         agents.require(db, name)

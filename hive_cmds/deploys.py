@@ -19,7 +19,7 @@ from hive_core.errors import HiveError
 from hive_core.progress import InProgress, recovery
 
 if TYPE_CHECKING:
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
 DEPLOY = "deploy"
 
@@ -42,7 +42,7 @@ def deploy(hive: Hive, plan: Deploy) -> None:
 
     Raises BuildFailed, or what else went wrong; the recovery then makes everything old again.
     """
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     repository = Repository(hive.applied_path(plan.agent))
     with meta.opened(hive, f"deploying {plan.agent}") as flake:
@@ -66,7 +66,7 @@ def _carry_out(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Met
 @recovery(DEPLOY)
 def recover(hive: Hive, left: InProgress) -> str:
     """Finish or undo a deploy that did not come to its end; returns what became of the approval."""
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     plan = Deploy(left.detail["approval"], left.agent, left.detail["before"], left.detail["target"])
     repository = Repository(hive.applied_path(plan.agent))

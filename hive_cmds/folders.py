@@ -67,7 +67,7 @@ def ensure_repositories(hive: Hive, name: str, manager_uid: int | None) -> None:
     A configuration that lies in the operator's `config` already (written by hand, or kept by a destroy) is
     what the applied repository starts from; without one a default is seeded.
     """
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     applied, config = hive.applied_path(name), hive.agent_path(name) / "config"
     if not applied.exists():
@@ -80,10 +80,10 @@ def ensure_repositories(hive: Hive, name: str, manager_uid: int | None) -> None:
 
 def _adopt(config: Path, applied: Path) -> None:
     """Start the applied repository from the commit that a configuration written before it has checked out."""
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     from hive_core.errors import Refused
-    from hive_core.revision import head_revision
+    from hive_core.git.revision import head_revision
 
     revision = head_revision(config)
     if revision is None:
@@ -97,7 +97,7 @@ def ensure_managers_clone(hive: Hive, name: str, manager_uid: int | None) -> Non
     The operator's and the manager's clones are two: git runs what a repository's own settings name, so the
     operator must never run git in one that an agent can write.
     """
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     folder = hive.settings.proposed / name
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -106,8 +106,8 @@ def ensure_managers_clone(hive: Hive, name: str, manager_uid: int | None) -> Non
         link.symlink_to(f"/applied/{name}/.git")
     if not (folder / "config").exists():
         applied = Repository(hive.applied_path(name))
-        Repository.clone(applied, folder / "config", origin=f"/agents/{name}/applied.git")
-        hand_over(folder / "config", manager_uid)
+        owner = None if manager_uid is None else (manager_uid, manager_uid)
+        Repository.clone(applied, folder / "config", origin=f"/agents/{name}/applied.git", owner=owner)
 
 
 def hand_over(folder: Path, uid: int | None) -> None:

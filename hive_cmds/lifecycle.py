@@ -98,7 +98,7 @@ def rebuild(hive: Hive, name: AgentName) -> AgentView:
 
 def rebuild_held(hive: Hive, name: str) -> None:
     """Rebuild an agent that the caller holds; raises BuildFailed."""
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     revision = Repository(hive.applied_path(name)).main()
     with meta.opened(hive, f"rebuilding {name}") as flake:

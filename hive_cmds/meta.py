@@ -72,7 +72,7 @@ class Meta:
         update: inputs to move to their newest commits; every other entry of the lock stays as it is. Where nix
         is installed nix writes the lock; where it is not, hive writes the same entries, which nix accepts.
         """
-        from hive_core.repository import Repository
+        from hive_core.git.repository import Repository
 
         from hive_core import nix
 
@@ -101,7 +101,7 @@ class Meta:
 
     def revision(self, name: str) -> str | None:
         """The full sha that the committed lock names for an input, or None."""
-        from hive_core.repository import Repository
+        from hive_core.git.repository import Repository
 
         if not self.path.exists():
             return None
@@ -112,7 +112,7 @@ class Meta:
 
     def commit(self, message: str) -> None:
         """Commit flake.nix and flake.lock as they stand; nothing happens when nothing changed."""
-        from hive_core.repository import Repository
+        from hive_core.git.repository import Repository
 
         repository = Repository(self.path)
         if repository.is_dirty(LOCK) or repository.is_dirty(FLAKE):
@@ -121,7 +121,7 @@ class Meta:
 
     def abort(self) -> None:
         """Put both files back as they were committed."""
-        from hive_core.repository import Repository
+        from hive_core.git.repository import Repository
 
         if self.path.exists():
             repository = Repository(self.path)

@@ -184,7 +184,7 @@ def plant_denials(hive: Hive) -> None:
     with hive.store.read() as db:
         rows = db.execute("select id, agent, fetched_sha, note from approvals where not tagged").fetchall()
     for row in rows:
-        from hive_core.repository import Repository
+        from hive_core.git.repository import Repository
 
         path = hive.applied_path(row["agent"])
         if path.exists():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from hive_cmds.registry import everything
 from hive_core.operation import GROUPS, OPERATOR, Caller, Operation, Parameter
 
+
 def ordered() -> list[Operation]:
     """Every operation, by group and verb."""
     return sorted(everything().values(), key=lambda operation: (GROUPS.index(operation.group), operation.verb))

@@ -8,7 +8,7 @@ from pathlib import Path
 from hive_core import __version__
 from hive_core.context import Hive
 from hive_core.process import run
-from hive_core.revision import head_revision
+from hive_core.git.revision import head_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def of(hive: Hive) -> Source:
 
 def applied(hive: Hive, name: str) -> Source:
     """The newest commit of an agent's applied repository."""
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     path = hive.applied_path(name)
     repository = Repository(path)
@@ -62,7 +62,7 @@ def _git(checkout: Path, *arguments: str) -> str:
 
 
 def _installed(hive: Hive) -> Path:
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     path = hive.settings.home / "base"
     wanted = {"VERSION": f"{__version__}\n".encode()}

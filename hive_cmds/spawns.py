@@ -32,7 +32,7 @@ def spawn(hive: Hive, number: int, name: str) -> None:
 
     Raises BuildFailed, or what else went wrong; the recovery then undoes it.
     """
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     with meta.opened(hive, f"spawning {name}") as flake:
         try:
@@ -84,7 +84,7 @@ def _undo(hive: Hive, name: str, kept: list[str]) -> None:
 
 def conclude(hive: Hive, number: int, name: str) -> None:
     """Record that the agent is there, in one transaction with everything that tells of it."""
-    from hive_core.repository import Repository
+    from hive_core.git.repository import Repository
 
     revision = Repository(hive.applied_path(name)).main()
     with hive.store.write() as db:

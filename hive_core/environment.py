@@ -54,7 +54,7 @@ def _install(root: Path, extra: str) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             sys.exit(_without_venv(made.stdout + made.stderr))
     wanted = _dependencies(root, extra)
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
     installed = subprocess.run(pip, capture_output=True, text=True, check=False)
     if installed.returncode != 0:
         sys.exit(f"hive: could not install {', '.join(wanted)}:\n{installed.stderr}\nIs the package index reachable?")

@@ -14,16 +14,16 @@ _REAL = [Path("/var/lib/hive"), Path("/run/hive")]
 
 
 @pytest.fixture(autouse=True)
-def _no_real_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_real_state(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Make touching the real state folder, home or git configuration an error."""
     for variable in [name for name in os.environ if name.startswith(("HIVE_", "GIT_", "ANTHROPIC_", "CLAUDE"))]:
         if variable != "HIVE_TEST_CLAUDE":
             monkeypatch.delenv(variable)
-    forbidden = tmp_path / "not-a-folder"
+    forbidden = tmp_path_factory.getbasetemp() / "not-a-folder"
     forbidden.write_text("a test must name its own HIVE_HOME")
     monkeypatch.setenv("HIVE_HOME", str(forbidden))
     monkeypatch.setenv("HIVE_RUN", str(forbidden))
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(forbidden))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 

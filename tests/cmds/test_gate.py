@@ -118,7 +118,17 @@ def _connected(path):  # type: ignore[no-untyped-def]
 def test_an_agents_socket_serves_only_its_own_verbs_and_the_managers_only_the_managers(gate: TestHive) -> None:
     gate.spawn("coder")
     with agents_socket(gate, "coder") as agent:
-        for verb in ("approve", "deny", "destroy", "purge", "spawn", "request_spawn", "request_commit", "start", "list"):
+        for verb in (
+            "approve",
+            "deny",
+            "destroy",
+            "purge",
+            "spawn",
+            "request_spawn",
+            "request_commit",
+            "start",
+            "list",
+        ):
             assert "no command" in agent.ask(verb)["error"]
         assert agent.ask("recent")["ok"] is True
     gate.inside()

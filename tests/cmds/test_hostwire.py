@@ -73,7 +73,9 @@ def test_approve_carries_out(host: Client) -> None:
     assert host.ask("list")["agents"] == ["coder", "tester"]
 
 
-@pytest.mark.parametrize("scope", [None, {}, {"agent_names": []}, {"agent_names": "coder"}, [], {"agent_names": [".."]}])
+@pytest.mark.parametrize(
+    "scope", [None, {}, {"agent_names": []}, {"agent_names": "coder"}, [], {"agent_names": [".."]}]
+)
 def test_an_empty_scope_is_refused(hive: TestHive, host: Client, scope: object) -> None:
     for verb in ("start", "stop"):
         assert host.ask(verb, scope=scope)["ok"] is False
