@@ -63,9 +63,8 @@ def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None
 
 def record_build(hive: Hive, db: sqlite3.Connection, name: str, revision: str) -> None:
     """Remember, in the caller's transaction, what an agent was built with: the base and the runner."""
-    from hive_core.git.repository import Repository
-
     from hive_core.containers import config
+    from hive_core.git.repository import Repository
 
     text = Repository(hive.applied_path(name)).read(revision, "agent.toml") or b""
     built = config.parse(text.decode(errors="replace"))

@@ -80,9 +80,8 @@ def ensure_repositories(hive: Hive, name: str, manager_uid: int | None) -> None:
 
 def _adopt(config: Path, applied: Path) -> None:
     """Start the applied repository from the commit that a configuration written before it has checked out."""
-    from hive_core.git.repository import Repository
-
     from hive_core.errors import Refused
+    from hive_core.git.repository import Repository
     from hive_core.git.revision import head_revision
 
     revision = head_revision(config)

@@ -72,9 +72,8 @@ class Meta:
         update: inputs to move to their newest commits; every other entry of the lock stays as it is. Where nix
         is installed nix writes the lock; where it is not, hive writes the same entries, which nix accepts.
         """
-        from hive_core.git.repository import Repository
-
         from hive_core import nix
+        from hive_core.git.repository import Repository
 
         inputs = {HIVE_INPUT: self._base_url(update)}
         inputs |= {agent_input(name): f"git+file://{self.hive.applied_path(name)}?ref=main" for name in sorted(names)}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hive_core import __version__
 from hive_core.context import Hive
-from hive_core.process import run
 from hive_core.git.revision import head_revision
+from hive_core.process import run
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from hive_core.errors import Refused
 from hive_core.git.packs import Damaged, Object
-from hive_core.text import one_line
 from hive_core.git.trees import SUBMODULE, Entry, forged, tree_entries
+from hive_core.text import one_line
 
 MOST_PATHS = 10_000
 MOST_DEPTH = 32

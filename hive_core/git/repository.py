@@ -9,15 +9,15 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode, ObjectType, RepositoryInitFlag, SortMode
 
+from hive_core.errors import Invalid, Refused
 from hive_core.git import trees
 from hive_core.git.closure import Closure
-from hive_core.errors import Invalid, Refused
-from hive_core.git.made import give_away, made_beside, make_readable
-from hive_core.git.writer import only_writer
 from hive_core.git.history import EMAIL, MAIN, NAME, OBJECT_TYPES, SHA, History, checked_tag, tag_ref
-from hive_core.text import one_line
+from hive_core.git.made import give_away, made_beside, make_readable
 from hive_core.git.untrusted import open_untrusted
 from hive_core.git.worktree import remove_file, write_file, write_work_tree
+from hive_core.git.writer import only_writer
+from hive_core.text import one_line
 
 # info/attributes outranks every .gitattributes in the tree (gitattributes(5)): no filter runs, no line end changes and
 # no file is declared undiffable, neither for hive nor for an operator's git in there.

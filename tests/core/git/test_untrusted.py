@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hive_core.git import untrusted
 from hive_core.errors import Invalid, NotFound, Refused
+from hive_core.git import untrusted
 from hive_core.git.packs import Damaged
 from hive_core.git.repository import Repository
 from tests.git import ROOT, commit, git, loose, raw_commit, tree, write_object
