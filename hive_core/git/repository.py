@@ -87,8 +87,7 @@ class Repository(History):
         return cls(path)
 
     def _init(self) -> pygit2.Repository:
-        flags = RepositoryInitFlag.NO_REINIT
-        repository = pygit2.init_repository(str(self.path), flags=flags, initial_head="main")
+        repository = pygit2.init_repository(self.path, flags=RepositoryInitFlag.NO_REINIT, initial_head="main")
         repository.config["core.symlinks"] = False
         repository.config["core.autocrlf"] = False
         (self._git / "info/attributes").write_text(_ATTRIBUTES)
