@@ -78,7 +78,8 @@ def ensure_container(hive: Hive, name: str, revision: str) -> None:
     """Bring the container to `revision` if it is not there, running or stopped as the operator wants it."""
     container = hive.host.containers().get(name)
     run = wanted(hive, name)
-    if container is None or container.revision != revision or (run and not container.running):
+    whole = container is not None and container.revision == container.next_revision == revision
+    if container is None or not whole or (run and not container.running):
         build_and_switch(hive, name, revision, run=run)
     elif container.running and not run:
         hive.host.stop(name, grace=GRACE)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import socket
 import struct
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -133,8 +134,13 @@ class Gate:
 
     # --- calls
 
-    async def call(self, caller: Identity, operation: Operation, raw: Mapping[str, Any]) -> Any:
-        """Run an operation for a caller in a thread; a parked one is called again when its inbox was written to."""
+    async def call(
+        self, caller: Identity, operation: Operation, raw: Mapping[str, Any], gone: Callable[[], bool]
+    ) -> Any:
+        """Run an operation for a caller in a thread; a parked one is called again when its inbox was written to.
+
+        gone: whether the caller has hung up: what waits for it is not taken out of its inbox for nobody.
+        """
         arguments = operation.parse(raw)
         if operation.parks is None:
             return await self._in_thread(caller, operation, arguments)
@@ -142,6 +148,8 @@ class Gate:
         while True:
             inbox = self._inboxes[caller.name]
             inbox.clear()
+            if gone():
+                raise ConnectionResetError
             result = await self._in_thread(caller, operation, arguments)
             left = end - time.monotonic()
             if not is_empty(result) or left <= 0:
@@ -198,6 +206,12 @@ class _Connection:
             for task in self.tasks:
                 task.cancel()
 
+    def gone(self) -> bool:
+        """Whether the peer has closed both directions: one that only sends no more may still want its answers."""
+        poll = select.poll()
+        poll.register(self.writer.get_extra_info("socket").fileno(), 0)
+        return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
+
     async def answer(self, value: Any) -> None:
         await _write(self.writer, wire.line(value))
 
@@ -223,7 +237,7 @@ class _Connection:
         offered = mcp.tools(self.gate.operations, self.caller)
 
         async def call(operation: Operation, arguments: Mapping[str, Any]) -> Any:
-            return await self.gate.call(self.caller, operation, arguments)
+            return await self.gate.call(self.caller, operation, arguments, self.gone)
 
         answer = await mcp.reply(request, offered, call)
         if answer is not None:
@@ -249,7 +263,7 @@ class _Connection:
         if operation is None or operation.shell_only or self.caller.caller not in operation.callers:
             raise Refused(f"There is no command {ascii(verb)[:80]}.")
         raw = {name: value for name, value in request.items() if name != "cmd"}
-        return _spread(await self.gate.call(self.caller, operation, raw))
+        return _spread(await self.gate.call(self.caller, operation, raw, self.gone))
 
     async def _publish(self, queue: asyncio.Queue[str]) -> None:
         try:

@@ -119,13 +119,13 @@ class Meta:
             repository.commit(changes, message)
 
     def abort(self) -> None:
-        """Put both files back as they were committed."""
+        """Put work tree and index back as they were committed, also after a process that died in a commit."""
         from hive_core.git.repository import Repository
 
         if self.path.exists():
             repository = Repository(self.path)
-            for name in (FLAKE, LOCK):
-                repository.restore(name)
+            main = repository.main()
+            repository.move_main(main, main)
 
     def _write_lock(self, inputs: dict[str, str], update: Sequence[str]) -> None:
         before = _read_lock(self.path)

@@ -30,6 +30,9 @@ def show(result: Any, columns: Sequence[str], *, as_json: bool) -> int:
         _stream(result, as_json=as_json)
     elif as_json:
         print(wire.line({} if result is None else result))
+    elif isinstance(result, list) and not columns:
+        for line in result:
+            print(visible(line))
     elif isinstance(result, list):
         _table(result, columns)
     elif result is not None:

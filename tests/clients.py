@@ -21,6 +21,9 @@ class Client:
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             self.socket.connect(f"/proc/self/fd/{folder}/{path.name}")
+        except OSError:
+            self.socket.close()
+            raise
         finally:
             os.close(folder)
         self.reader = self.socket.makefile("rb")

@@ -40,6 +40,7 @@ class Container:
 
     instance: names this one start of it, differs after every restart; None while it is not running.
     revision: the full sha of the configuration that it runs, or would start with; None before the first switch.
+    next_revision: the one that its next start would have; another than `revision` only in the middle of a switch.
     started_at: unix seconds. ended: how the last run ended, None while it runs or when it never ran.
     """
 
@@ -47,6 +48,7 @@ class Container:
     running: bool
     instance: str | None
     revision: str | None
+    next_revision: str | None
     started_at: float | None
     ended: Ended | None
 
@@ -100,6 +102,9 @@ class Host(Protocol):
 
     def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:
         """As `journal`, then every further line as it comes, for ever."""
+
+    def findings(self) -> Iterator[tuple[str, bool, str]]:
+        """What this backend found of the machine, for `hive doctor`: what was looked at, whether it will do, in words."""
 
     def exits(self, names: Sequence[str]) -> Mapping[str, int]:
         """For each running container of `names` a file descriptor that becomes readable when it ends.

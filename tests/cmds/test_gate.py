@@ -14,11 +14,11 @@ MEGABYTE = 1024 * 1024
 
 
 @pytest.fixture
-def gate(hive: TestHive) -> Iterator[TestHive]:
+def gate(hive: TestHive) -> TestHive:
     """A hive whose sockets are served."""
     hive.start("gate")
     eventually((hive.root / "run" / "host.sock").exists)
-    yield hive
+    return hive
 
 
 @pytest.fixture
@@ -90,6 +90,18 @@ def test_one_connection_too_many_is_told_so(gate: TestHive) -> None:
         assert extra.read() is None
     for client in clients:
         client.close()
+
+
+def test_a_message_is_not_taken_for_a_receiver_that_has_hung_up(gate: TestHive) -> None:
+    gate.spawn("coder")
+    with agents_socket(gate, "coder") as agent:
+        agent.ask("recv", wait=0, limit=1000)
+    with agents_socket(gate, "coder") as agent:
+        agent.send(b'{"cmd":"recv","wait":60}\n')
+        agent.socket.shutdown(0)
+    gate.run("send", "coder", "for the living")
+    with agents_socket(gate, "coder") as agent:
+        assert agent.ask("recv", wait=30)["messages"][0]["body"] == "for the living"
 
 
 def test_a_second_gate_is_refused(gate: TestHive) -> None:

@@ -191,4 +191,4 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
         db = hive.inside().store.connection()
         desired = db.execute("select desired from agents where name = 'coder'").fetchone()[0]
         assert agent["running"] is (desired == "running")
-    assert eventually(lambda: not [path for path in Path(hive.home / "containers").glob(".*new*")])
+    assert eventually(lambda: not list(Path(hive.home / "containers").glob(".*new*")))
