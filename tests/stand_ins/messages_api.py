@@ -127,7 +127,7 @@ class MessagesApi:
             return self._script(asked)
         return next((answer for pattern, answer in self._script if re.search(pattern, asked.text)), Text("ok"))
 
-    def _handler(api: MessagesApi) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+    def _handler(api: MessagesApi) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
