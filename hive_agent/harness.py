@@ -13,6 +13,7 @@ from typing import Any
 from hive_agent import credentials
 from hive_agent.errors import AgentError, Refused, Stopped, Unreachable
 from hive_agent.link import Link
+from hive_agent.pacing import Pacing
 from hive_agent.record import Record
 from hive_agent.runners.base import End, Event, Outcome, Runner, Turn
 from hive_agent.settings import Settings
@@ -23,13 +24,6 @@ FAILURES_AT_MOST = 5
 WAIT_SECONDS = 180
 # How often something is looked at that nobody tells of: whether the agent is still paused, still logged out.
 LOOK_SECONDS = 1.0
-LONGEST_BACK_OFF = 300.0
-# A limit that names no time is tried again after a minute, then two, four ...; one that names a far time, after 6 hours.
-UNNAMED_LIMIT_SECONDS = 60.0
-LONGEST_LIMIT_SECONDS = 6 * 3600.0
-# Credentials that look usable and were refused are tried again, should nobody touch them: the refusal may have been
-# the service's fault.
-REFUSED_LOGIN_SECONDS = 900.0
 _STATUS_PATIENCE = 2.0
 
 
@@ -43,8 +37,7 @@ class Harness:
         self._runner = runner
         self._wake = wake
         self._in_turn = False
-        # Turns in a row that ended badly in the same way; paces the next try.
-        self._bad: tuple[End, int] = (End.DONE, 0)
+        self._pacing = Pacing(settings.retry)
         self._refused: tuple[tuple[int, ...] | None, float] | None = None
 
     def stop(self) -> None:
@@ -166,33 +159,24 @@ class Harness:
     def _settle(self, outcome: Outcome) -> None:
         """Acknowledge or put back, and wait as long as the end of the turn asks for."""
         end = outcome.end
-        self._bad = (end, self._bad[1] + 1 if self._bad[0] is end else 1)
+        self._pacing.note(end)
         if end in (End.DONE, End.CANCELLED):
             self._link.call("ack")
             self._refused = None
             return
         self._link.call("nack")
         if end is End.LOGGED_OUT:
-            self._refuse()
+            # Which credentials were refused, and when they may be tried again as they are.
+            mark = credentials.fingerprint(self._settings.login)
+            self._refused = (mark, self._pacing.refused(time.time()))
         elif end is End.RATE_LIMITED:
-            self._park(self._limit(outcome.until), outcome.detail)
+            self._park(self._pacing.limit(outcome.until, time.time()), outcome.detail)
         elif end is End.UNAVAILABLE:
-            self._park(time.time() + self._back_off(), outcome.detail)
+            self._park(time.time() + self._pacing.back_off(), outcome.detail)
         else:
-            seconds = self._back_off()
+            seconds = self._pacing.back_off()
             self._say("idle", text=f"a turn failed, next try in {seconds:.0f} s: {_first_line(outcome.detail)}")
             self._wake.pause(seconds)
-
-    def _back_off(self) -> float:
-        return min(self._settings.retry * 2.0 ** min(self._bad[1] - 1, 16), LONGEST_BACK_OFF)
-
-    def _limit(self, until: float | None) -> float:
-        """The moment to try again after a limit, never a moment that a broken clock or answer made up."""
-        now = time.time()
-        if until is None:
-            return now + min(UNNAMED_LIMIT_SECONDS * 2 ** min(self._bad[1] - 1, 16), LONGEST_LIMIT_SECONDS)
-        # A time that is past already, twice: no reason to try in a tight loop.
-        return min(max(until, now + min(self._back_off(), 60.0)), now + LONGEST_LIMIT_SECONDS)
 
     def _park(self, until: float, why: str) -> None:
         self._say("rate_limited", text=_first_line(why), until=int(until))
@@ -223,11 +207,6 @@ class Harness:
                 self._say("idle", text="paused")
                 said = True
             self._wake.pause(LOOK_SECONDS)
-
-    def _refuse(self) -> None:
-        """Remember which credentials were refused, and when they may be tried again as they are."""
-        again = time.time() + min(REFUSED_LOGIN_SECONDS * 2 ** min(self._bad[1] - 1, 16), LONGEST_LIMIT_SECONDS)
-        self._refused = (credentials.fingerprint(self._settings.login), again)
 
     def _await_login(self) -> None:
         said = False

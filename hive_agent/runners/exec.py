@@ -16,7 +16,6 @@ from hive_agent.runners.child import Child, find
 from hive_agent.settings import Settings
 from hive_agent.wake import Poke
 
-
 CANCEL_SECONDS = 3.0
 
 
