@@ -321,7 +321,8 @@ def test_where_a_process_cannot_be_kept_each_turn_has_its_own(at: Place) -> None
     programs = at.folder / "bin"
     (programs / "claude").unlink()
     (programs / "claude").write_text(
-        f'#!/bin/sh\ncase "$*" in *--input-format*) echo "error: unknown option" >&2; exit 1;; esac\nexec {CLAUDE} "$@"\n'
+        '#!/bin/sh\ncase "$*" in *--input-format*) echo "error: unknown option" >&2; exit 1;; esac\n'
+        f'exec {CLAUDE} "$@"\n'
     )
     (programs / "claude").chmod(0o755)
     with service(at, answer_with_send) as api:

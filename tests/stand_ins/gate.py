@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,7 @@ class Gate:
         verb = request.get("cmd")
         with self.changed:
             self.calls.append(str(verb))
+            self.changed.notify_all()
             if verb in self.refuse:
                 return {"version": 1, "ok": False, "error": self.refuse[verb], "hint": "ask the operator"}
             known = getattr(self, f"_{verb}", None)
@@ -192,9 +194,14 @@ class Gate:
                     request = json.loads(line)
                     if request == {"cmd": "mcp"}:
                         answer = gate.mcp
-                        continue
-                    reply = answer(request, self.connection)
-                    if reply is not None:
+                    else:
+                        # Beside the reading, so that a client that hangs up while it waits is noticed.
+                        threading.Thread(target=self._reply, args=(answer, request), daemon=True).start()
+
+            def _reply(self, answer: Callable[[Json, object], Json | None], request: Json) -> None:
+                reply = answer(request, self.connection)
+                if reply is not None:
+                    with suppress(OSError, ValueError):
                         self.wfile.write(json.dumps(reply).encode() + b"\n")
 
         return Handler
