@@ -110,6 +110,8 @@ class Harness:
             self._record.end(turn, "stopped", "the harness was stopped")
             raise
         except AgentError as error:
+            # Its process may be in the middle of anything: the next turn begins with a new one.
+            self._runner.close()
             outcome = Outcome(End.FAILED, error.message)
         if self._wake.stopping and outcome.end is not End.DONE:
             self._record.end(turn, "stopped", outcome.detail)
