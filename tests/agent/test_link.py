@@ -73,8 +73,8 @@ def test_a_stop_ends_a_long_wait_and_the_connection_with_it(gate: Gate, link: Li
         link.call("recv", wait=180)
     stopper.join()
     # Nobody is left there to whom a message would be handed and lost.
-    gate.put("operator", "hello")
     gate.wait(lambda gate: not gate._connections, "end of the connection")
+    gate.put("operator", "hello")
     assert gate.inbox[0].state == "waiting"
 
 
