@@ -1,0 +1,255 @@
+"""The turn loop: take a message, run one turn of the runner on it, keep what happens, acknowledge, repeat.
+
+A message is acknowledged only after its turn ended well (or was cancelled, or was given up with a word to someone).
+Whatever ends the harness before that, the next one puts the message back first, and it comes again, marked.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from hive_agent import credentials
+from hive_agent.errors import AgentError, Refused, Stopped, Unreachable
+from hive_agent.link import Link
+from hive_agent.pacing import Pacing
+from hive_agent.record import Record
+from hive_agent.runners.base import End, Event, Outcome, Runner, Turn
+from hive_agent.settings import Settings
+from hive_agent.wake import Wake
+from hive_agent.wording import MANAGER, Message, wake_prompt
+
+FAILURES_AT_MOST = 5
+WAIT_SECONDS = 180
+# How often something is looked at that nobody tells of: whether the agent is still paused, still logged out.
+LOOK_SECONDS = 1.0
+_STATUS_PATIENCE = 2.0
+
+
+class Harness:
+    """One agent's turn loop. wake: ends it, see `stop`."""
+
+    def __init__(self, settings: Settings, link: Link, record: Record, runner: Runner, wake: Wake) -> None:
+        self._settings = settings
+        self._link = link
+        self._record = record
+        self._runner = runner
+        self._wake = wake
+        self._in_turn = False
+        self._pacing = Pacing(settings.retry)
+        self._refused: tuple[tuple[int, ...] | None, float] | None = None
+
+    def stop(self) -> None:
+        """End soon, with the message in hand put back. Safe in a signal handler and in any thread."""
+        self._wake.stop()
+        self._runner.cancel()
+
+    def cancel(self) -> None:
+        """End the turn in progress, if there is one; its message is done with. As safe as `stop`."""
+        if self._in_turn:
+            self._runner.cancel()
+
+    def run(self) -> None:
+        """Run turns until `stop`. Raises AgentError when the runner cannot be used at all."""
+        try:
+            self._runner.start()
+            self._link.call("nack")
+            self._record.bury()
+            while True:
+                self._once()
+        except Stopped:
+            return
+        finally:
+            self._runner.close()
+            self._put_back()
+
+    def _once(self) -> None:
+        self._await_login()
+        self._await_unpaused()
+        self._say("idle")
+        taken = self._take()
+        if taken is None:
+            return
+        message, unread = taken
+        settings = self._link.call("turn_settings")
+        reasons = self._record.failures(message.key)
+        if settings.get("paused"):
+            self._link.call("nack")
+        elif len(reasons) >= FAILURES_AT_MOST:
+            self._give_up(message, reasons[-1])
+        else:
+            model = settings.get("model") or self._settings.configuration.model
+            self._settle(self._turn(message, unread, model))
+
+    def _take(self) -> tuple[Message, int] | None:
+        """Take one message, waiting for it; None when none came, or the gate went away meanwhile."""
+        try:
+            answer = self._link.call("recv", wait=WAIT_SECONDS, limit=1)
+        except Unreachable:
+            # The answer that got lost may have been a message: it is put back, and marked, which is true enough.
+            self._link.call("nack")
+            return None
+        messages = answer.get("messages") or []
+        return (Message.from_wire(messages[0]), int(answer.get("unread", 0))) if messages else None
+
+    # One turn.
+
+    def _turn(self, message: Message, unread: int, model: str | None) -> Outcome:
+        """Run the turn of a message, compacting once when the conversation is too long, and record it."""
+        self._say("thinking", text=f"on a message from {message.sender}", model=model)
+        turn = self._record.begin(
+            message.key, message.sender, message.body, redelivered=message.redelivered, model=model
+        )
+        prompt = wake_prompt(message, unread)
+        try:
+            outcome = self._drive(turn, self._runner.turn(prompt, model))
+            if outcome.end is End.PROMPT_TOO_LONG:
+                outcome = self._shorten(turn, prompt, model)
+        except Stopped:
+            self._record.end(turn, "stopped", "the harness was stopped")
+            raise
+        except AgentError as error:
+            # Its process may be in the middle of anything: the next turn begins with a new one.
+            self._runner.close()
+            outcome = Outcome(End.FAILED, error.message)
+        if self._wake.stopping and outcome.end is not End.DONE:
+            self._record.end(turn, "stopped", outcome.detail)
+            self._wake.check()
+        self._record.end(turn, outcome.end.value, outcome.detail)
+        return outcome
+
+    def _shorten(self, turn: int, prompt: str, model: str | None) -> Outcome:
+        """Compact the conversation and try the turn again, once."""
+        self._say("compacting", model=model)
+        outcome = self._drive(turn, self._runner.compact(model))
+        if outcome.end is not End.DONE:
+            return outcome
+        self._say("thinking", text="again, after compacting", model=model)
+        outcome = self._drive(turn, self._runner.turn(prompt, model))
+        if outcome.end is End.PROMPT_TOO_LONG:
+            return Outcome(End.FAILED, f"{outcome.detail} (also after compacting)")
+        return outcome
+
+    def _drive(self, turn: int, events: Turn) -> Outcome:
+        self._in_turn = True
+        try:
+            while True:
+                event = next(events)
+                # A stop that came before the runner began is not lost: see Runner.turn.
+                self._wake.check()
+                self._record.add(turn, event.kind, event.data)
+                self._mirror(event)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        finally:
+            self._in_turn = False
+            events.close()
+
+    def _mirror(self, event: Event) -> None:
+        """Let the status follow what happens in a turn."""
+        if event.kind == "compacting":
+            self._say("compacting")
+        elif event.kind == "compacted":
+            self._say("thinking")
+        elif event.kind == "model" and event.data.get("model"):
+            self._say("thinking", model=event.data["model"])
+
+    # What becomes of its message.
+
+    def _settle(self, outcome: Outcome) -> None:
+        """Acknowledge or put back, and wait as long as the end of the turn asks for."""
+        end = outcome.end
+        self._pacing.note(end)
+        if end in (End.DONE, End.CANCELLED):
+            self._link.call("ack")
+            self._refused = None
+            return
+        self._link.call("nack")
+        if end is End.LOGGED_OUT:
+            # Which credentials were refused, and when they may be tried again as they are.
+            mark = credentials.fingerprint(self._settings.login)
+            self._refused = (mark, self._pacing.refused(time.time()))
+        elif end is End.RATE_LIMITED:
+            self._park(self._pacing.limit(outcome.until, time.time()), outcome.detail)
+        elif end is End.UNAVAILABLE:
+            self._park(time.time() + self._pacing.back_off(), outcome.detail)
+        else:
+            seconds = self._pacing.back_off()
+            self._say("idle", text=f"a turn failed, next try in {seconds:.0f} s: {_first_line(outcome.detail)}")
+            self._wake.pause(seconds)
+
+    def _park(self, until: float, why: str) -> None:
+        self._say("rate_limited", text=_first_line(why), until=int(until))
+        self._wake.pause_until(until)
+
+    def _give_up(self, message: Message, why: str) -> None:
+        """Let go of a message that fails again and again, after telling someone: first told, then acknowledged."""
+        about = (
+            f"{self._settings.label} gave up on a message from {message.sender} after {FAILURES_AT_MOST} failed turns. "
+            f"The last one: {why.strip()[:2000]}\n\nThe message:\n{message.body[:4000]}"
+        )
+        readers = ["operator"] if self._settings.label == MANAGER else [MANAGER, "operator"]
+        for reader in readers:
+            try:
+                self._link.call("send", to=reader, body=about)
+                break
+            except Refused as error:
+                _log(f"{reader} could not be told: {error.message}")
+        _log(about)
+        self._link.call("ack")
+
+    # What to wait for before a message is taken.
+
+    def _await_unpaused(self) -> None:
+        said = False
+        while self._link.call("turn_settings").get("paused"):
+            if not said:
+                self._say("idle", text="paused")
+                said = True
+            self._wake.pause(LOOK_SECONDS)
+
+    def _await_login(self) -> None:
+        said = False
+        while self._runner.needs_login and not self._logged_in():
+            if not said:
+                self._say("needs_login", text="the operator has to log this agent in")
+                said = True
+            self._wake.pause(LOOK_SECONDS)
+
+    def _logged_in(self) -> bool:
+        if not credentials.usable_credentials(self._settings.login, self._settings.environment):
+            return False
+        if self._refused is None:
+            return True
+        mark, again = self._refused
+        return credentials.fingerprint(self._settings.login) != mark or time.time() >= again
+
+    # What it says of itself.
+
+    def _say(self, state: str, **fields: Any) -> None:
+        """Tell the gate how the agent is. A gate that is away does not hold a turn up: the next status reaches it."""
+        present = {name: value for name, value in fields.items() if value is not None}
+        try:
+            self._link.call("set_status", patience=_STATUS_PATIENCE, state=state, **present)
+        except (Refused, Unreachable) as error:
+            _log(f"status {state} not told: {error.message}")
+
+    def _put_back(self) -> None:
+        """At the very end, what was taken and not finished goes back; the next start would do it too, only later."""
+        link = Link(self._settings.socket, Wake())
+        try:
+            link.call("nack", patience=_STATUS_PATIENCE)
+        except (Refused, Unreachable) as error:
+            _log(f"what was taken could not be put back: {error.message}")
+        finally:
+            link.close()
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0][:200]
+
+
+def _log(text: str) -> None:
+    sys.stderr.write(f"hive agent: {text}\n")

@@ -1,0 +1,36 @@
+"""`hive agent run`: puts the parts of the harness together and lets signals reach them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import sys
+
+from hive_agent import runners
+from hive_agent.errors import AgentError
+from hive_agent.harness import Harness
+from hive_agent.link import Link
+from hive_agent.record import Record
+from hive_agent.settings import Settings, from_environment
+from hive_agent.wake import Wake
+
+
+def make(settings: Settings) -> Harness:
+    """A harness for these settings. Raises AgentError when its record or its runner cannot be had."""
+    wake = Wake()
+    return Harness(settings, Link(settings.socket, wake), Record(settings.state), runners.make(settings), wake)
+
+
+def main() -> int:
+    """Run turns until SIGTERM or SIGINT; SIGUSR1 cancels the turn in progress. Returns the exit code."""
+    try:
+        harness = make(from_environment(os.environ))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: harness.stop())
+        signal.signal(signal.SIGUSR1, lambda *_: harness.cancel())
+        harness.run()
+    except (AgentError, sqlite3.Error) as error:
+        sys.stderr.write(f"hive agent: {error}\n")
+        return 1
+    return 0

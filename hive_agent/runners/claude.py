@@ -1,0 +1,178 @@
+"""The runner `claude`: one process of the CLI kept for many turns, which costs a twentieth of a process per turn."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+from hive_agent import wording
+from hive_agent.runners.base import End, Event, Outcome, Turn
+from hive_agent.runners.child import Child, find
+from hive_agent.runners.claude_events import Reading, events, parse
+from hive_agent.settings import Settings
+from hive_agent.wake import Poke
+
+# Given to the CLI unless the configuration says otherwise: it talks to its service and to nothing else, does not
+# replace itself, and gives up soon enough for the harness to say what is wrong.
+DEFAULTS = {
+    "DISABLE_AUTOUPDATER": "1",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "CLAUDE_CODE_MAX_RETRIES": "4",
+}
+# The container is the boundary, so what works inside it is allowed there; whatever else would ask is denied.
+TOOLS = ("Bash", "Edit", "Write", "NotebookEdit", "WebFetch", "WebSearch")
+CANCEL_SECONDS = 3.0
+INTERRUPT = {"type": "control_request", "request_id": "cancel", "request": {"subtype": "interrupt"}}
+
+
+class ClaudeRunner:
+    """`claude -p` with its stream of JSON both ways.
+
+    kept: whether one process serves many turns; it is started anew (`--continue`) when the model changes or it
+    ended. Where it cannot even begin a turn that way, a process per turn is used from then on.
+    """
+
+    needs_login = True
+
+    def __init__(self, settings: Settings, *, kept: bool = True) -> None:
+        self._settings = settings
+        self._environment = {**DEFAULTS, **settings.environment}
+        self._system = wording.system_prompt(settings.label, settings.pronouns)
+        self._poke = Poke()
+        self._program = "claude"
+        self._child: Child | None = None
+        self._model: str | None = None
+        self.kept = kept
+
+    def start(self) -> None:
+        self._program = find("claude", self._environment)
+
+    def cancel(self) -> None:
+        self._poke.set()
+
+    def close(self) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+    def turn(self, prompt: str, model: str | None) -> Turn:
+        self._poke.clear()
+        yield Event("started", {"model": model, "kept": self.kept})
+        reading = Reading()
+        outcome = yield from self._exchange(prompt, model, reading)
+        if self.kept and not reading.spoke and reading.code > 0 and not reading.cancelling:
+            yield Event("note", {"text": f"{outcome.detail}; from now on each turn has a process of its own"})
+            self.kept = False
+            outcome = yield from self._exchange(prompt, model, Reading())
+        return outcome
+
+    def compact(self, model: str | None) -> Turn:
+        self._poke.clear()
+        yield Event("started", {"model": model, "compact": True})
+        reading = Reading()
+        outcome = yield from self._exchange("/compact", model, reading)
+        # A compaction that failed ends with `is_error` false.
+        if outcome.end is End.DONE and reading.compacted != "success":
+            return Outcome(End.FAILED, outcome.detail or "the conversation could not be compacted")
+        return outcome
+
+    def _exchange(self, prompt: str, model: str | None, reading: Reading) -> Turn:
+        """Give the process a prompt and read on to its result."""
+        child = self._ready(model)
+        mark = str(uuid.uuid4())
+        if self.kept:
+            child.write(_line({"type": "user", "uuid": mark, "message": {"role": "user", "content": prompt}}))
+        else:
+            child.write(prompt.encode("utf-8", "replace"), last=True)
+        written: deque[str] = deque(maxlen=20)
+        for name, data in child.lines():
+            if name in ("poke", "late"):
+                self._interrupt(child, reading, late=name == "late")
+            elif (line := parse(data) if name == "stdout" else None) is None:
+                written.append(data.decode("utf-8", "replace"))
+                yield Event("note", {"text": written[-1]})
+            else:
+                reading.note(line, mark)
+                yield from events(line)
+                if reading.ends(line):
+                    outcome = reading.outcome(line)
+                    self._after(child, reading, outcome)
+                    return outcome
+        reading.code = code = child.end()
+        self._child = None
+        if reading.cancelling:
+            return Outcome(End.CANCELLED, "cancelled")
+        return Outcome(End.FAILED, "\n".join([f"claude ended with code {code}", *written]).strip())
+
+    def _ready(self, model: str | None) -> Child:
+        """The process to use: the kept one, or a new one when there is none, it ended, or the model is another."""
+        if self._child is not None and (self._model != model or not self._child.alive):
+            self.close()
+        if self._child is None:
+            self._child = Child(self._argv(model), self._environment, self._settings.state, self._poke)
+            self._model = model
+        return self._child
+
+    def _interrupt(self, child: Child, reading: Reading, *, late: bool) -> None:
+        """Ask the process to end its turn; kill it when it did not in time, or cannot be asked."""
+        if not self._poke.raised:
+            return
+        if late:
+            child.signal(signal.SIGKILL)
+        elif not reading.cancelling:
+            reading.cancelling = True
+            child.remind(CANCEL_SECONDS)
+            if self.kept:
+                child.write(_line(INTERRUPT))
+            else:
+                child.signal(signal.SIGTERM)
+
+    def _after(self, child: Child, reading: Reading, outcome: Outcome) -> None:
+        """Keep the process for the next turn when that is safe."""
+        child.remind(None)
+        # Without the gate's tools it would be mute, with our prompt still in its queue it would begin it later, and a
+        # login that comes is surely seen by a new process.
+        unfit = reading.unconnected or (reading.cancelling and not reading.ours) or outcome.end is End.LOGGED_OUT
+        if not self.kept:
+            child.finish()
+            self._child = None
+        elif unfit:
+            self.close()
+
+    def _argv(self, model: str | None) -> list[str]:
+        own = self._settings.configuration.mcp_servers
+        argv = [self._program, "-p", "--output-format", "stream-json", "--verbose", "--continue"]
+        argv += [
+            "--append-system-prompt",
+            self._system,
+            "--mcp-config",
+            json.dumps(self._servers()),
+            "--strict-mcp-config",
+        ]
+        argv += ["--allowedTools", ",".join([*TOOLS, *(f"mcp__{name}__*" for name in ("hive", *own))])]
+        if model:
+            argv.append(f"--model={model}")
+        if self.kept:
+            # The echo of our prompt says which result is ours: the process also takes turns of its own, when
+            # something it left running ends.
+            argv += ["--input-format", "stream-json", "--replay-user-messages"]
+        return argv
+
+    def _servers(self) -> dict[str, Mapping[str, Mapping[str, object]]]:
+        bridge = Path(__file__).resolve().parent.parent / "mcp.py"
+        hive = {
+            "type": "stdio",
+            "command": sys.executable,
+            "args": ["-I", str(bridge)],
+            "env": {"HIVE_SOCKET": str(self._settings.socket)},
+        }
+        return {"mcpServers": {**self._settings.configuration.mcp_servers, "hive": hive}}
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value).encode() + b"\n"

@@ -1,0 +1,88 @@
+"""What the container's environment and the agent's configuration say, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hive_agent.errors import AgentError
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The part of `agent.toml` that the harness needs. hive checked the file before it deployed it.
+
+    runner: `claude` or `exec`. model: None for the runner's own default. command: what `exec` runs.
+    mcp_servers: name -> what the CLI's MCP configuration holds for it (command, args, env; or type, url).
+    """
+
+    runner: str = "claude"
+    model: str | None = None
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    mcp_servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where things are in this container.
+
+    socket: `$HIVE_SOCKET`, the gate. state: `$HIVE_STATE`, the agent's own folder, also the runner's current
+    folder. login: `$CLAUDE_CONFIG_DIR`. label: `$HIVE_LABEL`, the agent's name. pronouns:
+    `$HIVE_OPERATOR_PRONOUNS`. retry: `$HIVE_RETRY_SECONDS`, the first pause after a failed turn, in seconds.
+    environment: what the runner's programs are given, the configuration's own included.
+    """
+
+    socket: Path
+    state: Path
+    login: Path
+    label: str
+    pronouns: str
+    retry: float
+    environment: Mapping[str, str]
+    configuration: Configuration
+
+
+def from_environment(environ: Mapping[str, str]) -> Settings:
+    """Read the settings and the configuration at `$HIVE_CONFIG`. Raises AgentError when one cannot be used."""
+    configuration = read_configuration(Path(environ.get("HIVE_CONFIG") or "/config/agent.toml"))
+    login = Path(environ.get("CLAUDE_CONFIG_DIR") or "/claude")
+    try:
+        retry = float(environ.get("HIVE_RETRY_SECONDS") or 5)
+    except ValueError as error:
+        raise AgentError("HIVE_RETRY_SECONDS is not a number of seconds.") from error
+    return Settings(
+        socket=Path(environ.get("HIVE_SOCKET") or "/run/hive/agent.sock"),
+        state=Path(environ.get("HIVE_STATE") or "/state"),
+        login=login,
+        label=environ.get("HIVE_LABEL") or "agent",
+        pronouns=environ.get("HIVE_OPERATOR_PRONOUNS") or "she/her",
+        retry=retry,
+        environment={**environ, **configuration.environment, "CLAUDE_CONFIG_DIR": str(login)},
+        configuration=configuration,
+    )
+
+
+def read_configuration(path: Path) -> Configuration:
+    """Read `agent.toml`; where there is none the defaults count. Raises AgentError naming file and key."""
+    import tomllib
+
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Configuration()
+    except (OSError, ValueError) as error:
+        raise AgentError(f"{path} cannot be read: {error}.", "Correct it and request the commit again.") from error
+    kinds = {"runner": str, "model": str, "command": list, "environment": dict, "mcp_servers": dict}
+    for key, kind in kinds.items():
+        if key in table and not isinstance(table[key], kind):
+            raise AgentError(f"{path}: `{key}` has the wrong type.", "See the reference of agent.toml.")
+    return Configuration(
+        runner=table.get("runner", "claude"),
+        model=table.get("model") or None,
+        command=tuple(str(word) for word in table.get("command", [])),
+        environment={str(name): str(value) for name, value in table.get("environment", {}).items()},
+        mcp_servers=table.get("mcp_servers", {}),
+    )
