@@ -6,7 +6,7 @@ Sources: cgroups(7), Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/ of L
 """
 
 # pathlib and what it imports would be paid once per container.
-# ruff: noqa: PTH
+# ruff: noqa: PTH102, PTH106, PTH110, PTH112, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A container's journal as its supervisor writes it: lines with their time, of bounded length, in bounded files."""
 
 # pathlib and what it imports would be paid once per container.
-# ruff: noqa: PTH
+# ruff: noqa: PTH104
 
 from __future__ import annotations
 

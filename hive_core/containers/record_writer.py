@@ -1,7 +1,7 @@
 """The records a supervisor leaves, written so that a reader finds the old one or the new one; see records.py."""
 
 # pathlib and what it imports would be paid once per container.
-# ruff: noqa: PTH
+# ruff: noqa: PTH104, PTH123
 
 from __future__ import annotations
 

@@ -5,9 +5,6 @@ SIGTERM asks the program to end, SIGUSR1 kills it. Its memory is paid once per c
 dataclasses or signal: marshal reads what only the launcher wrote, `_signal` is the C half of signal.
 """
 
-# pathlib and what it imports would be paid once per container.
-# ruff: noqa: PTH
-
 from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found]

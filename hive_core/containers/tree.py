@@ -1,7 +1,7 @@
 """The processes below this one, held by descriptor; imported by every supervisor, so it costs no import beyond os."""
 
 # pathlib and what it imports would be paid once per container.
-# ruff: noqa: PTH
+# ruff: noqa: PTH123, PTH208
 
 from __future__ import annotations
 
