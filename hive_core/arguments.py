@@ -1,4 +1,4 @@
-"""What an argument may be: each kind checks itself at the door, says why it refuses, and describes itself to the faces."""
+"""What an argument may be: each kind checks itself at the door and describes itself to the faces."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from hive_core.errors import Invalid
 
 RESERVED = ("operator", "manager", "system", "self", "*")
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SHA = re.compile(r"[0-9a-f]{7,40}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """One kind of argument.
 
@@ -75,7 +76,7 @@ def integer(least: int, most: int, what: str) -> Callable[[object], int]:
 
 
 def text(most: int, what: str, *, empty: bool = False) -> Callable[[object], str]:
-    """Make the check of a text of at most `most` bytes in UTF-8 that holds no NUL."""
+    """Make the check of a text of at most `most` bytes in UTF-8 without control characters but line breaks and tabs."""
 
     def check(value: object) -> str:
         body = _string(value, what)
@@ -84,8 +85,11 @@ def text(most: int, what: str, *, empty: bool = False) -> Callable[[object], str
             raise Invalid(f"{what[0].upper()}{what[1:]} is {size} bytes long; at most {most} are taken.")
         if not empty and not body.strip():
             raise Invalid(f"{what[0].upper()}{what[1:]} is empty.")
-        if "\0" in body:
-            raise Invalid(f"{what[0].upper()}{what[1:]} holds a NUL character.")
+        if found := _CONTROL.search(body):
+            raise Invalid(
+                f"{what[0].upper()}{what[1:]} holds the control character {found.group()!a}.",
+                "Text may hold line breaks and tabs, but neither NUL nor terminal escapes.",
+            )
         try:
             body.encode("utf-8")
         except UnicodeEncodeError as error:

@@ -27,11 +27,10 @@ KINDS: dict[str, tuple[str, ...]] = {
     "tombstones_changed": ("tombstones",),
     "meta_inputs_changed": ("inputs",),
     # What the manager is told, mirrored here so that one stream tells everything.
-    "approval_outcome": ("id", "agent", "status"),
     "spawned": ("agent",),
     "rebuilt": ("agent",),
     "started": ("agent",),
-    "stopped": ("agent",),
+    "restarted": ("agent",),
     "killed": ("agent",),
     "destroyed": ("agent",),
     "purged": ("agent",),
@@ -85,6 +84,7 @@ def since(db: sqlite3.Connection, seq: int, kinds: Iterable[str] = (), limit: in
     """The events after `seq`, oldest first, at most `limit`; only of these `kinds` where any are named."""
     chosen = list(kinds)
     clause = f"and kind in ({', '.join('?' * len(chosen))})" if chosen else ""
-    query = f"select seq, at, kind, agent, data from events where seq > ? {clause} order by seq limit ?"
+    # Only question marks are put in.
+    query = f"select seq, at, kind, agent, data from events where seq > ? {clause} order by seq limit ?"  # noqa: S608
     for row in db.execute(query, (seq, *chosen, limit)):
         yield Event(row["seq"], row["at"], row["kind"], row["agent"], json.loads(row["data"]))

@@ -51,4 +51,4 @@ def _take(descriptor: int, path: Path, wait: bool, say: Say | None) -> None:
 
 
 def _say_on_stderr(text: str) -> None:
-    print(text, file=sys.stderr)
+    sys.stderr.write(f"{text}\n")

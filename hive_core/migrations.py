@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Mapping
 
 from hive_core.errors import Refused
 
 # Never edit a step that has been released: add another.
-STEPS: dict[str, str] = {
+STEPS: Mapping[str, str] = {
     "m001_ground": """
         create table agents (
             name text primary key,
             uid integer,                  -- the user its processes run as; null where hive is not root
-            desired text not null,        -- 'running' or 'stopped': what the operator wants
-            parent text,
+            -- What the operator wants: 'resting' is stopped now, and started by the next `hive up`.
+            desired text not null check (desired in ('running', 'stopped', 'resting')),
+            runner text not null default 'command',  -- of the configuration it was last built with
+            parent text,                  -- the agent that asked for it
             created_at real not null,     -- unix seconds, as every time here
             paused integer not null default 0,
             hive_rev text,                -- the rev of the input `hive` it was last built with
@@ -28,13 +31,16 @@ STEPS: dict[str, str] = {
             kind text not null check (kind in ('apply_commit', 'spawn')),
             commit_ref text not null,     -- as it was asked for
             fetched_sha text,             -- what was really fetched: only this object counts
+            base_sha text,                -- what `main` was when it was fetched, and again when it was approved
             requested_by text not null,
             requested_at real not null,
             status text not null check (status in ('pending', 'approved', 'denied', 'failed')),
             resolved_at real,
             note text,
-            description text
+            description text,
+            tagged integer not null default 1  -- 0: denied, and the tag that says so is still to be made
         ) strict;
+        create index approvals_untagged on approvals (id) where not tagged;
         create index approvals_pending on approvals (agent) where status = 'pending';
         create table operations (
             agent text primary key,
@@ -72,28 +78,59 @@ STEPS: dict[str, str] = {
             view text not null            -- JSON: what the faces were last shown
         ) strict;
     """,
+    "m002_talk": """
+        alter table agents add column allowed_recipients text not null default '["*"]';  -- JSON, of its configuration
+        alter table agents add column state text;      -- what the harness last said: idle, thinking, ...
+        alter table agents add column until real;      -- when a rate limit ends
+        alter table agents add column model text;      -- what the operator chose, before what the configuration says
+        create index messages_unacknowledged on messages (recipient, id)
+            where delivered_at is not null and acknowledged_at is null;
+        create index messages_recent on messages (recipient, sent_at);
+        create virtual table messages_search using fts4 (body, content='messages', tokenize=unicode61);
+        create trigger messages_found after insert on messages begin
+            insert into messages_search (docid, body) values (new.id, new.body);
+        end;
+        create trigger messages_lost before delete on messages begin
+            delete from messages_search where docid = old.id;
+        end;
+        create table questions (
+            id integer primary key autoincrement,
+            asker text not null,
+            target text not null,         -- 'operator' or an agent
+            question text not null,
+            options text not null,        -- JSON array of strings
+            multi integer not null,
+            asked_at real not null,
+            deadline_at real,
+            answer text,
+            answerer text,
+            answered_at real,
+            cancelled integer not null default 0
+        ) strict;
+        create index questions_open on questions (deadline_at) where answered_at is null;
+    """,
 }
 
 
-def up_to_date(db: sqlite3.Connection) -> bool:
+def up_to_date(db: sqlite3.Connection, steps: Mapping[str, str] = STEPS) -> bool:
     """Whether every step has run. Raises Refused for a database made by a newer hive."""
     try:
         done = {row[0] for row in db.execute("select name from migrations")}
     except sqlite3.OperationalError:
         return False
-    if unknown := done - STEPS.keys():
+    if unknown := done - steps.keys():
         raise Refused(
             f"The database was made by a newer hive (it knows {', '.join(sorted(unknown))}).",
             "Run that newer hive, or point HIVE_HOME at another folder.",
         )
-    return done == STEPS.keys()
+    return done == steps.keys()
 
 
-def apply(db: sqlite3.Connection) -> None:
+def apply(db: sqlite3.Connection, steps: Mapping[str, str] = STEPS) -> None:
     """Run the steps that have not run yet, in order."""
     db.execute("create table if not exists migrations (name text primary key, applied_at real not null) strict")
-    up_to_date(db)
-    for name, script in STEPS.items():
+    up_to_date(db, steps)
+    for name, script in steps.items():
         db.execute("begin immediate")
         try:
             if not db.execute("select 1 from migrations where name = ?", (name,)).fetchone():

@@ -26,6 +26,9 @@ class Caller(enum.StrEnum):
     AGENT = "agent"
 
 
+# The headings of the help, in their order.
+GROUPS = ("Approvals", "Agents", "Messages", "Seeing", "Meta", "Harness", "Running")
+
 OPERATOR = frozenset({Caller.OPERATOR})
 LOOKING_AFTER = frozenset({Caller.OPERATOR, Caller.MANAGER})
 EVERYONE = frozenset(Caller)
@@ -52,6 +55,7 @@ class Parameter:
     required: bool
     default: Any
     many: bool
+    positional: bool
     help: str
 
     def parse(self, value: Any) -> Any:
@@ -70,6 +74,8 @@ class Operation:
     name: its verb, with underscores; the shell shows them as '-'. group: its heading in the help.
     columns: what a table of its results shows. confirm: the question a person answers first, with the
     arguments' names in braces, or None. shell_only: no socket serves it, not even the operator's.
+    parks: the argument that says how many seconds a face calls it again, at every commit, while its result is empty.
+    tool: whether it is offered to a model as a tool; what only the harness needs is not.
     """
 
     name: str
@@ -79,7 +85,8 @@ class Operation:
     columns: tuple[str, ...]
     confirm: str | None
     shell_only: bool
-    hidden: bool
+    parks: str | None
+    tool: bool
 
     @property
     def verb(self) -> str:
@@ -97,6 +104,11 @@ class Operation:
         helps = _argument_helps(inspect.getdoc(self.function) or "")
         return tuple(_parameter(item, hints[item.name], helps) for item in signature)
 
+    def patience(self, arguments: Mapping[str, Any]) -> float:
+        """For how many seconds a caller with these arguments is parked at the most."""
+        default = next(parameter.default for parameter in self.parameters if parameter.name == self.parks)
+        return float(arguments.get(self.parks or "", default))
+
     def parse(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Check the arguments a face was given; an absent or null one takes its default.
 
@@ -104,7 +116,7 @@ class Operation:
         """
         known = {parameter.name: parameter for parameter in self.parameters}
         if unknown := sorted(set(raw) - set(known)):
-            raise Invalid(f"{self.verb} takes no {ascii(unknown[0])}.", f"It takes: {', '.join(known) or 'nothing'}.")
+            raise Invalid(f"{self.verb} takes no {unknown[0]!a}.", f"It takes: {', '.join(known) or 'nothing'}.")
         parsed = {}
         for name, parameter in known.items():
             if raw.get(name) is not None:
@@ -127,21 +139,22 @@ def operation(
     *,
     callers: Iterable[Caller],
     group: str,
-    name: str | None = None,
     columns: tuple[str, ...] = (),
     confirm: str | None = None,
     shell_only: bool = False,
-    hidden: bool = False,
+    parks: str | None = None,
+    tool: bool = True,
 ) -> Callable[[F], F]:
-    """Declare the function below as an operation; it stays a plain function to whoever calls it in Python."""
+    """Declare the function below as an operation; it stays a plain function to whoever calls it in Python.
+
+    Its verb is the function's name; a '_' at the end, for a name that Python has taken, is left away.
+    """
 
     def declare(function: F) -> F:
-        verb = name or function.__name__.rstrip("_")
+        verb = function.__name__.rstrip("_")
         if verb in REGISTRY:
             raise AssertionError(f"two operations are called {verb}")
-        REGISTRY[verb] = Operation(
-            verb, function, frozenset(callers), group, columns, confirm, shell_only, hidden
-        )
+        REGISTRY[verb] = Operation(verb, function, frozenset(callers), group, columns, confirm, shell_only, parks, tool)
         return function
 
     return declare
@@ -150,9 +163,10 @@ def operation(
 def _parameter(item: inspect.Parameter, hint: Any, helps: Mapping[str, str]) -> Parameter:
     required = item.default is inspect.Parameter.empty
     kind, many = _kind(hint)
-    return Parameter(
-        item.name, kind, required, None if required else item.default, many, helps.get(item.name, "")
-    )
+    default = None if required else item.default
+    # As users of gh and systemctl expect: what a command is about stands bare, what is said of it has a flag.
+    positional = required or (item.name == "name" and not many)
+    return Parameter(item.name, kind, required, default, many, positional, helps.get(item.name, ""))
 
 
 def _kind(hint: Any) -> tuple[Kind, bool]:

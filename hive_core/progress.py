@@ -43,26 +43,54 @@ def recovery(name: str) -> Callable[[Recovery], Recovery]:
     return declare
 
 
-@contextmanager
-def exclusive(
-    hive: Hive, agent: str, kind: str, *, recovery: str | None = None, **detail: Any
-) -> Iterator[None]:
-    """Be the one operation on this agent: its lock, what a dead one left mended, the row for as long as it runs.
+# What else becomes true in the transaction that ends an operation; see `at_the_end`.
+Ending = Callable[[Hive, sqlite3.Connection], None]
+_ENDINGS: list[Ending] = []
 
-    kind: spawning, starting, stopping, restarting, rebuilding or destroying.
-    """
-    with hive.lock(agent, kind):
+
+def at_the_end(function: Ending) -> Ending:
+    """Declare the function below as part of every operation's end, in its transaction."""
+    _ENDINGS.append(function)
+    return function
+
+
+@contextmanager
+def held(hive: Hive, agent: str, purpose: str) -> Iterator[None]:
+    """Hold the agent's lock, with what a dead operation left on it mended."""
+    with hive.lock(agent, purpose):
         _mend(hive, agent)
-        begin(hive, agent, kind, recovery, detail)
-        try:
-            yield
-        finally:
-            with hive.store.write() as db:
-                clear(db, agent)
+        yield
+
+
+@contextmanager
+def recorded(
+    hive: Hive, agent: str, kind: str, *, recovery: str | None = None, detail: dict[str, Any] | None = None
+) -> Iterator[None]:
+    """Show the operation for as long as the block runs. The caller holds the agent's lock.
+
+    kind: spawning, starting, stopping, restarting, rebuilding or destroying. recovery: what mends it, run at
+    once when the block raises, and by another process when this one dies. When mending fails too, the row
+    stays, and whoever comes next tries again.
+    """
+    begin(hive, agent, kind, recovery, detail or {})
+    try:
+        yield
+    except BaseException:
+        _recover(hive, agent)
+        raise
+    with hive.store.write() as db:
+        clear(hive, db, agent)
+
+
+@contextmanager
+def exclusive(hive: Hive, agent: str, kind: str, *, recovery: str | None = None, **detail: Any) -> Iterator[None]:
+    """Be the one operation on this agent: `held` and `recorded` in one."""
+    with held(hive, agent, kind), recorded(hive, agent, kind, recovery=recovery, detail=detail):
+        yield
 
 
 def begin(hive: Hive, agent: str, kind: str, recovery: str | None, detail: dict[str, Any]) -> None:
-    """Record the operation as this process's. The caller holds the agent's lock."""
+    """Record the operation as this process's."""
     now = hive.clock()
     with hive.store.write() as db:
         db.execute(
@@ -72,15 +100,29 @@ def begin(hive: Hive, agent: str, kind: str, recovery: str | None, detail: dict[
         emit(db, "transient_set", name=agent, transient_kind=kind, since_unix=int(now))
 
 
-def clear(db: sqlite3.Connection, agent: str) -> None:
-    """End the operation in the caller's transaction; nothing happens when it has ended already."""
+def clear(hive: Hive, db: sqlite3.Connection, agent: str) -> None:
+    """End the operation in the caller's transaction; nothing happens when it has ended already.
+
+    Its result is recorded with it: whoever watches sees either the operation or its result, and takes
+    neither for a crash.
+    """
     if db.execute("delete from operations where agent = ?", (agent,)).rowcount:
         emit(db, "transient_cleared", name=agent)
+        for ending in _ENDINGS:
+            ending(hive, db)
 
 
 def all_in_progress(db: sqlite3.Connection) -> dict[str, InProgress]:
     """Every operation in progress, by agent; also those whose owner has died since."""
     return {row["agent"]: _from_row(row) for row in db.execute("select * from operations")}
+
+
+def unsettled(hive: Hive) -> bool:
+    """Whether a dead process left something half-done: an operation, or a denial without its tag."""
+    with hive.store.read() as db:
+        owners = [Owner.from_json(row["owner"]) for row in db.execute("select owner from operations")]
+        untagged = db.execute("select 1 from approvals where not tagged limit 1").fetchone()
+    return untagged is not None or not all(owner.alive() for owner in owners)
 
 
 def settle(hive: Hive) -> None:
@@ -101,15 +143,23 @@ def _mend(hive: Hive, agent: str) -> None:
     """Mend what a dead owner left. The caller holds the agent's lock, so a row that is there is a leftover."""
     with hive.store.read() as db:
         row = all_in_progress(db).get(agent)
-    if row is None:
-        return
-    outcome = "cleared"
-    if row.recovery is not None:
+    if row is not None:
         hive.say(f"mending {agent}: the process that was {row.kind} it has died")
-        outcome = _RECOVERIES[row.recovery](hive, row)
+        outcome = _recover(hive, agent)
+        with hive.store.write() as db:
+            emit(db, "recovered", name=agent, transient_kind=row.kind, outcome=outcome)
+
+
+def _recover(hive: Hive, agent: str) -> str:
+    """Run the recovery of the operation on this agent, if it is still there, and end it."""
+    with hive.store.read() as db:
+        row = all_in_progress(db).get(agent)
+    if row is None:
+        return "done"
+    outcome = _RECOVERIES[row.recovery](hive, row) if row.recovery else "cleared"
     with hive.store.write() as db:
-        emit(db, "recovered", name=agent, transient_kind=row.kind, outcome=outcome)
-        clear(db, agent)
+        clear(hive, db, agent)
+    return outcome
 
 
 def _from_row(row: sqlite3.Row) -> InProgress:

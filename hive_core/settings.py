@@ -51,6 +51,16 @@ class Settings:
         return self.home / "containers"
 
     @property
+    def proposed(self) -> Path:
+        """The manager's clones of every agent's configuration: `<name>/config`; the manager writes them."""
+        return self.home / "proposed"
+
+    @property
+    def sockets(self) -> Path:
+        """One folder per container with its socket in it: a folder can be mounted before the socket is there."""
+        return self.run / "sockets"
+
+    @property
     def locks(self) -> Path:
         return self.home / "locks"
 

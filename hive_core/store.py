@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,8 +23,9 @@ class Store:
     Each commit is synced to the disk (synchronous=FULL), so what was acknowledged survives a power cut.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, steps: Mapping[str, str] = migrations.STEPS) -> None:
         self.path = path
+        self._steps = steps
         self._local = threading.local()
 
     @contextmanager
@@ -67,17 +68,17 @@ class Store:
     def _open(self) -> sqlite3.Connection:
         if self.path.exists():
             db = _connect(self.path)
-            if migrations.up_to_date(db):
+            if migrations.up_to_date(db, self._steps):
                 return db
             db.close()
         # Making the file, switching it to WAL and changing its schema are not safe to do twice at
         # once (SQLite answers "database is locked" without waiting), so one process does it.
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with file_lock(self.path.with_suffix(".lock"), "opening the database"):
+        with file_lock(self.path.with_suffix(".lock"), "opening the database", say=_briefly):
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             db = _connect(self.path)
             db.execute("pragma journal_mode = wal")
-            migrations.apply(db)
+            migrations.apply(db, self._steps)
         return db
 
     def close(self) -> None:
@@ -86,6 +87,10 @@ class Store:
         if db is not None:
             self._local.db = None
             db.close()
+
+
+def _briefly(_text: str) -> None:
+    """Nobody needs to be told that they wait for this: it takes milliseconds."""
 
 
 def _connect(path: Path) -> sqlite3.Connection:

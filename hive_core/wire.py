@@ -9,7 +9,12 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Turn dataclasses, enums, tuples and mappings into what json can write; a None field is left out."""
+    """Turn a value into what json can write: a dataclass without its None fields, enums, tuples, mappings.
+
+    What has a method `wire` says itself what it looks like.
+    """
+    if hasattr(value, "wire"):
+        return plain(value.wire())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         pairs = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
         return {name: plain(item) for name, item in pairs if item is not None}

@@ -95,10 +95,10 @@ class Host(Protocol):
     def containers(self) -> dict[str, Container]:
         """Every container, by name."""
 
-    def journal(self, name: str, lines: int) -> list[str]:
+    def journal(self, name: str, lines: int, unit: str | None = None) -> list[str]:
         """The last `lines` lines of its journal, oldest first: time, space, what was written."""
 
-    def follow_journal(self, name: str, lines: int) -> Iterator[str]:
+    def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:
         """As `journal`, then every further line as it comes, for ever."""
 
     def exits(self, names: Sequence[str]) -> Mapping[str, int]:

@@ -1,0 +1,93 @@
+"""What every action on an agent shares: whom it refuses, what the container sees, and the operator's wish."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from hive_cmds import (
+    agents,
+    folders,
+    look,  # noqa: F401  (its `update` is part of the end of every operation)
+    meta,
+)
+from hive_core.containers.base import View
+from hive_core.context import Hive
+from hive_core.errors import Refused
+from hive_core.operation import Caller
+from hive_core.progress import InProgress, recovery
+from hive_core.settings import MANAGER
+
+# Seconds between SIGTERM and SIGKILL when something is stopped politely.
+GRACE = 10.0
+AGREE = "agree"
+
+
+def refuse_self(hive: Hive, name: str, verb: str) -> None:
+    """The manager may not cut its own legs. Raises Refused."""
+    if hive.caller.caller is Caller.MANAGER and name == hive.caller.name:
+        raise Refused(f"The manager cannot {verb} itself.", "Ask the operator.")
+
+
+def refuse_manager(name: str, verb: str) -> None:
+    """Nobody can do this to the manager by accident. Raises Refused."""
+    if name == MANAGER:
+        raise Refused(f"The manager cannot be {verb}.", "`hive stop manager` stops it, if it should not run.")
+
+
+def view_of(hive: Hive, name: str) -> View:
+    """What the agent's container may see; its folders are made where they are missing."""
+    with hive.store.read() as db:
+        uid = folders.uid_of(db, name)
+    folders.ensure_state(hive, name, uid, new=False)
+    return folders.view(hive, name, uid)
+
+
+def wanted(hive: Hive, name: str) -> bool:
+    """Whether the operator wants this agent to run."""
+    with hive.store.read() as db:
+        return bool(agents.require(db, name)["desired"] == "running")
+
+
+def want(db: sqlite3.Connection, name: str, desired: str) -> None:
+    """Record what the operator wants of an agent: 'running' or 'stopped'."""
+    agents.require(db, name)
+    db.execute("update agents set desired = ? where name = ?", (desired, name))
+
+
+def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None:
+    """Build a revision of the applied repository and make the container have it. Raises BuildFailed."""
+    hive.host.build(name, hive.applied_path(name), revision)
+    hive.host.switch(name, revision, view_of(hive, name), run=run)
+
+
+def record_build(hive: Hive, db: sqlite3.Connection, name: str, revision: str) -> None:
+    """Remember, in the caller's transaction, what an agent was built with: the base and the runner."""
+    from hive_core.containers import config
+    from hive_core.git.repository import Repository
+
+    text = Repository(hive.applied_path(name)).read(revision, "agent.toml") or b""
+    built = config.parse(text.decode(errors="replace"))
+    db.execute(
+        "update agents set hive_rev = ?, runner = ?, allowed_recipients = ? where name = ?",
+        (meta.current_base(hive), built.runner, json.dumps(built.allowed_recipients), name),
+    )
+
+
+def ensure_container(hive: Hive, name: str, revision: str) -> None:
+    """Bring the container to `revision` if it is not there, running or stopped as the operator wants it."""
+    container = hive.host.containers().get(name)
+    run = wanted(hive, name)
+    if container is None or container.revision != revision or (run and not container.running):
+        build_and_switch(hive, name, revision, run=run)
+    elif container.running and not run:
+        hive.host.stop(name, grace=GRACE)
+
+
+@recovery(AGREE)
+def agree(hive: Hive, left: InProgress) -> str:
+    """Make the container agree with what the operator wants and what is deployed: mends all but deploys."""
+    from hive_core.git.repository import Repository
+
+    ensure_container(hive, left.agent, Repository(hive.applied_path(left.agent)).main())
+    return "agreed"

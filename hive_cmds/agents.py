@@ -1,0 +1,190 @@
+"""Who there is: every agent as the faces show it, and the ones that were destroyed but kept."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from hive_cmds import meta, ports
+from hive_core import progress
+from hive_core.containers.base import Container
+from hive_core.context import Hive
+from hive_core.errors import NotFound
+from hive_core.events import emit
+from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
+from hive_core.settings import MANAGER
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """One agent as it is now. The fields up to `url` and their order are the wire's; the rest only the shell and the
+    page show.
+
+    deployed_sha: 12 digits. status_set_at, operation_since: unix seconds. operation: what is being done to it.
+    cause: why it is not running, when nobody wanted that. turn: what its harness says it does: idle, thinking,
+    compacting, rate_limited (turn_until: unix seconds when that ends) or needs_login.
+    """
+
+    name: str
+    running: bool
+    failed: bool
+    needs_update: bool
+    needs_login: bool
+    deployed_sha: str | None
+    pending_reminders: int
+    paused: bool
+    parent: str | None
+    active_model: str | None
+    status_text: str | None
+    status_set_at: int | None
+    url: str | None
+    operation: str | None
+    operation_since: int | None
+    cause: str | None
+    turn: str | None
+    turn_until: int | None
+
+    @property
+    def state(self) -> str:
+        """One word: what is being done to it, or how it is."""
+        if self.operation:
+            return self.operation
+        if self.running:
+            return "running"
+        return "failed" if self.failed else "stopped"
+
+    def summary(self) -> str:
+        """What happened to it, in a line."""
+        return f"{self.name}: {self.state}" + (f" ({self.badges})" if self.badges else "")
+
+    @property
+    def badges(self) -> str:
+        """What wants the operator's eye."""
+        flags = {
+            (self.turn or "").replace("_", " "): self.turn not in (None, "idle", "needs_login"),
+            "needs login": self.needs_login,
+            "needs update": self.needs_update,
+            "paused": self.paused,
+            self.cause or "": bool(self.cause),
+        }
+        return ", ".join(word for word, shown in flags.items() if shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A destroyed agent whose state was kept. size: bytes. last_modified: unix seconds."""
+
+    name: str
+    size: int
+    last_modified: int
+    has_login: bool
+
+    @property
+    def age(self) -> float:
+        return float(self.last_modified)
+
+
+def names(db: sqlite3.Connection) -> list[str]:
+    """Every agent that has a container, by name."""
+    return [row["name"] for row in db.execute("select name from agents order by name")]
+
+
+def require(db: sqlite3.Connection, name: str) -> sqlite3.Row:
+    """The agent's row. Raises NotFound."""
+    row: sqlite3.Row | None = db.execute("select * from agents where name = ?", (name,)).fetchone()
+    if row is None:
+        raise NotFound(
+            f"There is no agent {name!r}.", "`hive list` shows the agents, `hive tombstones` the destroyed ones."
+        )
+    return row
+
+
+def views(hive: Hive) -> list[AgentView]:
+    """Every agent as it is now, the manager first, then by name."""
+    with hive.store.read() as db:
+        rows = db.execute("select * from agents order by name != ?, name", (MANAGER,)).fetchall()
+        running = progress.all_in_progress(db)
+    containers = hive.host.containers() if rows else {}
+    base = meta.current_base(hive) if rows else None
+    return [_view(hive, row, containers.get(row["name"]), running.get(row["name"]), base) for row in rows]
+
+
+def view(hive: Hive, name: str) -> AgentView:
+    """One agent as it is now. Raises NotFound."""
+    with hive.store.read() as db:
+        row = require(db, name)
+        doing = progress.all_in_progress(db).get(name)
+    return _view(hive, row, hive.host.containers().get(name), doing, meta.current_base(hive))
+
+
+def _view(
+    hive: Hive,
+    row: sqlite3.Row,
+    container: Container | None,
+    doing: progress.InProgress | None,
+    base: str | None,
+) -> AgentView:
+    name = row["name"]
+    running = container is not None and container.running
+    wanted = row["desired"] == "running"
+    ended = container.ended if container else None
+    return AgentView(
+        name=name,
+        running=running,
+        failed=wanted and not running and doing is None,
+        needs_update=row["hive_rev"] is not None and row["hive_rev"] != base,
+        needs_login=row["runner"] == "claude" and (row["state"] == "needs_login" or not has_login(hive, name)),
+        deployed_sha=container.revision[:12] if container and container.revision else None,
+        pending_reminders=0,
+        paused=bool(row["paused"]),
+        parent=row["parent"],
+        active_model=row["active_model"],
+        status_text=row["status_text"],
+        status_set_at=None if row["status_set_at"] is None else int(row["status_set_at"]),
+        url=f"http://127.0.0.1:{ports.of(hive, name)}/",
+        operation=doing.kind if doing else None,
+        operation_since=int(doing.since) if doing else None,
+        cause=ended.cause if ended and wanted and not running else None,
+        turn=row["state"] if running else None,
+        turn_until=int(row["until"]) if running and row["until"] else None,
+    )
+
+
+def has_login(hive: Hive, name: str) -> bool:
+    """Whether the agent's login folder holds usable credentials. The folder is the agent's: no link is followed."""
+    from hive_agent.credentials import usable_credentials
+
+    return usable_credentials(hive.agent_path(name) / "claude", {})
+
+
+@operation(callers=LOOKING_AFTER, group="Agents", columns=("name", "state", "badges", "deployed_sha", "url"))
+def list_(hive: Hive) -> list[AgentView]:
+    """List the agents: how they are, what is deployed, where their page is."""
+    return views(hive)
+
+
+@operation(callers=OPERATOR, group="Agents", columns=("name", "size", "age", "has_login"))
+def tombstones(hive: Hive) -> list[Tombstone]:
+    """List the destroyed agents whose state was kept: revive brings one back, purge removes it for good."""
+    with hive.store.read() as db:
+        living = set(names(db))
+    folder = hive.settings.agents
+    kept = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
+    return [_tombstone(hive, path) for path in kept if path.name not in living]
+
+
+def _tombstone(hive: Hive, path: Path) -> Tombstone:
+    size, newest = 0, 0.0
+    for _root, _folders, files, descriptor in os.fwalk(path, follow_symlinks=False):
+        newest = max(newest, os.fstat(descriptor).st_mtime)
+        size += sum(os.stat(file, dir_fd=descriptor, follow_symlinks=False).st_size for file in files)
+    # A hostile agent may have set a time in the future.
+    return Tombstone(path.name, size, int(min(newest, time.time())), has_login(hive, path.name))
+
+
+def announce_tombstones(hive: Hive, db: sqlite3.Connection) -> None:
+    """Emit the whole list of tombstones in the caller's transaction."""
+    emit(db, "tombstones_changed", tombstones=tombstones(hive))

@@ -1,0 +1,294 @@
+"""The approval queue: asking for a change, seeing exactly what it is, and deciding it once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hive_cmds import agents, queue, spawns
+from hive_cmds.deploys import DEPLOY, Deploy, deploy
+from hive_cmds.queue import Approval
+from hive_core import progress
+from hive_core.arguments import AgentName, Description, Id, NewAgentName, Note, Sha
+from hive_core.context import Hive
+from hive_core.errors import HiveError, NotFound, Refused
+from hive_core.operation import LOOKING_AFTER, OPERATOR, Caller, operation
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from hive_core.git.repository import Repository
+
+# The kinds of tags that a request for a commit leaves in the applied repository, in the order they are made.
+TAGS = ("proposal", "approved", "building", "deployed", "failed", "denied")
+COLUMNS = ("id", "agent", "kind", "sha", "status", "age", "description")
+
+
+@operation(callers=LOOKING_AFTER, group="Approvals")
+def request_commit(hive: Hive, agent: AgentName, sha: Sha, description: Description | None = None) -> Approval:
+    """Ask for a commit of an agent's proposed configuration to be deployed.
+
+    agent: whose configuration it is
+    sha: the commit, 7 to 40 hex digits; it is fetched now, and from then on only that object counts
+    description: why, for the operator to read
+    """
+    with hive.store.read() as db:
+        agents.require(db, agent)
+        first = _same_request(db, agent, sha)
+    if first is not None:
+        return first
+    with progress.held(hive, agent, "fetching a proposal"):
+        with hive.store.write() as db:
+            number = queue.add(hive, db, agent=agent, kind="apply_commit", commit_ref=sha, description=description)
+        _fetch(hive, number, agent, sha)
+    return _approval(hive, number)
+
+
+def _same_request(db: sqlite3.Connection, agent: str, sha: str) -> Approval | None:
+    for row in queue.pending(db, agent, "apply_commit"):
+        if row["fetched_sha"].startswith(sha):
+            return queue.from_row(row)
+    return None
+
+
+def _fetch(hive: Hive, number: int, agent: str, sha: str) -> None:
+    from hive_core.git.repository import Repository
+
+    applied = Repository(hive.applied_path(agent))
+    try:
+        fetched = _receive(hive, applied, agent, sha, f"refs/tags/proposal/{number}")
+    except HiveError as error:
+        with hive.store.write() as db:
+            queue.resolve(hive, db, number, "failed", note=str(error))
+        raise
+    base = applied.main()
+    diff = applied.diff(base, fetched)
+    with hive.store.write() as db:
+        queue.fetched(db, number, fetched, base, diff)
+
+
+def _receive(hive: Hive, applied: Repository, agent: str, sha: str, ref: str) -> str:
+    """Fetch from the caller's clone; the operator may name a commit of the manager's too."""
+    first, *others = _clones(hive, agent)
+    try:
+        return applied.receive(first, sha, ref)
+    except HiveError:
+        for clone in others:
+            if clone.exists():
+                return applied.receive(clone, sha, ref)
+        raise
+
+
+def _clones(hive: Hive, agent: str) -> list[Path]:
+    managers = hive.settings.proposed / agent / "config"
+    if hive.caller.caller is Caller.MANAGER:
+        return [managers]
+    return [hive.agent_path(agent) / "config", managers]
+
+
+@operation(callers=LOOKING_AFTER, group="Approvals")
+def request_spawn(hive: Hive, name: NewAgentName, description: Description | None = None) -> Approval:
+    """Ask for a new agent, or for a destroyed one to come back with the state it had.
+
+    name: a-z, 0-9 and '-', at most 63 of them, beginning with a letter
+    description: what it is for
+    """
+    with hive.store.write() as db:
+        if name in agents.names(db):
+            raise Refused(f"There is an agent {name!r} already.", "`hive list` shows it.")
+        waiting = queue.pending(db, name, "spawn")
+        if waiting:
+            return queue.from_row(waiting[0])
+        number = queue.add(hive, db, agent=name, kind="spawn", commit_ref="", description=description)
+        return queue.from_row(queue.require(db, number))
+
+
+@operation(callers=OPERATOR, group="Agents")
+def spawn(hive: Hive, name: NewAgentName, description: Description | None = None) -> Approval:
+    """Make a new agent at once: a request and its approval in one.
+
+    name: a-z, 0-9 and '-', at most 63 of them, beginning with a letter
+    description: what it is for
+    """
+    return approve(hive, request_spawn(hive, name, description).id)
+
+
+@operation(callers=LOOKING_AFTER, group="Agents")
+def revive(hive: Hive, name: NewAgentName) -> Approval:
+    """Ask for a destroyed agent to come back with its configuration, its state and its login.
+
+    name: as `hive tombstones` shows it
+    """
+    if name not in {tombstone.name for tombstone in agents.tombstones(hive)}:
+        raise NotFound(f"There is no destroyed agent {name!r}.", "`hive tombstones` shows those whose state was kept.")
+    return request_spawn(hive, name, "revive")
+
+
+@operation(callers=LOOKING_AFTER, group="Approvals", columns=COLUMNS)
+def approvals(hive: Hive, all: bool = False) -> list[Approval]:
+    """List the requests that wait for the operator's decision.
+
+    all: also those that were decided
+    """
+    where = "" if all else "where status = 'pending'"
+    with hive.store.read() as db:
+        return [queue.from_row(row) for row in db.execute(f"select * from approvals {where} order by id")]  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A request in full.
+
+    beyond_text: what it changes that the diff does not make obvious. history: its tags, oldest first.
+    """
+
+    approval: Approval
+    diff: str
+    beyond_text: list[str]
+    history: list[str]
+
+    def text(self) -> str:
+        """The request as a person reads it before deciding."""
+        approval = self.approval
+        parts = [approval.summary(), f"asked for {approval.requested_at}"]
+        if approval.description:
+            parts += ["", approval.description]
+        if self.history:
+            parts += ["", "tags: " + ", ".join(self.history)]
+        if self.beyond_text:
+            parts += ["", "beyond the text:", *(f"  ! {sentence}" for sentence in self.beyond_text)]
+        return "\n".join([*parts, "", self.diff])
+
+
+@operation(callers=LOOKING_AFTER, group="Approvals")
+def show(hive: Hive, id: Id) -> Shown:
+    """Show a request in full: what it changes, also beyond the text, and what became of it.
+
+    id: the request's number, as `hive approvals` prints it
+    """
+    with hive.store.read() as db:
+        row = queue.require(db, id)
+    approval = queue.from_row(row)
+    path = hive.applied_path(approval.agent)
+    if approval.fetched_sha is None or not path.exists():
+        return Shown(approval, "", [], [])
+    from hive_core.git.repository import Repository
+
+    repository = Repository(path)
+    base = repository.main() if approval.status == "pending" else row["base_sha"]
+    return Shown(
+        approval,
+        repository.diff(base, approval.fetched_sha),
+        repository.beyond_text(base, approval.fetched_sha),
+        [tag for kind in TAGS if (tag := f"{kind}/{id}") in repository.tags()],
+    )
+
+
+@operation(callers=OPERATOR, group="Approvals")
+def approve(hive: Hive, id: Id, sha: Sha | None = None) -> Approval:
+    """Approve a request and carry it out: deploy the commit, or make the agent.
+
+    id: the request's number
+    sha: refuse unless this is the commit that was fetched; the status page always sends the one it showed
+    """
+    row = _undecided(hive, id)
+    with progress.held(hive, row["agent"], f"approving request {id}"):
+        row = _undecided(hive, id)
+        if row["kind"] == "spawn":
+            _approve_spawn(hive, id, row["agent"])
+        else:
+            _approve_commit(hive, row, sha)
+    return _approval(hive, id)
+
+
+def _undecided(hive: Hive, number: int) -> sqlite3.Row:
+    """The row of a request that nobody has decided or is carrying out."""
+    with hive.store.read() as db:
+        row = queue.require_pending(db, number)
+        doing = progress.all_in_progress(db).get(row["agent"])
+    if doing and doing.detail.get("approval") == number and doing.owner.alive():
+        raise Refused(
+            f"Request {number} is being carried out already, by process {doing.owner.pid}.",
+            "`hive events --follow` shows how it goes.",
+        )
+    return row
+
+
+def _approve_spawn(hive: Hive, number: int, name: str) -> None:
+    with hive.store.read() as db:
+        if name in agents.names(db):
+            raise Refused(f"There is an agent {name!r} already.", f"`hive deny {number}` closes the request.")
+    plan = spawns.detail(hive, number, name)
+    with progress.recorded(hive, name, "spawning", recovery=spawns.SPAWN, detail=plan):
+        spawns.spawn(hive, number, name)
+
+
+def _approve_commit(hive: Hive, row: sqlite3.Row, sha: str | None) -> None:
+    number, name, target = row["id"], row["agent"], row["fetched_sha"]
+    if sha is not None and not target.startswith(sha):
+        raise Refused(
+            f"Request {number} is for {target[:12]}, not for {sha[:12]}: nothing was approved.",
+            f"Look at it again: `hive show {number}`.",
+        )
+    before = _checked_main(hive, number, name, target)
+    with hive.store.write() as db:
+        db.execute("update approvals set base_sha = ? where id = ?", (before, number))
+    plan = {"approval": number, "before": before, "target": target}
+    with progress.recorded(hive, name, "rebuilding", recovery=DEPLOY, detail=plan):
+        deploy(hive, Deploy(number, name, before, target))
+
+
+def _checked_main(hive: Hive, number: int, name: str, target: str) -> str:
+    """Applied `main`, from which the proposal must be a fast-forward. Raises Refused when it is stale."""
+    from hive_core.git.repository import Repository
+
+    with hive.store.read() as db:
+        agents.require(db, name)
+    repository = Repository(hive.applied_path(name))
+    main = repository.main()
+    if not repository.is_fast_forward(main, target):
+        raise Refused(
+            f"Request {number} is stale: {name} has moved to {main[:12]}, which {target[:12]} does not contain.",
+            f"Rebase the commit onto it and request it again; `hive deny {number}` closes this one.",
+        )
+    return main
+
+
+@operation(callers=OPERATOR, group="Approvals")
+def deny(hive: Hive, id: Id, note: Note | None = None) -> Approval:
+    """Deny a request; the commit is kept with the tag denied/ID and the note.
+
+    id: the request's number
+    note: why, for whoever asked
+    """
+    return _close(hive, id, note)
+
+
+@operation(callers=LOOKING_AFTER, group="Approvals")
+def cancel(hive: Hive, id: Id) -> Approval:
+    """Take back a request that waits: it counts as denied, with a note that says so.
+
+    id: the request's number; the manager can take back only its own
+    """
+    with hive.store.read() as db:
+        row = queue.require(db, id)
+    if hive.caller.caller is not Caller.OPERATOR and row["requested_by"] != hive.caller.name:
+        raise Refused(f"Request {id} was not made by {hive.caller.name}.", "Ask the operator to deny it.")
+    return _close(hive, id, f"cancelled by {hive.caller.name}")
+
+
+def _close(hive: Hive, number: int, note: str | None) -> Approval:
+    row = _undecided(hive, number)
+    with progress.held(hive, row["agent"], f"denying request {number}"):
+        with hive.store.write() as db:
+            row = queue.require_pending(db, number)
+            tag = f"denied/{number}" if row["fetched_sha"] else None
+            queue.resolve(hive, db, number, "denied", note=note or None, tag=tag)
+        queue.plant_denials(hive)
+    return _approval(hive, number)
+
+
+def _approval(hive: Hive, number: int) -> Approval:
+    with hive.store.read() as db:
+        return queue.from_row(queue.require(db, number))

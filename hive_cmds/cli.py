@@ -1,0 +1,170 @@
+"""The shell's face: turns declarations into subcommands, prints what operations return, and states the exit codes."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from hive_cmds import present
+from hive_cmds.registry import everything, find, serve
+from hive_core import __version__, settings
+from hive_core.context import Hive
+from hive_core.errors import Exit, HiveError, Refused
+from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter
+from hive_core.text import visible
+
+# What typer raises for a command line it cannot read; its name has moved between releases, its place has not.
+_CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit with its code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except HiveError as error:
+        _tell(error)
+        code = error.exit_code
+    except _CLICK_ERROR as error:
+        error.show()
+        code = Exit.USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        code = Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not complain about it at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.DONE
+    except PermissionError as error:
+        _tell(Refused(f"{error.filename}: {error.strerror}.", "Run hive as the user that HIVE_HOME belongs to."))
+        code = Exit.REFUSED
+    except Exception:  # noqa: BLE001
+        code = _report_bug(arguments)
+    sys.exit(int(code))
+
+
+def _run(arguments: list[str]) -> int:
+    app = typer.Typer(
+        name="hive",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        # Only a page of help is worth importing rich for.
+        rich_markup_mode="markdown" if "--help" in arguments or "-h" in arguments or not arguments else None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for operation in _needed(arguments):
+        app.command(operation.verb, help=operation.summary, rich_help_panel=operation.group)(_command(operation))
+    result = app(arguments, prog_name="hive", standalone_mode=False)
+    return result if isinstance(result, int) else Exit.DONE
+
+
+def _needed(arguments: list[str]) -> list[Operation]:
+    """Only the command that was asked for: making all of them takes longer than most of them run."""
+    verb = next((word for word in arguments if not word.startswith("-")), "")
+    asked = find(verb.replace("-", "_")) if verb else None
+    if asked is not None and asked.callers & OPERATOR and "_HIVE_COMPLETE" not in os.environ:
+        return [asked]
+    shown = [operation for operation in everything().values() if operation.callers & OPERATOR]
+    return sorted(shown, key=lambda operation: (GROUPS.index(operation.group), operation.verb))
+
+
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Run a fleet of AI coding agents; nothing about one changes before you approved exactly that change."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _command(operation: Operation) -> Callable[..., int]:
+    """Make the function that typer reads a command from: its signature is the operation's parameters."""
+
+    def command(**values: Any) -> int:
+        as_json, yes = values.pop("as_json"), values.pop("yes", False)
+        given = {name: value for name, value in values.items() if value is not None and value != []}
+        return _perform(operation, given, as_json=as_json, yes=yes)
+
+    parameters = [_typer_parameter(parameter) for parameter in operation.parameters]
+    parameters.append(_option("as_json", bool, False, "--json", "Print the result as JSON."))
+    if operation.confirm:
+        parameters.append(_option("yes", bool, False, "--yes", "Do not ask."))
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__name__ = operation.name
+    return command
+
+
+def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
+    metavar, text = parameter.kind.metavar, parameter.help
+    if not metavar:
+        return _option(parameter.name, bool, parameter.default, f"--{parameter.name.replace('_', '-')}", text)
+    kind: Any = list[str] if parameter.many else str
+    if parameter.required:
+        info: Any = typer.Argument(metavar=metavar, help=text, show_default=False)
+        return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind, info])
+    if parameter.positional:
+        info = typer.Argument(metavar=f"[{metavar}]", help=text, show_default=False)
+        return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=None)
+    info = typer.Option(f"--{parameter.name.replace('_', '-')}", metavar=metavar, help=text, show_default=False)
+    default: Any = [] if parameter.many else None
+    return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=default)
+
+
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+def _option(name: str, kind: Any, default: Any, flag: str, text: str) -> inspect.Parameter:
+    info = typer.Option(flag, help=text, show_default=False)
+    return inspect.Parameter(name, _KEYWORD, annotation=Annotated[kind, info], default=default)
+
+
+def _perform(operation: Operation, given: dict[str, Any], *, as_json: bool, yes: bool) -> int:
+    # Checked before anything is opened: a name that is refused leaves nothing behind.
+    arguments = operation.parse(given)
+    if operation.confirm and not yes:
+        _confirm(operation.confirm.format(**arguments))
+    gc.freeze()
+    gc.enable()
+    hive = Hive.open(settings.from_environment(os.environ), say=_say)
+    return present.show(serve(hive, operation, arguments), operation.columns, as_json=as_json)
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise Refused(f"{question} Nobody is there to answer.", "Add --yes to do it without being asked.")
+    if not typer.confirm(visible(question), err=True):
+        raise Refused("Nothing was done.")
+
+
+def _say(text: str) -> None:
+    print(visible(text), file=sys.stderr, flush=True)
+
+
+def _tell(error: HiveError) -> None:
+    print(f"hive: {visible(error.message)}", file=sys.stderr)
+    if error.hint:
+        print(f"  {visible(error.hint)}", file=sys.stderr)
+
+
+def _terminated(_signal: int, _frame: object) -> NoReturn:
+    """SIGTERM ends a command as Ctrl-C does: what it holds is put back on the way out."""
+    raise KeyboardInterrupt
+
+
+def _report_bug(arguments: list[str]) -> int:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="hive-bug-", suffix=".txt", delete=False) as report:
+        report.write(f"hive {__version__}, Python {sys.version}\narguments: {arguments!r}\n\n{traceback.format_exc()}")
+    _say(f"hive: this is a bug in hive: {sys.exc_info()[1]!r}\n  What led to it lies in {report.name}.")
+    return Exit.BUG

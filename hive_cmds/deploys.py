@@ -1,0 +1,114 @@
+"""The two-phase deploy of an approved commit: all new or all old, whenever and wherever it is killed.
+
+What decides is one object in the applied repository. With the tag `deployed/<id>` everything becomes new; with
+`failed/<id>` everything becomes old and the approval has failed; with neither everything becomes old and the
+approval is pending again. `conclude` makes the rest agree with that, and looks only at what is: a deploy ends
+with it, and so does the recovery of one that was killed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hive_cmds import agents, messages, meta, queue
+from hive_cmds.acting import build_and_switch, ensure_container, record_build, wanted
+from hive_core import progress
+from hive_core.context import Hive
+from hive_core.errors import HiveError
+from hive_core.progress import InProgress, recovery
+
+if TYPE_CHECKING:
+    from hive_core.git.repository import Repository
+
+DEPLOY = "deploy"
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """One deploy. before: the sha that `main` had. target: the sha that was approved."""
+
+    approval: int
+    agent: str
+    before: str
+    target: str
+
+    def tag(self, kind: str) -> str:
+        return f"{kind}/{self.approval}"
+
+
+def deploy(hive: Hive, plan: Deploy) -> None:
+    """Carry out an approved commit. The caller holds the agent, with DEPLOY as the operation's recovery.
+
+    Raises BuildFailed, or what else went wrong; the recovery then makes everything old again.
+    """
+    from hive_core.git.repository import Repository
+
+    repository = Repository(hive.applied_path(plan.agent))
+    with meta.opened(hive, f"deploying {plan.agent}") as flake:
+        try:
+            _carry_out(hive, plan, repository, flake)
+        except HiveError as error:
+            # The tag is all that the manager will see of the failure: it holds the build's own words.
+            repository.annotate(plan.tag("failed"), plan.target, str(error))
+            raise
+        conclude(hive, plan, repository, flake)
+
+
+def _carry_out(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta) -> None:
+    repository.tag([plan.tag("approved"), plan.tag("building")], plan.target)
+    repository.move_main(plan.before, plan.target)
+    flake.stage(fleet(hive), [meta.agent_input(plan.agent)])
+    build_and_switch(hive, plan.agent, plan.target, run=wanted(hive, plan.agent))
+    repository.tag([plan.tag("deployed")], plan.target)
+
+
+@recovery(DEPLOY)
+def recover(hive: Hive, left: InProgress) -> str:
+    """Finish or undo a deploy that did not come to its end; returns what became of the approval."""
+    from hive_core.git.repository import Repository
+
+    plan = Deploy(left.detail["approval"], left.agent, left.detail["before"], left.detail["target"])
+    repository = Repository(hive.applied_path(plan.agent))
+    with meta.opened(hive, f"mending {plan.agent}") as flake:
+        new = plan.tag("deployed") in repository.tags()
+        ensure_container(hive, plan.agent, plan.target if new else plan.before)
+        return conclude(hive, plan, repository, flake)
+
+
+def conclude(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta) -> str:
+    """Make approval, tags, `main` and lock agree with what was decided; returns the approval's status."""
+    tags = repository.tags()
+    if plan.tag("deployed") in tags:
+        _all_new(hive, plan, repository, flake)
+        return "approved"
+    flake.abort()
+    repository.move_main(plan.target, plan.before)
+    if plan.tag("failed") not in tags:
+        repository.untag([plan.tag("approved"), plan.tag("building")])
+        return "pending"
+    note = repository.annotation(plan.tag("failed"))
+    with hive.store.write() as db:
+        queue.resolve(hive, db, plan.approval, "failed", note=note, tag=plan.tag("failed"))
+        progress.clear(hive, db, plan.agent)
+    return "failed"
+
+
+def _all_new(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta) -> None:
+    repository.move_main(plan.before, plan.target)
+    if flake.revision(meta.agent_input(plan.agent)) != plan.target:
+        flake.stage(fleet(hive), [meta.agent_input(plan.agent)])
+        flake.commit(f"deploy {plan.agent} {plan.tag('deployed')} {plan.target[:12]}")
+    with hive.store.write() as db:
+        queue.resolve(hive, db, plan.approval, "approved", tag=plan.tag("deployed"))
+        messages.tell(db, "rebuilt", plan.agent, sha=plan.target, tag=plan.tag("deployed"))
+        messages.kick(db, plan.agent, "rebuilt: a config update was applied")
+        record_build(hive, db, plan.agent, plan.target)
+        meta.announce(hive, db)
+        progress.clear(hive, db, plan.agent)
+
+
+def fleet(hive: Hive) -> list[str]:
+    """The agents that the meta flake has as inputs."""
+    with hive.store.read() as db:
+        return agents.names(db)

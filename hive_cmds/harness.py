@@ -1,0 +1,84 @@
+"""What the harness beside an agent tells and asks, and what the operator sets for its next turn: model, pause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from hive_cmds import agents, look, ports
+from hive_cmds.agents import AgentView
+from hive_core.arguments import AgentName, choice, whole, words
+from hive_core.context import Hive
+from hive_core.operation import CONTAINERS, OPERATOR, operation
+
+STATES = ("idle", "thinking", "compacting", "rate_limited", "needs_login")
+
+State = Annotated[str, choice(STATES, "a state of the harness", "STATE")]
+StatusText = Annotated[str, words(500, "the status", "TEXT", empty=True)]
+ModelName = Annotated[str, words(200, "the model", "MODEL")]
+UnixTime = Annotated[int, whole(0, 2**40, "the time in unix seconds", "UNIX")]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    """What the next turn goes by. model: the operator's choice, None for the configuration's. port: of its page."""
+
+    model: str | None
+    paused: bool
+    port: int
+
+
+@operation(callers=CONTAINERS, group="Harness", tool=False)
+def set_status(
+    hive: Hive,
+    state: State,
+    text: StatusText | None = None,
+    model: ModelName | None = None,
+    until: UnixTime | None = None,
+) -> None:
+    """Say what the harness is doing; the badge shows this and nothing else."""
+    with hive.store.write() as db:
+        db.execute(
+            "update agents set state = ?, status_text = ?, active_model = coalesce(?, active_model), until = ?,"
+            " status_set_at = ? where name = ?",
+            (state, text, model, until, hive.clock(), hive.caller.name),
+        )
+        look.update(hive, db)
+
+
+@operation(callers=CONTAINERS, group="Harness", tool=False)
+def turn_settings(hive: Hive) -> TurnSettings:
+    """What the next turn goes by."""
+    with hive.store.read() as db:
+        row = agents.require(db, hive.caller.name)
+    return TurnSettings(row["model"], bool(row["paused"]), ports.of(hive, hive.caller.name))
+
+
+@operation(callers=OPERATOR, group="Agents")
+def model(hive: Hive, name: AgentName, model: ModelName) -> AgentView:
+    """Choose the model of an agent's next turn; `default` goes back to what its configuration says.
+
+    name: which agent
+    model: the model's name, as the agent's program knows it
+    """
+    return _set(hive, name, "model", None if model == "default" else model)
+
+
+@operation(callers=OPERATOR, group="Agents")
+def pause(hive: Hive, name: AgentName) -> AgentView:
+    """Let an agent start no further turn; one that runs goes on to its end."""
+    return _set(hive, name, "paused", 1)
+
+
+@operation(callers=OPERATOR, group="Agents")
+def resume(hive: Hive, name: AgentName) -> AgentView:
+    """Let a paused agent start turns again."""
+    return _set(hive, name, "paused", 0)
+
+
+def _set(hive: Hive, name: str, column: str, value: object) -> AgentView:
+    with hive.store.write() as db:
+        agents.require(db, name)
+        db.execute(f"update agents set {column} = ? where name = ?", (value, name))  # noqa: S608
+        look.update(hive, db)
+    return agents.view(hive, name)

@@ -1,0 +1,137 @@
+"""The host socket's protocol, to the letter: what desktop clients of the modelled system send, and what they get back.
+
+Field names, their order, and absence when null are a contract; see `tests/cmds/test_hostwire.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hive_cmds import agents, approvals, harness, lifecycle, ports
+from hive_cmds.agents import AgentView
+from hive_cmds.queue import Approval
+from hive_core.arguments import agent_name, flag
+from hive_core.context import Hive
+from hive_core.errors import HiveError, Invalid
+from hive_core.operation import REGISTRY
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatus:
+    """One row of status: exactly these fields, in this order."""
+
+    name: str
+    running: bool
+    failed: bool
+    needs_update: bool
+    needs_login: bool
+    deployed_sha: str | None
+    pending_reminders: int
+    paused: bool
+    parent: str | None
+    active_model: str | None
+    status_text: str | None
+    status_set_at: int | None
+    url: str | None
+
+    @classmethod
+    def of(cls, view: AgentView) -> AgentStatus:
+        return cls(**{name: getattr(view, name) for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line of answer: what is None is absent."""
+
+    version: int = VERSION
+    ok: bool = True
+    error: str | None = None
+    agents: list[str] | None = None
+    agent_statuses: list[AgentStatus] | None = None
+    approvals: list[Approval] | None = None
+    urls: dict[str, str] | None = None
+
+
+def statuses(hive: Hive) -> list[AgentStatus]:
+    """Every agent's row."""
+    return [AgentStatus.of(view) for view in agents.views(hive)]
+
+
+def _list(hive: Hive, _request: Mapping[str, Any]) -> Answer:
+    return Answer(agents=[view.name for view in agents.views(hive)])
+
+
+def _agent_status(hive: Hive, _request: Mapping[str, Any]) -> Answer:
+    return Answer(agent_statuses=statuses(hive))
+
+
+def _urls(_hive: Hive, _request: Mapping[str, Any]) -> Answer:
+    return Answer(urls={"home": f"http://127.0.0.1:{ports.STATUS_PAGE_PORT}/"})
+
+
+def _pending(hive: Hive, _request: Mapping[str, Any]) -> Answer:
+    return Answer(approvals=approvals.approvals(hive))
+
+
+def _start(hive: Hive, request: Mapping[str, Any]) -> Answer:
+    return _each(request, lambda name: lifecycle.start(hive, name))
+
+
+def _stop(hive: Hive, request: Mapping[str, Any]) -> Answer:
+    end = lifecycle.stop if flag(request.get("graceful", True)) else lifecycle.kill
+    return _each(request, lambda name: end(hive, name))
+
+
+def _set_paused(hive: Hive, request: Mapping[str, Any]) -> Answer:
+    change = harness.pause if flag(request.get("paused")) else harness.resume
+    change(hive, agent_name(request.get("name")))
+    return Answer()
+
+
+def _each(request: Mapping[str, Any], act: Callable[[str], object]) -> Answer:
+    """Act on every agent of the scope; one that fails does not keep the others from it."""
+    failures = []
+    for name in _scope(request):
+        try:
+            act(name)
+        except HiveError as error:
+            failures.append(f"{name}: {error.message}")
+    return Answer(ok=not failures, error=" ".join(failures) or None)
+
+
+def _scope(request: Mapping[str, Any]) -> list[str]:
+    """The agents that a request is about; an empty scope, which the modelled system takes as all, is refused."""
+    scope = request.get("scope")
+    names = scope.get("agent_names") if isinstance(scope, dict) else None
+    if not isinstance(names, list) or not names:
+        raise Invalid('The scope names no agent: give {"scope": {"agent_names": ["..."]}}.')
+    return [agent_name(name) for name in names]
+
+
+def _operation(verb: str) -> Callable[[Hive, Mapping[str, Any]], Answer]:
+    """Serve a verb that is an operation with the arguments it declares."""
+
+    def serve(hive: Hive, request: Mapping[str, Any]) -> Answer:
+        REGISTRY[verb].call(hive, {name: value for name, value in request.items() if name != "cmd"})
+        return Answer()
+
+    return serve
+
+
+COMMANDS: Mapping[str, Callable[[Hive, Mapping[str, Any]], Answer]] = {
+    "list": _list,
+    "agent_status": _agent_status,
+    "urls": _urls,
+    "pending": _pending,
+    "start": _start,
+    "stop": _stop,
+    "set_paused": _set_paused,
+    **{
+        verb: _operation(verb)
+        for verb in ("approve", "deny", "spawn", "request_spawn", "kill", "restart", "rebuild", "destroy")
+    },
+}

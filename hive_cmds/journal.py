@@ -1,0 +1,35 @@
+"""What an agent's container wrote; nothing but a living container's journal can be reached through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from hive_core.arguments import AgentName, choice, whole
+from hive_core.context import Hive
+from hive_core.errors import NotFound
+from hive_core.operation import LOOKING_AFTER, operation
+
+UNITS = ("hive-agent.service", "hive-manager.service")
+MOST_LINES = 5000
+
+Lines = Annotated[int, whole(1, MOST_LINES, "the number of lines", "N")]
+Unit = Annotated[str, choice(UNITS, "a unit of the harness", "UNIT")]
+
+
+@operation(callers=LOOKING_AFTER, group="Seeing")
+def journal(
+    hive: Hive, name: AgentName, unit: Unit | None = None, lines: Lines = 100, follow: bool = False
+) -> list[str] | Iterator[str]:
+    """Show the last lines of an agent's journal.
+
+    name: whose journal
+    unit: only what this unit wrote, hive-agent.service or hive-manager.service; without it everything
+    lines: how many, at most 5000
+    follow: go on and show further lines as they are written
+    """
+    if name not in hive.host.containers():
+        raise NotFound(f"There is no container {name!r}.", "`hive list` shows the agents.")
+    if follow:
+        return hive.host.follow_journal(name, lines, unit)
+    return hive.host.journal(name, lines, unit)

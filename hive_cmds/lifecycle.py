@@ -1,0 +1,209 @@
+"""Lifecycle: start, stop, kill, restart, rebuild, destroy, purge; each with its operation, its events and its kick."""
+
+from __future__ import annotations
+
+from hive_cmds import agents, folders, meta
+from hive_cmds.acting import (
+    AGREE,
+    GRACE,
+    build_and_switch,
+    record_build,
+    refuse_manager,
+    refuse_self,
+    view_of,
+    want,
+)
+from hive_cmds.agents import AgentView
+from hive_cmds.deploys import fleet
+from hive_cmds.messages import kick, tell
+from hive_core import progress
+from hive_core.arguments import AgentName
+from hive_core.context import Hive
+from hive_core.errors import HiveError, NotFound, Refused
+from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
+from hive_core.progress import InProgress, exclusive, recovery
+from hive_core.settings import MANAGER
+
+DESTROY, PURGE = "destroy", "purge"
+
+
+def _require(hive: Hive, name: str) -> None:
+    with hive.store.read() as db:
+        agents.require(db, name)
+
+
+@operation(callers=LOOKING_AFTER, group="Agents")
+def start(hive: Hive, name: AgentName) -> AgentView:
+    """Start an agent's container; nothing happens when it runs."""
+    refuse_self(hive, name, "start")
+    _require(hive, name)
+    with exclusive(hive, name, "starting", recovery=AGREE):
+        with hive.store.write() as db:
+            want(db, name, "running")
+        hive.host.start(name, view_of(hive, name))
+        with hive.store.write() as db:
+            tell(db, "started", name)
+            kick(db, name, "started")
+    return agents.view(hive, name)
+
+
+@operation(callers=OPERATOR, group="Agents")
+def stop(hive: Hive, name: AgentName) -> AgentView:
+    """Stop an agent's container: it is asked to end, and killed when it does not within ten seconds."""
+    return _end(hive, name, grace=GRACE, note="stopped")
+
+
+@operation(callers=LOOKING_AFTER, group="Agents")
+def kill(hive: Hive, name: AgentName) -> AgentView:
+    """Stop an agent's container at once."""
+    refuse_self(hive, name, "kill")
+    return _end(hive, name, grace=0.0, note=None)
+
+
+def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
+    _require(hive, name)
+    with exclusive(hive, name, "stopping", recovery=AGREE):
+        with hive.store.write() as db:
+            want(db, name, "stopped")
+        hive.host.stop(name, grace=grace)
+        with hive.store.write() as db:
+            tell(db, "killed", name, note=note)
+    return agents.view(hive, name)
+
+
+@operation(callers=LOOKING_AFTER, group="Agents")
+def restart(hive: Hive, name: AgentName) -> AgentView:
+    """Stop an agent's container and start it again, with the configuration it has."""
+    refuse_self(hive, name, "restart")
+    _require(hive, name)
+    with exclusive(hive, name, "restarting", recovery=AGREE):
+        with hive.store.write() as db:
+            want(db, name, "running")
+        hive.host.stop(name, grace=GRACE)
+        hive.host.start(name, view_of(hive, name))
+        with hive.store.write() as db:
+            tell(db, "restarted", name)
+            kick(db, name, "restarted")
+    return agents.view(hive, name)
+
+
+@operation(callers=OPERATOR, group="Agents")
+def rebuild(hive: Hive, name: AgentName) -> AgentView:
+    """Build the deployed configuration again, on the base that the meta flake names, and restart the agent with it."""
+    _require(hive, name)
+    with exclusive(hive, name, "rebuilding", recovery=AGREE):
+        rebuild_held(hive, name)
+    return agents.view(hive, name)
+
+
+def rebuild_held(hive: Hive, name: str) -> None:
+    """Rebuild an agent that the caller holds; raises BuildFailed."""
+    from hive_core.git.repository import Repository
+
+    revision = Repository(hive.applied_path(name)).main()
+    with meta.opened(hive, f"rebuilding {name}") as flake:
+        flake.stage(fleet(hive))
+        with hive.store.read() as db:
+            run = agents.require(db, name)["desired"] == "running"
+        build_and_switch(hive, name, revision, run=run)
+        flake.commit(f"rebuild {name} {revision[:12]}")
+    with hive.store.write() as db:
+        record_build(hive, db, name, revision)
+        tell(db, "rebuilt", name, sha=revision)
+        kick(db, name, "rebuilt")
+
+
+@operation(
+    callers=OPERATOR,
+    group="Agents",
+    confirm="Destroy {name}? Its container goes; its state is kept unless --purge is given, and then there is no undo.",
+)
+def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
+    """Remove an agent's container; its configuration, state and login are kept, so that revive can bring it back.
+
+    purge: remove those too; there is no undo
+    """
+    refuse_manager(name, "destroyed")
+    _require(hive, name)
+    with exclusive(hive, name, "destroying", recovery=DESTROY, purge=purge):
+        _destroy_held(hive, name, purge)
+
+
+@recovery(DESTROY)
+def _recover_destroy(hive: Hive, left: InProgress) -> str:
+    """A destroy that began is finished: half a container is of no use to anybody."""
+    _destroy_held(hive, left.agent, left.detail["purge"])
+    return "destroyed"
+
+
+def _destroy_held(hive: Hive, name: str, purge: bool) -> None:
+    hive.host.destroy(name)
+    with hive.store.write() as db:
+        gone = db.execute("delete from agents where name = ?", (name,)).rowcount
+        if gone:
+            tell(db, "destroyed", name, note="purged" if purge else None)
+    _leave_meta(hive, name)
+    if purge:
+        folders.remove(hive, name)
+    with hive.store.write() as db:
+        agents.announce_tombstones(hive, db)
+        progress.clear(hive, db, name)
+
+
+def _leave_meta(hive: Hive, name: str) -> None:
+    """Render the meta flake without the agent. The destroy stands whatever comes of it."""
+    try:
+        with meta.opened(hive, f"forgetting {name}") as flake:
+            flake.stage(fleet(hive))
+            flake.commit(f"destroy {name}")
+    except HiveError as error:
+        hive.say(f"warning: {name} is destroyed, but is still an input of the meta flake: {error}")
+        return
+    with hive.store.write() as db:
+        meta.announce(hive, db)
+
+
+@operation(
+    callers=OPERATOR,
+    group="Agents",
+    confirm="Remove everything that was kept of {name}: configuration, history, state and login? There is no undo.",
+)
+def purge(hive: Hive, name: AgentName) -> None:
+    """Remove what was kept of a destroyed agent, for good."""
+    with progress.held(hive, name, "purging"):
+        with hive.store.read() as db:
+            if name in agents.names(db):
+                raise Refused(f"{name} has a container.", f"`hive destroy {name} --purge` removes both.")
+        if name not in {tombstone.name for tombstone in agents.tombstones(hive)}:
+            raise NotFound(f"Nothing is kept of an agent {name!r}.", "`hive tombstones` shows what is.")
+        with progress.recorded(hive, name, "destroying", recovery=PURGE):
+            _purge_held(hive, name)
+
+
+@recovery(PURGE)
+def _recover_purge(hive: Hive, left: InProgress) -> str:
+    _purge_held(hive, left.agent)
+    return "purged"
+
+
+def _purge_held(hive: Hive, name: str) -> None:
+    folders.remove(hive, name)
+    with hive.store.write() as db:
+        tell(db, "purged", name)
+        agents.announce_tombstones(hive, db)
+        progress.clear(hive, db, name)
+
+
+def start_wanted(hive: Hive) -> list[str]:
+    """Start every agent that the operator wants to run and that does not, the manager first; returns their names."""
+    with hive.store.read() as db:
+        rows = db.execute("select name from agents where desired != 'stopped' order by name != ?, name", (MANAGER,))
+        wanted = [row["name"] for row in rows]
+    containers = hive.host.containers()
+    missing = [name for name in wanted if name not in containers or not containers[name].running]
+    for name in missing:
+        try:
+            start(hive, name)
+        except HiveError as error:
+            hive.say(f"warning: {name} could not be started: {error}")
+    return missing

@@ -1,0 +1,56 @@
+"""Lines from a stream that may send anything: bounded, and usable again after one that was too long."""
+
+from __future__ import annotations
+
+import asyncio
+
+MOST_BYTES = 1024 * 1024
+
+
+class LineTooLong(Exception):
+    """A line was longer than is taken; it was read to its end and forgotten."""
+
+
+class Lines:
+    """The lines of a stream."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._rest = bytearray()
+
+    async def next(self) -> bytes | None:
+        """The next line that is not blank, without its end; None when the stream has ended.
+
+        What comes after the last line break is no line: half a request is never carried out.
+        Raises LineTooLong, after which the line behind it can be read.
+        """
+        while True:
+            line = await self._line()
+            if line is None or line.strip():
+                return line
+
+    async def _line(self) -> bytes | None:
+        seen = 0
+        while (end := self._rest.find(b"\n", seen)) < 0:
+            if len(self._rest) > MOST_BYTES:
+                await self._skip()
+                return None
+            seen = len(self._rest)
+            chunk = await self._reader.read(65536)
+            if not chunk:
+                return None
+            self._rest += chunk
+        line = bytes(self._rest[:end])
+        del self._rest[: end + 1]
+        if len(line) > MOST_BYTES:
+            raise LineTooLong(f"That line is {len(line)} bytes long; at most {MOST_BYTES} are taken.")
+        return line
+
+    async def _skip(self) -> None:
+        """Forget the rest of a line that is too long already."""
+        self._rest.clear()
+        while chunk := await self._reader.read(65536):
+            end = chunk.find(b"\n")
+            if end >= 0:
+                self._rest += chunk[end + 1 :]
+                raise LineTooLong(f"That line is longer than {MOST_BYTES} bytes, which is the most that is taken.")

@@ -1,0 +1,104 @@
+"""MCP: the operations that a container's socket allows, as tools for its model (protocol 2025-11-25, by hand)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from hive_core import __version__, wire
+from hive_core.errors import HiveError
+from hive_core.operation import Identity, Operation, Parameter
+
+PROTOCOLS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
+_METHOD_NOT_FOUND, _INVALID_PARAMS, _INVALID_REQUEST = -32601, -32602, -32600
+
+Call = Callable[[Operation, Mapping[str, Any]], Awaitable[Any]]
+
+
+def tools(operations: Mapping[str, Operation], caller: Identity) -> dict[str, Operation]:
+    """The operations that are tools for this caller; any other does not exist for it."""
+    return {
+        name: operation
+        for name, operation in sorted(operations.items())
+        if operation.tool and not operation.shell_only and caller.caller in operation.callers
+    }
+
+
+def describe(operation: Operation) -> dict[str, Any]:
+    """A tool as `tools/list` shows it."""
+    return {
+        "name": operation.name,
+        "description": operation.summary,
+        "inputSchema": {
+            "type": "object",
+            "properties": {parameter.name: _schema(parameter) for parameter in operation.parameters},
+            "required": [parameter.name for parameter in operation.parameters if parameter.required],
+            "additionalProperties": False,
+        },
+    }
+
+
+def _schema(parameter: Parameter) -> dict[str, Any]:
+    schema = dict(parameter.kind.schema)
+    if parameter.many:
+        schema = {"type": "array", "items": schema}
+    return {**schema, "description": parameter.help}
+
+
+async def reply(message: Any, offered: Mapping[str, Operation], call: Call) -> dict[str, Any] | None:
+    """Answer one JSON-RPC message; None for a notification, which has no answer."""
+    if not isinstance(message, dict) or not isinstance(message.get("method"), str):
+        return _error(None, _INVALID_REQUEST, "That is no JSON-RPC request.")
+    if "id" not in message:
+        return None
+    number, method, params = message["id"], message["method"], message.get("params") or {}
+    if not isinstance(params, dict):
+        return _error(number, _INVALID_PARAMS, "params is no object.")
+    if method == "tools/call":
+        operation = offered.get(str(params.get("name")))
+        if operation is None:
+            return _error(number, _INVALID_PARAMS, f"There is no tool {ascii(params.get('name'))[:80]}.")
+        return _result(number, await _call(operation, params.get("arguments") or {}, call))
+    answers: Mapping[str, Callable[[], dict[str, Any]]] = {
+        "initialize": lambda: _initialize(params),
+        "ping": dict,
+        "tools/list": lambda: {"tools": [describe(operation) for operation in offered.values()]},
+    }
+    if method not in answers:
+        return _error(number, _METHOD_NOT_FOUND, f"There is no method {ascii(method)[:80]}.")
+    return _result(number, answers[method]())
+
+
+async def _call(operation: Operation, arguments: Any, call: Call) -> dict[str, Any]:
+    """Run a tool. What it refuses is told as its result, so that the model reads the sentence and can act on it."""
+    try:
+        if not isinstance(arguments, dict):
+            return _text(f"{operation.name} takes an object of arguments.", failed=True)
+        return _text(_words(await call(operation, arguments)), failed=False)
+    except HiveError as error:
+        return _text(str(error), failed=True)
+
+
+def _words(result: Any) -> str:
+    return "done" if result is None else wire.line(result)
+
+
+def _text(text: str, *, failed: bool) -> dict[str, Any]:
+    return {"content": [{"type": "text", "text": text}], "isError": failed}
+
+
+def _initialize(params: Mapping[str, Any]) -> dict[str, Any]:
+    asked = params.get("protocolVersion")
+    return {
+        "protocolVersion": asked if asked in PROTOCOLS else PROTOCOLS[0],
+        "capabilities": {"tools": {}},
+        "serverInfo": {"name": "hive", "version": __version__},
+    }
+
+
+def _result(number: Any, result: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "result": result}
+
+
+def _error(number: Any, code: int, text: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": text}}

@@ -1,0 +1,314 @@
+"""Messages: sent, delivered, acknowledged, found again; and what the system tells agents by the same way.
+
+A message is *delivered* when it was handed out, and *acknowledged* when the turn it was handed to has ended. What was
+delivered and not acknowledged is put back by `nack` and handed out again, marked. Both are synced to the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from hive_core import wire
+from hive_core.arguments import Id, Kind, agent_name, whole, words
+from hive_core.context import Hive
+from hive_core.errors import NotFound, Refused
+from hive_core.events import emit
+from hive_core.operation import CONTAINERS, EVERYONE, OPERATOR, Caller, operation
+from hive_core.settings import MANAGER
+
+SYSTEM, THE_OPERATOR, EVERYBODY = "system", "operator", "*"
+MOST_BYTES = 256 * 1024
+# How many hits of a search are ranked, the newest first: ranking all of a million takes most of a second.
+RANKED = 2000
+
+
+def recipient(value: object) -> str:
+    """Check a recipient: an agent, the operator, or '*' for every agent."""
+    if value in (THE_OPERATOR, EVERYBODY):
+        return str(value)
+    return agent_name(value)
+
+
+Recipient = Annotated[str, Kind(recipient, {"type": "string"}, "TO")]
+Body = Annotated[str, words(MOST_BYTES, "the message", "BODY")]
+Wait = Annotated[int, whole(0, 180, "the time to wait in seconds", "SECONDS")]
+Limit = Annotated[int, whole(1, 1000, "the limit", "N")]
+Words = Annotated[str, words(1024, "the search", "WORDS")]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. at: unix seconds when it was sent. redelivered: it was handed out before, to a turn that died."""
+
+    id: int
+    sender: str
+    recipient: str
+    body: str
+    at: int
+    redelivered: bool
+
+    def wire(self) -> dict[str, Any]:
+        """The message as sockets and tools show it."""
+        return {
+            "id": self.id,
+            "from": self.sender,
+            "to": self.recipient,
+            "body": self.body,
+            "at": self.at,
+            "redelivered": self.redelivered,
+        }
+
+    @property
+    def age(self) -> float:
+        return float(self.at)
+
+    def summary(self) -> str:
+        mark = ", delivered before" if self.redelivered else ""
+        return f"{self.id}: {self.sender} to {self.recipient}{mark}\n{self.body}"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What `recv` handed out, and how many messages still wait."""
+
+    messages: list[Message]
+    unread: int
+
+    def text(self) -> str:
+        shown = "\n\n".join(message.summary() for message in self.messages) or "no message"
+        return shown + (f"\n\n{self.unread} more" if self.unread else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent: the ids of the messages, one for each recipient."""
+
+    ids: list[int]
+
+    def summary(self) -> str:
+        return f"sent as {', '.join(map(str, self.ids))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """A message's whole way. Times are unix seconds; deliveries: how often it was handed out."""
+
+    id: int
+    sender: str
+    recipient: str
+    body: str
+    sent_at: float
+    delivered_at: float | None
+    acknowledged_at: float | None
+    deliveries: int
+
+    def text(self) -> str:
+        steps = [("sent", self.sent_at), ("delivered", self.delivered_at), ("acknowledged", self.acknowledged_at)]
+        lines = [f"message {self.id} from {self.sender} to {self.recipient}, handed out {self.deliveries} times"]
+        lines += [f"  {step:<13} {_clock(at) if at else 'not yet'}" for step, at in steps]
+        return "\n".join([*lines, "", self.body])
+
+
+def post(db: sqlite3.Connection, sender: str, recipient: str, body: str) -> int:
+    """Put a message into an inbox in the caller's transaction, with its event; returns its id."""
+    now = time.time()
+    cursor = db.execute(
+        "insert into messages (sender, recipient, body, sent_at) values (?, ?, ?, ?)", (sender, recipient, body, now)
+    )
+    emit(db, "sent", about=recipient, **{"from": sender, "to": recipient, "body": body})
+    return int(cursor.lastrowid or 0)
+
+
+def kick(db: sqlite3.Connection, name: str, what: str) -> None:
+    """Wake an agent after something was done to it."""
+    post(db, SYSTEM, name, f"You were {what}. See your state folder for notes; your session continues.")
+
+
+def tell(db: sqlite3.Connection, event: str, agent: str, **fields: Any) -> None:
+    """Tell the manager that something happened to an agent, and put the same on the event stream.
+
+    fields: sha, tag, note and the like; those that are None are left out.
+    """
+    tell_manager(db, event, agent=agent, **fields)
+    emit(db, event, agent=agent, **fields)
+
+
+def tell_manager(db: sqlite3.Connection, event: str, **fields: Any) -> None:
+    """Put a system message, JSON with the field `event`, into the manager's inbox."""
+    tell_one(db, MANAGER, event, **fields)
+
+
+def tell_one(db: sqlite3.Connection, name: str, event: str, **fields: Any) -> None:
+    """Put a system message into somebody's inbox."""
+    known = {field: value for field, value in fields.items() if value is not None}
+    post(db, SYSTEM, name, wire.line({"event": event, **known}))
+
+
+@operation(callers=EVERYONE, group="Messages")
+def send(hive: Hive, to: Recipient, body: Body) -> Sent:
+    """Send a message.
+
+    to: an agent, `operator`, or `*` for every agent but yourself
+    body: the text
+    """
+    with hive.store.write() as db:
+        names = [row["name"] for row in db.execute("select name from agents order by name")]
+        chosen = [name for name in names if name != hive.caller.name] if to == EVERYBODY else [to]
+        for name in chosen:
+            if name not in names and name != THE_OPERATOR:
+                raise NotFound(f"There is no agent {name!r} to send to.", "Recipients are the agents and `operator`.")
+            require_allowed(hive, db, name)
+        return Sent([post(db, hive.caller.name, name, body) for name in chosen])
+
+
+def require_allowed(hive: Hive, db: sqlite3.Connection, name: str) -> None:
+    """Raises Refused unless the caller's configuration lets it write to `name`."""
+    if hive.caller.caller is Caller.OPERATOR:
+        return
+    row = db.execute("select allowed_recipients from agents where name = ?", (hive.caller.name,)).fetchone()
+    allowed = json.loads(row["allowed_recipients"]) if row else []
+    if EVERYBODY not in allowed and name not in allowed:
+        raise Refused(
+            f"{hive.caller.name} may not write to {name}.",
+            f"Its configuration allows: {', '.join(allowed) or 'nobody'} (allowed_recipients in agent.toml).",
+        )
+
+
+@operation(callers=EVERYONE, group="Messages", parks="wait")
+def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:  # noqa: ARG001  (read by whoever parks it)
+    """Take the oldest messages of your inbox; with none there, wait for one.
+
+    wait: seconds to wait for a message, at most 180
+    limit: how many to take at the most
+    """
+    me = hive.caller.name
+    with hive.store.read() as db:
+        if not _unread(db, me):
+            return Received([], 0)
+    with hive.store.write() as db:
+        taken = [_hand_out(db, row) for row in db.execute(_CLAIM, (time.time(), me, limit)).fetchall()]
+        if hive.caller.caller is Caller.OPERATOR:
+            _acknowledge(db, me)
+        return Received(sorted(taken, key=lambda message: message.id), _unread(db, me))
+
+
+_CLAIM = """
+    update messages set delivered_at = ?, deliveries = deliveries + 1
+    where id in (select id from messages where recipient = ? and delivered_at is null order by id limit ?)
+    returning *
+"""
+
+
+def _hand_out(db: sqlite3.Connection, row: sqlite3.Row) -> Message:
+    fields = {"from": row["sender"], "to": row["recipient"], "body": row["body"]}
+    emit(db, "delivered", about=row["recipient"], **fields)
+    return _message(row)
+
+
+def _message(row: sqlite3.Row) -> Message:
+    return Message(row["id"], row["sender"], row["recipient"], row["body"], int(row["sent_at"]), row["deliveries"] > 1)
+
+
+def _unread(db: sqlite3.Connection, name: str) -> int:
+    query = "select count(*) from messages where recipient = ? and delivered_at is null"
+    return int(db.execute(query, (name,)).fetchone()[0])
+
+
+@operation(callers=CONTAINERS, group="Messages", tool=False)
+def ack(hive: Hive) -> None:
+    """Acknowledge everything that was delivered to you: the turn that it went to has ended well."""
+    with hive.store.write() as db:
+        _acknowledge(db, hive.caller.name)
+
+
+def _acknowledge(db: sqlite3.Connection, name: str) -> None:
+    db.execute(
+        "update messages set acknowledged_at = ? where recipient = ? and delivered_at is not null"
+        " and acknowledged_at is null",
+        (time.time(), name),
+    )
+
+
+@operation(callers=CONTAINERS, group="Messages", tool=False)
+def nack(hive: Hive) -> None:
+    """Put back what was delivered to you and not acknowledged: the turn that it went to has died."""
+    with hive.store.write() as db:
+        db.execute(
+            "update messages set delivered_at = null where recipient = ? and delivered_at is not null"
+            " and acknowledged_at is null",
+            (hive.caller.name,),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The newest messages, oldest first."""
+
+    messages: list[Message]
+
+    def text(self) -> str:
+        return "\n\n".join(message.summary() for message in self.messages) or "no message"
+
+
+@operation(callers=EVERYONE, group="Messages")
+def recent(hive: Hive, limit: Limit = 20) -> Recent:
+    """Show the newest messages of your inbox, whether delivered or not; takes none. The operator sees everybody's.
+
+    limit: how many
+    """
+    where, values = ("", ()) if hive.caller.caller is Caller.OPERATOR else ("where recipient = ?", (hive.caller.name,))
+    query = f"select * from messages {where} order by id desc limit ?"  # noqa: S608
+    with hive.store.read() as db:
+        rows = db.execute(query, (*values, limit)).fetchall()
+    return Recent([_message(row) for row in reversed(rows)])
+
+
+@operation(callers=EVERYONE, group="Messages")
+def search(hive: Hive, words: Words, limit: Limit = 20) -> Recent:
+    """Search messages for words, best first: your own, sent or received; the operator searches everybody's.
+
+    words: all of them must occur
+    limit: how many to show
+    """
+    from sqlite_fts4 import rank_bm25
+
+    # Each word quoted: nothing of what is searched for is read as FTS4's query language.
+    query = " ".join('"' + word.replace('"', "") + '"' for word in words.split() if word.strip('"'))
+    db = hive.store.connection()
+    db.create_function("rank_bm25", 1, rank_bm25, deterministic=True)
+    mine = "" if hive.caller.caller is Caller.OPERATOR else "and (m.sender = :me or m.recipient = :me)"
+    with hive.store.read() as db:
+        rows = db.execute(
+            _SEARCH.format(mine=mine), {"query": query, "me": hive.caller.name, "limit": limit, "ranked": RANKED}
+        ).fetchall()
+    return Recent([_message(row) for row in rows])
+
+
+_SEARCH = """
+    select m.* from (
+        select docid, matchinfo(messages_search, 'pcnalx') as found from messages_search
+        where messages_search match :query order by docid desc limit :ranked
+    ) hit join messages m on m.id = hit.docid {mine}
+    order by rank_bm25(hit.found), m.id desc limit :limit
+"""
+
+
+@operation(callers=OPERATOR, group="Messages")
+def why(hive: Hive, id: Id) -> Whereabouts:
+    """Tell a message's whole way: when it was sent, handed out, acknowledged.
+
+    id: the message's number
+    """
+    with hive.store.read() as db:
+        row = db.execute("select * from messages where id = ?", (id,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no message {id}.", "`hive recent` shows the newest ones.")
+    return Whereabouts(**dict(row))
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) + f".{int(at % 1 * 1000):03d}"

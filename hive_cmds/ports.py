@@ -1,0 +1,70 @@
+"""Web ports: hashed from the name, written down at the first look, and sticky ever after."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hive_core.context import Hive
+from hive_core.settings import MANAGER
+
+MANAGER_PORT = 8000
+STATUS_PAGE_PORT = 7000
+FIRST, COUNT = 8100, 900
+
+
+def hashed(name: str) -> int:
+    """FNV-1a (32 bit) of the name, folded into the agents' range; the manager's port is fixed."""
+    if name == MANAGER:
+        return MANAGER_PORT
+    value = 0x811C9DC5
+    for byte in name.encode():
+        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return FIRST + value % COUNT
+
+
+def of(hive: Hive, name: str) -> int:
+    """The port that `name` has, or by its name would have; writes nothing."""
+    return _written(hive.agent_path(name)) or hashed(name)
+
+
+def settle_on(hive: Hive, name: str, *, new: bool) -> int:
+    """The port of `name`, written down if it was not.
+
+    A file wins. An agent that was deployed without one keeps the bare hash: its container may be bound to it
+    already. A new one takes the next port that nobody else claims; a full range warns and takes the hash.
+    """
+    folder = hive.agent_path(name)
+    port = _written(folder)
+    if port is not None:
+        return port
+    port = _free(hive, name) if new and name != MANAGER else hashed(name)
+    temporary = folder / ".port.new"
+    temporary.write_text(f"{port}\n")
+    temporary.replace(folder / "port")
+    return port
+
+
+def _free(hive: Hive, name: str) -> int:
+    others = [path.name for path in hive.settings.agents.iterdir() if path.name != name]
+    taken = {of(hive, other) for other in others}
+    start = hashed(name) - FIRST
+    for step in range(COUNT):
+        port = FIRST + (start + step) % COUNT
+        if port not in taken:
+            return port
+    hive.say(f"warning: all {COUNT} ports of agents are taken; {name} shares port {hashed(name)}")
+    return hashed(name)
+
+
+def _written(folder: Path) -> int | None:
+    # The folder is hive's own; an agent can write only into folders beneath it.
+    try:
+        descriptor = os.open(folder / "port", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        text = os.read(descriptor, 16).strip()
+    finally:
+        os.close(descriptor)
+    return int(text) if text.isdigit() and 0 < int(text) < 65536 else None

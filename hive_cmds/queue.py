@@ -1,0 +1,193 @@
+"""The rows of the approval queue: what was asked for, and what became of it, decided exactly once."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hive_cmds import messages
+from hive_core.context import Hive
+from hive_core.errors import NotFound, Refused
+from hive_core.events import emit
+
+INTERRUPTED = "The request was interrupted while its commit was fetched."
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One request and what became of it; the fields and their order are the wire's.
+
+    kind: 'apply_commit' or 'spawn'. commit_ref: as it was asked for. fetched_sha: the object that counts.
+    requested_at, resolved_at: RFC 3339 in UTC. status: pending, approved, denied or failed.
+    """
+
+    id: int
+    agent: str
+    kind: str
+    commit_ref: str
+    fetched_sha: str | None
+    requested_at: str
+    status: str
+    resolved_at: str | None
+    note: str | None
+    description: str | None
+
+    def summary(self) -> str:
+        """The request in a line."""
+        what = f"commit {self.sha} for {self.agent}" if self.kind == "apply_commit" else f"spawn of {self.agent}"
+        return f"request {self.id} ({what}): {self.status}" + (f", {self.note}" if self.note else "")
+
+    @property
+    def sha(self) -> str:
+        return (self.fetched_sha or "")[:12]
+
+    @property
+    def age(self) -> float:
+        return datetime.fromisoformat(self.requested_at).timestamp()
+
+
+def from_row(row: sqlite3.Row) -> Approval:
+    return Approval(
+        row["id"],
+        row["agent"],
+        row["kind"],
+        row["commit_ref"],
+        row["fetched_sha"],
+        _rfc3339(row["requested_at"]),
+        row["status"],
+        None if row["resolved_at"] is None else _rfc3339(row["resolved_at"]),
+        row["note"],
+        row["description"],
+    )
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def require(db: sqlite3.Connection, number: int) -> sqlite3.Row:
+    """The row of a request. Raises NotFound."""
+    row: sqlite3.Row | None = db.execute("select * from approvals where id = ?", (number,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no request {number}.", "`hive approvals --all` shows every request.")
+    return row
+
+
+def require_pending(db: sqlite3.Connection, number: int) -> sqlite3.Row:
+    """The row of a request that is still to be decided. Raises NotFound, or Refused saying what it already is."""
+    row = require(db, number)
+    if row["status"] != "pending":
+        raise Refused(f"Request {number} is already {row['status']}.", f"`hive show {number}` tells its history.")
+    return row
+
+
+def pending(db: sqlite3.Connection, agent: str, kind: str) -> list[sqlite3.Row]:
+    """The requests of one kind that wait for a decision about an agent, oldest first."""
+    query = "select * from approvals where agent = ? and kind = ? and status = 'pending' order by id"
+    return db.execute(query, (agent, kind)).fetchall()
+
+
+def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref: str, description: str | None) -> int:
+    """Add a request for a commit that is yet to be fetched, or for a spawn, and return its id.
+
+    A request for a commit starts out as failed: if this process is killed while it fetches, that is what it is.
+    """
+    now = hive.clock()
+    waits = kind == "spawn"
+    cursor = db.execute(
+        "insert into approvals (agent, kind, commit_ref, requested_by, requested_at, status, resolved_at, note,"
+        " description) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            agent,
+            kind,
+            commit_ref,
+            hive.caller.name,
+            now,
+            "pending" if waits else "failed",
+            None if waits else now,
+            None if waits else INTERRUPTED,
+            description,
+        ),
+    )
+    number = int(cursor.lastrowid or 0)
+    if waits:
+        emit(db, "approval_added", id=number, agent=agent, approval_kind=kind, description=description)
+    return number
+
+
+def fetched(db: sqlite3.Connection, number: int, sha: str, base: str, diff: str) -> None:
+    """Make a request pending, now that its commit is held: from here on only this object counts."""
+    db.execute(
+        "update approvals set status = 'pending', fetched_sha = ?, base_sha = ?, note = null, resolved_at = null"
+        " where id = ?",
+        (sha, base, number),
+    )
+    row = require(db, number)
+    emit(
+        db,
+        "approval_added",
+        id=number,
+        agent=row["agent"],
+        approval_kind=row["kind"],
+        sha_short=sha[:12],
+        diff=diff,
+        description=row["description"],
+    )
+
+
+def resolve(
+    hive: Hive, db: sqlite3.Connection, number: int, status: str, *, note: str | None = None, tag: str | None = None
+) -> None:
+    """Decide a request in the caller's transaction, and tell of it. Nothing happens when it has that status already.
+
+    Raises Refused when it was decided otherwise.
+    """
+    row = require(db, number)
+    if row["status"] == status and row["note"] != INTERRUPTED:
+        return
+    if row["status"] != "pending" and row["note"] != INTERRUPTED:
+        raise Refused(f"Request {number} is already {row['status']}.")
+    now = hive.clock()
+    db.execute(
+        "update approvals set status = ?, resolved_at = ?, note = ?, tagged = ? where id = ?",
+        (status, now, note, status != "denied" or row["fetched_sha"] is None, number),
+    )
+    sha = row["fetched_sha"]
+    emit(
+        db,
+        "approval_resolved",
+        id=number,
+        agent=row["agent"],
+        approval_kind=row["kind"],
+        sha_short=sha[:12] if sha else None,
+        status=status,
+        resolved_at=int(now),
+        note=note,
+        description=row["description"],
+    )
+    messages.tell_manager(
+        db,
+        "approval_resolved",
+        id=number,
+        agent=row["agent"],
+        approval_kind=row["kind"],
+        status=status,
+        sha=sha,
+        tag=tag,
+        note=note,
+    )
+
+
+def plant_denials(hive: Hive) -> None:
+    """Tag what was denied: right after the decision, and after a process that was killed in between."""
+    with hive.store.read() as db:
+        rows = db.execute("select id, agent, fetched_sha, note from approvals where not tagged").fetchall()
+    for row in rows:
+        from hive_core.git.repository import Repository
+
+        path = hive.applied_path(row["agent"])
+        if path.exists():
+            Repository(path).annotate(f"denied/{row['id']}", row["fetched_sha"], row["note"] or "")
+        with hive.store.write() as db:
+            db.execute("update approvals set tagged = 1 where id = ?", (row["id"],))

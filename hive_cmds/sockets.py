@@ -1,0 +1,103 @@
+"""Where the gate listens: one socket for the operator, one for each agent; made with the right owner, or not at all."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hive_cmds import folders
+from hive_core.context import Hive
+from hive_core.operation import THE_OPERATOR, Caller, Identity
+from hive_core.settings import MANAGER
+
+BACKLOG = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """One socket that is listened on.
+
+    uid: the agent's user; None for the operator's socket, and where all agents are the user that hive runs as.
+    """
+
+    socket: socket.socket
+    identity: Identity
+    uid: int | None
+
+    def admits(self, uid: int) -> bool:
+        """Whether a peer of this user is who the socket is for.
+
+        The operator's socket is guarded by its file mode (0660); no agent's user gets in even where the file
+        was opened to it.
+        """
+        if uid == os.geteuid():
+            return True
+        if self.identity.caller is Caller.OPERATOR:
+            return uid < folders.FIRST_UID
+        return self.uid is not None and uid == self.uid
+
+
+@dataclass(slots=True)
+class Change:
+    """What is newly listened on, and what no longer is; by path."""
+
+    opened: dict[str, Listening] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
+
+
+def listen(hive: Hive, known: Collection[str]) -> Change:
+    """Make the sockets that should be there and are not in `known`; say which of `known` should not be."""
+    with hive.store.read() as db:
+        rows = db.execute("select name, uid from agents").fetchall()
+    wanted: dict[str, tuple[Identity, int | None]] = {str(hive.settings.run / "host.sock"): (THE_OPERATOR, None)}
+    for row in rows:
+        caller = Caller.MANAGER if row["name"] == MANAGER else Caller.AGENT
+        path = folders.ensure_sockets(hive, row["name"]) / "agent.sock"
+        wanted[str(path)] = (Identity(caller, row["name"]), row["uid"])
+    change = Change(gone=[path for path in known if path not in wanted])
+    for place in wanted.keys() - set(known):
+        identity, uid = wanted[place]
+        change.opened[place] = Listening(_bind(Path(place), 0o660 if uid is None else 0o600, uid), identity, uid)
+        _link(hive, identity)
+    return change
+
+
+def _bind(path: Path, mode: int, uid: int | None) -> socket.socket:
+    """Bind a socket in place of whatever lies there; the folder is hive's own."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # By way of the folder's descriptor: the address of a socket may be 107 bytes long, a path may be more.
+        short = f"/proc/self/fd/{folder}/{path.name}"
+        before = os.umask(0o777)
+        try:
+            bound.bind(short)
+        finally:
+            os.umask(before)
+        if uid is not None:
+            os.chown(path, uid, uid)
+        path.chmod(mode)
+    finally:
+        os.close(folder)
+    bound.listen(BACKLOG)
+    bound.setblocking(False)
+    return bound
+
+
+def _link(hive: Hive, identity: Identity) -> None:
+    """The names that the sockets of containers have beside their folders: manager.sock, agents/<name>.sock."""
+    if identity.caller is Caller.OPERATOR:
+        return
+    run = hive.settings.run
+    (run / "agents").mkdir(mode=0o755, parents=True, exist_ok=True)
+    places = {run / "agents" / f"{identity.name}.sock": f"../sockets/{identity.name}/agent.sock"}
+    if identity.caller is Caller.MANAGER:
+        places[run / "manager.sock"] = f"sockets/{identity.name}/agent.sock"
+    for link, target in places.items():
+        if not link.is_symlink():
+            link.symlink_to(target)

@@ -1,0 +1,96 @@
+"""Making an agent: folders, repositories, its input in the meta flake, its container; all of it or nothing.
+
+What decides is the meta flake's commit: once it names the agent, the spawn is finished by whoever comes next;
+before that it is undone, and what lay there before it (a revived agent's state) stays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hive_cmds import agents, folders, messages, meta, queue
+from hive_cmds.acting import build_and_switch, record_build
+from hive_cmds.deploys import fleet
+from hive_core import progress
+from hive_core.context import Hive
+from hive_core.errors import HiveError
+from hive_core.progress import InProgress, recovery
+from hive_core.settings import MANAGER
+
+SPAWN = "spawn"
+
+
+def detail(hive: Hive, number: int, name: str) -> dict[str, Any]:
+    """What the recovery must know before the first step: which folders were there already."""
+    settings = hive.settings
+    places = {"state": settings.agents, "applied": settings.applied, "proposed": settings.proposed}
+    return {"approval": number, "kept": [key for key, folder in places.items() if (folder / name).exists()]}
+
+
+def spawn(hive: Hive, number: int, name: str) -> None:
+    """Carry out an approved spawn. The caller holds the agent, with SPAWN as the operation's recovery.
+
+    Raises BuildFailed, or what else went wrong; the recovery then undoes it.
+    """
+    from hive_core.git.repository import Repository
+
+    with meta.opened(hive, f"spawning {name}") as flake:
+        try:
+            _enlist(hive, number, name)
+            revision = Repository(hive.applied_path(name)).main()
+            flake.stage(fleet(hive), [meta.agent_input(name)])
+            build_and_switch(hive, name, revision, run=True)
+            flake.commit(f"spawn {name} {revision[:12]}")
+        except HiveError as error:
+            with hive.store.write() as db:
+                queue.resolve(hive, db, number, "failed", note=str(error))
+            raise
+    conclude(hive, number, name)
+
+
+def _enlist(hive: Hive, number: int, name: str) -> None:
+    """Give the agent its row, its user, its folders and its repositories."""
+    with hive.store.write() as db:
+        requested_by = queue.require(db, number)["requested_by"]
+        db.execute(
+            "insert into agents (name, uid, desired, parent, created_at) values (?, ?, 'running', ?, ?)",
+            (name, folders.allot_uid(db), requested_by if requested_by == MANAGER else None, hive.clock()),
+        )
+        uid, manager_uid = folders.uid_of(db, name), folders.uid_of(db, MANAGER)
+    new = not hive.applied_path(name).exists()
+    folders.ensure_state(hive, name, uid, new=new)
+    folders.ensure_repositories(hive, name, manager_uid)
+
+
+@recovery(SPAWN)
+def recover(hive: Hive, left: InProgress) -> str:
+    """Finish a spawn that the meta flake already tells of; undo any other."""
+    number, name = left.detail["approval"], left.agent
+    with meta.opened(hive, f"mending {name}") as flake:
+        finished = flake.revision(meta.agent_input(name)) is not None
+    if finished:
+        conclude(hive, number, name)
+        return "approved"
+    _undo(hive, name, left.detail["kept"])
+    return "undone"
+
+
+def _undo(hive: Hive, name: str, kept: list[str]) -> None:
+    hive.host.destroy(name)
+    with hive.store.write() as db:
+        db.execute("delete from agents where name = ?", (name,))
+    folders.remove(hive, name, kept=kept)
+
+
+def conclude(hive: Hive, number: int, name: str) -> None:
+    """Record that the agent is there, in one transaction with everything that tells of it."""
+    from hive_core.git.repository import Repository
+
+    revision = Repository(hive.applied_path(name)).main()
+    with hive.store.write() as db:
+        queue.resolve(hive, db, number, "approved")
+        messages.tell(db, "spawned", name, sha=revision)
+        record_build(hive, db, name, revision)
+        agents.announce_tombstones(hive, db)
+        meta.announce(hive, db)
+        progress.clear(hive, db, name)

@@ -1,0 +1,68 @@
+"""`hive up`: everything that should run is brought up, watched, and shown, until Ctrl-C."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from hive_cmds import agents, approvals, lifecycle, updates
+from hive_cmds.acting import GRACE
+from hive_cmds.gate import beside
+from hive_cmds.watch import INTERVAL, watching
+from hive_core.context import Hive
+from hive_core.errors import HiveError
+from hive_core.events import Event, newest
+from hive_core.operation import OPERATOR, operation
+from hive_core.progress import exclusive
+from hive_core.settings import MANAGER
+from hive_core.wake import Wake
+
+
+@operation(callers=OPERATOR, group="Running", shell_only=True)
+def up(hive: Hive, stop: bool = False) -> Iterator[Event]:
+    """Bring up the manager and every agent that should run, keep watch, and show what happens, until Ctrl-C.
+
+    stop: stop the agents at the end; without it they go on running
+    """
+    with ExitStack() as held:
+        for room in ("up", "watch", "gate"):
+            held.enter_context(hive.lone(room, "hive up"))
+        wake = held.enter_context(Wake(hive.store))
+        with hive.store.read() as db:
+            seq = newest(db)
+        try:
+            held.enter_context(beside(hive))
+            bring_up(hive)
+            left = "stops the agents" if stop else "leaves the agents as they are"
+            hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
+            yield from watching(hive, wake, seq, INTERVAL)
+        finally:
+            if stop:
+                rest(hive)
+
+
+def bring_up(hive: Hive) -> None:
+    """Make the manager where there is none, start what should run, and bring it up to date."""
+    with hive.store.read() as db:
+        known = agents.names(db)
+    if MANAGER not in known:
+        hive.say("making the manager")
+        approvals.approve(hive, approvals.request_spawn(hive, MANAGER, "looks after the other agents").id)
+    lifecycle.start_wanted(hive)
+    if known:
+        updates.update_stale(hive)
+
+
+def rest(hive: Hive) -> None:
+    """Stop every agent, to be started again by the next `hive up`."""
+    with hive.store.read() as db:
+        rows = db.execute("select name from agents where desired = 'running' order by name").fetchall()
+    for name in (row["name"] for row in rows):
+        hive.say(f"stopping {name}")
+        try:
+            with exclusive(hive, name, "stopping"):
+                with hive.store.write() as db:
+                    db.execute("update agents set desired = 'resting' where name = ?", (name,))
+                hive.host.stop(name, grace=GRACE)
+        except HiveError as error:
+            hive.say(f"warning: {name} could not be stopped: {error}")

@@ -1,0 +1,99 @@
+"""Updates: moving inputs of the meta flake and rebuilding whoever depends on them, one failure stopping none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from hive_cmds import agents, meta
+from hive_cmds.acting import AGREE, refuse_self
+from hive_cmds.lifecycle import rebuild_held
+from hive_core.arguments import AgentName
+from hive_core.context import Hive
+from hive_core.errors import HiveError, Invalid, Refused
+from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
+from hive_core.progress import exclusive
+
+InputName = Annotated[str, meta.INPUT]
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild in a row of several came to. error: why it failed, None when it did not."""
+
+    name: str
+    ok: bool
+    error: str | None
+
+
+@operation(callers=OPERATOR, group="Meta", columns=("name", "ok", "error"))
+def meta_update(hive: Hive, inputs: list[InputName]) -> list[Rebuilt]:
+    """Move inputs of the meta flake to their newest commits, then rebuild the agents built from them.
+
+    inputs: `hive` (rebuilds every agent) or `agent-NAME`, as `hive inputs` lists them
+    """
+    chosen = sorted(set(inputs), key=lambda name: (name != meta.HIVE_INPUT, name))
+    with hive.store.read() as db:
+        fleet = agents.names(db)
+    _move(hive, chosen, fleet)
+    if meta.HIVE_INPUT in chosen:
+        return rebuild_each(hive, fleet)
+    return rebuild_each(hive, [name.removeprefix("agent-") for name in chosen])
+
+
+def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> None:
+    with meta.opened(hive, f"updating {', '.join(chosen)}") as flake:
+        flake.stage(fleet, chosen)
+        flake.commit(f"lock update: {', '.join(chosen)}")
+    with hive.store.write() as db:
+        meta.announce(hive, db)
+
+
+def rebuild_each(hive: Hive, names: list[str]) -> list[Rebuilt]:
+    """Rebuild agents one after the other, telling how it goes: two builds at once would fight over nix's caches."""
+    results = []
+    for count, name in enumerate(names, 1):
+        hive.say(f"rebuilding {name} ({count} of {len(names)})")
+        results.append(_rebuild_one(hive, name))
+    return results
+
+
+def _rebuild_one(hive: Hive, name: str) -> Rebuilt:
+    try:
+        with exclusive(hive, name, "rebuilding", recovery=AGREE):
+            rebuild_held(hive, name)
+    except HiveError as error:
+        hive.say(f"warning: {name} was not rebuilt: {error}")
+        return Rebuilt(name, False, str(error))
+    return Rebuilt(name, True, None)
+
+
+@operation(callers=LOOKING_AFTER, group="Agents", columns=("name", "ok", "error"))
+def update(hive: Hive, name: AgentName | None = None, stale: bool = False) -> list[Rebuilt]:
+    """Rebuild an agent so that it is up to date; again is as good as once.
+
+    name: which agent
+    stale: instead of one agent: move the input `hive` once, then rebuild every agent that was built from another
+    """
+    if stale == (name is not None):
+        raise Invalid("update takes either the name of an agent or --stale.")
+    if name is None:
+        return update_stale(hive)
+    refuse_self(hive, name, "update")
+    with hive.store.read() as db:
+        agents.require(db, name)
+    result = _rebuild_one(hive, name)
+    if result.error is not None:
+        raise Refused(f"{name} was not rebuilt: {result.error}")
+    return [result]
+
+
+def update_stale(hive: Hive) -> list[Rebuilt]:
+    """Bump the base once, then rebuild whoever was built from another; a failed bump is told and stops nothing."""
+    with hive.store.read() as db:
+        fleet = agents.names(db)
+    try:
+        _move(hive, [meta.HIVE_INPUT], fleet)
+    except HiveError as error:
+        hive.say(f"warning: the input hive could not be moved: {error}")
+    return rebuild_each(hive, [view.name for view in agents.views(hive) if view.needs_update])

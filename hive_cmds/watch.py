@@ -1,0 +1,136 @@
+"""The watch: compares every agent with the last look, tells what changed, and mends what dead processes left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from hive_cmds import look, questions
+from hive_cmds.events import after
+from hive_cmds.look import Picture, Seen
+from hive_cmds.messages import tell
+from hive_core import progress
+from hive_core.arguments import whole
+from hive_core.context import Hive
+from hive_core.events import Event, newest
+from hive_core.operation import OPERATOR, operation
+from hive_core.wake import Wake
+
+INTERVAL = 10
+LAST_LINES = 20
+
+Interval = Annotated[int, whole(1, 3600, "the interval in seconds", "SECONDS")]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One thing the watch concluded about an agent: an event's kind, and what is known of it."""
+
+    kind: str
+    agent: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def transitions(before: Picture, now: Picture) -> list[Verdict]:
+    """What changed between two looks, by itself. Pure: looks at nothing else.
+
+    An agent that was not there at the first look only takes its place in the picture.
+    """
+    verdicts: list[Verdict] = []
+    for name, seen in now.items():
+        old = before.get(name)
+        if old is not None:
+            verdicts += _of_one(name, old, seen)
+    return verdicts
+
+
+def _of_one(name: str, old: Seen, new: Seen) -> Iterator[Verdict]:
+    # A container that its system restarted is running at both looks, and has crashed all the same.
+    ended = old.running and (not new.running or new.instance != old.instance)
+    if ended and new.wanted and not new.busy:
+        yield Verdict("container_crash", name, {"cause": new.cause or "it was restarted outside hive"})
+    if old.logged_in and not new.logged_in:
+        yield Verdict("needs_login", name)
+    if new.logged_in and not old.logged_in:
+        yield Verdict("logged_in", name)
+    if old.up_to_date and not new.up_to_date:
+        yield Verdict("needs_update", name)
+
+
+def tick(hive: Hive, *, seed: bool) -> list[Verdict]:
+    """Look once, record it, and tell what changed since the last look; with `seed` nothing is concluded from it."""
+    progress.settle(hive)
+    questions.expire(hive)
+    # One transaction: an operation that ends meanwhile records its result before this look or after it.
+    with hive.store.write() as db:
+        before = look.last(db)
+        picture, rows = look.take(hive)
+        verdicts = [] if seed else transitions(before, picture)
+        look.record(db, picture, rows)
+        for verdict in verdicts:
+            tell(db, verdict.kind, verdict.agent, **verdict.fields, **_evidence(hive, verdict))
+    return verdicts
+
+
+def _evidence(hive: Hive, verdict: Verdict) -> dict[str, str]:
+    if verdict.kind != "container_crash":
+        return {}
+    return {"journal": "\n".join(hive.host.journal(verdict.agent, LAST_LINES))}
+
+
+@operation(callers=OPERATOR, group="Running", shell_only=True)
+def watch(hive: Hive, interval: Interval = INTERVAL, once: bool = False) -> Iterator[Event]:
+    """Watch the agents: tell of crashes, lost logins and updates at once, and show every event as it happens.
+
+    interval: seconds between two looks at everything; an end is seen at once in any case
+    once: look once, compare with the last look, and end; for a timer
+    """
+    with hive.lone("watch", "watching"), Wake(hive.store) as wake:
+        with hive.store.read() as db:
+            seq = newest(db)
+        if once:
+            tick(hive, seed=False)
+            yield from after(hive, seq, [])
+            return
+        yield from watching(hive, wake, seq, interval)
+
+
+def watching(hive: Hive, wake: Wake, seq: int, interval: float) -> Iterator[Event]:
+    """Watch for ever, yielding every event after `seq`, whoever caused it.
+
+    The caller is the one watch there is.
+    """
+    seed, due = True, 0.0
+    while True:
+        ended = _wait(hive, wake, due) if not seed else set()
+        if seed or ended or time.monotonic() >= due:
+            tick(hive, seed=seed)
+            seed, due = False, time.monotonic() + interval
+        for event in after(hive, seq, []):
+            seq = event.seq
+            yield event
+
+
+def _wait(hive: Hive, wake: Wake, due: float) -> set[int]:
+    """Wait for the next look to be due, for a container to end, or for a commit; returns what ended."""
+    with _exits(hive) as descriptors:
+        return wake.wait(due - time.monotonic(), also=descriptors)
+
+
+@contextmanager
+def _exits(hive: Hive) -> Iterator[list[int]]:
+    """For every running container a descriptor that becomes readable when it ends.
+
+    Opened anew for each wait: a commit may have started a container, and opening one takes microseconds.
+    """
+    running = [name for name, container in hive.host.containers().items() if container.running]
+    descriptors = list(hive.host.exits(running).values())
+    try:
+        yield descriptors
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)

@@ -1,0 +1,156 @@
+"""What lies between two commits, as text and in sentences about what the text does not make obvious."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import DeltaStatus, DiffFind, FileMode, SortMode
+
+from hive_core.text import one_line, visible
+
+MOST_DIFF = 512 << 10
+LARGE_FILE = 1 << 20
+LONG_LINE = 500
+MOST_SENTENCES = 200
+MOST_COMMITS = 50
+_NO_OBJECT = "0" * 40
+
+
+class Changes:
+    """The difference between two commits of the object store at `objects`; `before` None is the empty tree.
+
+    Read without the repository around it: an attribute such as `-diff` in a `.gitattributes` that was approved
+    before, or configuration, could otherwise hide later changes.
+    """
+
+    def __init__(self, objects: Path, before: str | None, after: str) -> None:
+        self._store = pygit2.Repository()
+        self._store.set_odb(pygit2.Odb(str(objects)))
+        self._before = before
+        self._after = after
+        old = None if before is None else self._commit(before).tree
+        new = self._commit(after).tree
+        # Against nothing, libgit2 diffs from the tree to the empty one: `swap` turns that round.
+        self._diff = old.diff_to_tree(new) if old is not None else new.diff_to_tree(swap=True)
+        self._diff.find_similar(DiffFind.FIND_RENAMES)
+
+    def _commit(self, sha: str) -> pygit2.Commit:
+        commit = self._store[sha]
+        assert isinstance(commit, pygit2.Commit)
+        return commit
+
+    def text(self) -> str:
+        """The unified diff: at most 512 KiB and then a line that says so, undecodable bytes replaced."""
+        parts: list[str] = []
+        size = 0
+        for delta, patch in self._patches():
+            data = _named(delta) if patch is None else patch.data
+            parts.append(data[: MOST_DIFF - size].decode("utf-8", "replace"))
+            size += len(data)
+            if size > MOST_DIFF:
+                parts.append(f"\n(cut here: the diff is longer than {MOST_DIFF >> 10} KiB)\n")
+                break
+        return "".join(parts)
+
+    def sentences(self) -> list[str]:
+        """What the diff's text does not make obvious, at most 200 sentences, safe to print."""
+        found: list[str] = []
+        for sentence in self._sentences():
+            found.append(visible(sentence))
+            if len(found) == MOST_SENTENCES:
+                found.append("There is more of this kind than is listed here.")
+                break
+        return found
+
+    def _sentences(self) -> Iterator[str]:
+        yield from self._several_commits()
+        size = 0
+        for delta, patch in self._patches():
+            yield from self._of_the_entry(delta)
+            if patch is None:
+                yield f"{_path(delta)} is larger than 1 MiB; the diff does not show it."
+            elif patch.delta.is_binary:
+                yield f"{_path(delta)} is binary; the diff does not show what is in it."
+            else:
+                yield from _of_the_lines(patch)
+                size += len(patch.data)
+            if size > MOST_DIFF:
+                yield f"The diff is longer than {MOST_DIFF >> 10} KiB: it is cut, and nothing further was looked at."
+                return
+
+    def _patches(self) -> Iterator[tuple[pygit2.DiffDelta, pygit2.Patch | None]]:
+        for number, delta in enumerate(self._diff.deltas):
+            # Each patch is made only when it is asked for; those of large files never are.
+            large = max(self._size(delta.old_file), self._size(delta.new_file)) > LARGE_FILE
+            yield delta, None if large else self._diff[number]
+
+    def _size(self, file: pygit2.DiffFile) -> int:
+        if str(file.id) == _NO_OBJECT or file.mode == FileMode.COMMIT:
+            return 0
+        return self._store.odb.read_header(file.id)[1]
+
+    def _of_the_entry(self, delta: pygit2.DiffDelta) -> Iterator[str]:
+        old, new, path = delta.old_file, delta.new_file, _path(delta)
+        if delta.status == DeltaStatus.DELETED:
+            return
+        if delta.status == DeltaStatus.RENAMED:
+            yield f"{_shown(old)} is renamed to {path}."
+        if new.mode == FileMode.LINK:
+            target = self._store.odb.read(new.id)[1][:1000] if self._size(new) <= LARGE_FILE else b"..."
+            yield f"{path} is a symlink to '{one_line(target.decode('utf-8', 'replace'))}'."
+        elif new.mode == FileMode.COMMIT:
+            yield f"{path} is a submodule: commit {new.id} of another repository, which this diff does not show."
+        elif new.mode == FileMode.BLOB_EXECUTABLE and old.mode != FileMode.BLOB_EXECUTABLE:
+            yield f"{path} is {'new and' if delta.status == DeltaStatus.ADDED else 'made'} executable."
+        elif old.mode == FileMode.BLOB_EXECUTABLE and new.mode != old.mode:
+            yield f"{path} is no longer executable."
+
+    def _several_commits(self) -> Iterator[str]:
+        walk = self._store.walk(self._after, SortMode.TOPOLOGICAL)
+        if self._before is not None:
+            walk.hide(self._before)
+        commits = [commit for _, commit in zip(range(MOST_COMMITS + 1), walk, strict=False)]
+        if len(commits) < 2:
+            return
+        more = "more than " if len(commits) > MOST_COMMITS else ""
+        yield f"{more}{min(len(commits), MOST_COMMITS)} commits lie between; the diff is their sum.".capitalize()
+        for commit in commits[:MOST_COMMITS]:
+            author = commit.author.raw_name.decode("utf-8", "replace")
+            yield f"{str(commit.id)[:12]} by {one_line(author)}: {one_line(subject(commit))}"
+
+
+def subject(commit: pygit2.Commit) -> str:
+    """The first line of a commit's message, at most 200 characters, undecodable bytes replaced."""
+    # .message would look up whatever encoding the commit claims, and fail on one that does not exist.
+    return commit.raw_message.decode("utf-8", "replace").strip().partition("\n")[0][:200]
+
+
+def _of_the_lines(patch: pygit2.Patch) -> Iterator[str]:
+    path = _path(patch.delta)
+    added = [
+        (line.new_lineno, line.raw_content.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r"))
+        for hunk in patch.hunks
+        for line in hunk.lines
+        if line.origin == "+"
+    ]
+    for number, text in added:
+        if visible(text) != text or "�" in text:
+            yield f"{path}, line {number} has invisible, control or undecodable characters: {one_line(text)[:200]}"
+    for number, text in added:
+        if len(text) > LONG_LINE:
+            yield f"{path}, line {number} is {len(text)} characters long."
+
+
+def _named(delta: pygit2.DiffDelta) -> bytes:
+    old, new = delta.old_file.raw_path, delta.new_file.raw_path
+    return b"diff --git a/" + old + b" b/" + new + b"\nLarger than 1 MiB, not shown\n"
+
+
+def _path(delta: pygit2.DiffDelta) -> str:
+    return _shown(delta.new_file)
+
+
+def _shown(file: pygit2.DiffFile) -> str:
+    return one_line(file.raw_path.decode("utf-8", "replace"))

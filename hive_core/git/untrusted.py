@@ -1,0 +1,188 @@
+"""Reads git objects out of a repository that a hostile agent owns and may be changing at this moment."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from hive_core.errors import NotFound, Refused
+from hive_core.git.packs import KINDS, Damaged, Object, inflate, object_sha, read_pack
+
+# No git library opens the repository, so nothing in it can speak: not its configuration, hooks, attributes,
+# alternates, grafts, replacements or indexes. All that is read are regular files below `.git/objects` whose names are
+# those of objects and packs, each folder opened without following links, each object known only by its own hash.
+
+MOST_BYTES = 64 << 20  # read from files
+MOST_INFLATED = 128 << 20
+MOST_FILES = 20_000
+MOST_OBJECTS = 100_000
+_LOOSE = re.compile(r"[0-9a-f]{38}")
+_PACK = re.compile(r"pack-[0-9a-f]{40}\.pack")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SMALLER = "Propose from a smaller repository: a fresh clone of the applied one is."
+
+
+class Missing(NotFound):
+    """An object is not in the repository."""
+
+
+class UntrustedObjects:
+    """The objects of one untrusted repository, within bounds that count over the whole life of this reader."""
+
+    def __init__(self, objects: int, stack: ExitStack) -> None:
+        self._objects = objects
+        self._stack = stack
+        self._bytes = self._inflated = self._files = 0
+        self._folders: dict[str, int | None] = {}
+        self._packed: dict[str, Object] | None = None
+
+    def find(self, prefix: str) -> str:
+        """Return the full sha of the one commit that `prefix`, 7 to 40 lower-case hex digits, names.
+
+        Raises Missing when nothing has it, Refused when several objects have or when it is no commit.
+        """
+        found = set(self._loose_names(prefix)) | {sha for sha in self._packs() if sha.startswith(prefix)}
+        if not found:
+            raise Missing(f"There is no commit {prefix} in the proposed repository.", "Commit first, then request.")
+        if len(found) > 1:
+            raise Refused(f"{prefix} is ambiguous: {len(found)} objects begin with it.", "Give all 40 digits.")
+        sha = found.pop()
+        kind, _ = self.read(sha)
+        if kind != "commit":
+            raise Refused(f"{prefix} is a {kind}, not a commit.", "Request the commit itself.")
+        return sha
+
+    def read(self, sha: str) -> Object:
+        """Return kind and content of an object, which really hash to `sha`. Raises Missing, Damaged, Refused."""
+        found = self._loose(sha) or self._packs().get(sha)
+        if found is None:
+            raise Missing(f"The proposed repository is incomplete: it has no object {sha}.", _INCOMPLETE)
+        return found
+
+    def _loose(self, sha: str) -> Object | None:
+        folder = self._folder(sha[:2])
+        raw = None if folder is None else self._file(folder, f"objects/{sha[:2]}", sha[2:])
+        if raw is None:
+            return None
+        try:
+            head = zlib.decompressobj().decompress(raw, 40)
+            kind, _, digits = head.partition(b"\0")[0].decode("ascii", "replace").partition(" ")
+            if kind not in KINDS.values() or not digits.isdecimal():
+                raise Damaged(f"The object {sha} is damaged.")
+            self._charge(int(digits))
+            content = inflate(raw, 0, head.index(b"\0") + 1 + int(digits))[0][head.index(b"\0") + 1 :]
+        except (zlib.error, ValueError) as error:
+            raise Damaged(f"The object {sha} is damaged.") from error
+        if object_sha(kind, content) != sha:
+            raise Damaged(f"The object {sha} is damaged: it holds something else.")
+        return kind, content
+
+    def _loose_names(self, prefix: str) -> Iterator[str]:
+        folder = self._folder(prefix[:2])
+        for name in () if folder is None else self._names(folder):
+            if _LOOSE.fullmatch(name) and name.startswith(prefix[2:]):
+                yield prefix[:2] + name
+
+    def _packs(self) -> dict[str, Object]:
+        if self._packed is None:
+            self._packed = {}
+            folder = self._folder("pack")
+            for name in () if folder is None else self._names(folder):
+                pack = self._file(folder or 0, "objects/pack", name) if _PACK.fullmatch(name) else None
+                if pack is not None:
+                    self._packed |= read_pack(pack, self._charge, MOST_OBJECTS - len(self._packed))
+        return self._packed
+
+    def _folder(self, name: str) -> int | None:
+        # Kept open to the end: at most 257 of them, one for each possible name.
+        if name not in self._folders:
+            folder = self._folders[name] = open_folder(name, self._objects, f"objects/{name}")
+            if folder is not None:
+                self._stack.callback(os.close, folder)
+        return self._folders[name]
+
+    def _names(self, folder: int) -> list[str]:
+        names = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                names.append(entry.name)
+                if len(names) > MOST_FILES:
+                    raise Refused(f"The proposed repository has more than {MOST_FILES} objects.", _SMALLER)
+        return names
+
+    def _file(self, folder: int, where: str, name: str) -> bytes | None:
+        content = read_regular(folder, name, f"{where}/{name}", MOST_BYTES - self._bytes)
+        if content is not None:
+            self._bytes += len(content)
+            self._files += 1
+        if self._files > MOST_FILES:
+            raise Refused(f"The proposal needs more than {MOST_FILES} object files.", _SMALLER)
+        return content
+
+    def _charge(self, size: int) -> None:
+        self._inflated += size
+        if self._inflated > MOST_INFLATED:
+            raise Refused(f"The proposal is larger than {MOST_INFLATED >> 20} MiB.", _SMALLER)
+
+
+_INCOMPLETE = "Objects in other repositories (alternates, shallow or partial clones) do not count: make a full clone."
+
+
+@contextmanager
+def open_untrusted(repository: Path) -> Iterator[UntrustedObjects]:
+    """Open the object store of the repository whose work tree is `repository`, for the block.
+
+    Raises Refused when the folder, its `.git` or `.git/objects` is missing or anything but a real folder.
+    """
+    with ExitStack() as stack:
+        folder: int | None = None
+        for name, shown in ((str(repository), str(repository)), (".git", ".git"), ("objects", ".git/objects")):
+            folder = open_folder(name, folder, shown)
+            if folder is None:
+                raise NotFound(f"There is no {shown} to fetch a proposal from.", f"Make {repository} a git clone.")
+            stack.callback(os.close, folder)
+        assert folder is not None
+        yield UntrustedObjects(folder, stack)
+
+
+def open_folder(name: str, parent: int | None, shown: str) -> int | None:
+    """Open a folder without following a link in its last component; None when it is absent. Raises Refused."""
+    try:
+        return os.open(name, _FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        reason = "it cannot be read" if isinstance(error, PermissionError) else "it is a link or a file"
+        raise Refused(
+            f"{shown} of the proposed repository is not a real folder that hive can read: {reason}."
+        ) from error
+
+
+def read_regular(folder: int, name: str, shown: str, limit: int) -> bytes | None:
+    """Read a regular file of at most `limit` bytes; None when it is absent.
+
+    Raises Refused for links, pipes, devices and sockets, which are looked at but never opened, and for larger files.
+    """
+    try:
+        # O_PATH opens nothing yet: no pipe blocks, no device acts. The second open is of the very thing looked at.
+        handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise Refused(f"{shown} in the proposed repository is not a regular file.", "Make a fresh clone.")
+        descriptor = os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise Refused(f"{shown} in the proposed repository cannot be read: {error.strerror}.") from error
+    finally:
+        os.close(handle)
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise Refused(f"The proposed repository is larger than {MOST_BYTES >> 20} MiB.", _SMALLER)
+    return content

@@ -1,0 +1,262 @@
+"""The approval queue, from request to running agent, driven through the command line as the operator drives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.hives import TestHive, eventually
+
+SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
+
+
+@pytest.fixture
+def coder(hive: TestHive) -> TestHive:
+    """A hive with one running agent."""
+    hive.run("request-spawn", "coder", "--description", "writes code")
+    hive.run("approve", "1")
+    return hive
+
+
+def says(hive: TestHive, word: str) -> bool:
+    return eventually(lambda: any(line.endswith(f" {word}") for line in hive.json("journal", "coder")))
+
+
+def tags(hive: TestHive) -> set[str]:
+    return set(hive.git("applied/coder", "tag").split())
+
+
+def meta_log(hive: TestHive) -> list[str]:
+    return hive.git("meta", "log", "--format=%s").splitlines()
+
+
+def test_a_spawn_waits_for_approval_and_then_runs(hive: TestHive) -> None:
+    row = hive.json("request-spawn", "coder", "--description", "writes code")
+    assert (row["id"], row["status"], row["kind"], row["description"]) == (1, "pending", "spawn", "writes code")
+    assert hive.json("list") == []
+    assert hive.json("approve", "1")["status"] == "approved"
+    agent = hive.agent("coder")
+    assert agent["running"] is True
+    assert agent["deployed_sha"] == hive.git("applied/coder", "rev-parse", "main")[:12]
+    assert hive.json("approvals") == []
+    assert [row["status"] for row in hive.json("approvals", "--all")] == ["approved"]
+
+
+def test_an_approved_commit_runs_and_tags_lock_and_log_say_so(coder: TestHive) -> None:
+    before = meta_log(coder)
+    sha = coder.propose("coder", SAY.format("new"))
+    row = coder.json("request-commit", "coder", sha[:10], "--description", "say new")
+    assert (row["id"], row["fetched_sha"], row["commit_ref"]) == (2, sha, sha[:10])
+    shown = coder.run("show", "2").stdout
+    assert "+command = [" in shown
+    assert "say new" in shown
+    assert coder.json("approve", "2", "--sha", sha)["status"] == "approved"
+    assert says(coder, "new")
+    assert tags(coder) == {"proposal/2", "approved/2", "building/2", "deployed/2"}
+    assert coder.git("applied/coder", "rev-parse", "main") == sha
+    assert coder.git("applied/coder", "status", "--porcelain") == ""
+    assert meta_log(coder) == [f"deploy coder deployed/2 {sha[:12]}", *before]
+    lock = json.loads((coder.home / "meta" / "flake.lock").read_text())
+    assert lock["nodes"]["agent-coder"]["locked"]["rev"] == sha
+    assert coder.git("meta", "status", "--porcelain") == ""
+    assert next(line for line in coder.json("inputs") if line["name"] == "agent-coder")["rev"] == sha[:12]
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ('runner = "command"\ncommand = ["sh"\n', ["agent.toml", "line"]),
+        ('runner = "command"\ncommand = ["sh"]\n\n[limits]\nmemory = "lots"\n', ["agent.toml", "5", "memory", "lots"]),
+        ('runner = "command"\ncommand = ["no-such-program"]\n', ["no-such-program"]),
+        ('runner = "command"\ncomand = ["sh"]\n', ["comand", "command"]),
+    ],
+)
+def test_a_broken_configuration_leaves_everything_as_it_was(coder: TestHive, toml: str, words: list[str]) -> None:
+    before, log, main = coder.agent("coder"), meta_log(coder), coder.git("applied/coder", "rev-parse", "main")
+    pid = coder.pid("coder")
+    number = coder.request("coder", toml)
+    failed = coder.run("approve", str(number), code=1)
+    for word in words:
+        assert word in failed.stderr
+        assert word in coder.git("applied/coder", "show", f"failed/{number}")
+    assert tags(coder) == {"proposal/2", "approved/2", "building/2", "failed/2"}
+    assert (coder.agent("coder"), meta_log(coder)) == (before, log)
+    assert coder.git("applied/coder", "rev-parse", "main") == main
+    assert coder.pid("coder") == pid, "the old program was restarted"
+    row = coder.json("show", str(number))["approval"]
+    assert row["status"] == "failed"
+    assert words[-1] in row["note"]
+
+
+def test_a_denial_keeps_the_commit_with_the_note(coder: TestHive) -> None:
+    number = coder.request("coder", SAY.format("wide"))
+    assert coder.json("deny", str(number), "--note", "too broad")["status"] == "denied"
+    shown = coder.git("applied/coder", "show", "denied/2")
+    assert "too broad" in shown
+    assert "wide" in shown
+    assert coder.git("applied/coder", "cat-file", "-t", "denied/2") == "tag"
+
+
+def test_a_denied_spawn_leaves_nothing(hive: TestHive) -> None:
+    hive.run("request-spawn", "coder")
+    hive.run("deny", "1")
+    assert hive.json("list") == []
+    assert not (hive.home / "applied" / "coder").exists()
+
+
+@pytest.mark.parametrize("second", [["approve"], ["deny"], ["cancel"]])
+@pytest.mark.parametrize("first", [["approve"], ["deny"], ["cancel"]])
+def test_who_decides_second_is_told_what_it_already_is(hive: TestHive, first: list[str], second: list[str]) -> None:
+    hive.run("request-spawn", "coder")
+    hive.run(*first, "1")
+    status = hive.json("approvals", "--all")[0]["status"]
+    assert f"already {status}" in hive.run(*second, "1", code=1).stderr
+
+
+def test_two_shells_that_approve_at_once_do_it_once(coder: TestHive) -> None:
+    number = str(coder.request("coder", SAY.format("once")))
+    shells = [coder.start("approve", number) for _ in range(2)]
+    outputs = [shell.communicate() for shell in shells]
+    assert sorted(shell.returncode for shell in shells) == [0, 1]
+    assert any("already" in err for _, err in outputs)
+    assert sum("deploy coder" in line for line in meta_log(coder)) == 1
+
+
+def test_the_sha_that_was_shown_must_be_the_one_that_was_fetched(coder: TestHive) -> None:
+    number = str(coder.request("coder", SAY.format("new")))
+    assert "nothing was approved" in coder.run("approve", number, "--sha", "f" * 40, code=1).stderr
+    assert coder.json("approvals")[0]["status"] == "pending"
+
+
+def test_a_proposal_that_main_has_left_behind_is_stale(coder: TestHive) -> None:
+    first = str(coder.request("coder", SAY.format("one")))
+    coder.git("agents/coder/config", "reset", "-q", "--hard", "HEAD~1")
+    second = str(coder.request("coder", SAY.format("two")))
+    coder.run("approve", first)
+    assert "stale" in coder.run("approve", second, code=1).stderr
+    assert coder.json("approvals")[0]["id"] == int(second)
+
+
+def test_what_was_fetched_counts_whatever_happens_to_the_repository(coder: TestHive) -> None:
+    number = str(coder.request("coder", SAY.format("pinned")))
+    config = coder.home / "agents" / "coder" / "config"
+    config.rename(config.with_name("gone"))
+    coder.run("approve", number)
+    assert says(coder, "pinned")
+
+
+def test_the_same_request_while_one_is_pending_is_the_first(coder: TestHive) -> None:
+    sha = coder.propose("coder", SAY.format("x"))
+    assert coder.json("request-commit", "coder", sha)["id"] == coder.json("request-commit", "coder", sha[:8])["id"] == 2
+    assert coder.json("request-spawn", "tester")["id"] == coder.json("request-spawn", "tester")["id"] == 3
+
+
+def test_a_fetch_that_fails_leaves_a_failed_row_with_the_reason(coder: TestHive) -> None:
+    told = coder.run("request-commit", "coder", "f" * 40, code=1).stderr
+    row = coder.json("approvals", "--all")[-1]
+    assert (row["status"], "fetched_sha" in row) == ("failed", False)
+    assert row["note"].split("\n")[0] in told
+
+
+@pytest.mark.parametrize("sha", ["main", "HEAD", "proposal/1", "abc", "--upload-pack=x", "z" * 40])
+def test_names_of_branches_are_not_taken(coder: TestHive, sha: str) -> None:
+    coder.run("request-commit", "coder", "--", sha, code=2)
+    assert len(coder.json("approvals", "--all")) == 1
+
+
+NAMES = ["..", "a/b", "-x", "A", "x" * 64, "a\nb", "", "self", "system", "*"]
+TAKE_A_NAME = [
+    ["request-spawn"], ["spawn"], ["start"], ["stop"], ["kill"], ["restart"], ["rebuild"], ["update"], ["revive"],
+    ["journal"], ["pause"], ["resume"], ["destroy", "--yes"], ["purge", "--yes"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", TAKE_A_NAME, ids=" ".join)
+def test_bad_names_are_refused_with_a_sentence_everywhere_and_nothing_is_created(
+    hive: TestHive, command: list[str]
+) -> None:
+    for name in NAMES:
+        told = hive.run(*command, "--", name, code=2).stderr
+        assert "Traceback" not in told
+        assert told.strip().splitlines()[0].endswith(".")
+    assert not hive.home.exists()
+
+
+def test_a_hostile_repository_runs_nothing_and_leaks_nothing(coder: TestHive, tmp_path: Path) -> None:
+    marker, secret = tmp_path / "ran", tmp_path / "secret"
+    secret.write_text("TOP SECRET")
+    config = coder.home / "agents" / "coder" / "config"
+    evil = tmp_path / "evil"
+    evil.write_text(f"#!/bin/sh\ntouch {marker}\n")
+    evil.chmod(evil.stat().st_mode | stat.S_IXUSR)
+    (config / ".gitattributes").write_text("* filter=evil\n")
+    (config / "link").symlink_to(secret)
+    sha = coder.propose("coder", SAY.format("evil"))
+    for hook in ("pre-commit", "post-checkout", "reference-transaction", "post-merge", "pre-receive", "update"):
+        (config / ".git" / "hooks").mkdir(exist_ok=True)
+        (config / ".git" / "hooks" / hook).symlink_to(evil)
+    for key in (
+        "core.fsmonitor",
+        "filter.evil.smudge",
+        "filter.evil.clean",
+        "uploadpack.packObjectsHook",
+        "core.pager",
+    ):
+        coder.git("agents/coder/config", "config", key, str(evil))
+    number = str(coder.json("request-commit", "coder", sha)["id"])
+    assert "link" in coder.run("show", number).stdout
+    told = coder.run("approve", number, code=1).stderr
+    assert "link" in told
+    assert not marker.exists()
+    for folder, _, files in os.walk(coder.home):
+        for file in files:
+            path = Path(folder) / file
+            if path.is_file() and not path.is_symlink():
+                assert b"TOP SECRET" not in path.read_bytes(), path
+
+
+def test_escapes_in_a_description_do_not_reach_the_terminal(hive: TestHive) -> None:
+    with hive.inside().store.write() as db:
+        from hive_cmds import queue
+
+        queue.add(
+            hive.inside(), db, agent="coder", kind="spawn", commit_ref="", description="\x1b[2Jpwned\u202e\x9b31m"
+        )
+    for command in (["approvals"], ["show", "1"], ["events"], ["deny", "1"], ["approvals", "--all"]):
+        out = hive.run(*command).stdout
+        assert not {"\x1b", "\x9b", "\u202e"} & set(out)
+    assert "\\x1b[2Jpwned\\u{202e}" in hive.run("approvals", "--all").stdout
+
+
+def test_escapes_in_an_argument_are_refused(hive: TestHive) -> None:
+    assert "control character" in hive.run("request-spawn", "coder", "--description", "\x1b[2J", code=2).stderr
+
+
+def test_twenty_commands_of_all_kinds_at_once(coder: TestHive) -> None:
+    commands = [
+        ["list"], ["approvals"], ["events"], ["inputs"], ["request-spawn", "a"], ["request-spawn", "b"], ["spawn", "c"],
+        ["spawn", "d"], ["restart", "coder"], ["stop", "coder"], ["start", "coder"], ["send", "coder", "hi"],
+        ["recent"], ["questions"], ["tombstones"], ["watch", "--once"], ["rebuild", "coder"], ["journal", "coder"],
+        ["show", "1"], ["doctor"],
+    ]  # fmt: skip
+    processes = [(command, coder.start(*command)) for command in commands]
+    for command, process in processes:
+        _, err = process.communicate()
+        assert process.returncode == 0, (command, err)
+    assert {row["name"] for row in coder.json("list")} == {"coder", "c", "d"}
+
+
+def test_a_revived_agent_keeps_its_configuration_and_its_state(coder: TestHive) -> None:
+    coder.run("approve", str(coder.request("coder", SAY.format("kept"))))
+    note = coder.home / "agents" / "coder" / "state" / "note"
+    note.write_text("remember")
+    coder.run("destroy", "coder", "--yes")
+    assert [row["name"] for row in coder.json("tombstones")] == ["coder"]
+    number = str(coder.json("revive", "coder")["id"])
+    coder.run("approve", number)
+    assert says(coder, "kept")
+    assert note.read_text() == "remember"

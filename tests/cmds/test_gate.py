@@ -1,0 +1,188 @@
+"""The gate: whatever is sent gets an answer or a clean close, and no client makes another one wait."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients import Client
+from tests.hives import TestHive, eventually
+
+MEGABYTE = 1024 * 1024
+
+
+@pytest.fixture
+def gate(hive: TestHive) -> Iterator[TestHive]:
+    """A hive whose sockets are served."""
+    hive.start("gate")
+    eventually((hive.root / "run" / "host.sock").exists)
+    yield hive
+
+
+@pytest.fixture
+def host(gate: TestHive) -> Iterator[Client]:
+    with Client(gate.root / "run" / "host.sock") as client:
+        yield client
+
+
+def agents_socket(hive: TestHive, name: str) -> Client:
+    path = hive.root / "run" / "agents" / f"{name}.sock"
+    eventually(path.exists)
+    return Client(path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"nonsense", b"[]", b"7", b'"list"', b"{}", b'{"cmd":7}', b'{"cmd":"nope"}', b'{"cmd":"../x"}', b"\xff\xfe",
+     b'{"cmd":"recv","wait":-1}', b'{"cmd":"recv","wait":1000000000}', b'{"cmd":"recv","wait":"x"}',
+     b'{"cmd":"approve"}', b'{"cmd":"approve","id":"x"}', b'{"cmd":"approve","id":1,"more":2}', b'{"cmd":"up"}',
+     b"[" * 100_000],
+)  # fmt: skip
+def test_what_cannot_be_served_gets_a_sentence_and_the_connection_stays_usable(host: Client, line: bytes) -> None:
+    host.send(line + b"\n")
+    answer = host.read()
+    assert answer["ok"] is False
+    assert answer["error"].endswith(".")
+    assert host.ask("list")["ok"] is True
+
+
+def test_an_oversized_line_is_refused_and_the_next_one_answered(host: Client) -> None:
+    host.send(b'{"cmd":"list","x":"' + b"y" * (3 * MEGABYTE) + b'"}\n')
+    assert "bytes" in host.read()["error"]
+    assert host.ask("list")["ok"] is True
+
+
+def test_half_a_line_is_never_carried_out(gate: TestHive, host: Client) -> None:
+    host.send(b'{"cmd":"request_spawn","name":"coder"}')
+    host.socket.shutdown(1)
+    assert host.read() is None
+    assert gate.json("approvals") == []
+
+
+def test_a_line_that_comes_in_pieces_is_one_line(host: Client) -> None:
+    for piece in (b'{"c', b'md":', b'"list"', b"}\n"):
+        host.send(piece)
+    assert host.read()["ok"] is True
+
+
+def test_five_hundred_connections_are_answered_and_one_that_never_reads_holds_up_nobody(gate: TestHive) -> None:
+    path = gate.root / "run" / "host.sock"
+    clients = [Client(path) for _ in range(500)]
+    slow = clients[0]
+    slow.socket.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            slow.socket.send(b'{"cmd":"agent_status"}\n' * 1000)
+    for client in clients[1:]:
+        assert client.ask("list")["ok"] is True
+    for client in clients:
+        client.close()
+
+
+def test_one_connection_too_many_is_told_so(gate: TestHive) -> None:
+    path = gate.root / "run" / "host.sock"
+    clients = [Client(path) for _ in range(512)]
+    assert clients[-1].ask("list")["ok"] is True
+    with Client(path) as extra:
+        assert "Too many" in extra.read()["error"]
+        assert extra.read() is None
+    for client in clients:
+        client.close()
+
+
+def test_a_second_gate_is_refused(gate: TestHive) -> None:
+    assert "gate is busy" in gate.run("gate", code=1).stderr
+
+
+def test_a_gate_that_was_killed_is_replaced_by_the_next(hive: TestHive) -> None:
+    first = hive.start("gate")
+    path = hive.root / "run" / "host.sock"
+    eventually(path.exists)
+    first.kill()
+    first.wait()
+    hive.start("gate")
+    with Client(eventually(lambda: _connected(path))) as client:
+        assert client.ask("list")["ok"] is True
+
+
+def _connected(path):  # type: ignore[no-untyped-def]
+    try:
+        Client(path).close()
+    except ConnectionRefusedError:
+        return None
+    return path
+
+
+def test_an_agents_socket_serves_only_its_own_verbs_and_the_managers_only_the_managers(gate: TestHive) -> None:
+    gate.spawn("coder")
+    with agents_socket(gate, "coder") as agent:
+        for verb in (
+            "approve",
+            "deny",
+            "destroy",
+            "purge",
+            "spawn",
+            "request_spawn",
+            "request_commit",
+            "start",
+            "list",
+        ):
+            assert "no command" in agent.ask(verb)["error"]
+        assert agent.ask("recent")["ok"] is True
+    gate.inside()
+    from hive_core.settings import MANAGER
+
+    assert MANAGER not in {row["name"] for row in gate.json("list")}
+
+
+def test_the_sender_is_who_the_socket_belongs_to(gate: TestHive) -> None:
+    gate.spawn("coder")
+    with agents_socket(gate, "coder") as agent:
+        assert "takes no 'from'" in agent.ask("send", to="operator", body="hi", **{"from": "operator"})["error"]
+        assert agent.ask("send", to="operator", body="hi")["ok"] is True
+    assert gate.json("recv", "--wait", "0")["messages"][0]["from"] == "coder"
+
+
+def test_a_parked_receiver_is_woken_by_what_another_process_wrote(gate: TestHive) -> None:
+    gate.spawn("coder")
+    with agents_socket(gate, "coder") as agent:
+        agent.ask("recv", wait=0, limit=1000)
+        agent.send(json.dumps({"cmd": "recv", "wait": 60}).encode() + b"\n")
+        gate.run("send", "coder", "wake up")
+        assert agent.read()["messages"][0]["body"] == "wake up"
+
+
+def test_what_a_dead_turn_took_comes_again_marked_and_is_acknowledged_once(gate: TestHive) -> None:
+    gate.spawn("coder")
+    with agents_socket(gate, "coder") as agent:
+        agent.ask("recv", wait=0, limit=1000)
+        agent.ask("ack")
+        gate.run("send", "coder", "task")
+        assert agent.ask("recv", wait=5)["messages"][0]["redelivered"] is False
+        agent.ask("nack")
+        again = agent.ask("recv", wait=5)["messages"][0]
+        assert (again["body"], again["redelivered"]) == ("task", True)
+        agent.ask("ack")
+        agent.ask("nack")
+        assert agent.ask("recv", wait=0)["messages"] == []
+    told = gate.run("why", str(again["id"])).stdout
+    assert "handed out 2 times" in told
+    assert "not yet" not in told
+
+
+def test_the_socket_of_a_destroyed_agent_is_closed(gate: TestHive) -> None:
+    gate.spawn("coder")
+    agents_socket(gate, "coder").close()
+    gate.run("destroy", "coder", "--yes")
+    path = gate.root / "run" / "agents" / "coder.sock"
+    eventually(lambda: not _connected_or_gone(path))
+
+
+def _connected_or_gone(path):  # type: ignore[no-untyped-def]
+    try:
+        Client(path).close()
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    return True

@@ -1,0 +1,194 @@
+"""A process killed with -9 at any line of a deploy, a spawn, a denial or a destroy leaves all-new or all-old."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hives import CHECKOUT, TestHive, eventually
+
+KILLER = [sys.executable, str(CHECKOUT / "tests" / "killing.py")]
+SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
+# Where the steps of a deploy are: every line of the first, and every few lines of the others, is a place to die.
+EVERY_LINE = ("hive_cmds/deploys.py", "hive_cmds/spawns.py")
+OTHERS = ("hive_cmds/meta.py", "hive_cmds/queue.py", "hive_cmds/acting.py", "hive_core/progress.py",
+          "hive_core/containers/local.py", "hive_core/git/repository.py")  # fmt: skip
+
+
+@dataclass
+class Places:
+    """Which lines to die at: `step` apart in the files named."""
+
+    files: tuple[str, ...]
+    step: int
+
+
+def killed_at(hive: TestHive, line: int, files: tuple[str, ...], *command: str) -> int:
+    """Run a command that is killed at its n-th line in these files; its exit code, -9 when it was."""
+    argv = [*KILLER, str(line), *files, "--", str(CHECKOUT / "hive"), *command]
+    process = hive.start(program=argv)
+    process.communicate()
+    return process.returncode
+
+
+def lines_of(hive: TestHive, files: tuple[str, ...], *command: str) -> int:
+    """How many lines a command runs in these files when nothing kills it."""
+    count = hive.root / "count"
+    hive.extra["KILLING_COUNT"] = str(count)
+    assert killed_at(hive, 0, files, *command) in (0, 1)
+    del hive.extra["KILLING_COUNT"]
+    return int(count.read_text())
+
+
+def approval(hive: TestHive, number: int) -> dict[str, Any]:
+    return next(row for row in hive.json("approvals", "--all") if row["id"] == number)
+
+
+def assert_whole(hive: TestHive, number: int, before: str, target: str) -> str:
+    """Approval, tags, `main`, work tree, lock, log and container all tell the same; returns the approval's status."""
+    hive.run("list")  # Any command mends.
+    status: str = approval(hive, number)["status"]
+    new = status == "approved"
+    expected = target if new else before
+    tags = {tag for tag in hive.git("applied/coder", "tag").split() if tag.endswith(f"/{number}")}
+    wanted = {
+        "approved": {"proposal", "approved", "building", "deployed"},
+        "failed": {"proposal", "approved", "building", "failed"},
+        "pending": {"proposal"},
+    }
+    assert tags == {f"{kind}/{number}" for kind in wanted[status]}
+    assert hive.git("applied/coder", "rev-parse", "main") == expected
+    assert hive.git("applied/coder", "status", "--porcelain") == ""
+    lock = json.loads((hive.home / "meta" / "flake.lock").read_text())
+    assert lock["nodes"]["agent-coder"]["locked"]["rev"] == expected
+    assert hive.git("meta", "status", "--porcelain") == ""
+    assert (f"deploy coder deployed/{number} {target[:12]}" in hive.git("meta", "log", "--format=%s")) is new
+    agent = hive.agent("coder")
+    assert (agent["running"], agent["deployed_sha"]) == (True, expected[:12])
+    assert "operation" not in agent
+    assert hive.inside().store.connection().execute("select count(*) from operations").fetchone()[0] == 0
+    return status
+
+
+PLACES = [Places(EVERY_LINE, 1), Places(OTHERS, 7)]
+
+
+@pytest.mark.parametrize("places", PLACES, ids=["every-line-of-a-deploy", "around-it"])
+@pytest.mark.parametrize("broken", [False, True], ids=["good", "broken"])
+def test_a_deploy_killed_anywhere_is_all_new_or_all_old(hive: TestHive, places: Places, broken: bool) -> None:
+    hive.spawn("coder")
+    good, bad = SAY.format("{0}"), 'runner = "nonsense{0}"\n'
+    template = bad if broken else good
+    count = lines_of(hive, places.files, "approve", str(hive.request("coder", template.format("first"))))
+    seen, number, pending = set(), 0, False
+    for line in range(1, count + 1, places.step):
+        before = hive.git("applied/coder", "rev-parse", "main")
+        if not pending:
+            hive.git("agents/coder/config", "reset", "-q", "--hard", before)
+            target = hive.propose("coder", template.format(line))
+            number = int(hive.json("request-commit", "coder", target)["id"])
+        code = killed_at(hive, line, places.files, "approve", str(number))
+        status = assert_whole(hive, number, before, target)
+        pending = status == "pending"
+        seen.add((code, status))
+    assert any(code == -9 for code, _ in seen)
+    final = "failed" if broken else "approved"
+    assert {status for _, status in seen} == {"pending", final}
+
+
+@pytest.mark.parametrize("places", PLACES, ids=["every-line-of-a-spawn", "around-it"])
+def test_a_spawn_killed_anywhere_is_there_or_not(hive: TestHive, places: Places) -> None:
+    hive.run("request-spawn", "first")
+    count = lines_of(hive, places.files, "approve", "1")
+    line, number, name = 1, 0, ""
+    while line <= count:
+        if not number:
+            name = f"agent{line}"
+            number = int(hive.json("request-spawn", name)["id"])
+        killed_at(hive, line, places.files, "approve", str(number))
+        names = {row["name"] for row in hive.json("list")}
+        there = approval(hive, number)["status"] == "approved"
+        assert (name in names) is there
+        assert (hive.home / "applied" / name).exists() is there
+        assert (hive.home / "agents" / name).exists() is there
+        lock = json.loads((hive.home / "meta" / "flake.lock").read_text())
+        assert (f"agent-{name}" in lock["nodes"]) is there
+        assert hive.git("meta", "status", "--porcelain") == ""
+        if there:
+            assert hive.agent(name)["running"] is True
+            number = 0
+        line += places.step
+    assert number == 0 or hive.run("approve", str(number))
+
+
+def test_a_denial_killed_anywhere_stands_with_its_tag_or_is_none(hive: TestHive) -> None:
+    hive.spawn("coder")
+    files = ("hive_cmds/approvals.py", "hive_cmds/queue.py")
+    count = lines_of(hive, files, "deny", str(hive.request("coder", SAY.format("first"))))
+    number = 0
+    for line in range(1, count + 1, 3):
+        number = number or hive.request("coder", SAY.format(f"n{line}"))
+        killed_at(hive, line, files, "deny", str(number), "--note", "no")
+        denied = approval(hive, number)["status"] == "denied"
+        assert (f"denied/{number}" in hive.git("applied/coder", "tag").split()) is denied
+        number = 0 if denied else number
+
+
+def test_a_destroy_killed_anywhere_is_finished_by_the_next_command(hive: TestHive) -> None:
+    files = ("hive_cmds/lifecycle.py",)
+    hive.spawn("first")
+    count = lines_of(hive, files, "destroy", "first", "--yes")
+    for line in range(1, count + 1, 2):
+        name = f"agent{line}"
+        hive.spawn(name)
+        killed_at(hive, line, files, "destroy", name, "--yes")
+        alive = name in {row["name"] for row in hive.json("list")}
+        lock = json.loads((hive.home / "meta" / "flake.lock").read_text())
+        assert (f"agent-{name}" in lock["nodes"]) is alive
+        assert (hive.home / "containers" / name).exists() is alive
+        assert (hive.home / "agents" / name).exists()
+
+
+def test_a_request_killed_while_it_fetches_says_so(hive: TestHive) -> None:
+    hive.spawn("coder")
+    files = ("hive_cmds/approvals.py",)
+    count = lines_of(hive, files, "request-commit", "coder", hive.propose("coder", SAY.format("first")))
+    seen = set()
+    for line in range(1, count + 1):
+        sha = hive.propose("coder", SAY.format(f"n{line}"))
+        if killed_at(hive, line, files, "request-commit", "coder", sha) == -9:
+            rows = [row for row in hive.json("approvals", "--all") if row["commit_ref"] == sha]
+            seen |= {(row["status"], "interrupted" in row.get("note", "")) for row in rows}
+            again = hive.json("request-commit", "coder", sha)
+            assert (again["status"], again["fetched_sha"]) == ("pending", sha)
+    assert seen <= {("failed", True), ("pending", False)}
+    assert ("failed", True) in seen
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "restart", "rebuild"])
+def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_changes_nothing(
+    hive: TestHive, verb: str
+) -> None:
+    hive.spawn("coder")
+    files = ("hive_cmds/lifecycle.py", "hive_core/containers/local.py")
+    opposite = {"start": "stop", "stop": "start"}
+    if verb in opposite:
+        hive.run(opposite[verb], "coder")
+    count = lines_of(hive, files, verb, "coder")
+    for line in range(1, count + 1, 4):
+        if verb in opposite:
+            hive.run(opposite[verb], "coder")
+        killed_at(hive, line, files, verb, "coder")
+        hive.run("list")
+        agent = hive.agent("coder")
+        assert "operation" not in agent
+        assert agent["failed"] is False
+        db = hive.inside().store.connection()
+        desired = db.execute("select desired from agents where name = 'coder'").fetchone()[0]
+        assert agent["running"] is (desired == "running")
+    assert eventually(lambda: not [path for path in Path(hive.home / "containers").glob(".*new*")])

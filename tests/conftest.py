@@ -1,0 +1,42 @@
+"""Every test has a hive of its own; the person's real one is out of reach."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hives import TestHive
+
+_REAL = [Path("/var/lib/hive"), Path("/run/hive")]
+
+
+@pytest.fixture(autouse=True)
+def _no_real_state(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Make touching the real state folder, home or git configuration an error."""
+    for variable in [name for name in os.environ if name.startswith(("HIVE_", "GIT_", "ANTHROPIC_", "CLAUDE"))]:
+        if variable != "HIVE_TEST_CLAUDE":
+            monkeypatch.delenv(variable)
+    forbidden = tmp_path_factory.getbasetemp() / "not-a-folder"
+    forbidden.write_text("a test must name its own HIVE_HOME")
+    monkeypatch.setenv("HIVE_HOME", str(forbidden))
+    monkeypatch.setenv("HIVE_RUN", str(forbidden))
+    monkeypatch.setenv("HOME", str(forbidden))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _real_state_untouched() -> Iterator[None]:
+    before = [path.stat().st_mtime_ns if path.exists() else None for path in _REAL]
+    yield
+    assert [path.stat().st_mtime_ns if path.exists() else None for path in _REAL] == before
+
+
+@pytest.fixture
+def hive(tmp_path: Path) -> Iterator[TestHive]:
+    """A hive in a folder of its own, driven through its command line as a person drives it."""
+    made = TestHive(tmp_path / "hive")
+    yield made
+    made.close()

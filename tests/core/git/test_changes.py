@@ -1,0 +1,152 @@
+"""The diff an operator decides on hides nothing, and says what it cannot show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hive_core.git.repository import Repository
+from tests.git import commit, git, write_object
+from tests.needs import requires
+
+pytestmark = requires("git")
+
+
+class Proposals:
+    def __init__(self, applied: Repository, clone: Path) -> None:
+        self.applied, self.clone = applied, clone
+        self.number = 0
+
+    def take(self, files: dict[str, str | bytes | None], message: str = "change") -> str:
+        self.number += 1
+        return self.applied.receive(self.clone, commit(self.clone, files, message), f"refs/tags/proposal/{self.number}")
+
+    def sentences(self, before: str, after: str) -> str:
+        return "\n".join(self.applied.beyond_text(before, after))
+
+
+@pytest.fixture
+def proposals(applied: Repository, clone: Path) -> Proposals:
+    return Proposals(applied, clone)
+
+
+def test_a_plain_change_is_a_plain_diff_and_nothing_beyond(proposals: Proposals) -> None:
+    before = proposals.take({"a": "one\n"})
+    after = proposals.take({"a": "two\n"})
+    assert "-one\n+two\n" in proposals.applied.diff(before, after)
+    assert proposals.applied.diff(before, after).startswith("diff --git a/a b/a\n")
+    assert proposals.applied.beyond_text(before, after) == []
+    assert proposals.applied.diff(after, after) == ""
+
+
+def test_the_first_commit_is_compared_with_nothing(proposals: Proposals) -> None:
+    main = proposals.applied.main()
+    assert '+runner = "claude"\n' in proposals.applied.diff(None, main)
+    assert proposals.applied.beyond_text(None, main) == []
+
+
+def test_no_attribute_approved_before_hides_a_later_change(proposals: Proposals) -> None:
+    before = proposals.take({".gitattributes": "* -diff\n*.x binary\n[attr]y -diff\n", "a": "one\n", "b.x": "one\n"})
+    proposals.applied.move_main(proposals.applied.main(), before)
+    after = proposals.take({"a": "two\n", "b.x": "two\n"})
+    assert proposals.applied.diff(before, after).count("+two\n") == 2
+    assert git(proposals.applied.path, "diff", before, after).count("+two") == 2
+    assert proposals.applied.beyond_text(before, after) == []
+
+
+def test_modes_links_submodules_and_renames_are_said(proposals: Proposals) -> None:
+    clone = proposals.clone
+    (clone / "gone").symlink_to("x")
+    before = proposals.take({"tool": "1\n", "tame": "1\n", "moved": "some\nlines\nthat\nstay\n"})
+    (clone / "tool").chmod(0o755)
+    (clone / "link").symlink_to("/etc/\x1b[31mpasswd")
+    (clone / "gone").unlink()
+    git(clone, "mv", "moved", "here")
+    git(clone, "add", "-A")
+    (clone / "module").mkdir()
+    git(clone, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},module")
+    (clone / "new").write_text("#!/bin/sh\n")
+    (clone / "new").chmod(0o755)
+    middle = proposals.take({"gone": "file\n"})
+    said = proposals.sentences(before, middle)
+    assert "tool is made executable." in said
+    assert "new is new and executable." in said
+    assert r"link is a symlink to '/etc/\x1b[31mpasswd'." in said
+    assert "gone\ndeleted file mode 120000\n" in proposals.applied.diff(before, middle)
+    assert f"module is a submodule: commit {'1' * 40} of another repository" in said
+    assert "moved is renamed to here." in said
+    (clone / "tool").chmod(0o644)
+    assert "tool is no longer executable." in proposals.sentences(middle, proposals.take({}))
+
+
+def test_binary_large_and_long_things_are_named(proposals: Proposals) -> None:
+    before = proposals.applied.main()
+    after = proposals.take(
+        {"bin": b"\0\1\2", "large": b"line\n" * 300_000, "long": "x" * 501 + "\n" + "y" * 500 + "\n"}
+    )
+    assert proposals.sentences(before, after).splitlines() == [
+        "bin is binary; the diff does not show what is in it.",
+        "large is larger than 1 MiB; the diff does not show it.",
+        "long, line 1 is 501 characters long.",
+    ]
+    diff = proposals.applied.diff(before, after)
+    assert "Binary files /dev/null and b/bin differ" in diff
+    assert "diff --git a/large b/large\nLarger than 1 MiB, not shown\n" in diff
+
+
+def test_invisible_characters_in_added_lines_and_names_are_shown(proposals: Proposals) -> None:
+    before = proposals.take({"old": "a\u202eb\n"})
+    after = proposals.take(
+        {"old": None, "new": "fine\r\na\u202eb\u200b\n\x1b[2K\n", "bad": b"caf\xe9\n", "n\u200bame": "1\n"}
+    )
+    said = proposals.sentences(before, after)
+    assert r"new, line 2 has invisible, control or undecodable characters: a\u{202e}b\u{200b}" in said
+    assert r"new, line 3 has invisible, control or undecodable characters: \x1b[2K" in said
+    assert "new, line 1" not in said
+    assert "bad, line 1 has" in said
+    assert "\u202e" not in said
+    assert "caf\ufffd" in proposals.applied.diff(before, after)
+
+
+def test_several_commits_are_listed_with_author_and_subject(proposals: Proposals) -> None:
+    before = proposals.applied.main()
+    commit(proposals.clone, {"a": "1"}, "sneak\x1b[31m in")
+    commit(proposals.clone, {"a": None}, "hide it again")
+    git(proposals.clone, "config", "i18n.commitEncoding", "no-such-encoding")
+    after = proposals.take({"b": "1"}, "harmless")
+    said = proposals.applied.beyond_text(before, after)
+    assert said[0] == "3 commits lie between; the diff is their sum."
+    assert [line.partition(" by ")[2] for line in said[1:]] == [
+        "Ada: harmless",
+        "Ada: hide it again",
+        r"Ada: sneak\x1b[31m in",
+    ]
+
+
+def test_a_long_diff_is_cut_and_says_so(proposals: Proposals) -> None:
+    before = proposals.applied.main()
+    after = proposals.take({f"f{number}": "0123456789\n" * 20_000 for number in range(4)})
+    diff = proposals.applied.diff(before, after)
+    assert diff.endswith("(cut here: the diff is longer than 512 KiB)\n")
+    assert len(diff) < 513 << 10
+    assert "it is cut, and nothing further was looked at" in proposals.sentences(before, after)
+
+
+def test_sentences_come_to_an_end(proposals: Proposals) -> None:
+    after = proposals.take({f"f{number}": b"\0" for number in range(300)})
+    said = proposals.applied.beyond_text(proposals.applied.main(), after)
+    assert len(said) == 201
+    assert said[-1] == "There is more of this kind than is listed here."
+
+
+def test_a_commit_with_no_message_or_a_strange_one_has_a_subject(proposals: Proposals) -> None:
+    root = git(proposals.clone, "rev-parse", "HEAD^{tree}")
+    person = b"\xff\xfe <> 1700000000 +0000"
+    parent = git(proposals.clone, "rev-parse", "HEAD")
+    for _ in range(2):
+        content = f"tree {root}\nparent {parent}\n".encode() + b"author " + person + b"\ncommitter " + person
+        parent = write_object(proposals.clone, "commit", content + b"\nencoding nonsense\n\n\n\n\xff\n")
+    sha = proposals.applied.receive(proposals.clone, parent, "refs/tags/proposal/1")
+    said = proposals.applied.beyond_text(proposals.applied.main(), sha)
+    assert said[1] == f"{sha[:12]} by \ufffd\ufffd: \ufffd"

@@ -1,0 +1,54 @@
+"""Locks: one holder, the kernel's release, a word to whoever waits."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hive_core.locks import Busy, file_lock
+
+HOLDER = (
+    "import sys; from pathlib import Path; from hive_core.locks import file_lock\n"
+    "with file_lock(Path(sys.argv[1]), 'deploying coder'):\n    print('held', flush=True); sys.stdin.read()\n"
+)
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "agent-coder.lock")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_who_will_not_wait_is_told_who_holds_it(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    with (
+        pytest.raises(Busy, match=f"process {holder.pid}, deploying coder"),
+        file_lock(tmp_path / "agent-coder.lock", "x", wait=False),
+    ):
+        pass
+    holder.communicate()
+
+
+def test_who_waits_is_told_and_gets_it_when_the_holder_is_killed(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    told: list[str] = []
+
+    def say(text: str) -> None:
+        told.append(text)
+        holder.send_signal(signal.SIGKILL)
+
+    with file_lock(tmp_path / "agent-coder.lock", "mine", say=say):
+        assert told == [f"waiting for agent-coder: process {holder.pid}, deploying coder"]
+    holder.communicate()
+
+
+def test_a_link_in_place_of_a_lock_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "a.lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic"), file_lock(tmp_path / "a.lock", "x"):
+        pass
+    assert not (tmp_path / "victim").exists()

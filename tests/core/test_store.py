@@ -1,0 +1,110 @@
+"""The store: transactions, migrations from every age of the schema, and many processes at once."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hive_core import migrations
+from hive_core.errors import Refused
+from hive_core.events import emit, newest, since
+from hive_core.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "hive.db")
+
+
+def test_a_change_and_its_event_vanish_together_when_the_block_raises(store: Store) -> None:
+    with pytest.raises(RuntimeError, match="half-way"), store.write() as db:
+        db.execute("insert into agents (name, desired, created_at) values ('a', 'running', 0)")
+        emit(db, "spawned", agent="a")
+        raise RuntimeError("half-way")
+    with store.read() as db:
+        assert db.execute("select count(*) from agents").fetchone()[0] == 0
+        assert newest(db) == 0
+
+
+def test_a_write_inside_a_write_joins_it(store: Store) -> None:
+    with pytest.raises(RuntimeError, match="outer"), store.write():
+        with store.write() as inner:
+            emit(inner, "spawned", agent="a")
+        raise RuntimeError("outer")
+    with store.read() as db:
+        assert newest(db) == 0
+
+
+def test_an_event_outside_a_transaction_is_a_bug(store: Store) -> None:
+    with pytest.raises(AssertionError, match="outside"):
+        emit(store.connection(), "spawned", agent="a")
+
+
+def test_an_event_without_a_field_of_its_kind_is_a_bug(store: Store) -> None:
+    with store.write() as db, pytest.raises(AssertionError, match="cause"):
+        emit(db, "container_crash", agent="a")
+
+
+def test_a_seq_is_never_used_twice_even_when_the_newest_event_was_removed(store: Store) -> None:
+    with store.write() as db:
+        first = emit(db, "spawned", agent="a")
+        db.execute("delete from events")
+        assert emit(db, "spawned", agent="b") > first
+
+
+def test_events_come_in_order_and_by_kind(store: Store) -> None:
+    with store.write() as db:
+        for kind in ("spawned", "started", "spawned"):
+            emit(db, kind, agent="a")
+    with store.read() as db:
+        assert [event.kind for event in since(db, 1)] == ["started", "spawned"]
+        assert [event.seq for event in since(db, 0, ["spawned"])] == [1, 3]
+
+
+def test_the_database_is_readable_by_nobody_else(store: Store) -> None:
+    store.connection()
+    assert store.path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("age", range(len(migrations.STEPS) + 1))
+def test_every_older_schema_becomes_the_newest_one(tmp_path: Path, age: int) -> None:
+    old, blank = tmp_path / "old.db", tmp_path / "blank.db"
+    done = dict(list(migrations.STEPS.items())[:age])
+    Store(old, done).connection()
+    assert _schema(Store(old)) == _schema(Store(blank))
+
+
+def _schema(store: Store) -> list[str]:
+    return [row[0] for row in store.connection().execute("select sql from sqlite_master where sql is not null")]
+
+
+def test_a_step_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> None:
+    steps = {**migrations.STEPS, "m999": "create table t (a);\ninsert into nowhere values (1);"}
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        Store(tmp_path / "hive.db", steps).connection()
+    assert "t" not in _schema(Store(tmp_path / "hive.db"))
+
+
+def test_a_database_of_a_newer_hive_is_refused_with_what_to_do(store: Store) -> None:
+    store.connection().execute("insert into migrations values ('m777_tomorrow', 0)")
+    store.close()
+    with pytest.raises(Refused, match=r"newer hive.*m777_tomorrow"):
+        Store(store.path).connection()
+
+
+def test_twenty_processes_that_all_make_the_database_at_once_succeed(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from hive_core.store import Store; from hive_core.events import emit\n"
+        "s = Store(Path(sys.argv[1]))\n"
+        "for _ in range(20):\n"
+        "    with s.write() as db: emit(db, 'spawned', agent='a')\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "hive.db")]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(20)]
+    assert [process.communicate()[1] for process in processes] == [""] * 20
+    with Store(tmp_path / "hive.db").read() as db:
+        assert db.execute("select count(*) from events").fetchone()[0] == 400

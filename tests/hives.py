@@ -1,0 +1,163 @@
+"""A hive for a test: real processes of the real command line, over a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hive_core import settings
+from hive_core.context import Hive
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+# How long a test waits for what must happen before it fails; nothing is measured with it.
+PATIENCE = 60.0
+
+T = TypeVar("T")
+
+
+@dataclass
+class TestHive:
+    """A hive's folder, and every way of talking to it."""
+
+    __test__ = False
+
+    root: Path
+    extra: dict[str, str] = field(default_factory=dict)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def home(self) -> Path:
+        return self.root / "home"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.root / "nobody"),
+            "HIVE_HOME": str(self.home),
+            "HIVE_RUN": str(self.root / "run"),
+            "HIVE_NIX": "off",
+            "LC_ALL": "C.UTF-8",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_AUTHOR_NAME": "t",
+            "GIT_AUTHOR_EMAIL": "t@t",
+            "GIT_COMMITTER_NAME": "t",
+            "GIT_COMMITTER_EMAIL": "t@t",
+            **self.extra,
+        }
+
+    def start(self, *arguments: str, program: list[str] | None = None, **options: Any) -> subprocess.Popen[str]:
+        """Start a command and go on."""
+        argv = [*(program or [sys.executable, str(CHECKOUT / "hive")]), *arguments]
+        process = subprocess.Popen(
+            argv,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end and check its exit code."""
+        process = self.start(*arguments, **options)
+        out, err = process.communicate(timeout=PATIENCE)
+        done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{out}\n{err}"
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--json").stdout)
+
+    def agent(self, name: str) -> dict[str, Any]:
+        rows: list[dict[str, Any]] = self.json("list")
+        return next(row for row in rows if row["name"] == name)
+
+    def git(self, where: str, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(self.home / where), *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def propose(self, name: str, toml: str, *, files: Mapping[str, str] | None = None) -> str:
+        """Commit a configuration to the operator's clone of an agent's repository, as the operator does; its sha."""
+        config = self.home / "agents" / name / "config"
+        for path, text in {"agent.toml": toml, **(files or {})}.items():
+            (config / path).parent.mkdir(parents=True, exist_ok=True)
+            (config / path).write_text(text)
+        self.git(f"agents/{name}/config", "add", "-A")
+        self.git(f"agents/{name}/config", "commit", "-qm", "change")
+        return self.git(f"agents/{name}/config", "rev-parse", "HEAD")
+
+    def request(self, name: str, toml: str, **more: Any) -> int:
+        """Propose a configuration and request it; the request's id."""
+        return int(self.json("request-commit", name, self.propose(name, toml, **more))["id"])
+
+    def spawn(self, name: str) -> None:
+        self.run("spawn", name)
+
+    def inside(self) -> Hive:
+        """The same hive, for a test that calls an operation in Python."""
+        return Hive.open(settings.from_environment(self.environment))
+
+    def pid(self, name: str) -> int:
+        """The pid of the agent's supervisor."""
+        return int(json.loads((self.home / "containers" / name / "run.json").read_text())["supervisor"]["pid"])
+
+    def close(self) -> None:
+        """End every process and agent that this hive started."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+        host = self.inside().host
+        for name in host.containers():
+            host.destroy(name)
+
+
+def eventually(what: Callable[[], T], *, wait_on: int | None = None) -> T:
+    """Look until `what` is true, and return it; fail when it never is.
+
+    wait_on: a file descriptor that becomes readable when it is worth looking again.
+    """
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        select.select([wait_on] if wait_on is not None else [], [], [], 0.02)
+    raise AssertionError("what should have happened did not")
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    """The next line that a process writes to its standard output; fails when there is none in time."""
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
+    assert ready, "nothing was written"
+    return process.stdout.readline()
+
+
+def interrupt(process: subprocess.Popen[str]) -> int:
+    """Press Ctrl-C."""
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    return process.returncode

@@ -1,0 +1,97 @@
+"""Kill a Python program with SIGKILL at its N-th line inside chosen files, to try every place a crash can happen.
+
+    python tests/killing.py N SUBSTRING... -- SCRIPT.py ARGUMENT...
+    python tests/killing.py N SUBSTRING... -- -m MODULE ARGUMENT...
+    python tests/killing.py N SUBSTRING... -- -c CODE ARGUMENT...
+
+Counted are the lines about to run, in every thread, of code whose file name contains one of the substrings. With N = 0,
+or an N past the end, nothing is killed, and the exit status is the program's own; the number of lines that ran is
+written to the file that $KILLING_COUNT names, where it is set. Processes the program forks are not counted and not
+killed: only the program itself dies, as with `kill -9` on its number. A program that replaces itself by exec is
+counted no further.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import runpy
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+# Python takes `__file__` away from the main module before threads that outlive it are done.
+OWN_FILE = __file__
+
+Trace = Callable[[FrameType, str, Any], Any]
+
+
+class Killer:
+    """Counts lines, and ends the process at the line asked for."""
+
+    def __init__(self, at: int, substrings: Sequence[str]) -> None:
+        self.at = at
+        self.substrings = tuple(substrings)
+        self.process = os.getpid()
+        # next() on it is one step of the interpreter: threads cannot lose a count.
+        self.counter = itertools.count(1)
+        self.chosen: dict[str, bool] = {}
+
+    def arm(self) -> None:
+        os.register_at_fork(after_in_child=self._disarm)
+        atexit.register(self._report)
+        threading.settrace(self._enter)
+        sys.settrace(self._enter)
+
+    def _disarm(self) -> None:
+        sys.settrace(None)
+        threading.settrace(None)
+
+    def _enter(self, frame: FrameType, event: str, argument: Any) -> Trace | None:
+        name = frame.f_code.co_filename
+        if name not in self.chosen:
+            self.chosen[name] = name != OWN_FILE and any(part in name for part in self.substrings)
+        return self._step if self.chosen[name] else None
+
+    def _step(self, frame: FrameType, event: str, argument: Any) -> Trace:
+        # Threads of a forked child may carry a local trace on: only the process that was started counts.
+        if event == "line" and next(self.counter) == self.at and os.getpid() == self.process:
+            os.kill(self.process, signal.SIGKILL)
+            signal.pause()
+        return self._step
+
+    def _report(self) -> None:
+        target = os.environ.get("KILLING_COUNT")
+        if target and os.getpid() == self.process:
+            Path(target).write_text(f"{next(self.counter) - 1}\n")
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run what follows the `--` as python itself would, with `sys.argv` and `sys.path[0]` set accordingly."""
+    if arguments[0] == "-m":
+        sys.argv, sys.path[0] = list(arguments[1:]), str(Path.cwd())
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    elif arguments[0] == "-c":
+        sys.argv, sys.path[0] = ["-c", *arguments[2:]], str(Path.cwd())
+        exec(compile(arguments[1], "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        sys.argv, sys.path[0] = list(arguments), str(Path(arguments[0]).resolve().parent)
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+def main() -> None:
+    if "--" not in sys.argv or not sys.argv[1].isdigit() or sys.argv[-1] == "--":
+        sys.exit("usage: killing.py N SUBSTRING... -- (SCRIPT | -m MODULE | -c CODE) [ARGUMENT...]")
+    middle = sys.argv.index("--")
+    at, substrings, arguments = int(sys.argv[1]), sys.argv[2:middle], sys.argv[middle + 1 :]
+    Killer(at, substrings).arm()
+    run(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""What a test needs of the machine: skipped with the reason where it is missing, but never in CI, which installs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+PACKAGES = {
+    "bwrap": "bubblewrap",
+    "nix": "nix-bin",
+    "unshare": "util-linux",
+    "claude": "npm: @anthropic-ai/claude-code",
+}
+
+
+def requires(*programs: str) -> pytest.MarkDecorator:
+    """Skip a test where one of these programs is not installed."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    packages = ", ".join(PACKAGES.get(program, program) for program in missing)
+    return pytest.mark.skipif(
+        bool(missing) and "CI" not in os.environ, reason=f"needs {', '.join(missing)} (install {packages})"
+    )
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0 and "CI" not in os.environ, reason="needs root")

@@ -1,0 +1,44 @@
+"""The docs cannot lie: what is generated is up to date, and every command they show exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hive_cmds.reference import FILES
+from hive_cmds.registry import everything
+from tests.hives import CHECKOUT
+
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_generated_pages_are_up_to_date(name: str) -> None:
+    assert (CHECKOUT / name).read_text() == FILES[name](), "run python3 docs/generate.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_a_page_names_exists(page: Path) -> None:
+    verbs = {operation.verb for operation in everything().values()} | {"--help", "--version"}
+    shown = re.findall(r"(?:\./hive|`hive) ([a-z-]+)", page.read_text())
+    assert set(shown) <= verbs
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_headings_of_the_design_are_the_folders() -> None:
+    text = (CHECKOUT / "docs/design.md").read_text()
+    for heading in re.findall(r"^## (.+)$", text, re.MULTILINE):
+        assert (CHECKOUT / heading).exists(), heading
+
+
+def test_every_file_of_the_concerns_is_in_the_design() -> None:
+    text = (CHECKOUT / "docs/design.md").read_text()
+    missing = [path.name for path in (CHECKOUT / "hive_cmds").glob("[a-z]*.py") if f"`{path.name}`" not in text]
+    assert not missing
