@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import DEVNULL
 
 from hive_core.errors import ProgramFailed
 
@@ -85,6 +84,8 @@ def run(
     (with `check`) exits non-zero.
     """
     # Imported here: most commands run no program, and plumbum takes longer to import than they take to run.
+    from subprocess import DEVNULL
+
     from plumbum import CommandNotFound, ProcessTimedOut, local
 
     environment = {"PATH": os.environ.get("PATH", SAFE_PATH), "LC_ALL": "C.UTF-8", **(env or {})}

@@ -1,0 +1,244 @@
+"""Control groups, version 1, 2 or both at once: limits, and a set of processes that nothing can leave unseen.
+
+The supervisor imports this too, so it costs no import beyond os, select and time. A group is a list of folders, one per
+hierarchy, below the group that hive itself is in: whatever bounds hive bounds its agents.
+Sources: cgroups(7), Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/ of Linux.
+"""
+
+# pathlib and what it imports would be paid once per container.
+# ruff: noqa: PTH102, PTH106, PTH110, PTH112, PTH118, PTH120, PTH123
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import NoReturn
+
+# How long killed processes may take to be gone; one stuck in the kernel longer than this is reported.
+GONE_SECONDS = 10.0
+_PERIOD = 100_000
+
+
+def place(home: str, name: str) -> str:
+    """The name of a container's group, the same for ever and different in every other $HIVE_HOME."""
+    from hashlib import sha256
+
+    return f"hive-{sha256(os.fsencode(home) + b'/' + name.encode()).hexdigest()[:16]}-{name}"
+
+
+def create(group: str, limits: Mapping[str, float]) -> tuple[list[str], str | None]:
+    """Make the group with at most these limits: memory in bytes, pids, cpu in cores.
+
+    Returns its folders, and a sentence for the journal where there can be none or not all that was wanted.
+    Raises HiveError when a limit that was asked for cannot be set though groups are writable.
+    """
+    made: list[str] = []
+    for parent in _parents(limits):
+        try:
+            made.append(_make(os.path.join(parent, group)))
+        except OSError as error:
+            if error.errno not in _NOT_OURS:
+                remove(made)
+                _refuse(error, limits)
+    if not made:
+        return [], _without(limits) if limits else None
+    try:
+        for controller, value in limits.items():
+            _limit(made, controller, value)
+    except OSError as error:
+        remove(made)
+        _refuse(error, limits)
+    return made, None
+
+
+def _without(limits: Mapping[str, float]) -> str:
+    return f"control groups cannot be written here, so these limits are not in force: {', '.join(sorted(limits))}"
+
+
+def _refuse(error: OSError, limits: Mapping[str, float]) -> NoReturn:
+    from hive_core.errors import HiveError
+
+    raise HiveError(
+        f"The limits ({', '.join(sorted(limits)) or 'none'}) could not be set: {error.strerror}: {error.filename}.",
+        "Leave out the limit in agent.toml, or let hive write this control group.",
+    ) from error
+
+
+_NOT_OURS = (1, 2, 13, 30)  # EPERM, ENOENT, EACCES, EROFS: the errno module is not worth its import here
+
+
+def _hierarchies() -> tuple[tuple[str, str] | None, dict[str, str]]:
+    """Where this process is: (mount, folder) of version 2, and the folder of each controller of version 1."""
+    own = {}
+    for line in _lines("/proc/self/cgroup"):
+        _number, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            own[controller] = path
+    version_2, version_1 = None, {}
+    for line in _lines("/proc/self/mountinfo"):
+        fields, kind = line.split(" - ")[0].split(), line.split(" - ")[1].split()
+        if kind[0] == "cgroup2" and "" in own:
+            version_2 = (fields[4], _below(fields[4], fields[3], own[""]))
+        if kind[0] == "cgroup":
+            for controller in kind[2].split(","):
+                if controller in own:
+                    version_1[controller] = _below(fields[4], fields[3], own[controller])
+    return version_2, version_1
+
+
+def _below(mount: str, root: str, own: str) -> str:
+    """The folder of group `own` in a mount that shows the hierarchy from `root` on."""
+    inside = os.path.relpath(own, root)
+    return mount if inside in (".", "..") or inside.startswith("../") else os.path.join(mount, inside)
+
+
+def _parents(limits: Mapping[str, float]) -> Iterable[str]:
+    """The folders to make a group in: one that tracks its processes, and one for each limit."""
+    version_2, version_1 = _hierarchies()
+    found: dict[str, None] = {}
+    if version_2 is not None:
+        found[_parent_in_2(*version_2, {controller for controller in limits if controller not in version_1})] = None
+    elif "pids" in version_1:
+        found[version_1["pids"]] = None
+    for controller in limits:
+        if controller in version_1:
+            found[version_1[controller]] = None
+    return found
+
+
+def _parent_in_2(mount: str, own: str, wanted: set[str]) -> str:
+    """The nearest group, from our own upwards, that hands the wanted controllers to its children.
+
+    A group with processes in it cannot begin to hand them on, and changing others' groups is not ours to do.
+    """
+    at = own
+    while wanted:
+        if wanted <= set(" ".join(_lines(os.path.join(at, "cgroup.subtree_control"))).split()):
+            return at
+        if at == mount:
+            break
+        at = os.path.dirname(at)
+    return own
+
+
+def _make(folder: str) -> str:
+    if os.path.isdir(folder):
+        kill([folder])
+        remove([folder])
+    os.mkdir(folder, 0o755)
+    return folder
+
+
+def _limit(folders: list[str], controller: str, value: float) -> None:
+    """Write one limit into the folder that has its controller."""
+    files = {
+        "memory": (("memory.max", int(value)), ("memory.limit_in_bytes", int(value))),
+        "pids": (("pids.max", int(value)),),
+        "cpu": (("cpu.max", f"{round(value * _PERIOD)} {_PERIOD}"), ("cpu.cfs_quota_us", round(value * _PERIOD))),
+    }
+    # Without these the limit of memory would only be one of memory that is not swapped out.
+    swap = (("memory.swap.max", 0), ("memory.memsw.limit_in_bytes", int(value)))
+    for folder in folders:
+        for file, text in files[controller]:
+            path = os.path.join(folder, file)
+            if os.path.exists(path):
+                _write(path, str(text))
+                for name, amount in swap if controller == "memory" else ():
+                    if os.path.exists(os.path.join(folder, name)):
+                        _write(os.path.join(folder, name), str(amount))
+                return
+    raise FileNotFoundError(2, f"no control group here has the controller {controller}", controller)
+
+
+def enter(folders: Iterable[str]) -> None:
+    """Put the calling process, and whatever it will start, into the group."""
+    for folder in folders:
+        _write(os.path.join(folder, "cgroup.procs"), "0")
+
+
+def kill(folders: Iterable[str]) -> bool:
+    """SIGKILL everything in the group and wait until it is gone; False when something is not gone in time."""
+    folders = list(folders)
+    for folder in folders:
+        if os.path.exists(os.path.join(folder, "cgroup.kill")):
+            _write(os.path.join(folder, "cgroup.kill"), "1")
+        if os.path.exists(os.path.join(folder, "pids.max")):
+            # What cannot fork any more cannot outrun the loop below.
+            _write(os.path.join(folder, "pids.max"), "0")
+    return all(_kill_members(folder) for folder in folders)
+
+
+def _kill_members(folder: str) -> bool:
+    deadline = time.monotonic() + GONE_SECONDS
+    while members := _members(folder):
+        pid = members[0]
+        if time.monotonic() > deadline:
+            return False
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            # The number may have passed to another process before the descriptor was open, not after.
+            if pid in _members(folder):
+                os.kill(pid, 9)
+            poll = select.poll()
+            poll.register(process, select.POLLIN)
+            if pid in _members(folder):
+                poll.poll(GONE_SECONDS * 1000)
+        except ProcessLookupError:
+            continue
+        finally:
+            os.close(process)
+    return True
+
+
+def _members(folder: str) -> list[int]:
+    # 0 stands for a process of another pid namespace; there is none below our own.
+    return [int(line) for line in _lines(os.path.join(folder, "cgroup.procs")) if line != "0"]
+
+
+def out_of_memory(folders: Iterable[str]) -> bool:
+    """Whether the limit of memory has killed anything in the group."""
+    for folder in folders:
+        for file in ("memory.events", "memory.oom_control"):
+            for line in _lines(os.path.join(folder, file)):
+                if line.startswith("oom_kill ") and line != "oom_kill 0":
+                    return True
+    return False
+
+
+def remove(folders: Iterable[str]) -> list[str]:
+    """Remove the group's folders, which hold no process any more; returns those that could not be removed."""
+    left = []
+    for folder in folders:
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            left.append(folder)
+    return left
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    finally:
+        os.close(descriptor)

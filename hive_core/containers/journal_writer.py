@@ -1,0 +1,86 @@
+"""A container's journal as its supervisor writes it: lines with their time, of bounded length, in bounded files."""
+
+# pathlib and what it imports would be paid once per container.
+# ruff: noqa: PTH104
+
+from __future__ import annotations
+
+import os
+import time
+
+LINE_BYTES = 8 * 1024
+FILE_BYTES = 10 * 1024 * 1024
+_REMEMBERED = 5
+
+
+class JournalWriter:
+    """Appends to `journal`; at FILE_BYTES it becomes `journal.1` and a new one is begun.
+
+    A container's output may be anything. It is kept byte for byte, but for NUL-free line breaks: only a line feed
+    ends a line, and a line longer than LINE_BYTES is cut into pieces.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._pending = b""
+        self._lost: OSError | None = None
+        self.last: list[bytes] = []
+        self._open()
+        if self._size and os.pread(self._file, 1, self._size - 1) != b"\n":
+            # The supervisor before was killed, or the disk was full, in the middle of a line.
+            self._put(b"\n")
+
+    def _open(self) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.open(self._path, flags, 0o600)
+        self._size = os.fstat(self._file).st_size
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read from the container; an unfinished last line is kept for the next time."""
+        *lines, rest = (self._pending + data).split(b"\n")
+        for line in lines:
+            self._line(line)
+        while len(rest) >= LINE_BYTES:
+            self._line(rest[:LINE_BYTES])
+            rest = rest[LINE_BYTES:]
+        self._pending = rest
+
+    def say(self, text: str) -> None:
+        """Write a line of hive's own."""
+        self.flush()
+        self._line(f"hive: {text}".encode(errors="backslashreplace").replace(b"\n", b" "))
+
+    def flush(self) -> None:
+        """Write the unfinished last line as if it had ended."""
+        if self._pending:
+            line, self._pending = self._pending, b""
+            self._line(line)
+
+    def _line(self, line: bytes) -> None:
+        for start in range(0, max(len(line), 1), LINE_BYTES):
+            piece = line[start : start + LINE_BYTES]
+            self.last = [*self.last[1 - _REMEMBERED :], piece]
+            self._put(b"%s %s\n" % (_now(), piece))
+
+    def _put(self, line: bytes) -> None:
+        try:
+            if self._lost is not None:
+                notice = f"hive: lines are missing here: {self._lost.strerror}"
+                os.write(self._file, b"\n%s %s\n" % (_now(), notice.encode()))
+                self._lost = None
+            self._size += os.write(self._file, line)
+            if self._size >= FILE_BYTES:
+                self._rotate()
+        except OSError as error:
+            # A full disk must not end the container; the gap is told as soon as there is room again.
+            self._lost = error
+
+    def _rotate(self) -> None:
+        os.rename(self._path, f"{self._path}.1")
+        os.close(self._file)
+        self._open()
+
+
+def _now() -> bytes:
+    now = time.time_ns() // 1_000_000
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now // 1000))}.{now % 1000:03d}Z".encode()

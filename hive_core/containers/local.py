@@ -1,0 +1,238 @@
+"""The embedded backend: each agent a supervised process tree on this machine, in the strongest sandbox it offers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hive_core.arguments import agent_name
+from hive_core.containers import journal, records
+from hive_core.containers.base import Container, View
+from hive_core.containers.supervisors import end, hold
+from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
+from hive_core.settings import Settings
+
+if TYPE_CHECKING:
+    from hive_core.containers.config import AgentConfig
+    from hive_core.containers.sandbox import Inside, Sandbox
+
+# What a container gets to end by itself when it is restarted or destroyed.
+GRACE = 10.0
+
+
+class LocalHost:
+    """Containers below `$HIVE_HOME/containers`; implements base.Host, where each method is described.
+
+    sandbox: use this one instead of the strongest the machine offers, whatever it may be.
+    """
+
+    def __init__(self, settings: Settings, sandbox: Sandbox | None = None) -> None:
+        self._settings = settings
+        self._sandbox = sandbox
+
+    def build(self, name: str, repository: Path, revision: str) -> None:
+        from hive_core.containers import generations
+        from hive_core.containers.program import check_program, read_config
+
+        folder = self._folder(name)
+        generation = generations.export(folder / "generations", repository, _full(revision))
+        check_program(read_config(generation), generation)
+
+    def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:
+        from hive_core.containers import generations
+
+        folder = self._folder(name)
+        if not (folder / "generations" / _full(revision)).is_dir():
+            raise BuildFailed(f"{name} has no build of {revision}.", "It has to be built first.")
+        before = records.current(folder)
+        _set_current(folder, revision)
+        if run:
+            self.stop(name, grace=GRACE)
+            try:
+                self.start(name, view)
+            except BuildFailed:
+                raise
+            except HiveError as error:
+                raise BuildFailed(error.message, error.hint) from error
+        if before != revision:
+            running = records.read_container(folder)
+            keep = {revision, before, running.revision if running else None}
+            generations.prune(folder / "generations", {item for item in keep if item is not None})
+
+    def start(self, name: str, view: View) -> None:
+        from hive_core.containers.launch import launch
+        from hive_core.containers.program import read_config
+
+        folder = self._folder(name)
+        container = records.read_container(folder)
+        if container is None or container.revision is None:
+            raise NotFound(f"{name} has no container.", "Spawn it first.")
+        if container.running:
+            return
+        self._sweep(folder)
+        generation = (folder / "generations" / container.revision).resolve()
+        config = read_config(generation)
+        sandbox = self._choose(folder)
+        inside = self._inside(name, folder, config, generation, view)
+        values = _launch_values(inside, sandbox, folder, container.revision)
+        values["groups"], values["notice"] = self._groups(name, folder, config, sandbox)
+        try:
+            launch(values)
+        except HiveError:
+            self.stop(name, grace=0)
+            raise
+
+    def stop(self, name: str, *, grace: float) -> None:
+        folder = self._folder(name)
+        run = records.read_run(folder)
+        supervisor = hold(run) if run else None
+        if supervisor is not None:
+            try:
+                end(supervisor, grace)
+            finally:
+                os.close(supervisor)
+        self._sweep(folder)
+
+    def destroy(self, name: str) -> None:
+        from hive_core.containers import generations
+
+        folder = self._folder(name)
+        self.stop(name, grace=GRACE)
+        # Renamed first: the container is there whole, or not at all.
+        doomed = folder.with_name(f".{name}")
+        generations.remove(doomed)
+        if folder.is_dir():
+            folder.rename(doomed)
+            generations.remove(doomed)
+
+    def containers(self) -> dict[str, Container]:
+        return records.read_all(self._settings.containers)
+
+    def journal(self, name: str, lines: int) -> list[str]:
+        return journal.tail(self._existing(name) / "journal", lines)
+
+    def follow_journal(self, name: str, lines: int) -> Iterator[str]:
+        return journal.follow(self._existing(name) / "journal", lines)
+
+    def exits(self, names: Sequence[str]) -> Mapping[str, int]:
+        found = {}
+        for name in names:
+            run = records.read_run(self._folder(name))
+            supervisor = hold(run) if run else None
+            if supervisor is not None:
+                found[name] = supervisor
+        return found
+
+    def _folder(self, name: str) -> Path:
+        return self._settings.containers / agent_name(name)
+
+    def _existing(self, name: str) -> Path:
+        folder = self._folder(name)
+        if not folder.is_dir():
+            raise NotFound(f"There is no container {name}.")
+        return folder
+
+    def _choose(self, folder: Path) -> Sandbox:
+        """The sandbox to use; never none where there was one, or a failing probe would set an agent free."""
+        from hive_core.containers.probe import probe
+        from hive_core.containers.sandbox import Sandbox
+
+        if self._sandbox is not None:
+            return self._sandbox
+        sandbox, last = probe(), records.read_run(folder)
+        if sandbox is Sandbox.NONE and last is not None and last.sandbox != Sandbox.NONE.value:
+            raise Refused(
+                f"{folder.name} ran in a sandbox ({last.sandbox}) before, and this machine offers none any more.",
+                "See `hive doctor`.",
+            )
+        return sandbox
+
+    def _inside(self, name: str, folder: Path, config: AgentConfig, generation: Path, view: View) -> Inside:
+        from hive_core.containers.program import program
+        from hive_core.containers.sandbox import Inside, check, defaults
+
+        root = folder / "root"
+        root.mkdir(mode=0o700, exist_ok=True)
+        inside = Inside(
+            name=name,
+            uid=view.uid,
+            command=tuple(program(config)),
+            environment={**defaults(), **config.environment, **view.environment},
+            read_write={target: self._real(source) for target, source in view.read_write.items()},
+            read_only={
+                **{target: self._real(source) for target, source in view.read_only.items()},
+                "/config": str(generation),
+            },
+            root=str(root.resolve()),
+        )
+        check(inside)
+        return inside
+
+    def _real(self, source: Path) -> str:
+        """The path with the links that lead to hive's own folders resolved; those below are the sandbox's to refuse."""
+        for base in (self._settings.home, self._settings.run):
+            if source.is_relative_to(base):
+                return str(base.resolve() / source.relative_to(base))
+        return str(source)
+
+    def _groups(self, name: str, folder: Path, config: AgentConfig, sandbox: Sandbox) -> tuple[list[str], str | None]:
+        from hive_core.containers import cgroups
+        from hive_core.containers.sandbox import Sandbox
+
+        # The sandbox's own two processes are not the agent's, and do not count as such.
+        own = 0 if sandbox is Sandbox.NONE else 2
+        asked = config.limits
+        processes = None if asked.processes is None else asked.processes + own
+        limits = {"memory": asked.memory, "pids": processes, "cpu": asked.cpu}
+        group = cgroups.place(str(self._settings.home), name)
+        folders, notice = cgroups.create(group, {key: value for key, value in limits.items() if value is not None})
+        records.replace(folder / "groups.json", folders)
+        if sandbox is Sandbox.NONE:
+            notice = " ".join(filter(None, [f"sandbox: {sandbox.sentence}", notice]))
+        return folders, notice
+
+    def _sweep(self, folder: Path) -> None:
+        """Kill and remove what a supervisor that was killed left in its control group."""
+        from hive_core.containers import cgroups
+
+        groups = records.read_list(folder / "groups.json")
+        if not cgroups.kill(groups):
+            raise HiveError(f"Some processes of {folder.name} could not be killed; they are stuck in the kernel.")
+        cgroups.remove(groups)
+
+
+def _full(revision: str) -> str:
+    from hive_core.arguments import sha
+
+    if len(sha(revision)) != 40 or sha(revision) != revision:
+        raise BuildFailed(f"{revision} is no full sha of a commit.")
+    return revision
+
+
+def _set_current(folder: Path, revision: str) -> None:
+    new = folder / "current.new"
+    new.unlink(missing_ok=True)
+    new.symlink_to(f"generations/{revision}")
+    new.replace(folder / "current")
+
+
+def _launch_values(inside: Inside, sandbox: Sandbox, folder: Path, revision: str) -> dict[str, object]:
+    from hive_core.containers.sandbox import ARGV, Sandbox, on_the_machine, outer_environment
+
+    bare = sandbox is Sandbox.NONE
+    seen = on_the_machine(inside) if bare else inside
+    return {
+        "name": inside.name,
+        "folder": str(folder.resolve()),
+        "instance": secrets.token_hex(8),
+        "revision": revision,
+        "program": inside.command[0],
+        "argv": ARGV[sandbox](inside),
+        "environment": outer_environment(seen),
+        "workdir": seen.workdir if bare else "/",
+        "levels": 1 if bare else 2,
+        "sandbox": sandbox.value,
+    }

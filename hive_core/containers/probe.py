@@ -1,0 +1,57 @@
+"""Which sandbox this machine offers, found out by running it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from hive_core.containers.sandbox import ARGV, Inside, Sandbox, defaults, outer_environment
+
+# Any unprivileged user does; this one is nobody's on Linux by convention.
+_NOBODY = 65534
+
+
+def probe() -> Sandbox:
+    """The strongest sandbox that works here for whoever asks; NONE always does."""
+    return next(sandbox for sandbox, failure in attempts() if failure is None)
+
+
+def attempts() -> Iterator[tuple[Sandbox, str | None]]:
+    """Try each sandbox, strongest first; with it what went wrong, or None when it works."""
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="hive-probe-") as folder:
+        root = os.path.realpath(folder)
+        for sandbox in (Sandbox.BWRAP, Sandbox.UNSHARE):
+            yield sandbox, _attempt(sandbox, root)
+    yield Sandbox.NONE, None
+
+
+def _attempt(sandbox: Sandbox, root: str) -> str | None:
+    uid = _NOBODY if os.geteuid() == 0 else None
+    inside = Inside("probe", uid, ("true",), defaults(), {}, {}, root, workdir="/")
+    argv = ARGV[sandbox](inside)
+    output, end = os.pipe()
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
+        (os.POSIX_SPAWN_DUP2, end, 1),
+        (os.POSIX_SPAWN_DUP2, end, 2),
+        (os.POSIX_SPAWN_OPEN, 3, "/dev/null", os.O_RDWR, 0),
+    ]
+    try:
+        pid = os.posix_spawnp(argv[0], argv, outer_environment(inside), file_actions=actions)
+    except FileNotFoundError:
+        return f"{argv[0]} is not installed"
+    finally:
+        os.close(end)
+        said = _read_all(output)
+        os.close(output)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return None if code == 0 else said.decode(errors="replace").strip() or f"it ended with code {code}"
+
+
+def _read_all(descriptor: int) -> bytes:
+    data = b""
+    while more := os.read(descriptor, 4096):
+        data += more
+    return data

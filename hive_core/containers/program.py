@@ -1,0 +1,49 @@
+"""The program that a configuration stands for, and whether it can be there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hive_core.containers.config import MOST_BYTES, AgentConfig, parse
+from hive_core.containers.sandbox import defaults
+from hive_core.errors import BuildFailed
+
+
+def read_config(generation: Path) -> AgentConfig:
+    """The checked agent.toml of an exported configuration. Raises BuildFailed."""
+    path = generation / "agent.toml"
+    if not path.is_file():
+        raise BuildFailed("agent.toml is missing.", "A configuration has an agent.toml at its top.")
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    try:
+        return parse(data.decode())
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BuildFailed(f"agent.toml, line {line}: this is not UTF-8.") from error
+
+
+def program(config: AgentConfig) -> list[str]:
+    """The argv that a configuration stands for."""
+    if config.runner == "command":
+        return list(config.command)
+    raise BuildFailed(f"agent.toml: the runner `{config.runner}` is not there yet.")
+
+
+def check_program(config: AgentConfig, generation: Path) -> None:
+    """Raise BuildFailed for a program that is certainly not there; one in /state can only be known at the start."""
+    name = program(config)[0]
+    if name.startswith("/config/"):
+        if not os.access(generation / name.removeprefix("/config/"), os.X_OK):
+            raise BuildFailed(f"agent.toml: command names {name}, which is no executable file of the configuration.")
+        return
+    path = config.environment.get("PATH", defaults()["PATH"]).split(":")
+    system = [folder for folder in path if folder.startswith(("/usr/", "/bin", "/sbin", "/opt/", "/nix/"))]
+    if "/" in name or len(system) < len(path):
+        return
+    if not any(os.access(f"{folder}/{name}", os.X_OK) and Path(folder, name).is_file() for folder in system):
+        raise BuildFailed(
+            f"agent.toml: the program {name} of command is not installed on this machine ({':'.join(path)}).",
+            "Install it, or give its path.",
+        )

@@ -1,0 +1,99 @@
+"""What supervisors leave to be read by anybody at any time: who runs, and how the last run ended."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hive_core.containers.base import Container, Ended
+from hive_core.process import Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """run.json: one start of a container. sandbox: the value of its Sandbox. started_at: unix seconds."""
+
+    supervisor: Owner
+    instance: str
+    revision: str
+    started_at: float
+    sandbox: str
+
+
+def read_run(folder: Path) -> Run | None:
+    """The last start of the container in this folder, or None when there was none."""
+    found = _read(folder / "run.json")
+    if found is None:
+        return None
+    owner = found["supervisor"]
+    supervisor = Owner(owner["pid"], owner["started"], owner["boot"])
+    return Run(supervisor, found["instance"], found["revision"], found["started_at"], found["sandbox"])
+
+
+def current(folder: Path) -> str | None:
+    """The full sha of the revision the container has."""
+    try:
+        return (folder / "current").readlink().name
+    except FileNotFoundError:
+        return None
+
+
+def read_container(folder: Path) -> Container | None:
+    """The container in this folder as it is now, or None when it was never switched to a revision."""
+    while True:
+        revision = current(folder)
+        if revision is None:
+            return None
+        run = read_run(folder)
+        if run is None:
+            return Container(folder.name, False, None, revision, None, None)
+        if run.supervisor.alive():
+            return Container(folder.name, True, run.instance, run.revision, run.started_at, None)
+        ended = _ended(folder, run)
+        # Between two reads it may have been started again, and the end that was read may be that start's.
+        if read_run(folder) == run:
+            return Container(folder.name, False, None, revision, run.started_at, ended)
+
+
+def _ended(folder: Path, run: Run) -> Ended:
+    found = _read(folder / "exit.json")
+    if found is not None and found["instance"] == run.instance:
+        return Ended(found["code"], found["out_of_memory"], found["at"])
+    # Killed before it could tell: the last sign of life is the best there is for the time.
+    return Ended(None, False, run.started_at)
+
+
+def read_all(root: Path) -> dict[str, Container]:
+    """Every container below `root`, by name."""
+    try:
+        folders = sorted(root.iterdir())
+    except FileNotFoundError:
+        return {}
+    found = (read_container(folder) for folder in folders if not folder.name.startswith("."))
+    return {container.name: container for container in found if container is not None}
+
+
+def replace(path: Path, value: Any) -> None:
+    """Write a record so that a reader finds the old one or the new one."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(json.dumps(value))
+    new.replace(path)
+
+
+def read_list(path: Path) -> list[str]:
+    """A record that is a list of texts; empty when there is none."""
+    try:
+        return [str(item) for item in json.loads(path.read_text())]
+    except (FileNotFoundError, ValueError):
+        return []
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        # Not JSON: the machine went down before the file's content reached the disk.
+        return None
+    return found
