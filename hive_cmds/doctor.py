@@ -25,7 +25,7 @@ class Finding:
 @operation(callers=OPERATOR, group="Seeing", columns=("check", "ok", "detail"))
 def doctor(hive: Hive) -> list[Finding]:
     """Check what this machine offers: the sandbox, limits, git, nix, the folders."""
-    return [*_folders(hive), *_programs(hive), *(Finding(*row) for row in hive.host.findings())]
+    return [*_folders(hive), *_programs(hive), *(Finding(*row) for row in hive.host.capabilities())]
 
 
 def _folders(hive: Hive) -> Iterator[Finding]:

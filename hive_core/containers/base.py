@@ -103,8 +103,8 @@ class Host(Protocol):
     def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:
         """As `journal`, then every further line as it comes, for ever."""
 
-    def findings(self) -> Iterator[tuple[str, bool, str]]:
-        """What this backend found of the machine, for `hive doctor`: what was looked at, whether it will do, in words."""
+    def capabilities(self) -> Iterator[tuple[str, bool, str]]:
+        """What this backend finds of the machine, for `hive doctor`: (what, whether it will do, in words)."""
 
     def exits(self, names: Sequence[str]) -> Mapping[str, int]:
         """For each running container of `names` a file descriptor that becomes readable when it ends.

@@ -48,13 +48,13 @@ def read_container(folder: Path) -> Container | None:
             return None
         run = read_run(folder)
         if run is None:
-            return Container(folder.name, False, None, revision, None, None)
+            return Container(folder.name, False, None, revision, revision, None, None)
         if run.supervisor.alive():
-            return Container(folder.name, True, run.instance, run.revision, run.started_at, None)
+            return Container(folder.name, True, run.instance, run.revision, revision, run.started_at, None)
         ended = _ended(folder, run)
         # Between two reads it may have been started again, and the end that was read may be that start's.
         if read_run(folder) == run:
-            return Container(folder.name, False, None, revision, run.started_at, ended)
+            return Container(folder.name, False, None, revision, revision, run.started_at, ended)
 
 
 def _ended(folder: Path, run: Run) -> Ended:
