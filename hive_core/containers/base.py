@@ -65,6 +65,7 @@ class View:
     read_write: Mapping[str, Path]
     read_only: Mapping[str, Path]
     environment: Mapping[str, str]
+    harness: tuple[str, ...] = ()
 
 
 class Host(Protocol):

@@ -159,7 +159,7 @@ class LocalHost:
         inside = Inside(
             name=name,
             uid=view.uid,
-            command=tuple(program(config)),
+            command=program(config, view.harness),
             environment={**defaults(), **config.environment, **view.environment},
             read_write={target: self._real(source) for target, source in view.read_write.items()},
             read_only={
