@@ -114,12 +114,16 @@ class TestHive:
         return int(self.json("request-commit", name, self.propose(name, toml, **more))["id"])
 
     def spawn(self, name: str, toml: str = PLAIN) -> None:
-        """Make an agent with a configuration that was written before it, as an operator may."""
+        """Make an agent with a configuration that was written before it."""
+        self.configure(name, toml)
+        self.run("spawn", name)
+
+    def configure(self, name: str, toml: str) -> None:
+        """Write the configuration of an agent that is yet to be made, as an operator may."""
         config = self.home / "agents" / name / "config"
         config.mkdir(parents=True)
         self.git(f"agents/{name}/config", "init", "-q", "-b", "main")
         self.propose(name, toml)
-        self.run("spawn", name)
 
     def inside(self) -> Hive:
         """The same hive, for a test that calls an operation in Python."""
