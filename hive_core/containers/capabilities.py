@@ -15,7 +15,7 @@ _LIMITS = {"memory": float(2**30), "pids": 100.0, "cpu": 1.0}
 
 def look() -> Iterator[tuple[str, bool, str]]:
     """Each thing that matters: (what, whether it is as it should be, in words)."""
-    failed = []
+    failed: list[tuple[str, str]] = []
     for sandbox, failure in attempts():
         if failure is None:
             missing = "".join(f" {name} does not work: {reason}." for name, reason in failed)
