@@ -10,8 +10,8 @@ from hive_core.operation import Caller, Operation
 # Whoever widens one of these has to change it here too, with a reason.
 MANAGERS = {
     "ack", "answer", "approvals", "ask", "ask_operator", "cancel", "cancel_question", "journal", "kill", "list", "nack",
-    "questions", "recent", "recv", "request_commit", "request_spawn", "restart", "revive", "search", "send", "set_status",
-    "show", "start", "turn_settings", "update",
+    "questions", "recent", "recv", "request_commit", "request_spawn", "restart", "revive", "search", "send",
+    "set_status", "show", "start", "turn_settings", "update",
 }  # fmt: skip
 AGENTS = {
     "ack", "answer", "ask", "cancel_question", "nack", "questions", "recent", "recv", "search", "send", "set_status",
