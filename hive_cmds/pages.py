@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from hive_cmds import agents, ports
+from hive_cmds import agents, folders, ports
 from hive_core.arguments import AgentName, whole
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
@@ -78,8 +78,6 @@ def attach(hive: Hive, name: AgentName, last: Last = 20) -> Iterator[Told]:
 
 def _reach(hive: Hive, name: str) -> tuple[int, str]:
     """The port of an agent's page and its key. Raises Refused unless the agent itself is who listens there."""
-    from hive_cmds import folders
-
     with hive.store.read() as db:
         agents.require(db, name)
         uid = folders.uid_of(db, name)
@@ -127,7 +125,7 @@ def _stream(name: str, port: int, key: str, last: int) -> Iterator[Told]:
 
 def _told(answer: HTTPResponse) -> Iterator[Told]:
     """Read the stream: blocks of `field: value` lines. Raises ValueError for what is none."""
-    kind = ""
+    kind, begun = "", set()
     while line := answer.readline(LONGEST_LINE):
         if not line.endswith(b"\n"):
             raise ValueError("it sent a line that is too long, or half of one")
@@ -138,6 +136,11 @@ def _told(answer: HTTPResponse) -> Iterator[Told]:
             data = json.loads(value)
             if not isinstance(data, dict):
                 raise ValueError("it sent something that is no JSON object")
+            # The turns of before come first: of those that are over nobody asked.
+            if kind == "turn" and data.get("ended") is None:
+                begun.add(str(data.get("id")))
+            elif kind == "turn" and str(data.get("id")) not in begun:
+                continue
             told = Told(kind, data)
             if told.text():
                 yield told

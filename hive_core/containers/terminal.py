@@ -7,6 +7,7 @@ bytes between the two until it has ended.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -47,14 +48,18 @@ def enter(inside: Inside, sandbox: Sandbox, command: Sequence[str], groups: Sequ
     if child == 0:
         _become(inner_end, ARGV[sandbox](inner), outer_environment(seen), seen.workdir if bare else "/", groups)
     os.close(inner_end)
+    ended = os.pidfd_open(child)
     try:
         with _raw(), _resizing(outer_end):
-            _pass_on(outer_end)
+            _pass_on(outer_end, ended)
     finally:
-        # A second Ctrl-C or a lost connection ends it too: the sandbox dies with its first process.
+        # Also when a signal or a lost connection brings us here: the sandbox dies with its first process, and the
+        # code of one that has ended already stays what it is.
         os.close(outer_end)
-        code = _reap(child)
-    return code
+        signal.pidfd_send_signal(ended, signal.SIGKILL)
+        os.close(ended)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code if code >= 0 else 128 - code
 
 
 def _become(
@@ -80,20 +85,23 @@ def _become(
     os._exit(125)
 
 
-def _pass_on(inner: int) -> None:
-    """Carry bytes both ways until the program's end of the terminal is closed."""
-    sources = {0: inner, inner: 1}
+def _pass_on(inner: int, ended: int) -> None:
+    """Carry bytes both ways until the program has ended and what it wrote is through."""
+    sources = {0: inner, inner: 1, ended: -1}
     while True:
-        for source in select.select(list(sources), [], [])[0]:
+        ready = select.select(list(sources), [], [])[0]
+        for source in set(ready) - {ended}:
             data = _read(source)
-            if not data and source == inner:
-                return
             if data:
                 _write(sources[source], data)
+            elif source == inner:
+                return
             else:
                 # Nobody will type any more; 4 is what Ctrl-D types.
                 del sources[0]
                 _write(inner, b"\x04")
+        if ended in ready and not select.select([inner], [], [], 0)[0]:
+            return
 
 
 def _read(descriptor: int) -> bytes:
@@ -101,7 +109,7 @@ def _read(descriptor: int) -> bytes:
         return os.read(descriptor, _CHUNK)
     except OSError as error:
         # Reading a pseudo-terminal whose other end is closed (pty(7)).
-        if error.errno != 5:
+        if error.errno != errno.EIO:
             raise
         return b""
 
@@ -109,16 +117,6 @@ def _read(descriptor: int) -> bytes:
 def _write(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-def _reap(child: int) -> int:
-    os.kill(child, signal.SIGHUP)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if False else _code(os.waitpid(child, 0)[1])
-
-
-def _code(status: int) -> int:
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
 
 
 @contextmanager
