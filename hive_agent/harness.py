@@ -31,9 +31,7 @@ _STATUS_PATIENCE = 2.0
 class Harness:
     """One agent's turn loop. wake: ends it, see `stop`. live: what the page is told."""
 
-    def __init__(
-        self, settings: Settings, link: Link, record: Record, runner: Runner, wake: Wake, live: Live
-    ) -> None:
+    def __init__(self, settings: Settings, link: Link, record: Record, runner: Runner, wake: Wake, live: Live) -> None:
         self._settings = settings
         self._link = link
         self._record = record

@@ -7,6 +7,7 @@ const STATES = {
   rate_limited: "rate limited", needs_login: "needs login",
 };
 const at = (id) => document.getElementById(id);
+const narrow = matchMedia("(max-width: 760px)");
 const key = takeKey();
 const turns = new Map(); // id -> {node, about, events, tools}
 let now = {};
@@ -73,7 +74,13 @@ async function load() {
   seq = state.seq;
   loaded = true;
   at("composer").hidden = false;
-  at("turns").scrollTop = at("turns").scrollHeight;
+  const box = scroller();
+  box.scrollTop = box.scrollHeight;
+}
+
+// On a narrow screen inbox and turns scroll together.
+function scroller() {
+  return narrow.matches ? document.querySelector("main") : at("turns");
 }
 
 async function stream(begun) {
@@ -97,7 +104,7 @@ function take(part) {
   const fields = Object.fromEntries(part.split("\n").map((line) => line.split(/: (.*)/s, 2)));
   if (!fields.data) return;
   const value = JSON.parse(fields.data);
-  const box = at("turns");
+  const box = scroller();
   const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
   if (fields.event === "now") showNow(value);
   if (fields.event === "turn") showTurn(value);
@@ -231,8 +238,7 @@ function span(seconds) {
 
 function lock(text) {
   sessionStorage.removeItem("key");
-  at("composer").hidden = true;
-  at("cancel").hidden = true;
+  document.body.classList.add("locked");
   badge("gone", "locked");
   at("notice").hidden = false;
   at("notice").replaceChildren(
@@ -275,7 +281,7 @@ at("model").addEventListener("click", () => {
   at("text").value = "/model ";
   at("text").focus();
 });
-if (matchMedia("(max-width: 760px)").matches) at("inbox").open = false;
+if (narrow.matches) at("inbox").open = false;
 setInterval(tick, 1000);
 if (key) live();
 else lock();

@@ -251,7 +251,9 @@ def test_the_tries_are_twelve_with_doubling_pauses_and_other_errors_end_them_at_
     class Counted(Wake):
         """Pauses that are written down instead of waited for."""
 
-        pauses: list[float] = []
+        def __init__(self) -> None:
+            super().__init__()
+            self.pauses: list[float] = []
 
         def pause(self, seconds: float) -> None:
             self.pauses.append(seconds)
