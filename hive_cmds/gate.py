@@ -26,7 +26,7 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.events import Event, newest
 from hive_core.operation import OPERATOR, Caller, Identity, Operation, operation
-from hive_core.wake import Wake
+from hive_core.wake import SETTLED, Wake
 
 # Threads that run operations: the operator's never wait for those of agents.
 THREADS = 8
@@ -63,7 +63,9 @@ class Gate:
                 while True:
                     await self._until_woken(woken)
                     woken.clear()
-                    wake.drain()
+                    if wake.drain():
+                        # The bell rings in a moment, unless the writer has died.
+                        loop.call_later(SETTLED, woken.set)
                     await self._catch_up()
             finally:
                 loop.remove_reader(wake.fileno())
@@ -160,7 +162,10 @@ class Gate:
                 return result
 
     async def _in_thread(self, caller: Identity, operation: Operation, arguments: Mapping[str, Any]) -> Any:
-        return await self.in_thread(caller, serve_once, operation, arguments)
+        result = await self.in_thread(caller, serve_once, operation, arguments)
+        if isinstance(result, Iterator):
+            raise Invalid(f"{operation.name} can be followed in the shell only.")
+        return result
 
     async def in_thread(self, caller: Identity, function: Any, *arguments: Any) -> Any:
         """Run `function(hive as the caller, *arguments)` in a thread; an agent has two at a time at the most."""

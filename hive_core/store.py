@@ -27,6 +27,12 @@ class Store:
         self.path = path
         self._steps = steps
         self._local = threading.local()
+        self._bell: int | None = None
+
+    @property
+    def bell(self) -> Path:
+        """The file that every commit writes a byte to, after it: what `Wake` waits on."""
+        return self.path.with_name(f"{self.path.name}-bell")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -57,6 +63,14 @@ class Store:
             db.rollback()
             raise
         db.commit()
+        if begin != "begin":
+            self._ring()
+
+    def _ring(self) -> None:
+        """Wake whoever waits for a commit. Waiting on the log alone is not enough: it is written before it counts."""
+        if self._bell is None:
+            self._bell = os.open(self.bell, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        os.pwrite(self._bell, b"!", 0)
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, in autocommit, with the schema up to date."""
