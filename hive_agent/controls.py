@@ -32,7 +32,7 @@ class Controls:
         self._looked = 0.0
 
     def send(self, body: str) -> None:
-        """Leave the agent a message. Its sender is the agent itself: more its socket cannot say, see docs/agent-page.md."""
+        """Leave the agent a message. Its sender is the agent itself: as anybody else its socket cannot send."""
         self._call("send", to=self._settings.label, body=FROM_PAGE + body)
         self._look(0.0)
 

@@ -1,4 +1,4 @@
-"""What the page shows besides the record, in memory: the state the harness says, and what the gate knows of the agent."""
+"""What the page shows besides the record, in memory: the state the harness says, and what the gate knows."""
 
 from __future__ import annotations
 

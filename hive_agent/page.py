@@ -1,9 +1,9 @@
 """The agent's own page: a small HTTP server in the harness's process, on a port of the machine's loopback.
 
-Every process of the machine can reach it, other agents' too. So nothing about the agent is said and nothing done without
-the key that hive gave this start of the container (`$HIVE_PAGE_TOKEN`) and hands to the operator alone (`hive open`).
-The key travels in a header, never in a cookie: a browser sends the cookies of 127.0.0.1 to each of its ports, and so
-to every other agent whose page is looked at. Only the empty page itself, its style and its script are there for anyone.
+Every process of the machine can reach it, other agents' too. So nothing about the agent is said and nothing done
+without the key that hive gave this start of the container (`$HIVE_PAGE_TOKEN`) and hands to the operator alone (`hive
+open`). The key travels in a header, never in a cookie: a browser sends the cookies of 127.0.0.1 to each of its ports,
+and so to every agent whose page is looked at. Only the empty page, its style and its script are there for anyone.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 10.0
     server_version, sys_version = "hive", ""
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:
         """Keep requests out of the journal: any process of the machine could fill it."""
 
     def do_GET(self) -> None:
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         acts: dict[str, Callable[[], None]] = {
             "/api/send": lambda: controls.send(text_of(self._body(), "body", 200_000)),
             "/api/model": lambda: controls.choose_model(text_of(self._body(), "model", 200)),
-            "/api/cancel": lambda: controls.cancel(),
+            "/api/cancel": controls.cancel,
         }
         self._serve({path: lambda act=act: self._act(act) for path, act in acts.items()})  # type: ignore[misc]
 
@@ -240,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
 
     def _after(self, reading: Reading) -> int:
-        """Where the stream begins: after `Last-Event-ID`, or with the `last` events of the query, or with what comes."""
+        """Where the stream begins: after `Last-Event-ID`, or with the query's `last` events, or with what comes."""
         last = self.headers.get("Last-Event-ID", "")
         if last.isascii() and last.isdigit():
             return int(last[:18])

@@ -19,7 +19,7 @@ from hive_agent.wake import Wake
 
 
 def make(settings: Settings) -> Harness:
-    """A harness for these settings, its page beside it. Raises AgentError when its record or its runner cannot be had."""
+    """A harness, and its page beside it. Raises AgentError when its record or its runner cannot be had."""
     wake, live = Wake(), Live()
     link, record = Link(settings.socket, wake), Record(settings.state, live.poke)
     harness = Harness(settings, link, record, runners.make(settings), wake, live)

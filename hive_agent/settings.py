@@ -9,8 +9,7 @@ from typing import Any
 
 from hive_agent.errors import AgentError
 
-
-PAGE_TOKEN = "HIVE_PAGE_TOKEN"
+PAGE_TOKEN = "HIVE_PAGE_TOKEN"  # noqa: S105 - the name of the variable
 
 
 @dataclass(frozen=True, slots=True)
