@@ -9,8 +9,9 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import OPERATOR, operation
 
-# Runner -> its program's own way to log in. `claude auth login` shows a link and takes the code that it leads to.
-COMMANDS = {"claude": ("claude", "auth", "login")}
+# Runner -> where its view names the program, and the program's own way to log in. `claude auth login` shows a link and
+# takes the code that it leads to.
+COMMANDS = {"claude": ("HIVE_CLAUDE", ("auth", "login"))}
 
 
 @operation(callers=OPERATOR, group="Agents", shell_only=True)
@@ -21,12 +22,15 @@ def login(hive: Hive, name: AgentName) -> None:
     """
     with hive.store.read() as db:
         runner = agents.require(db, name)["runner"]
-    command = COMMANDS.get(runner)
-    if command is None:
+    if runner not in COMMANDS:
         raise Refused(f"{name} runs `{runner}`, which needs no login.")
-    code = hive.host.enter(name, view_of(hive, name), command)
+    variable, arguments = COMMANDS[runner]
+    view = view_of(hive, name)
+    code = hive.host.enter(name, view, (view.environment.get(variable, runner), *arguments))
     if code != 0:
-        raise HiveError(f"`{' '.join(command)}` ended with code {code}.", "Try again; what it wrote stands above.")
+        raise HiveError(
+            f"`{' '.join((runner, *arguments))}` ended with code {code}.", "Try again; what it wrote stands above."
+        )
     if not agents.has_login(hive, name):
         raise HiveError(f"{name} is still not logged in: its login folder holds no usable credentials.")
     hive.say(f"{name} is logged in.")

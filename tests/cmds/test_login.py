@@ -68,7 +68,7 @@ def coder(hive: TestHive, tmp_path: Path) -> TestHive:
     program.write_text(CLAUDE)
     program.chmod(0o755)
     hive.extra["HIVE_CLAUDE"] = str(program)
-    hive.spawn("coder")
+    hive.spawn("coder", 'runner = "claude"\n')
     assert hive.agent("coder")["needs_login"]
     return hive
 
@@ -123,6 +123,5 @@ def test_without_a_terminal_nobody_logs_in(coder: TestHive) -> None:
 
 
 def test_an_agent_that_needs_no_login_is_told_so(hive: TestHive) -> None:
-    hive.configure("plain", 'runner = "command"\ncommand = ["sleep", "infinity"]\n')
-    hive.spawn("plain")
+    hive.spawn("plain", 'runner = "command"\ncommand = ["sleep", "infinity"]\n')
     assert "needs no login" in hive.run("login", "plain", code=1).stderr

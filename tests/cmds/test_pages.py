@@ -21,9 +21,8 @@ PROGRAM = 'runner = "exec"\ncommand = ["sh", "-c", "cat >/dev/null; printf \'it 
 @pytest.fixture
 def paged(hive: TestHive) -> TestHive:
     """A hive with an agent whose page is served."""
-    hive.configure("coder", PROGRAM)
     hive.start("gate")
-    hive.spawn("coder")
+    hive.spawn("coder", PROGRAM)
     eventually(lambda: listeners(port_of(hive)))
     return hive
 
@@ -86,13 +85,13 @@ def test_the_key_is_not_given_out_while_somebody_else_has_the_port(paged: TestHi
 def test_turns_are_followed_live_and_printed_safely(paged: TestHive) -> None:
     process = paged.start("attach", "coder")
     eventually(lambda: "idle" in line_of(process))
-    paged.run("send", "coder", "go \x1b]0;owned\x07 on")
+    paged.run("send", "coder", "go \u202eon")
     lines = []
     while not lines or "ended: done" not in lines[-1]:
         lines.append(line_of(process))
         assert lines[-1], process.communicate()
     text = "".join(lines)
-    assert "a message from operator\ngo \\x1b]0;owned\\x07 on" in text
+    assert "a message from operator\ngo \\u{202e}on" in text
     assert "it is \\x1b[31mdone" in text
     assert "\x1b" not in text
     assert interrupt(process) == 130
