@@ -60,6 +60,15 @@ def turn_settings(hive: Hive) -> TurnSettings:
     return TurnSettings(row["model"], bool(row["paused"]), ports.of(hive, hive.caller.name))
 
 
+@operation(callers=CONTAINERS, group="Harness", tool=False)
+def set_model(hive: Hive, model: ModelName) -> None:
+    """Choose the model of your next turn, as your page does; `default` goes back to what the configuration says.
+
+    model: the model's name, as the agent's program knows it
+    """
+    _set(hive, hive.caller.name, "model", None if model == "default" else model)
+
+
 @operation(callers=OPERATOR, group="Agents")
 def model(hive: Hive, name: AgentName, model: ModelName) -> AgentView:
     """Choose the model of an agent's next turn; `default` goes back to what its configuration says.
