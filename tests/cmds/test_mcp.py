@@ -18,8 +18,8 @@ from tests.clients import Client
 from tests.hives import CHECKOUT, PATIENCE, PLAIN, TestHive, eventually
 
 NEVER = {
-    "approve", "deny", "destroy", "purge", "login", "spawn", "stop", "rebuild", "meta_update", "model", "pause", "resume",
-    "migrate", "up", "watch", "gate", "events", "ack", "nack", "set_status", "turn_settings",
+    "approve", "deny", "destroy", "purge", "login", "spawn", "stop", "rebuild", "meta_update", "model", "pause",
+    "resume", "migrate", "up", "watch", "gate", "events", "ack", "nack", "set_status", "turn_settings",
 }  # fmt: skip
 AGENTS = {"send", "recv", "recent", "search", "ask", "answer", "questions", "cancel_question"}
 MANAGERS = {"request_spawn", "request_commit", "start", "restart", "kill", "update", "ask_operator", "journal"}
