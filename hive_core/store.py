@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hive_core import migrations
@@ -25,6 +25,8 @@ class Store:
 
     def __init__(self, path: Path, steps: Mapping[str, str] = migrations.STEPS) -> None:
         self.path = path
+        # A file that is touched after every commit.
+        self.commits = path.with_suffix(".commits")
         self._steps = steps
         self._local = threading.local()
 
@@ -50,6 +52,7 @@ class Store:
         if db.in_transaction:
             yield db
             return
+        before = db.total_changes
         db.execute(begin)
         try:
             yield db
@@ -57,6 +60,16 @@ class Store:
             db.rollback()
             raise
         db.commit()
+        if db.total_changes != before:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Touch the file that `Wake` watches: the commit can be seen now.
+
+        Watching the log itself says less: it is written, then synced, and only then shown to readers.
+        """
+        with suppress(FileNotFoundError):  # Nobody has ever waited.
+            os.utime(self.commits)
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, in autocommit, with the schema up to date."""

@@ -1,4 +1,4 @@
-"""Waiting for another process's commit: inotify on the database's write-ahead log, no help from the writer needed."""
+"""Waiting for another process's commit: inotify on a file that every writer touches after its own."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from hive_core.store import Store
 
 
 class Wake:
-    """Wakes its owner whenever anybody commits. Made before the state is read, so that nothing slips in between."""
+    """Wakes its owner whenever anybody has committed. Made before the state is read, so that nothing slips in between.
+
+    A writer that is killed between its commit and its word of it wakes nobody; the next commit does, and
+    a watch that runs commits every few seconds.
+    """
 
     def __init__(self, store: Store) -> None:
         from inotify_simple import INotify, flags
 
-        # The log exists for as long as a connection is open, and this thread's is.
-        store.connection().execute("select 1 from events limit 1").fetchall()
+        store.connection()  # Makes the folder too, where there is none.
+        store.commits.touch(mode=0o600)
         self._inotify = INotify()
-        self._inotify.add_watch(f"{store.path}-wal", flags.MODIFY)
+        self._inotify.add_watch(store.commits, flags.ATTRIB)
 
     def __enter__(self) -> Wake:
         return self
