@@ -51,9 +51,9 @@ class Harness:
             self._runner.cancel()
 
     def run(self) -> None:
-        """Run turns until `stop`. Raises AgentError when the runner cannot be used at all."""
+        """Run turns until `stop`."""
         try:
-            self._runner.start()
+            self._await_runner()
             self._link.call("nack")
             self._record.bury()
             while True:
@@ -201,6 +201,21 @@ class Harness:
         self._link.call("ack")
 
     # What to wait for before a message is taken.
+
+    def _await_runner(self) -> None:
+        """Wait until the runner's program is there. An agent without it is up, and says what it lacks."""
+        said = False
+        while True:
+            try:
+                self._runner.start()
+            except AgentError as error:
+                if not said:
+                    self._say("idle", text=_first_line(error.message))
+                    _log(str(error))
+                    said = True
+                self._wake.pause(LOOK_SECONDS)
+            else:
+                return
 
     def _await_unpaused(self) -> None:
         said = False

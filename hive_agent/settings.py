@@ -84,5 +84,10 @@ def read_configuration(path: Path) -> Configuration:
         model=table.get("model") or None,
         command=tuple(str(word) for word in table.get("command", [])),
         environment={str(name): str(value) for name, value in table.get("environment", {}).items()},
-        mcp_servers=table.get("mcp_servers", {}),
+        mcp_servers={name: _server(server) for name, server in table.get("mcp_servers", {}).items()},
     )
+
+
+def _server(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A server as the CLI's MCP configuration spells it: `env` for what agent.toml calls `environment`."""
+    return {("env" if key == "environment" else key): value for key, value in table.items()}

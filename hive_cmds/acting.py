@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from hive_agent.credentials import KEYS
 from hive_cmds import (
     agents,
     folders,
@@ -69,8 +70,14 @@ def record_build(hive: Hive, db: sqlite3.Connection, name: str, revision: str) -
     text = Repository(hive.applied_path(name)).read(revision, "agent.toml") or b""
     built = config.parse(text.decode(errors="replace"))
     db.execute(
-        "update agents set hive_rev = ?, runner = ?, allowed_recipients = ? where name = ?",
-        (meta.current_base(hive), built.runner, json.dumps(built.allowed_recipients), name),
+        "update agents set hive_rev = ?, runner = ?, has_key = ?, allowed_recipients = ? where name = ?",
+        (
+            meta.current_base(hive),
+            built.runner,
+            any(built.environment.get(key) for key in KEYS),
+            json.dumps(built.allowed_recipients),
+            name,
+        ),
     )
 
 

@@ -136,7 +136,7 @@ def _view(
         running=running,
         failed=wanted and not running and doing is None,
         needs_update=row["hive_rev"] is not None and row["hive_rev"] != base,
-        needs_login=row["runner"] == "claude" and (row["state"] == "needs_login" or not has_login(hive, name)),
+        needs_login=_needs_login(hive, row, running),
         deployed_sha=container.revision[:12] if container and container.revision else None,
         pending_reminders=0,
         paused=bool(row["paused"]),
@@ -151,6 +151,14 @@ def _view(
         turn=row["state"] if running else None,
         turn_until=int(row["until"]) if running and row["until"] else None,
     )
+
+
+def _needs_login(hive: Hive, row: sqlite3.Row, running: bool) -> bool:
+    """Whether the agent cannot work before a human has logged it in: by its own word, or for want of credentials."""
+    if row["runner"] != "claude":
+        return False
+    told = running and row["state"] == "needs_login"
+    return told or not (row["has_key"] or has_login(hive, row["name"]))
 
 
 def has_login(hive: Hive, name: str) -> bool:

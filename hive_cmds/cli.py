@@ -106,7 +106,7 @@ def _command(operation: Operation) -> Callable[..., int]:
 def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
     metavar, text = parameter.kind.metavar, parameter.help
     if not metavar:
-        return _option(parameter.name, bool, parameter.default, f"--{parameter.name.replace('_', '-')}", text)
+        return _option(parameter.name, bool, parameter.default, parameter.flag, text)
     kind: Any = list[str] if parameter.many else str
     if parameter.required:
         info: Any = typer.Argument(metavar=metavar, help=text, show_default=False)
@@ -114,7 +114,7 @@ def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
     if parameter.positional:
         info = typer.Argument(metavar=f"[{metavar}]", help=text, show_default=False)
         return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=None)
-    info = typer.Option(f"--{parameter.name.replace('_', '-')}", metavar=metavar, help=text, show_default=False)
+    info = typer.Option(parameter.flag, metavar=metavar, help=text, show_default=False)
     default: Any = [] if parameter.many else None
     return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=default)
 

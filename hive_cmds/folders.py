@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from hive_cmds import ports
+from hive_cmds import ports, toolbox
 from hive_core.containers.base import View
 from hive_core.context import Hive
 from hive_core.settings import MANAGER
@@ -18,8 +18,7 @@ FIRST_UID = 700_000
 
 DEFAULT_CONFIG = {
     "agent.toml": b"""# What this agent runs. Every key is explained in docs/agent.md.
-runner = "command"
-command = ["sh", "-c", "echo ready; exec sleep infinity"]
+runner = "claude"
 """,
     "agent.nix": b"""# Packages and NixOS options of this agent's container (used by the nixos backend).
 { pkgs, ... }: {
@@ -141,20 +140,22 @@ def view(hive: Hive, name: str, uid: int | None) -> View:
         "HIVE_ROLE": "manager" if name == MANAGER else "agent",
         "HIVE_SOCKET": "/run/hive/agent.sock",
         "HIVE_STATE": "/state",
-        "HIVE_CONFIG": "/config",
+        "HIVE_CONFIG": "/config/agent.toml",
         "HIVE_PORT": str(ports.of(hive, name)),
         "HIVE_OPERATOR_PRONOUNS": hive.settings.pronouns,
         "CLAUDE_CONFIG_DIR": "/claude",
     }
     read_write = {"/state": folder / "state", "/claude": folder / "claude"}
-    read_only = {"/run/hive": ensure_sockets(hive, name)}
+    tools = toolbox.inside(hive.settings)
+    environment |= tools.environment
+    read_only = {"/run/hive": ensure_sockets(hive, name), **tools.read_only}
     if name == MANAGER:
         for shared in (hive.settings.proposed, hive.settings.applied, hive.settings.meta):
             shared.mkdir(mode=0o755, parents=True, exist_ok=True)
         read_write["/agents"] = hive.settings.proposed
         read_only |= {"/applied": hive.settings.applied, "/meta": hive.settings.meta}
         environment |= _git_environment(name)
-    return View(uid, read_write, read_only, environment)
+    return View(uid, read_write, read_only, environment, tools.harness)
 
 
 def _git_environment(name: str) -> dict[str, str]:

@@ -160,7 +160,10 @@ class Gate:
                 return result
 
     async def _in_thread(self, caller: Identity, operation: Operation, arguments: Mapping[str, Any]) -> Any:
-        return await self.in_thread(caller, serve_once, operation, arguments)
+        result = await self.in_thread(caller, serve_once, operation, arguments)
+        if isinstance(result, Iterator):
+            raise Invalid(f"{operation.name} can be followed in the shell only.")
+        return result
 
     async def in_thread(self, caller: Identity, function: Any, *arguments: Any) -> Any:
         """Run `function(hive as the caller, *arguments)` in a thread; an agent has two at a time at the most."""

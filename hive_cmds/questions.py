@@ -70,7 +70,7 @@ def from_row(row: sqlite3.Row) -> Question:
 def ask(
     hive: Hive,
     question: QuestionText,
-    option: list[Option] | None = None,
+    options: list[Option] | None = None,
     multi: bool = False,
     ttl: Ttl | None = None,
     to: Recipient | None = None,
@@ -78,28 +78,46 @@ def ask(
     """Ask a question; its id comes back at once, the answer as a message when there is one.
 
     question: what you want to know
-    option: an answer to choose from; may be given several times; free text is always possible too
+    options: answers to choose from; free text is always possible too
     multi: several options may be chosen
     ttl: seconds after which it counts as answered with [expired]
     to: an agent; without it the operator is asked
     """
     target = to or THE_OPERATOR
-    if len(option or []) > MOST_OPTIONS:
-        raise Invalid(f"{len(option or [])} options are too many; at most {MOST_OPTIONS} are taken.")
+    if len(options or []) > MOST_OPTIONS:
+        raise Invalid(f"{len(options or [])} options are too many; at most {MOST_OPTIONS} are taken.")
     now = hive.clock()
     with hive.store.write() as db:
         _require_target(hive, db, target)
         cursor = db.execute(
             "insert into questions (asker, target, question, options, multi, asked_at, deadline_at)"
             " values (?, ?, ?, ?, ?, ?, ?)",
-            (hive.caller.name, target, question, json.dumps(option or []), multi, now, now + ttl if ttl else None),
+            (hive.caller.name, target, question, json.dumps(options or []), multi, now, now + ttl if ttl else None),
         )
         asked = _require(db, int(cursor.lastrowid or 0))
         if target == THE_OPERATOR:
             _announce(db, asked)
         else:
-            tell_one(db, target, "question", id=asked.id, asker=asked.asker, question=question, options=option)
+            tell_one(db, target, "question", id=asked.id, asker=asked.asker, question=question, options=options)
         return asked
+
+
+@operation(callers=frozenset({Caller.MANAGER}), group="Messages")
+def ask_operator(
+    hive: Hive,
+    question: QuestionText,
+    options: list[Option] | None = None,
+    multi: bool = False,
+    ttl: Ttl | None = None,
+) -> Question:
+    """Ask the operator a question; its id comes back at once, the answer as a message when there is one.
+
+    question: what you want to know
+    options: answers to choose from; free text is always possible too
+    multi: several options may be chosen
+    ttl: seconds after which it counts as answered with [expired]
+    """
+    return ask(hive, question, options, multi, ttl)
 
 
 def _require_target(hive: Hive, db: sqlite3.Connection, target: str) -> None:

@@ -59,10 +59,9 @@ def _command(operation: Operation) -> list[str]:
 
 
 def _name(parameter: Parameter) -> str:
-    flag = f"--{parameter.name.replace('_', '-')}"
     if parameter.positional:
         return parameter.kind.metavar + ("…" if parameter.many else "")
-    return f"{flag} {parameter.kind.metavar}".strip()
+    return f"{parameter.flag} {parameter.kind.metavar}".strip()
 
 
 def _usage(parameter: Parameter) -> str:

@@ -69,7 +69,18 @@ class Event:
         return " ".join(words)
 
 
-_SAID_ALREADY = ("name", "agent", "diff", "journal", "since_unix", "resolved_at", "asked_at", "answered_at", "inputs", "url")
+_SAID_ALREADY = (
+    "name",
+    "agent",
+    "diff",
+    "journal",
+    "since_unix",
+    "resolved_at",
+    "asked_at",
+    "answered_at",
+    "inputs",
+    "url",
+)
 
 
 def _short(value: Any, most: int = 72) -> str:

@@ -80,6 +80,7 @@ STEPS: Mapping[str, str] = {
     """,
     "m002_talk": """
         alter table agents add column allowed_recipients text not null default '["*"]';  -- JSON, of its configuration
+        alter table agents add column has_key integer not null default 0;  -- its configuration holds a key to log in by
         alter table agents add column state text;      -- what the harness last said: idle, thinking, ...
         alter table agents add column until real;      -- when a rate limit ends
         alter table agents add column model text;      -- what the operator chose, before what the configuration says

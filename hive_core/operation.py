@@ -58,6 +58,12 @@ class Parameter:
     positional: bool
     help: str
 
+    @property
+    def flag(self) -> str:
+        """Its option in the shell; one that may be given several times is in the singular there."""
+        name = self.name.removesuffix("s") if self.many else self.name
+        return f"--{name.replace('_', '-')}"
+
     def parse(self, value: Any) -> Any:
         """Check what a face was given. Raises Invalid."""
         if not self.many:

@@ -20,6 +20,7 @@ class Settings:
     home: `$HIVE_HOME`, what is remembered. run: `$HIVE_RUN`, sockets. backend: `$HIVE_BACKEND`.
     pronouns: `$HIVE_OPERATOR_PRONOUNS`. source: the checkout or package that hive runs from.
     flake: `$HIVE_FLAKE`, the url of the `hive` input, or None for the checkout itself.
+    claude: `$HIVE_CLAUDE`, the agents' CLI where it is not on the PATH.
     """
 
     home: Path
@@ -28,6 +29,7 @@ class Settings:
     pronouns: str
     source: Path
     flake: str | None
+    claude: str | None
 
     @property
     def database(self) -> Path:
@@ -91,4 +93,5 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         pronouns=environ.get("HIVE_OPERATOR_PRONOUNS") or "she/her",
         source=Path(__file__).resolve().parent.parent,
         flake=environ.get("HIVE_FLAKE") or None,
+        claude=environ.get("HIVE_CLAUDE") or None,
     )

@@ -20,6 +20,7 @@ from hive_core.context import Hive
 CHECKOUT = Path(__file__).resolve().parent.parent
 # How long a test waits for what must happen before it fails; nothing is measured with it.
 PATIENCE = 60.0
+PLAIN = 'runner = "command"\ncommand = ["sh", "-c", "echo ready; exec sleep infinity"]\n'
 
 T = TypeVar("T")
 
@@ -112,8 +113,17 @@ class TestHive:
         """Propose a configuration and request it; the request's id."""
         return int(self.json("request-commit", name, self.propose(name, toml, **more))["id"])
 
-    def spawn(self, name: str) -> None:
+    def spawn(self, name: str, toml: str = PLAIN) -> None:
+        """Make an agent with a configuration that was written before it."""
+        self.configure(name, toml)
         self.run("spawn", name)
+
+    def configure(self, name: str, toml: str) -> None:
+        """Write the configuration of an agent that is yet to be made, as an operator may."""
+        config = self.home / "agents" / name / "config"
+        config.mkdir(parents=True)
+        self.git(f"agents/{name}/config", "init", "-q", "-b", "main")
+        self.propose(name, toml)
 
     def inside(self) -> Hive:
         """The same hive, for a test that calls an operation in Python."""

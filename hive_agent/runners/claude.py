@@ -50,7 +50,7 @@ class ClaudeRunner:
         self.kept = kept
 
     def start(self) -> None:
-        self._program = find("claude", self._environment)
+        self._program = find(self._environment.get("HIVE_CLAUDE") or "claude", self._environment)
 
     def cancel(self) -> None:
         self._poke.set()

@@ -59,12 +59,14 @@ class View:
 
     uid: the user its processes run as, None for the user hive runs as. read_write, read_only: path inside ->
     path of a folder on the machine; nothing else of hive is visible. environment: added to the configuration's own.
+    harness: the argv of the turn loop, as it is found inside.
     """
 
     uid: int | None
     read_write: Mapping[str, Path]
     read_only: Mapping[str, Path]
     environment: Mapping[str, str]
+    harness: tuple[str, ...] = ()
 
 
 class Host(Protocol):
@@ -103,7 +105,7 @@ class Host(Protocol):
     def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:
         """As `journal`, then every further line as it comes, for ever."""
 
-    def capabilities(self) -> Iterator[tuple[str, bool, str]]:
+    def capabilities(self) -> list[tuple[str, bool, str]]:
         """What this backend finds of the machine, for `hive doctor`: (what, whether it will do, in words)."""
 
     def exits(self, names: Sequence[str]) -> Mapping[str, int]:

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from hive_core.containers.toml_lines import Path, key_lines
 from hive_core.errors import BuildFailed
 
-RUNNERS = ("command", "claude")
+# command: any program, left to itself. claude, exec: the turn loop, with the CLI or any program for each turn.
+RUNNERS = ("command", "claude", "exec")
 RESTARTS = ("never", "on-failure", "always")
 MOST_BYTES = 64 * 1024
 LEAST_MEMORY = 4 * 1024**2
@@ -62,8 +63,9 @@ def parse(text: str, file: str = "agent.toml") -> AgentConfig:
     checker = _Checker(file, key_lines(text))
     top = checker.table(_load(text, file), (), _TOP)
     config = AgentConfig(**top)
-    if config.runner == "command" and not config.command:
-        checker.refuse(("command",), "is missing", 'the runner "command" needs it, such as command = ["sleep", "60"]')
+    if config.runner != "claude" and not config.command:
+        advice = f'the runner "{config.runner}" needs it, such as command = ["sleep", "60"]'
+        checker.refuse(("command",), "is missing", advice)
     return config
 
 

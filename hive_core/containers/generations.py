@@ -9,15 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hive_core.errors import BuildFailed
-
-MOST_FILES = 10_000
-MOST_BYTES = 64 * 1024 * 1024
+from hive_core.git.repository import Repository
 
 
 def export(folder: Path, repository: Path, revision: str) -> Path:
     """Write the tree of `revision` to `folder/<revision>`; returns it. Nothing is done when it is there.
 
-    Raises BuildFailed for what is no plain tree of files, or is too much of one.
+    Raises BuildFailed for what is no plain tree of files, or is too much of one (see History.files).
     """
     target = folder / revision
     if target.is_dir():
@@ -27,7 +25,7 @@ def export(folder: Path, repository: Path, revision: str) -> Path:
     remove(partial)
     partial.mkdir(mode=0o700)
     try:
-        _write_all(partial, files(repository, revision))
+        _write_all(partial, Repository(repository).files(revision))
         _seal(partial)
         partial.rename(target)
     except BaseException:
@@ -37,30 +35,9 @@ def export(folder: Path, repository: Path, revision: str) -> Path:
     return target
 
 
-def files(repository: Path, revision: str) -> Iterator[tuple[str, int, bytes]]:
-    """The regular files of a revision: (path, mode, data)."""
-    # Stands in for hive_core.repository.Repository(repository).files(revision) until that is there.
-    import pygit2
-
-    tree = pygit2.Repository(str(repository), pygit2.enums.RepositoryOpenFlag.NO_SEARCH)[revision].peel(pygit2.Tree)
-    pending: list[tuple[str, pygit2.Tree]] = [("", tree)]
-    while pending:
-        prefix, folder = pending.pop()
-        for entry in folder:
-            if isinstance(entry, pygit2.Tree):
-                pending.append((f"{prefix}{entry.name}/", entry))
-            elif isinstance(entry, pygit2.Blob) and entry.filemode != pygit2.enums.FileMode.LINK:
-                yield f"{prefix}{entry.name}", int(entry.filemode), entry.data
-            else:
-                raise BuildFailed(f"{prefix}{entry.name} is no regular file; links and submodules are not taken.")
-
-
 def _write_all(folder: Path, entries: Iterator[tuple[str, int, bytes]]) -> None:
-    count = total = 0
     for path, mode, data in entries:
-        count, total = count + 1, total + len(data)
-        if count > MOST_FILES or total > MOST_BYTES:
-            raise BuildFailed(f"The configuration is more than {MOST_FILES} files or {MOST_BYTES // 1024**2} MiB.")
+        # The repository has refused these already; whoever writes as root looks again.
         if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
             raise BuildFailed(f"{path!r} is not a path a configuration can have.")
         _write(folder / path, 0o555 if mode & stat.S_IXUSR else 0o444, data)

@@ -111,10 +111,11 @@ class LocalHost:
     def containers(self) -> dict[str, Container]:
         return records.read_all(self._settings.containers)
 
-    def journal(self, name: str, lines: int) -> list[str]:
+    def journal(self, name: str, lines: int, unit: str | None = None) -> list[str]:  # noqa: ARG002
+        # The harness is all that runs in a container here, so each of its units is the whole journal.
         return journal.tail(self._existing(name) / "journal", lines)
 
-    def follow_journal(self, name: str, lines: int) -> Iterator[str]:
+    def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:  # noqa: ARG002
         return journal.follow(self._existing(name) / "journal", lines)
 
     def exits(self, names: Sequence[str]) -> Mapping[str, int]:
@@ -125,6 +126,12 @@ class LocalHost:
             if supervisor is not None:
                 found[name] = supervisor
         return found
+
+    def capabilities(self) -> list[tuple[str, bool, str]]:
+        """What this machine offers to keep agents apart and within limits: (what, whether, in words)."""
+        from hive_core.containers.capabilities import look
+
+        return list(look())
 
     def _folder(self, name: str) -> Path:
         return self._settings.containers / agent_name(name)
@@ -159,7 +166,7 @@ class LocalHost:
         inside = Inside(
             name=name,
             uid=view.uid,
-            command=tuple(program(config)),
+            command=program(config, view.harness),
             environment={**defaults(), **config.environment, **view.environment},
             read_write={target: self._real(source) for target, source in view.read_write.items()},
             read_only={

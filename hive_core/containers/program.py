@@ -24,16 +24,16 @@ def read_config(generation: Path) -> AgentConfig:
         raise BuildFailed(f"agent.toml, line {line}: this is not UTF-8.") from error
 
 
-def program(config: AgentConfig) -> list[str]:
-    """The argv that a configuration stands for."""
-    if config.runner == "command":
-        return list(config.command)
-    raise BuildFailed(f"agent.toml: the runner `{config.runner}` is not there yet.")
+def program(config: AgentConfig, harness: tuple[str, ...]) -> tuple[str, ...]:
+    """The argv that a configuration stands for: its own command, or the turn loop that runs the runner."""
+    return config.command if config.runner == "command" else harness
 
 
 def check_program(config: AgentConfig, generation: Path) -> None:
     """Raise BuildFailed for a program that is certainly not there; one in /state can only be known at the start."""
-    name = program(config)[0]
+    if not config.command:
+        return
+    name = config.command[0]
     if name.startswith("/config/"):
         if not os.access(generation / name.removeprefix("/config/"), os.X_OK):
             raise BuildFailed(f"agent.toml: command names {name}, which is no executable file of the configuration.")

@@ -194,11 +194,16 @@ def test_a_stop_while_it_waits_is_at_once_and_clean(place: Place) -> None:
     assert place.gate.calls[-1] == "nack"
 
 
-def test_a_runner_that_is_not_there_is_told_and_ends_the_harness(place: Place) -> None:
-    place.configure(runner="exec", command=["no-such-program"])
-    process = place.start()
-    assert process.wait(30) == 1
-    assert "no-such-program is not on the PATH" in place.log
+def test_a_runner_that_is_not_there_is_told_and_waited_for(place: Place) -> None:
+    program = place.folder / "later"
+    place.configure(runner="exec", command=[str(program)])
+    place.gate.put("operator", "do it")
+    place.start()
+    place.gate.wait_for(lambda gate: any("is not on the PATH" in str(status.get("text")) for status in gate.statuses))
+    program.with_name("soon").write_text("#!/bin/sh\ncat >/dev/null\n")
+    program.with_name("soon").chmod(0o755)
+    program.with_name("soon").rename(program)
+    acknowledged(place)
 
 
 def test_a_prompt_larger_than_every_buffer_arrives_whole(place: Place) -> None:

@@ -1,0 +1,106 @@
+"""agent.toml: what is taken, and that each refusal names file, line and key."""
+
+from __future__ import annotations
+
+import pytest
+
+from hive_core.containers.config import AgentConfig, Limits, McpServer, parse
+from hive_core.errors import BuildFailed
+
+WHOLE = """\
+runner = "command"
+command = ["sh", "-c", "exit 0"]
+model = "some"
+restart = "on-failure"
+allowed_recipients = ["manager", "operator", "coder"]
+
+[environment]
+LD_PRELOAD = "/state/x.so"
+
+[limits]
+memory = "512M"
+processes = 20
+cpu = 1
+
+[mcp_servers.files]
+command = "serve"
+args = ["--here", ""]
+[mcp_servers.files.environment]
+TOKEN = "x"
+"""
+
+
+def test_a_whole_configuration_is_read() -> None:
+    assert parse(WHOLE) == AgentConfig(
+        "command",
+        ("sh", "-c", "exit 0"),
+        "some",
+        "on-failure",
+        ("manager", "operator", "coder"),
+        {"LD_PRELOAD": "/state/x.so"},
+        Limits(512 * 1024**2, 20, 1.0),
+        {"files": McpServer("serve", ("--here", ""), {"TOKEN": "x"})},
+    )
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    assert parse("command = ['true']") == AgentConfig(command=("true",))
+    assert parse("runner = 'claude'").command == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "agent.toml, line 1: command is missing"),
+        ("comand = ['a']", "line 1: comand is not a key hive knows; perhaps it is command."),
+        ("\n[limitz]\nx = 1", "line 2: limitz is not a key hive knows; perhaps it is limits."),
+        ("command = 'a'", 'line 1: command is "a"; give the program'),
+        ("command = []", "line 1: command is []"),
+        ("command = ['a', '']", 'line 1: command is ""'),
+        ('command = ["a\\u0000"]', "line 1: command is"),
+        ("runner = 'codex'", 'line 1: runner is "codex"; give one of command, claude.'),
+        ("restart = true", "line 1: restart is true; give one of"),
+        ("allowed_recipients = '*'", 'allowed_recipients is "*"; give a list'),
+        ("allowed_recipients = ['../x']", 'allowed_recipients is "../x"'),
+        ("[environment]\nA-B = 'x'", "line 2: environment.A-B has a name that cannot be"),
+        ("[environment]\nA = 1", "line 2: environment.A is 1; give a text"),
+        ("[environment]\nHIVE_SOCKET = 'x'", "line 2: environment.HIVE_SOCKET is hive's own"),
+        ("# a comment\n\n[limits]\nmemory = 'lots'", 'line 4: limits.memory is "lots"; give a size such as 512M.'),
+        ("[limits]\nmemory = 1024", "line 2: limits.memory is 1024; give a size from 4M"),
+        ("limits.memory = '1K'", "line 1: limits.memory is"),
+        ("limits = {processes = 0}", "line 1: limits.processes is 0; give a whole number from 1 to 32768."),
+        ("[limits]\nprocesses = true", "line 2: limits.processes is true"),
+        ("[limits]\ncpu = nan", "line 2: limits.cpu is NaN"),
+        ("[mcp_servers.x]\nargs = []", "line 1: mcp_servers.x.command is missing"),
+        ("[mcp_servers.'a b']\ncommand = 'x'", "line 1: mcp_servers.a b has a name that cannot be"),
+        (
+            "[mcp_servers.x]\ncommand = 'y'\nenvironment = {HIVE_A = ''}",
+            "line 3: mcp_servers.x.environment.HIVE_A is hive's",
+        ),
+        ("a = '''\n[limits]\n'''\n[limits]\nmemory = 1", "line 1: a is not a key"),
+        ("command = ['a']\nx = [", "agent.toml, line 2: this is not TOML"),
+        ("command = [\n", "agent.toml, line 2: this is not TOML"),
+        ("a = 1\na = 2", "line 2: this is not TOML"),
+    ],
+)
+def test_a_refusal_names_file_line_and_key(text: str, sentence: str) -> None:
+    with pytest.raises(BuildFailed) as refused:
+        parse(text)
+    assert str(refused.value).startswith("agent.toml")
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["x" * 70_000, "a = " + "[" * 6000, "a = " + "9" * 6000, "a = {b = " * 3000])
+def test_a_text_made_to_exhaust_the_reader_is_refused(text: str) -> None:
+    with pytest.raises(BuildFailed, match=r"agent\.toml"):
+        parse(text)
+
+
+def test_the_file_is_named_as_the_caller_calls_it() -> None:
+    with pytest.raises(BuildFailed, match=r"^other\.toml, line 1"):
+        parse("x = 1", "other.toml")
+
+
+def test_keys_within_a_text_over_several_lines_are_not_taken_for_keys() -> None:
+    with pytest.raises(BuildFailed, match=r"line 5: limits\.memory"):
+        parse("model = '''\n[limits]\nmemory = 1\n'''\nlimits.memory = 1")
