@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -264,7 +263,7 @@ def _launch_values(inside: Inside, sandbox: Sandbox, folder: Path, revision: str
     return {
         "name": inside.name,
         "folder": str(folder.resolve()),
-        "instance": secrets.token_hex(8),
+        "instance": os.urandom(8).hex(),
         "revision": revision,
         "program": inside.command[0],
         "argv": ARGV[sandbox](inside),
