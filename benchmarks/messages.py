@@ -27,7 +27,7 @@ from benchmarks.table import Table, arguments, scratch, show, throw_away_hive
 from hive_cmds import messages
 from hive_core.operation import Caller, Identity
 from tests.clients import Client
-from tests.hives import PATIENCE, CHECKOUT, TestHive, eventually
+from tests.hives import CHECKOUT, PATIENCE, TestHive, eventually
 
 # How many messages a sample of throughput passes.
 BATCH = 200
@@ -75,7 +75,19 @@ def redis_server(folder: Path, rule: str) -> Iterator[redis.Redis]:
     program = shutil.which("redis-server")
     assert program, "redis-server is not installed (apt-get install redis-server)"
     place = folder / "s"
-    argv = [program, "--port", "0", "--unixsocket", place, "--dir", folder, "--appendonly", "yes", "--appendfsync", rule]
+    argv = [
+        program,
+        "--port",
+        "0",
+        "--unixsocket",
+        place,
+        "--dir",
+        folder,
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        rule,
+    ]
     process = subprocess.Popen([*map(str, argv), "--save", ""], stdout=subprocess.DEVNULL)
     try:
         eventually(place.exists)

@@ -40,7 +40,9 @@ def run(argv: list[str], environment: dict[str, str]) -> None:
 def on_a_terminal(argv: list[str], environment: dict[str, str]) -> None:
     """Run a command whose output is a terminal, and read it to the end."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(argv, env={**environment, "TERM": "xterm", "COLUMNS": "120"}, stdout=theirs, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        argv, env={**environment, "TERM": "xterm", "COLUMNS": "120"}, stdout=theirs, stderr=subprocess.DEVNULL
+    )
     os.close(theirs)
     try:
         while os.read(ours, 65536):

@@ -59,7 +59,12 @@ class Supervisord:
         self.folder = folder
         (folder / "listener.py").write_text(_LISTENER)
         subprocess.run(["mkfifo", folder / "fifo"], check=True)
-        values = {"folder": folder, "processes": processes, "python": sys.executable, "listener": folder / "listener.py"}
+        values = {
+            "folder": folder,
+            "processes": processes,
+            "python": sys.executable,
+            "listener": folder / "listener.py",
+        }
         text = _CONFIGURATION.format(**values)
         (folder / "conf").write_text(text)
         self.process = subprocess.Popen(

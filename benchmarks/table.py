@@ -36,7 +36,10 @@ class Table:
     def rows(self) -> list[dict[str, object]]:
         """One row for each: median, the worst of a hundred (or of all, where there are fewer), ratio of the medians."""
         first = statistics.median(next(iter(self.samples.values())))
-        return [_row(name, samples, first, fast_is_large=self.unit.endswith("per s")) for name, samples in self.samples.items()]
+        return [
+            _row(name, samples, first, fast_is_large=self.unit.endswith("per s"))
+            for name, samples in self.samples.items()
+        ]
 
     def text(self) -> str:
         width = max(map(len, self.samples))

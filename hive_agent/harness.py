@@ -13,6 +13,7 @@ from typing import Any
 from hive_agent import credentials
 from hive_agent.errors import AgentError, Refused, Stopped, Unreachable
 from hive_agent.link import Link
+from hive_agent.live import Live
 from hive_agent.pacing import Pacing
 from hive_agent.record import Record
 from hive_agent.runners.base import End, Event, Outcome, Runner, Turn
@@ -28,14 +29,15 @@ _STATUS_PATIENCE = 2.0
 
 
 class Harness:
-    """One agent's turn loop. wake: ends it, see `stop`."""
+    """One agent's turn loop. wake: ends it, see `stop`. live: what the page is told."""
 
-    def __init__(self, settings: Settings, link: Link, record: Record, runner: Runner, wake: Wake) -> None:
+    def __init__(self, settings: Settings, link: Link, record: Record, runner: Runner, wake: Wake, live: Live) -> None:
         self._settings = settings
         self._link = link
         self._record = record
         self._runner = runner
         self._wake = wake
+        self._live = live
         self._in_turn = False
         self._pacing = Pacing(settings.retry)
         self._refused: tuple[tuple[int, ...] | None, float] | None = None
@@ -246,6 +248,7 @@ class Harness:
     def _say(self, state: str, **fields: Any) -> None:
         """Tell the gate how the agent is. A gate that is away does not hold a turn up: the next status reaches it."""
         present = {name: value for name, value in fields.items() if value is not None}
+        self._live.say(state, **present)
         try:
             self._link.call("set_status", patience=_STATUS_PATIENCE, state=state, **present)
         except (Refused, Unreachable) as error:

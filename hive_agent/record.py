@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,14 @@ _BUSY_SECONDS = 30.0
 
 
 class Record:
-    """The file, opened. A page may read it while a turn writes: it is in WAL mode."""
+    """The file, opened. A page may read it while a turn writes: it is in WAL mode.
 
-    def __init__(self, state: Path) -> None:
+    wrote: called after each change.
+    """
+
+    def __init__(self, state: Path, wrote: Callable[[], None] = lambda: None) -> None:
         self.path = state / FILE
+        self._wrote = wrote
         try:
             self._db = _open(self.path)
         except sqlite3.OperationalError as error:
@@ -67,6 +72,7 @@ class Record:
                 (message, sender, _storable(body), redelivered, model, time.time()),
             )
         assert row.lastrowid is not None
+        self._wrote()
         return row.lastrowid
 
     def add(self, turn: int, kind: str, data: dict[str, Any]) -> None:
@@ -78,6 +84,7 @@ class Record:
             self._db.execute(
                 "insert into turn_events (turn, at, kind, data) values (?, ?, ?, ?)", (turn, time.time(), kind, text)
             )
+        self._wrote()
 
     def end(self, turn: int, outcome: str, detail: str) -> None:
         """A turn ended."""
@@ -86,6 +93,7 @@ class Record:
                 "update turns set ended = ?, outcome = ?, detail = ? where id = ?",
                 (time.time(), outcome, _storable(detail), turn),
             )
+        self._wrote()
 
     def bury(self) -> None:
         """Mark the turns of a harness that died in them."""

@@ -8,18 +8,27 @@ import sqlite3
 import sys
 
 from hive_agent import runners
+from hive_agent.controls import Controls
 from hive_agent.errors import AgentError
 from hive_agent.harness import Harness
 from hive_agent.link import Link
+from hive_agent.live import Live
 from hive_agent.record import Record
 from hive_agent.settings import Settings, from_environment
 from hive_agent.wake import Wake
 
 
 def make(settings: Settings) -> Harness:
-    """A harness for these settings. Raises AgentError when its record or its runner cannot be had."""
-    wake = Wake()
-    return Harness(settings, Link(settings.socket, wake), Record(settings.state), runners.make(settings), wake)
+    """A harness, and its page beside it. Raises AgentError when its record or its runner cannot be had."""
+    wake, live = Wake(), Live()
+    link, record = Link(settings.socket, wake), Record(settings.state, live.poke)
+    harness = Harness(settings, link, record, runners.make(settings), wake, live)
+    if settings.port is not None and settings.page_token:
+        # The server's modules take a while to load: not where there is nothing to serve.
+        from hive_agent import page
+
+        page.beside(settings, wake, live, Controls(settings, wake, live, harness.cancel))
+    return harness
 
 
 def main() -> int:

@@ -9,6 +9,8 @@ from typing import Any
 
 from hive_agent.errors import AgentError
 
+PAGE_TOKEN = "HIVE_PAGE_TOKEN"  # noqa: S105 - the name of the variable
+
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
@@ -32,7 +34,8 @@ class Settings:
     socket: `$HIVE_SOCKET`, the gate. state: `$HIVE_STATE`, the agent's own folder, also the runner's current
     folder. login: `$CLAUDE_CONFIG_DIR`. label: `$HIVE_LABEL`, the agent's name. pronouns:
     `$HIVE_OPERATOR_PRONOUNS`. retry: `$HIVE_RETRY_SECONDS`, the first pause after a failed turn, in seconds.
-    environment: what the runner's programs are given, the configuration's own included.
+    environment: what the runner's programs are given, the configuration's own included, the page's key left out.
+    port, page_token: `$HIVE_PORT` and `$HIVE_PAGE_TOKEN`, of the agent's page; without both there is none.
     """
 
     socket: Path
@@ -43,6 +46,8 @@ class Settings:
     retry: float
     environment: Mapping[str, str]
     configuration: Configuration
+    port: int | None = None
+    page_token: str | None = None
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -53,6 +58,10 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         retry = float(environ.get("HIVE_RETRY_SECONDS") or 5)
     except ValueError as error:
         raise AgentError("HIVE_RETRY_SECONDS is not a number of seconds.") from error
+    port = environ.get("HIVE_PORT") or ""
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise AgentError("HIVE_PORT is not a port's number.")
+    given = {name: value for name, value in environ.items() if name != PAGE_TOKEN}
     return Settings(
         socket=Path(environ.get("HIVE_SOCKET") or "/run/hive/agent.sock"),
         state=Path(environ.get("HIVE_STATE") or "/state"),
@@ -60,8 +69,10 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         label=environ.get("HIVE_LABEL") or "agent",
         pronouns=environ.get("HIVE_OPERATOR_PRONOUNS") or "she/her",
         retry=retry,
-        environment={**environ, **configuration.environment, "CLAUDE_CONFIG_DIR": str(login)},
+        environment={**given, **configuration.environment, "CLAUDE_CONFIG_DIR": str(login)},
         configuration=configuration,
+        port=int(port) if port else None,
+        page_token=environ.get(PAGE_TOKEN) or None,
     )
 
 

@@ -9,7 +9,7 @@ from hive_agent.credentials import KEYS
 from hive_cmds import (
     agents,
     folders,
-    look,  # noqa: F401  (its `update` is part of the end of every operation)
+    look,  # noqa: F401  (its `after_operation` is part of every operation)
     meta,
 )
 from hive_core.containers.base import View
@@ -53,7 +53,7 @@ def wanted(hive: Hive, name: str) -> bool:
 def want(db: sqlite3.Connection, name: str, desired: str) -> None:
     """Record what the operator wants of an agent: 'running' or 'stopped'."""
     agents.require(db, name)
-    db.execute("update agents set desired = ? where name = ?", (desired, name))
+    db.execute("update agents set desired = ?, restart_at = null where name = ?", (desired, name))
 
 
 def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None:
@@ -70,10 +70,12 @@ def record_build(hive: Hive, db: sqlite3.Connection, name: str, revision: str) -
     text = Repository(hive.applied_path(name)).read(revision, "agent.toml") or b""
     built = config.parse(text.decode(errors="replace"))
     db.execute(
-        "update agents set hive_rev = ?, runner = ?, has_key = ?, allowed_recipients = ? where name = ?",
+        "update agents set hive_rev = ?, runner = ?, restart = ?, crashes = 0, has_key = ?, allowed_recipients = ?"
+        " where name = ?",
         (
             meta.current_base(hive),
             built.runner,
+            built.restart,
             any(built.environment.get(key) for key in KEYS),
             json.dumps(built.allowed_recipients),
             name,

@@ -20,13 +20,13 @@ from hive_cmds.events import after
 from hive_cmds.hostwire import Answer
 from hive_cmds.lines import Lines, LineTooLong
 from hive_cmds.registry import everything, is_empty, serve_once
-from hive_cmds.sockets import Listening, listen
+from hive_cmds.sockets import BACKLOG, Listening, listen
 from hive_core import wire
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.events import Event, newest
 from hive_core.operation import OPERATOR, Caller, Identity, Operation, operation
-from hive_core.wake import Wake
+from hive_core.wake import SETTLED, Wake
 
 # Threads that run operations: the operator's never wait for those of agents.
 THREADS = 8
@@ -63,7 +63,9 @@ class Gate:
                 while True:
                     await self._until_woken(woken)
                     woken.clear()
-                    wake.drain()
+                    if wake.drain():
+                        # The bell rings in a moment, unless the writer has died.
+                        loop.call_later(SETTLED, woken.set)
                     await self._catch_up()
             finally:
                 loop.remove_reader(wake.fileno())
@@ -99,7 +101,9 @@ class Gate:
         """Have a socket for the operator and for every agent there is, and none for any other."""
         wanted = listen(self.hive, known=self._servers.keys())
         for path, place in wanted.opened.items():
-            self._servers[path] = await asyncio.start_unix_server(self._handler(place), sock=place.socket, limit=2**16)
+            self._servers[path] = await asyncio.start_unix_server(
+                self._handler(place), sock=place.socket, backlog=BACKLOG
+            )
         for path in wanted.gone:
             self._servers.pop(path).close()
 

@@ -36,7 +36,13 @@ def set_status(
     model: ModelName | None = None,
     until: UnixTime | None = None,
 ) -> None:
-    """Say what the harness is doing; the badge shows this and nothing else."""
+    """Say what the harness is doing; the badge shows this and nothing else.
+
+    state: idle, thinking, compacting, rate_limited or needs_login
+    text: more of it, for a person
+    model: the one in use
+    until: when a rate limit ends
+    """
     with hive.store.write() as db:
         db.execute(
             "update agents set state = ?, status_text = ?, active_model = coalesce(?, active_model), until = ?,"
@@ -54,6 +60,15 @@ def turn_settings(hive: Hive) -> TurnSettings:
     return TurnSettings(row["model"], bool(row["paused"]), ports.of(hive, hive.caller.name))
 
 
+@operation(callers=CONTAINERS, group="Harness", tool=False)
+def set_model(hive: Hive, model: ModelName) -> None:
+    """Choose the model of your next turn, as your page does; `default` goes back to what the configuration says.
+
+    model: the model's name, as the agent's program knows it
+    """
+    _set(hive, hive.caller.name, "model", None if model == "default" else model)
+
+
 @operation(callers=OPERATOR, group="Agents")
 def model(hive: Hive, name: AgentName, model: ModelName) -> AgentView:
     """Choose the model of an agent's next turn; `default` goes back to what its configuration says.
@@ -66,13 +81,19 @@ def model(hive: Hive, name: AgentName, model: ModelName) -> AgentView:
 
 @operation(callers=OPERATOR, group="Agents")
 def pause(hive: Hive, name: AgentName) -> AgentView:
-    """Let an agent start no further turn; one that runs goes on to its end."""
+    """Let an agent start no further turn; one that runs goes on to its end.
+
+    name: which agent
+    """
     return _set(hive, name, "paused", 1)
 
 
 @operation(callers=OPERATOR, group="Agents")
 def resume(hive: Hive, name: AgentName) -> AgentView:
-    """Let a paused agent start turns again."""
+    """Let a paused agent start turns again.
+
+    name: which agent
+    """
     return _set(hive, name, "paused", 0)
 
 

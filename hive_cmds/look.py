@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hive_cmds.agents import AgentView, views
 from hive_core import progress, wire
@@ -16,7 +16,7 @@ from hive_core.events import emit
 class Seen:
     """One agent at one look: the three axes of the watch, and which start of it was seen.
 
-    busy: an operation is in progress on it. cause: why it does not run.
+    busy: an operation is in progress on it. cause: why it does not run; code: its exit code, if known.
     """
 
     running: bool
@@ -26,6 +26,7 @@ class Seen:
     busy: bool = False
     wanted: bool = True
     cause: str | None = None
+    code: int | None = None
 
 
 Picture = dict[str, Seen]
@@ -48,6 +49,7 @@ def take(hive: Hive) -> tuple[Picture, list[AgentView]]:
             busy=row.operation is not None,
             wanted=desired.get(row.name, False),
             cause=row.cause or (container.ended.cause if container and container.ended else None),
+            code=container.ended.code if container and container.ended else None,
         )
     return picture, rows
 
@@ -76,10 +78,23 @@ def record(db: sqlite3.Connection, picture: Picture, rows: list[AgentView]) -> N
         emit(db, "container_removed", name=name)
 
 
-@progress.at_the_end
 def update(hive: Hive, db: sqlite3.Connection) -> None:
-    """Look again and record it: what an operation does at its end, in its own transaction."""
+    """Look again and record it, in the caller's transaction."""
     picture, rows = take(hive)
+    record(db, picture, rows)
+
+
+@progress.at_the_end
+def after_operation(hive: Hive, db: sqlite3.Connection, name: str) -> None:
+    """Record how everything is when an operation ends, with the operation's end.
+
+    An agent that the operation has started and that has ended already counts as seen running: the next look is to
+    find that it crashed.
+    """
+    picture, rows = take(hive)
+    seen = picture.get(name)
+    if seen is not None and seen.wanted and not seen.running:
+        picture[name] = replace(seen, running=True)
     record(db, picture, rows)
 
 

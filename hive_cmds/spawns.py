@@ -20,14 +20,17 @@ from hive_core.settings import MANAGER
 SPAWN = "spawn"
 
 
-def detail(hive: Hive, number: int, name: str) -> dict[str, Any]:
-    """What the recovery must know before the first step: which folders were there already."""
+def detail(hive: Hive, number: int | None, name: str) -> dict[str, Any]:
+    """What the recovery must know before the first step: which folders were there already.
+
+    number: the request's, or None for the manager, which `hive up` makes without one.
+    """
     settings = hive.settings
     places = {"state": settings.agents, "applied": settings.applied, "proposed": settings.proposed}
     return {"approval": number, "kept": [key for key, folder in places.items() if (folder / name).exists()]}
 
 
-def spawn(hive: Hive, number: int, name: str) -> None:
+def spawn(hive: Hive, number: int | None, name: str) -> None:
     """Carry out an approved spawn. The caller holds the agent, with SPAWN as the operation's recovery.
 
     Raises BuildFailed, or what else went wrong; the recovery then undoes it.
@@ -42,16 +45,25 @@ def spawn(hive: Hive, number: int, name: str) -> None:
             build_and_switch(hive, name, revision, run=True)
             flake.commit(f"spawn {name} {revision[:12]}")
         except HiveError as error:
-            with hive.store.write() as db:
-                queue.resolve(hive, db, number, "failed", note=str(error))
+            if number is not None:
+                with hive.store.write() as db:
+                    queue.resolve(hive, db, number, "failed", note=str(error))
             raise
     conclude(hive, number, name)
 
 
-def _enlist(hive: Hive, number: int, name: str) -> None:
+def spawn_manager(hive: Hive) -> None:
+    """Make the manager, which nobody has to ask for. Raises BuildFailed, or what else went wrong."""
+    with progress.held(hive, MANAGER, "making the manager"):
+        plan = detail(hive, None, MANAGER)
+        with progress.recorded(hive, MANAGER, "spawning", recovery=SPAWN, detail=plan):
+            spawn(hive, None, MANAGER)
+
+
+def _enlist(hive: Hive, number: int | None, name: str) -> None:
     """Give the agent its row, its user, its folders and its repositories."""
     with hive.store.write() as db:
-        requested_by = queue.require(db, number)["requested_by"]
+        requested_by = queue.require(db, number)["requested_by"] if number is not None else None
         db.execute(
             "insert into agents (name, uid, desired, parent, created_at) values (?, ?, 'running', ?, ?)",
             (name, folders.allot_uid(db), requested_by if requested_by == MANAGER else None, hive.clock()),
@@ -82,13 +94,14 @@ def _undo(hive: Hive, name: str, kept: list[str]) -> None:
     folders.remove(hive, name, kept=kept)
 
 
-def conclude(hive: Hive, number: int, name: str) -> None:
+def conclude(hive: Hive, number: int | None, name: str) -> None:
     """Record that the agent is there, in one transaction with everything that tells of it."""
     from hive_core.git.repository import Repository
 
     revision = Repository(hive.applied_path(name)).main()
     with hive.store.write() as db:
-        queue.resolve(hive, db, number, "approved")
+        if number is not None:
+            queue.resolve(hive, db, number, "approved")
         messages.tell(db, "spawned", name, sha=revision)
         record_build(hive, db, name, revision)
         agents.announce_tombstones(hive, db)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from hive_cmds import agents, approvals, lifecycle, updates
+from hive_cmds import agents, lifecycle, spawns, updates
 from hive_cmds.acting import GRACE
 from hive_cmds.gate import beside
 from hive_cmds.watch import INTERVAL, watching
@@ -47,7 +47,7 @@ def bring_up(hive: Hive) -> None:
         known = agents.names(db)
     if MANAGER not in known:
         hive.say("making the manager")
-        approvals.approve(hive, approvals.request_spawn(hive, MANAGER, "looks after the other agents").id)
+        spawns.spawn_manager(hive)
     lifecycle.start_wanted(hive)
     if known:
         updates.update_stale(hive)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from hive_cmds import look, questions
+from hive_cmds import look, questions, restarts
 from hive_cmds.events import after
 from hive_cmds.look import Picture, Seen
 from hive_cmds.messages import tell
@@ -52,7 +52,8 @@ def _of_one(name: str, old: Seen, new: Seen) -> Iterator[Verdict]:
     # A container that its system restarted is running at both looks, and has crashed all the same.
     ended = old.running and (not new.running or new.instance != old.instance)
     if ended and new.wanted and not new.busy:
-        yield Verdict("container_crash", name, {"cause": new.cause or "it was restarted outside hive"})
+        cause = new.cause or "it was restarted outside hive"
+        yield Verdict("container_crash", name, {"cause": cause, "code": new.code})
     if old.logged_in and not new.logged_in:
         yield Verdict("needs_login", name)
     if new.logged_in and not old.logged_in:
@@ -65,6 +66,7 @@ def tick(hive: Hive, *, seed: bool) -> list[Verdict]:
     """Look once, record it, and tell what changed since the last look; with `seed` nothing is concluded from it."""
     progress.settle(hive)
     questions.expire(hive)
+    restarts.perform(hive)
     # One transaction: an operation that ends meanwhile records its result before this look or after it.
     with hive.store.write() as db:
         before = look.last(db)
@@ -73,6 +75,8 @@ def tick(hive: Hive, *, seed: bool) -> list[Verdict]:
         look.record(db, picture, rows)
         for verdict in verdicts:
             tell(db, verdict.kind, verdict.agent, **verdict.fields, **_evidence(hive, verdict))
+            if verdict.kind == "container_crash":
+                restarts.note(hive, db, verdict.agent, verdict.fields["code"])
     return verdicts
 
 
@@ -109,7 +113,9 @@ def watching(hive: Hive, wake: Wake, seq: int, interval: float) -> Iterator[Even
         ended = _wait(hive, wake, due) if not seed else set()
         if seed or ended or time.monotonic() >= due:
             tick(hive, seed=seed)
-            seed, due = False, time.monotonic() + interval
+            if seed:
+                hive.say(f"watching {len(hive.host.containers())} containers")
+            seed, due = False, time.monotonic() + restarts.soonest(hive, interval)
         for event in after(hive, seq, []):
             seq = event.seq
             yield event

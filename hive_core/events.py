@@ -35,6 +35,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "destroyed": ("agent",),
     "purged": ("agent",),
     "container_crash": ("agent", "cause"),
+    "crash_loop": ("agent", "note"),
     "needs_login": ("agent",),
     "logged_in": ("agent",),
     "needs_update": ("agent",),

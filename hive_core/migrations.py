@@ -80,6 +80,10 @@ STEPS: Mapping[str, str] = {
     """,
     "m002_talk": """
         alter table agents add column allowed_recipients text not null default '["*"]';  -- JSON, of its configuration
+        alter table agents add column restart text not null default 'never';  -- of its configuration
+        alter table agents add column crashes integer not null default 0;     -- in a row, without a quiet time between
+        alter table agents add column crashed_at real;
+        alter table agents add column restart_at real;                        -- when the watch is to start it again
         alter table agents add column has_key integer not null default 0;  -- its configuration holds a key to log in by
         alter table agents add column state text;      -- what the harness last said: idle, thinking, ...
         alter table agents add column until real;      -- when a rate limit ends

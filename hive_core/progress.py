@@ -44,7 +44,7 @@ def recovery(name: str) -> Callable[[Recovery], Recovery]:
 
 
 # What else becomes true in the transaction that ends an operation; see `at_the_end`.
-Ending = Callable[[Hive, sqlite3.Connection], None]
+Ending = Callable[[Hive, sqlite3.Connection, str], None]
 _ENDINGS: list[Ending] = []
 
 
@@ -109,7 +109,7 @@ def clear(hive: Hive, db: sqlite3.Connection, agent: str) -> None:
     if db.execute("delete from operations where agent = ?", (agent,)).rowcount:
         emit(db, "transient_cleared", name=agent)
         for ending in _ENDINGS:
-            ending(hive, db)
+            ending(hive, db, agent)
 
 
 def all_in_progress(db: sqlite3.Connection) -> dict[str, InProgress]:

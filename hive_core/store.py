@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from hive_core import migrations
@@ -25,10 +25,14 @@ class Store:
 
     def __init__(self, path: Path, steps: Mapping[str, str] = migrations.STEPS) -> None:
         self.path = path
-        # A file that is touched after every commit.
-        self.commits = path.with_suffix(".commits")
         self._steps = steps
         self._local = threading.local()
+        self._bell: int | None = None
+
+    @property
+    def bell(self) -> Path:
+        """The file that every commit writes a byte to, after it: what `Wake` waits on."""
+        return self.path.with_name(f"{self.path.name}-bell")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -52,7 +56,6 @@ class Store:
         if db.in_transaction:
             yield db
             return
-        before = db.total_changes
         db.execute(begin)
         try:
             yield db
@@ -60,16 +63,14 @@ class Store:
             db.rollback()
             raise
         db.commit()
-        if db.total_changes != before:
-            self._tell()
+        if begin != "begin":
+            self._ring()
 
-    def _tell(self) -> None:
-        """Touch the file that `Wake` watches: the commit can be seen now.
-
-        Watching the log itself says less: it is written, then synced, and only then shown to readers.
-        """
-        with suppress(FileNotFoundError):  # Nobody has ever waited.
-            os.utime(self.commits)
+    def _ring(self) -> None:
+        """Wake whoever waits for a commit. Waiting on the log alone is not enough: it is written before it counts."""
+        if self._bell is None:
+            self._bell = os.open(self.bell, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        os.pwrite(self._bell, b"!", 0)
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, in autocommit, with the schema up to date."""

@@ -1,28 +1,35 @@
-"""Waiting for another process's commit: inotify on a file that every writer touches after its own."""
+"""Waiting for another process's commit, by inotify: on the bell that a commit rings, and on the write-ahead log.
+
+The log is written, and synced, before a commit becomes visible: who looks at once may look too early. The bell is
+rung after it. The log is watched all the same, for a writer that was killed in between.
+"""
 
 from __future__ import annotations
 
+import os
 import select
+import time
 from collections.abc import Iterable
 from types import TracebackType
 
 from hive_core.store import Store
 
+# How long after a write to the log its commit is visible at the latest, whether or not the bell was rung, in seconds.
+SETTLED = 0.1
+
 
 class Wake:
-    """Wakes its owner whenever anybody has committed. Made before the state is read, so that nothing slips in between.
-
-    A writer that is killed between its commit and its word of it wakes nobody; the next commit does, and
-    a watch that runs commits every few seconds.
-    """
+    """Wakes its owner whenever anybody commits. Made before the state is read, so that nothing slips in between."""
 
     def __init__(self, store: Store) -> None:
         from inotify_simple import INotify, flags
 
-        store.connection()  # Makes the folder too, where there is none.
-        store.commits.touch(mode=0o600)
+        # The log exists for as long as a connection is open, and this thread's is.
+        store.connection().execute("select 1 from events limit 1").fetchall()
+        os.close(os.open(store.bell, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         self._inotify = INotify()
-        self._inotify.add_watch(store.commits, flags.ATTRIB)
+        self._bell = self._inotify.add_watch(str(store.bell), flags.MODIFY)
+        self._inotify.add_watch(f"{store.path}-wal", flags.MODIFY)
 
     def __enter__(self) -> Wake:
         return self
@@ -33,23 +40,34 @@ class Wake:
         self._inotify.close()
 
     def fileno(self) -> int:
-        """The descriptor that becomes readable at a commit, for an event loop; `drain` it then."""
+        """The descriptor that becomes readable around a commit, for an event loop; `drain` it then."""
         return int(self._inotify.fileno())
 
-    def drain(self) -> None:
-        """Forget the commits that were signalled so far."""
-        self._inotify.read(timeout=0)
+    def drain(self) -> bool:
+        """Forget what was signalled; whether a commit is still to come: the log was written, the bell not rung."""
+        signalled = {event.wd for event in self._inotify.read(timeout=0)}
+        return bool(signalled) and self._bell not in signalled
 
     def wait(self, seconds: float | None = None, also: Iterable[int] = ()) -> set[int]:
         """Wait for a commit, for one of the file descriptors `also` to become readable, or for `seconds`.
 
         Returns those descriptors that are readable; an empty set after a commit or the time.
         """
+        end = None if seconds is None else time.monotonic() + seconds
+        others = list(also)
+        while True:
+            ready = self._poll(others, end)
+            if self.fileno() in ready and self.drain():
+                # The bell rings in a moment, or the writer has died.
+                soon = time.monotonic() + SETTLED
+                end = soon if end is None else min(end, soon)
+                if not ready - {self.fileno()}:
+                    continue
+            return ready - {self.fileno()}
+
+    def _poll(self, others: list[int], end: float | None) -> set[int]:
         poll = select.poll()
-        own = self.fileno()
-        for descriptor in (own, *also):
+        for descriptor in (self.fileno(), *others):
             poll.register(descriptor, select.POLLIN)
-        ready = {descriptor for descriptor, _ in poll.poll(None if seconds is None else max(0.0, seconds) * 1000)}
-        if own in ready:
-            self.drain()
-        return ready - {own}
+        left = None if end is None else max(0.0, end - time.monotonic()) * 1000
+        return {descriptor for descriptor, _ in poll.poll(left)}

@@ -11,6 +11,7 @@ PACKAGES = {
     "bwrap": "bubblewrap",
     "nix": "nix-bin",
     "unshare": "util-linux",
+    "chromium": "chromium",
     "redis-server": "redis-server",
     "claude": "npm: @anthropic-ai/claude-code",
 }

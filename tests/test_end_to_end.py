@@ -1,4 +1,4 @@
-"""A manager and an agent at work, driven by the real CLI against a scripted service: from a task to a deployed change."""
+"""A manager and an agent at work, driven by the real CLI against a scripted service: a task becomes a change."""
 
 from __future__ import annotations
 

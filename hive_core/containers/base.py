@@ -108,6 +108,19 @@ class Host(Protocol):
     def capabilities(self) -> list[tuple[str, bool, str]]:
         """What this backend finds of the machine, for `hive doctor`: (what, whether it will do, in words)."""
 
+    def page_key(self, name: str) -> str | None:
+        """The key of the agent's page: `$HIVE_PAGE_TOKEN` of the container's present start, another at every start.
+
+        None when it is not running. Whoever has it can do all that the page can; only the operator is given it.
+        """
+
+    def enter(self, name: str, view: View, command: Sequence[str]) -> int:
+        """Run a command as the agent, in a sandbox of its own like the container's, on the caller's terminal.
+
+        For a human who has to talk to one of the agent's programs. Returns its exit code, 128 + n for signal n.
+        Raises Refused where there is no terminal.
+        """
+
     def exits(self, names: Sequence[str]) -> Mapping[str, int]:
         """For each running container of `names` a file descriptor that becomes readable when it ends.
 

@@ -14,11 +14,12 @@ from typing import Any
 
 from hive_core.errors import HiveError
 from hive_core.process import SAFE_PATH
+from hive_core.text import one_line
 
 # A start takes milliseconds; who needs this long has met a stuck disk, or a program that plays with the start-up pipe.
 START_SECONDS = 30.0
 _BOOTSTRAP = """import sys
-sys.path.insert(0, sys.argv.pop(1))
+sys.path.append(sys.argv.pop(1))
 from hive_core.containers.supervise import main
 main()
 """
@@ -44,7 +45,7 @@ def launch(values: dict[str, Any]) -> None:
         said = _hear(report.fileno())
     if said != "ok":
         raise HiveError(
-            f"{values['name']} could not be started: {said or 'its supervisor ended without a word'}.",
+            f"{values['name']} could not be started: {one_line(said) or 'its supervisor ended without a word'}.",
             f"See `hive journal {values['name']}`.",
         )
 

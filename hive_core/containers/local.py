@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # What a container gets to end by itself when it is restarted or destroyed.
 GRACE = 10.0
+PAGE_KEY = "page-key"
 
 
 class LocalHost:
@@ -75,7 +77,7 @@ class LocalHost:
         generation = (folder / "generations" / container.revision).resolve()
         config = read_config(generation)
         sandbox = self._choose(folder)
-        inside = self._inside(name, folder, config, generation, view)
+        inside = self._inside(name, folder, config, generation, with_page_key(folder, view))
         values = _launch_values(inside, sandbox, folder, container.revision)
         values["groups"], values["notice"] = self._groups(name, folder, config, sandbox)
         try:
@@ -116,6 +118,24 @@ class LocalHost:
 
     def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:  # noqa: ARG002
         return journal.follow(self._existing(name) / "journal", lines)
+
+    def page_key(self, name: str) -> str | None:
+        folder = self._folder(name)
+        container = records.read_container(folder)
+        return records.read_key(folder / PAGE_KEY) if container is not None and container.running else None
+
+    def enter(self, name: str, view: View, command: Sequence[str]) -> int:
+        from hive_core.containers import terminal
+        from hive_core.containers.program import read_config
+
+        folder = self._existing(name)
+        container = records.read_container(folder)
+        if container is None or container.revision is None:
+            raise NotFound(f"{name} has no container.", "Spawn it first.")
+        generation = (folder / "generations" / container.revision).resolve()
+        inside = self._inside(name, folder, read_config(generation), generation, view)
+        groups = records.read_list(folder / "groups.json") if container.running else []
+        return terminal.enter(inside, self._choose(folder), command, groups)
 
     def exits(self, names: Sequence[str]) -> Mapping[str, int]:
         found = {}
@@ -208,6 +228,16 @@ class LocalHost:
         if not cgroups.kill(groups):
             raise HiveError(f"Some processes of {folder.name} could not be killed; they are stuck in the kernel.")
         cgroups.remove(groups)
+
+
+def with_page_key(folder: Path, view: View) -> View:
+    """The view of a new start, with a key for its page that is nobody's yet.
+
+    A new one each time: while the agent was down, any process may have listened on its port and been given the old.
+    """
+    key = secrets.token_urlsafe(32)
+    records.write_key(folder / PAGE_KEY, key)
+    return replace(view, environment={**view.environment, "HIVE_PAGE_TOKEN": key})
 
 
 def _full(revision: str) -> str:

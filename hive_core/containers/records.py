@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,23 @@ def replace(path: Path, value: Any) -> None:
     new = path.with_name(f"{path.name}.new")
     new.write_text(json.dumps(value))
     new.replace(path)
+
+
+def write_key(path: Path, key: str) -> None:
+    """Write what only hive's own user may read."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+        file.write(key)
+    new.replace(path)
+
+
+def read_key(path: Path) -> str | None:
+    """What `write_key` wrote last, or None when there is none."""
+    try:
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        return None
 
 
 def read_list(path: Path) -> list[str]:

@@ -79,6 +79,7 @@ class Inside:
 
     uid: the user (and group) its processes run as, None for our own. read_write, read_only: path inside -> folder
     on the machine. environment: all of it. root: an empty folder of ours that the unshare form mounts its root on.
+    terminal: whether it is the leader of a session with a terminal of its own, and must stay so for Ctrl-C to reach it.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Inside:
     read_only: Mapping[str, str]
     root: str
     workdir: str = "/state"
+    terminal: bool = False
 
 
 def defaults(path: str = SAFE_PATH) -> dict[str, str]:
@@ -180,7 +182,7 @@ def _contents(inside: Inside) -> Iterator[Step]:
 def bwrap_argv(inside: Inside) -> list[str]:
     """The container by bubblewrap(1)."""
     options = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", inside.name]
-    options += ["--die-with-parent", "--new-session"]
+    options += ["--die-with-parent", *([] if inside.terminal else ["--new-session"])]
     for kind, source, path in plan(inside):
         match kind:
             case "tmp":
@@ -245,6 +247,7 @@ def on_the_machine(inside: Inside) -> Inside:
         inside.read_only,
         inside.root,
         outside(inside.workdir),
+        inside.terminal,
     )
 
 

@@ -73,11 +73,12 @@ while wait "$child"; code=$?; kill -0 "$child" 2>/dev/null; do :; done
 exit "$code"
 """
 
-# $1 the working folder, $2 the number of HIVE_<n> variables that each hold one NAME=value of the program's
-# environment, then the command. A shell starts background commands with SIGINT and SIGQUIT ignored: undone here.
+# $1 the working folder, or . where it is that already and what lies above may not be searched; $2 the number of
+# HIVE_<n> variables that each hold one NAME=value of the program's environment, then the command.
+# A shell starts background commands with SIGINT and SIGQUIT ignored: undone here.
 PROLOGUE = """\
 ulimit -c 0
-cd "$1" || exit 125
+[ "$1" = . ] || cd "$1" || exit 125
 count=$2
 shift 2
 while [ "$count" -gt 0 ]; do

@@ -26,6 +26,8 @@ REPORT = 3
 START = 3
 _TERM, _USR1, _KILL, _PIPE, _XFSZ = 15, 10, 9, 13, 25
 _CHUNK = 64 * 1024
+# More than any pipe holds: what was written before everything was killed.
+_MOST_CHUNKS = 64
 _FAILED = {b"126": "cannot be executed", b"127": "is not there"}
 
 
@@ -45,8 +47,9 @@ def main() -> None:
     try:
         supervisor.run()
     except BaseException as error:
+        # A bug, or a full disk: whatever else fails, nothing is left running.
+        supervisor.kill()
         supervisor.journal.say(f"the supervisor failed: {type(error).__name__}: {error}")
-        supervisor.abort()
         report(f"the supervisor failed: {error}")
         raise
 
@@ -144,6 +147,8 @@ class Supervisor:
             continue
         code = os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1])
         os.close(child)
+        # From here on the number may be another process's.
+        self.child = 0
         return 128 - code if code < 0 else code
 
     def take(self, output: int) -> bool:
@@ -151,7 +156,8 @@ class Supervisor:
         try:
             data = os.read(output, _CHUNK)
         except BlockingIOError:
-            return False
+            # The container can open its end for reading (/proc/self/fd) and be faster; that is no end.
+            return True
         self.journal.feed(data)
         return bool(data)
 
@@ -195,7 +201,7 @@ class Supervisor:
         if self.lifeline >= 0:
             os.close(self.lifeline)
             self.lifeline = -1
-        if self.launch["levels"] > 1:
+        if self.launch["levels"] > 1 and self.child:
             if self.init < 0:
                 self.find()
             send(self.init, _KILL)
@@ -213,18 +219,16 @@ class Supervisor:
             poll.poll(cgroups.GONE_SECONDS * 1000)
         if not cgroups.kill(self.groups):
             self.journal.say("some processes could not be killed")
-        while self.take(output):
-            continue
+        rest = select.poll()
+        rest.register(output, select.POLLIN)
+        for _ in range(_MOST_CHUNKS):
+            if not rest.poll(0) or not self.take(output):
+                break
         self.journal.flush()
-
-    def abort(self) -> None:
-        """After a bug or a full disk: leave nothing running, whatever else fails."""
-        if self.child:
-            self.kill()
 
     def why_not(self) -> str:
         """Why the program did not come to run."""
-        said = b" / ".join(self.journal.last[-3:]).decode(errors="replace")
+        said = b" / ".join(line[:400] for line in self.journal.last[-3:]).decode(errors="replace")
         reason = _FAILED.get(self.handshake[1:])
         if reason:
             return f"the program {self.launch['program']} {reason} ({said})"

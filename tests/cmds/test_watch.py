@@ -9,12 +9,14 @@ from dataclasses import replace
 
 import pytest
 
+from hive_cmds import restarts
 from hive_cmds.look import Seen
-from hive_cmds.watch import Verdict, transitions
+from hive_cmds.watch import Verdict, tick, transitions
+from hive_core.events import since
 from tests.hives import TestHive, eventually, interrupt, line_of
 
 UP = Seen(running=True, instance="1", logged_in=True, up_to_date=True)
-DOWN = replace(UP, running=False, instance=None, cause="SIGKILL")
+DOWN = replace(UP, running=False, instance=None, cause="SIGKILL", code=137)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_an_agent_that_is_new_in_the_picture_or_gone_from_it_concludes_nothing()
 
 
 def test_a_crash_names_its_cause() -> None:
-    assert transitions({"a": UP}, {"a": DOWN}) == [Verdict("container_crash", "a", {"cause": "SIGKILL"})]
+    assert transitions({"a": UP}, {"a": DOWN}) == [Verdict("container_crash", "a", {"cause": "SIGKILL", "code": 137})]
 
 
 def program(hive: TestHive, name: str) -> int:
@@ -63,9 +65,10 @@ def program(hive: TestHive, name: str) -> int:
 
 def test_a_kill_is_told_at_once_with_its_cause_and_last_lines_and_the_list_is_true(hive: TestHive) -> None:
     hive.spawn("coder")
-    hive.start("watch", "--interval", "3600")
+    watch = hive.start("watch", "--interval", "3600")
     follow = hive.start("events", "--follow", "--kind", "container_crash", "--json")
-    eventually(lambda: "watch is busy" in hive.start("watch", "--once").communicate()[1])
+    assert watch.stderr is not None
+    assert watch.stderr.readline() == "watching 1 containers\n"
     eventually(lambda: "ready" in hive.run("journal", "coder").stdout)
     os.kill(program(hive, "coder"), signal.SIGKILL)
     event = json.loads(line_of(follow))
@@ -105,3 +108,42 @@ def test_the_first_look_of_a_long_watch_concludes_nothing(hive: TestHive) -> Non
     assert json.loads(line_of(watch))["kind"] == "container_state_changed"
     assert interrupt(watch) == 130
     assert hive.run("events", "--since", "0", "--kind", "container_crash").stdout == ""
+
+
+def test_an_agent_is_restarted_after_a_failure_when_its_configuration_says_so(hive: TestHive) -> None:
+    hive.spawn(
+        "coder", 'runner = "command"\ncommand = ["sh", "-c", "echo up; sleep 0.3; exit 3"]\nrestart = "on-failure"\n'
+    )
+    watch = hive.start("watch", "--interval", "1", "--json")
+    kinds: list[str] = []
+    while kinds.count("started") < 2:
+        event = json.loads(line_of(watch))
+        if event.get("agent") == "coder":
+            kinds.append(event["kind"])
+    assert kinds.count("container_crash") >= 2
+    assert kinds.index("container_crash") < kinds.index("started")
+    hive.run("stop", "coder")
+
+
+def test_an_agent_that_crashes_again_and_again_is_left_alone_in_the_end(hive: TestHive) -> None:
+    hive.spawn("coder", 'runner = "command"\ncommand = ["true"]\nrestart = "always"\n')
+    now = 1_000_000.0
+    inside = hive.inside()
+    inside.clock = lambda: now
+    with inside.store.write() as db:
+        db.execute("update pictures set running = 1")
+    for _ in range(3 * restarts.LOOP):
+        eventually(lambda: not inside.host.containers()["coder"].running)
+        tick(inside, seed=False)
+        now += restarts.LONGEST
+    with inside.store.read() as db:
+        kinds = [event.kind for event in since(db, 0)]
+    assert kinds.count("started") == restarts.LOOP - 1
+    assert kinds.count("crash_loop") == 1
+
+
+def test_waits_grow_up_to_the_longest() -> None:
+    waits = [restarts.delay(crashes) for crashes in range(1, 12)]
+    assert waits[:3] == [1.0, 2.0, 4.0]
+    assert waits == sorted(waits)
+    assert waits[-1] == restarts.LONGEST

@@ -1,52 +1,57 @@
-"""Waiting for commits: whoever is woken sees what woke it."""
+"""Waking on another process's commit: each one, as soon as it can be read, also when its writer was killed."""
 
 from __future__ import annotations
 
-import select
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from hive_core.events import emit, newest
 from hive_core.store import Store
 from hive_core.wake import Wake
-from tests.hives import CHECKOUT, PATIENCE
+from tests.hives import PATIENCE
 
 WRITER = """
-import sys
-from pathlib import Path
-from hive_core.store import Store
+import sys; from pathlib import Path; from hive_core.store import Store; from hive_core.events import emit
 store = Store(Path(sys.argv[1]))
-for line in sys.stdin:
-    with store.write() as db:
-        db.execute("insert into messages (sender, recipient, body, sent_at) values ('a', 'b', ?, 0)", (line,))
+for _ in sys.stdin:
+    with store.write() as db: print(emit(db, 'spawned', agent='a'), flush=True)
 """
 
 
-def test_whoever_is_woken_by_a_commit_sees_it(tmp_path: Path) -> None:
-    store = Store(tmp_path / "hive.db")
-    writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(store.path)], stdin=subprocess.PIPE, text=True, cwd=CHECKOUT
-    )
-    assert writer.stdin is not None
-    with Wake(store) as wake, writer:
-        for number in range(1, 101):
-            print("hello", file=writer.stdin, flush=True)
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "hive.db")
+
+
+def test_every_commit_of_another_process_is_seen_by_the_look_that_it_wakes(store: Store) -> None:
+    command = [sys.executable, "-c", WRITER, str(store.path)]
+    with Wake(store) as wake, subprocess.Popen(command, stdin=-1, stdout=-1, text=True, bufsize=1) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        for expected in range(1, 101):
+            writer.stdin.write("\n")
             wake.wait(PATIENCE)
             with store.read() as db:
-                assert db.execute("select count(*) from messages").fetchone()[0] == number
+                assert newest(db) == expected
+            assert writer.stdout.readline() == f"{expected}\n"
         writer.stdin.close()
 
 
-def test_a_transaction_that_changes_nothing_wakes_nobody(tmp_path: Path) -> None:
-    store = Store(tmp_path / "hive.db")
+def test_a_commit_whose_writer_died_before_the_bell_is_seen(store: Store) -> None:
     with Wake(store) as wake:
-        with store.write() as db:
-            db.execute("delete from messages where id = 7")
-        assert not _signalled(wake)
-        with store.write() as db:
-            db.execute("insert into messages (sender, recipient, body, sent_at) values ('a', 'b', 'c', 0)")
-        assert _signalled(wake)
+        db = store.connection()
+        db.execute("begin immediate")
+        emit(db, "spawned", agent="a")
+        db.commit()
+        wake.wait(PATIENCE)
+        with store.read() as db:
+            assert newest(db) == 1
 
 
-def _signalled(wake: Wake) -> bool:
-    return bool(select.select([wake.fileno()], [], [], 0)[0])
+def test_nothing_wakes_without_a_commit(store: Store) -> None:
+    with Wake(store) as wake, store.read() as db:
+        assert newest(db) == 0
+        assert wake.wait(0.0) == set()

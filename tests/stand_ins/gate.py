@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
+VERBS = ("recv", "ack", "nack", "recent", "set_status", "set_model", "turn_settings", "send")
 TOOLS = (
     {"name": "send", "description": "Send a message.", "inputSchema": {"type": "object"}},
     {"name": "recv", "description": "Take messages.", "inputSchema": {"type": "object"}},
@@ -120,7 +121,7 @@ class Gate:
             if verb in self.refuse:
                 return {"version": 1, "ok": False, "error": self.refuse[verb], "hint": "ask the operator"}
             known = getattr(self, f"_{verb}", None)
-            if verb not in ("recv", "ack", "nack", "set_status", "turn_settings", "send") or known is None:
+            if verb not in VERBS or known is None:
                 return {"version": 1, "ok": False, "error": f"unknown cmd {verb!r}"}
             result = known(request, connection)
             self.changed.notify_all()
@@ -154,8 +155,17 @@ class Gate:
     def _turn_settings(self, request: Json, connection: object) -> Json:
         return dict(self.settings)
 
+    def _recent(self, request: Json, connection: object) -> Json:
+        return {"messages": [message.wire() for message in self.inbox[-int(request.get("limit", 20)) :]]}
+
+    def _set_model(self, request: Json, connection: object) -> Json:
+        self.settings["model"] = None if request["model"] == "default" else request["model"]
+        return {}
+
     def _send(self, request: Json, connection: object) -> Json:
         self.sent.append((request["to"], request["body"]))
+        if request["to"] == self.name:
+            self.put(self.name, request["body"])
         return {"id": len(self.sent)}
 
     def mcp(self, request: Json, connection: object) -> Json | None:

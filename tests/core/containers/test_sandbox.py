@@ -125,6 +125,15 @@ def test_as_root_without_a_sandbox_file_permissions_still_hold(as_root: Machine)
     assert not any("secret" in line for line in as_root.written("a"))
 
 
+def test_a_private_home_keeps_no_agent_from_its_own_folder(anywhere: Machine) -> None:
+    anywhere.home.chmod(0o700)
+    anywhere.run("a", "sh", "-c", "echo x >here; exit 6")
+    ended = anywhere.end("a").ended
+    assert ended is not None
+    assert ended.code == 6
+    assert (anywhere.state("a") / "here").exists()
+
+
 @pytest.mark.parametrize("name", ["TOKEN", "HOME"])
 def test_the_environment_is_in_no_argument_of_any_process(anywhere: Machine, name: str) -> None:
     anywhere.run("a", "sh", "-c", "echo ready; sleep 100", more=f"[environment]\n{name} = 'do-not-show'\n")

@@ -127,6 +127,22 @@ def test_hostile_bytes_are_kept_line_by_line(anywhere: Machine) -> None:
     assert all(len(line.split(" ", 1)[0]) == len("2026-11-21T07:46:01.123Z") for line in lines)
 
 
+def test_a_program_that_reads_its_own_output_cannot_blind_the_journal(anywhere: Machine) -> None:
+    loop = "i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i + 1)); done"
+    anywhere.run("a", "sh", "-c", f"cat </proc/$$/fd/1 >/dev/null & {loop}; kill -9 $!; wait; echo end")
+    anywhere.end("a")
+    assert anywhere.written("a")[-1] == "end"
+
+
+def test_an_agents_escapes_do_not_reach_the_reason_of_a_failed_start(anywhere: Machine) -> None:
+    script = anywhere.state("a") / "script"
+    script.write_text("#!/state/\033[31mno-such\n")
+    script.chmod(0o755)
+    with pytest.raises(BuildFailed) as refused:
+        anywhere.run("a", "/state/script")
+    assert "\033" not in str(refused.value)
+
+
 def test_an_agent_cannot_fill_the_disk(anywhere: Machine) -> None:
     line = "y" * 4000
     anywhere.run("a", "sh", "-c", f"yes {line} | head -n 6000; yes | tr -d '\\n' | head -c 20000; echo; echo end")

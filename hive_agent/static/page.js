@@ -1,0 +1,287 @@
+"use strict";
+// One cold load, then one stream. Everything from the agent is put in as text, never as markup.
+
+const RETRY_MS = [500, 1000, 2000, 5000];
+const STATES = {
+  starting: "starting", idle: "idle", thinking: "thinking", compacting: "compacting",
+  rate_limited: "rate limited", needs_login: "needs login",
+};
+const at = (id) => document.getElementById(id);
+const narrow = matchMedia("(max-width: 760px)");
+const key = takeKey();
+const turns = new Map(); // id -> {node, about, events, tools}
+let now = {};
+let seq = 0;
+let loaded = false;
+let connected = false;
+const MOST_TURNS = 60;
+
+function takeKey() {
+  // The key comes behind the '#', which no browser sends anywhere, and stays in this tab alone.
+  const given = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (given) {
+    sessionStorage.setItem("key", given);
+    history.replaceState(null, "", location.pathname);
+  }
+  return sessionStorage.getItem("key");
+}
+
+function make(tag, kind, text) {
+  const node = document.createElement(tag);
+  if (kind) node.className = kind;
+  if (text !== undefined && text !== null) node.textContent = shown(text);
+  return node;
+}
+
+// What turns writing around or cannot be seen is written out, as on the command line.
+function shown(text) {
+  return String(text).replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\u2028\u2029]/gu, (character) =>
+    character === "\n" || character === "\t" ? character : `\\u{${character.codePointAt(0).toString(16)}}`);
+}
+
+async function ask(path, body) {
+  const headers = { Authorization: `Bearer ${key}` };
+  const options = body === undefined ? { headers } : { method: "POST", headers, body: JSON.stringify(body) };
+  const response = await fetch(path, options);
+  const answer = await response.json();
+  if (response.ok) return answer;
+  throw Object.assign(new Error(answer.error), { status: response.status });
+}
+
+// The stream.
+
+async function live() {
+  for (let failures = 0; ; failures++) {
+    try {
+      if (!loaded) await load();
+      await stream(() => { failures = 0; });
+    } catch (error) {
+      if (error.status === 401) return lock(error.message);
+    }
+    connected = false;
+    badge("gone", "not connected");
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]));
+  }
+}
+
+async function load() {
+  const state = await ask("api/state");
+  turns.clear();
+  at("turns").replaceChildren();
+  state.turns.forEach(showTurn);
+  state.events.forEach(showEvent);
+  showNow(state.now);
+  seq = state.seq;
+  loaded = true;
+  at("composer").hidden = false;
+  const box = scroller();
+  box.scrollTop = box.scrollHeight;
+}
+
+// On a narrow screen inbox and turns scroll together.
+function scroller() {
+  return narrow.matches ? document.querySelector("main") : at("turns");
+}
+
+async function stream(begun) {
+  // EventSource cannot send the key in a header, so its few lines of protocol are read here.
+  const headers = { Authorization: `Bearer ${key}`, "Last-Event-ID": String(seq) };
+  const response = await fetch("events", { headers });
+  if (!response.ok) throw Object.assign(new Error((await response.json()).error), { status: response.status });
+  begun();
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const parts = (buffer + value).split("\n\n");
+    buffer = parts.pop();
+    for (const part of parts) take(part);
+  }
+}
+
+function take(part) {
+  const fields = Object.fromEntries(part.split("\n").map((line) => line.split(/: (.*)/s, 2)));
+  if (!fields.data) return;
+  const value = JSON.parse(fields.data);
+  const box = scroller();
+  const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
+  if (fields.event === "now") showNow(value);
+  if (fields.event === "turn") showTurn(value);
+  if (fields.event === "event") { showEvent(value); seq = value.seq; }
+  if (fields.event === "reset") { loaded = false; throw new Error("loading anew"); }
+  if (atEnd) box.scrollTop = box.scrollHeight;
+}
+
+// What is shown.
+
+function badge(state, text) {
+  at("badge").hidden = false;
+  at("badge").dataset.state = state;
+  at("state").textContent = text;
+}
+
+function showNow(value) {
+  now = value;
+  connected = true;
+  document.title = `${STATES[now.state] === "idle" ? "" : "● "}${now.label}`;
+  at("label").textContent = shown(now.label);
+  at("model").hidden = false;
+  at("model").textContent = shown(now.next_model || now.model || "default model");
+  at("paused").hidden = !now.paused;
+  at("cancel").hidden = !["thinking", "compacting"].includes(now.state);
+  at("detail").textContent = shown([now.text === "paused" ? "" : now.text, now.gate].filter(Boolean).join(" · "));
+  notice();
+  tick();
+  at("count").textContent = now.inbox.length || "";
+  at("messages").replaceChildren(...now.inbox.slice().reverse().map(message));
+}
+
+function notice() {
+  const name = shown(now.label);
+  const lines = [];
+  if (now.state === "needs_login") lines.push(["This agent is not logged in. Only a human can do that: run ", `hive login ${name}`, " on its machine."]);
+  if (now.paused) lines.push(["Paused: no further turn begins. ", `hive resume ${name}`, " lets it go on."]);
+  at("notice").hidden = lines.length === 0;
+  at("notice").replaceChildren(...lines.map(([before, command, after]) => {
+    const line = make("div");
+    line.append(before, make("code", "", command), after);
+    return line;
+  }));
+}
+
+// The badge says what the harness says; only the time since then is counted here.
+function tick() {
+  if (!connected) return;
+  let text = STATES[now.state] || shown(now.state);
+  if (now.state === "rate_limited" && now.until) text += ` until ${clock(now.until)}`;
+  if (["thinking", "compacting"].includes(now.state)) text += ` ${span(Date.now() / 1000 - now.since)}`;
+  badge(now.state, text);
+}
+
+function message(value) {
+  const item = make("li");
+  const about = make("div", "about");
+  about.append(make("b", "", value.from), make("span", "", clock(value.at)));
+  if (value.redelivered) about.append(make("span", "", "delivered again"));
+  item.append(about, make("div", "body", value.body));
+  return item;
+}
+
+function showTurn(turn) {
+  const found = turns.get(turn.id) || begin(turn.id);
+  const about = make("div", "about");
+  about.append(make("b", "", turn.sender), make("span", "", clock(turn.started)));
+  if (turn.redelivered) about.append(make("span", "", "delivered again"));
+  if (turn.model) about.append(make("span", "", turn.model));
+  if (turn.ended) {
+    const bad = !["done", "cancelled", "stopped"].includes(turn.outcome);
+    const word = turn.outcome === "done" ? "" : `${turn.outcome.replace("_", " ")} · `;
+    about.append(make("span", bad ? "end bad" : "end", `${word}${span(turn.ended - turn.started)}`));
+  }
+  found.head.replaceChildren(about, make("div", "message", turn.body));
+  if (turn.ended && !["done", "cancelled"].includes(turn.outcome)) found.why.textContent = shown(turn.detail || "");
+}
+
+function begin(id) {
+  const node = make("article");
+  const found = { head: make("header"), events: make("div", "events"), why: make("div", "events note failed"), tools: new Map() };
+  node.append(found.head, found.events, found.why);
+  turns.set(id, found);
+  at("turns").append(node);
+  if (turns.size > MOST_TURNS) {
+    turns.delete(turns.keys().next().value);
+    at("turns").firstElementChild.remove();
+  }
+  return found;
+}
+
+function showEvent(event) {
+  const turn = turns.get(event.turn);
+  if (!turn) return;
+  const data = event.data;
+  if (data.cut) turn.events.append(make("div", "note", `(an event too large to keep whole) ${data.start.slice(0, 500)}`));
+  else if (event.kind === "text" || event.kind === "thinking") {
+    if (data.text) turn.events.append(make("div", event.kind, data.text));
+  } else if (event.kind === "tool_call") {
+    const box = make("details", "tool");
+    const head = make("summary");
+    const input = JSON.stringify(data.input, null, 2) || "";
+    head.append(make("b", "", data.name), make("span", "", brief(data.input)));
+    box.append(head, make("pre", "", input));
+    turn.tools.set(data.id, box);
+    turn.events.append(box);
+  } else if (event.kind === "tool_result") {
+    const box = turn.tools.get(data.id) || turn.events;
+    if (data.is_error) box.classList.add("wrong");
+    box.append(make("pre", "", data.text));
+  } else if (event.kind === "note") turn.events.append(make("div", "note", data.text));
+  else if (event.kind === "compacting") turn.events.append(make("div", "note", "compacting the conversation…"));
+  else if (event.kind === "retry") turn.events.append(make("div", "note", `trying again (${data.error || data.error_status || "no answer"})`));
+}
+
+function brief(input) {
+  if (!input || typeof input !== "object") return "";
+  return Object.values(input).filter((value) => typeof value === "string").join(" · ").replace(/\s+/g, " ").slice(0, 200);
+}
+
+function clock(seconds) {
+  const then = new Date(seconds * 1000);
+  const time = then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return then.toDateString() === new Date().toDateString() ? time : `${then.toLocaleDateString()} ${time}`;
+}
+
+function span(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+function lock(text) {
+  sessionStorage.removeItem("key");
+  document.body.classList.add("locked");
+  badge("gone", "locked");
+  at("notice").hidden = false;
+  at("notice").replaceChildren(
+    "This page needs the key of the agent's present start: ", make("code", "", `hive open ${now.label || "NAME"}`),
+    " prints the link with it.");
+  connected = false;
+}
+
+// What can be done.
+
+async function act(path, body, done) {
+  try {
+    await ask(path, body);
+    at("said").textContent = done;
+    return true;
+  } catch (error) {
+    at("said").textContent = shown(error.message);
+    return false;
+  }
+}
+
+async function submit() {
+  const text = at("text").value.trim();
+  if (!text) return;
+  const [word, ...rest] = text.split(/\s+/);
+  let done;
+  if (word === "/cancel") done = await act("api/cancel", {}, "The turn was asked to end.");
+  else if (word === "/model" && rest.length === 1) done = await act("api/model", { model: rest[0] }, "From the next turn on.");
+  else if (word.startsWith("/") && /^\/\w+$/.test(word)) at("said").textContent = "Commands: /model NAME (or default), /cancel.";
+  else done = await act("api/send", { body: text }, "");
+  if (done) at("text").value = "";
+}
+
+at("composer").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
+at("text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); submit(); }
+});
+at("cancel").addEventListener("click", () => act("api/cancel", {}, "The turn was asked to end."));
+at("model").addEventListener("click", () => {
+  at("text").value = "/model ";
+  at("text").focus();
+});
+if (narrow.matches) at("inbox").open = false;
+setInterval(tick, 1000);
+if (key) live();
+else lock();

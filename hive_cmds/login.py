@@ -1,0 +1,36 @@
+"""Logging an agent in: only a human can, at a terminal. No socket has a verb for it and no model a tool."""
+
+from __future__ import annotations
+
+from hive_cmds import agents
+from hive_cmds.acting import view_of
+from hive_core.arguments import AgentName
+from hive_core.context import Hive
+from hive_core.errors import HiveError, Refused
+from hive_core.operation import OPERATOR, operation
+
+# Runner -> where its view names the program, and the program's own way to log in. `claude auth login` shows a link and
+# takes the code that it leads to.
+COMMANDS = {"claude": ("HIVE_CLAUDE", ("auth", "login"))}
+
+
+@operation(callers=OPERATOR, group="Agents", shell_only=True)
+def login(hive: Hive, name: AgentName) -> None:
+    """Log an agent in: runs its program's own login at your terminal, in the agent's sandbox and login folder.
+
+    name: which agent; it may run meanwhile, and goes on by itself once it is logged in
+    """
+    with hive.store.read() as db:
+        runner = agents.require(db, name)["runner"]
+    if runner not in COMMANDS:
+        raise Refused(f"{name} runs `{runner}`, which needs no login.")
+    variable, arguments = COMMANDS[runner]
+    view = view_of(hive, name)
+    code = hive.host.enter(name, view, (view.environment.get(variable, runner), *arguments))
+    if code != 0:
+        raise HiveError(
+            f"`{' '.join((runner, *arguments))}` ended with code {code}.", "Try again; what it wrote stands above."
+        )
+    if not agents.has_login(hive, name):
+        raise HiveError(f"{name} is still not logged in: its login folder holds no usable credentials.")
+    hive.say(f"{name} is logged in.")

@@ -1,0 +1,182 @@
+"""The agents' own pages: the link with its key for the operator, and the same stream in the terminal.
+
+The page is served by the agent's harness, so everything that comes from it is the agent's word, and is treated so:
+lines of at most a mebibyte, printed safely. That is also why `attach` reads the page's stream and not the file that
+the turns are recorded in: no parser of ours ever opens a database that an agent wrote. What has to be sure before the
+key is given to anybody is who listens on the port: any process of the machine could.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from hive_cmds import agents, folders, ports
+from hive_core.arguments import AgentName, whole
+from hive_core.context import Hive
+from hive_core.errors import HiveError, Refused
+from hive_core.operation import OPERATOR, operation
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+ADDRESS = "127.0.0.1"
+LONGEST_LINE = 1024 * 1024
+# The page gives a sign of life twice as often.
+SILENCE_SECONDS = 30.0
+_LISTENING = "0A"
+
+Last = Annotated[int, whole(0, 500, "the number of events", "N")]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An agent's page. url: the link, the key behind its '#', where no browser sends it to a server."""
+
+    name: str
+    url: str
+
+    def text(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing that an agent's page told. kind: now, turn or event. data: what it said, its own word."""
+
+    kind: str
+    data: dict[str, Any]
+
+    def text(self) -> str:
+        return _TEXTS[self.kind](self.data)
+
+
+@operation(callers=OPERATOR, group="Agents")
+def open_(hive: Hive, name: AgentName) -> Page:
+    """Print the link to an agent's own page, with the key of its present start.
+
+    name: whose page
+    """
+    port, key = _reach(hive, name)
+    return Page(name, f"http://{ADDRESS}:{port}/#key={key}")
+
+
+@operation(callers=OPERATOR, group="Seeing", shell_only=True)
+def attach(hive: Hive, name: AgentName, last: Last = 20) -> Iterator[Told]:
+    """Show an agent's turns live, until it ends or Ctrl-C.
+
+    name: whose turns
+    last: begin with so many of the newest events
+    """
+    port, key = _reach(hive, name)
+    return _stream(name, port, key, last)
+
+
+def _reach(hive: Hive, name: str) -> tuple[int, str]:
+    """The port of an agent's page and its key. Raises Refused unless the agent itself is who listens there."""
+    with hive.store.read() as db:
+        agents.require(db, name)
+        uid = folders.uid_of(db, name)
+    key, port = hive.host.page_key(name), ports.of(hive, name)
+    if key is None:
+        raise Refused(f"{name} is not running, so it has no page.", f"`hive start {name}` starts it.")
+    listening = listeners(port)
+    if not listening:
+        raise Refused(f"{name} serves no page on port {port} (yet).", f"`hive journal {name}` may say why.")
+    # Where hive is not root every agent is the same user as hive, and this says nothing.
+    if uid is not None and listening != {uid}:
+        raise Refused(
+            f"Port {port} of {name}'s page is held by user {min(listening - {uid})}, not by {name}.",
+            "The key would fall into their hands. End that process, then restart the agent.",
+        )
+    return port, key
+
+
+def listeners(port: int) -> set[int]:
+    """The users whose processes listen on a TCP port of this machine's loopback, by any address (proc(5), net/tcp)."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:] if os.path.exists(table) else ():  # noqa: PTH110
+            fields = line.split()
+            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                found.add(int(fields[7]))
+    return found
+
+
+def _stream(name: str, port: int, key: str, last: int) -> Iterator[Told]:
+    from http.client import HTTPConnection, HTTPException
+
+    connection = HTTPConnection(ADDRESS, port, timeout=SILENCE_SECONDS)
+    try:
+        connection.request("GET", f"/events?last={last}", headers={"Authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise HiveError(f"{name}'s page answered with {answer.status}: {answer.read(500).decode(errors='replace')}")
+        yield from _told(answer)
+    except (OSError, HTTPException, ValueError) as error:
+        raise HiveError(f"The stream of {name} broke off: {error}.", f"`hive journal {name}` may say why.") from error
+    finally:
+        connection.close()
+
+
+def _told(answer: HTTPResponse) -> Iterator[Told]:
+    """Read the stream: blocks of `field: value` lines. Raises ValueError for what is none."""
+    kind, begun = "", set()
+    while line := answer.readline(LONGEST_LINE):
+        if not line.endswith(b"\n"):
+            raise ValueError("it sent a line that is too long, or half of one")
+        field, _, value = line.decode(errors="replace").rstrip("\n").partition(": ")
+        if field == "event":
+            kind = value
+        elif field == "data" and kind in _TEXTS:
+            data = json.loads(value)
+            if not isinstance(data, dict):
+                raise ValueError("it sent something that is no JSON object")
+            # The turns of before come first: of those that are over nobody asked.
+            if kind == "turn" and data.get("ended") is None:
+                begun.add(str(data.get("id")))
+            elif kind == "turn" and str(data.get("id")) not in begun:
+                continue
+            told = Told(kind, data)
+            if told.text():
+                yield told
+
+
+def _state(data: dict[str, Any]) -> str:
+    about = data.get("text")
+    return f"* {str(data.get('state')).replace('_', ' ')}" + (f": {about}" if about else "")
+
+
+def _turn(data: dict[str, Any]) -> str:
+    if data.get("ended") is None:
+        return f"--- turn {data.get('id')}, a message from {data.get('sender')}\n{data.get('body')}"
+    return f"--- turn {data.get('id')} ended: {str(data.get('outcome')).replace('_', ' ')}"
+
+
+def _event(data: dict[str, Any]) -> str:
+    fields = data.get("data")
+    if not isinstance(fields, dict):
+        return ""
+    match data.get("kind"):
+        case "text":
+            return str(fields.get("text", ""))
+        case "thinking" | "note":
+            return _indented(str(fields.get("text", "")))
+        case "tool_call":
+            return f"> {fields.get('name')} {json.dumps(fields.get('input'), ensure_ascii=False)}"
+        case "tool_result":
+            return _indented(str(fields.get("text", "")))
+        case "compacting":
+            return _indented("compacting the conversation")
+    return ""
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+_TEXTS = {"now": _state, "turn": _turn, "event": _event}

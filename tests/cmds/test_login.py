@@ -1,0 +1,127 @@
+"""Logging in: a human at a terminal, the agent's program in its sandbox, and a terminal of its own in between."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.hives import CHECKOUT, TestHive
+from tests.needs import needs_root
+
+# The CLI's login as far as it matters here: it shows a link, takes the code and keeps what it gets for it.
+CLAUDE = """#!/bin/sh
+[ "$1 $2" = "auth login" ] || exec sleep infinity
+[ -t 0 ] && [ -t 1 ] || exit 9
+printf 'terminal %s, user %s, page key "%s"\\n' "$(tty)" "$(id -u)" "$HIVE_PAGE_TOKEN"
+ls /claude /state >/dev/null || exit 8
+printf 'Paste code here: '
+read -r code || exit 7
+[ "$code" = right ] || exit 6
+printf '{"claudeAiOauth": {"accessToken": "fake"}}' >"$CLAUDE_CONFIG_DIR/.credentials.json"
+echo 'Login successful.'
+"""
+
+
+class Human:
+    """Somebody at a terminal of their own, before `hive login`."""
+
+    def __init__(self, hive: TestHive, *arguments: str) -> None:
+        self.terminal, inner = pty.openpty()
+        argv = [sys.executable, str(CHECKOUT / "hive"), *arguments]
+        environment = {**hive.environment, "TERM": "xterm"}
+        self.process = subprocess.Popen(
+            argv, env=environment, stdin=inner, stdout=inner, stderr=inner, start_new_session=True
+        )
+        os.close(inner)
+        hive.started.append(self.process)  # type: ignore[arg-type]
+        self.seen = ""
+
+    def see(self, text: str) -> None:
+        """Wait until the screen shows something."""
+        while text not in self.seen:
+            assert select.select([self.terminal], [], [], 60)[0], self.seen
+            try:
+                self.seen += os.read(self.terminal, 65536).decode()
+            except OSError as error:
+                raise AssertionError(self.seen) from error
+
+    def type(self, text: str) -> None:
+        os.write(self.terminal, text.encode())
+
+    def leave(self) -> int:
+        code = self.process.wait(60)
+        os.close(self.terminal)
+        return code
+
+
+@pytest.fixture
+def coder(hive: TestHive, tmp_path: Path) -> TestHive:
+    """A hive with an agent that needs a login."""
+    program = tmp_path / "bin" / "claude"
+    program.parent.mkdir()
+    program.write_text(CLAUDE)
+    program.chmod(0o755)
+    hive.extra["HIVE_CLAUDE"] = str(program)
+    hive.spawn("coder", 'runner = "claude"\n')
+    assert hive.agent("coder")["needs_login"]
+    return hive
+
+
+def test_a_human_logs_an_agent_in(coder: TestHive) -> None:
+    human = Human(coder, "login", "coder")
+    human.see("Paste code here: ")
+    human.type("right\r")
+    human.see("coder is logged in")
+    assert human.leave() == 0
+    assert not coder.agent("coder")["needs_login"]
+    assert 'page key ""' in human.seen
+
+
+@needs_root
+def test_the_program_has_the_agents_user_and_a_terminal_of_its_own(coder: TestHive) -> None:
+    human = Human(coder, "login", "coder")
+    human.see("Paste code here: ")
+    assert "user 700000" in human.seen
+    assert os.ttyname(human.terminal) not in human.seen
+    human.type("\x03")
+    human.see("ended with code 130")
+    assert human.leave() == 1
+
+
+def test_a_wrong_code_is_told_and_leaves_no_login(coder: TestHive) -> None:
+    human = Human(coder, "login", "coder")
+    human.see("Paste code here: ")
+    human.type("wrong\r")
+    human.see("ended with code 6")
+    assert human.leave() == 1
+    assert coder.agent("coder")["needs_login"]
+
+
+def test_a_human_who_goes_away_leaves_nothing_running(coder: TestHive) -> None:
+    human = Human(coder, "login", "coder")
+    human.see("Paste code here: ")
+    (inner,) = (int(pid) for pid in children(human.process.pid))
+    watch = os.pidfd_open(inner)
+    os.close(human.terminal)
+    assert select.select([watch], [], [], 60)[0]
+    os.close(watch)
+    human.process.wait(60)
+
+
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_without_a_terminal_nobody_logs_in(coder: TestHive) -> None:
+    assert "needs a terminal" in coder.run("login", "coder", code=1).stderr
+
+
+def test_an_agent_that_needs_no_login_is_told_so(hive: TestHive) -> None:
+    hive.spawn("plain", 'runner = "command"\ncommand = ["sleep", "infinity"]\n')
+    assert "needs no login" in hive.run("login", "plain", code=1).stderr

@@ -1,0 +1,118 @@
+"""The way to an agent's page: the key for the operator, who listens there, and the live stream in the terminal."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import stat
+from urllib.parse import urlsplit
+
+import pytest
+
+from hive_cmds.pages import listeners
+from tests.hives import TestHive, eventually, interrupt, line_of
+from tests.needs import needs_root
+
+PROGRAM = 'runner = "exec"\ncommand = ["sh", "-c", "cat >/dev/null; printf \'it is \\\\033[31mdone\\\\n\'"]\n'
+
+
+@pytest.fixture
+def paged(hive: TestHive) -> TestHive:
+    """A hive with an agent whose page is served."""
+    hive.start("gate")
+    hive.spawn("coder", PROGRAM)
+    eventually(lambda: listeners(port_of(hive)))
+    return hive
+
+
+def port_of(hive: TestHive) -> int:
+    return int((hive.home / "agents/coder/port").read_text())
+
+
+def link(hive: TestHive) -> tuple[int, str]:
+    """The port and the key of the link that the operator is given."""
+    parts = urlsplit(hive.run("open", "coder").stdout.strip())
+    assert (parts.hostname, parts.path) == ("127.0.0.1", "/")
+    return int(parts.port or 0), parts.fragment.removeprefix("key=")
+
+
+def status(port: int, key: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/api/state", headers={"Authorization": f"Bearer {key}"})
+    try:
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_the_operator_is_given_a_key_that_opens_the_page(paged: TestHive) -> None:
+    port, key = link(paged)
+    assert status(port, key) == 200
+    assert key not in paged.run("list", "--json").stdout
+    assert stat.S_IMODE((paged.home / "containers/coder/page-key").stat().st_mode) == 0o600
+
+
+def test_every_start_has_a_key_of_its_own(paged: TestHive) -> None:
+    _, old = link(paged)
+    paged.run("restart", "coder")
+    eventually(lambda: listeners(port_of(paged)))
+    port, new = link(paged)
+    assert (status(port, old), status(port, new)) == (401, 200)
+    paged.run("start", "coder")
+    assert link(paged) == (port, new)
+
+
+def test_an_agent_that_is_stopped_or_unknown_has_no_page(paged: TestHive) -> None:
+    paged.run("stop", "coder")
+    assert "is not running" in paged.run("open", "coder", code=1).stderr
+    assert "no agent" in paged.run("open", "nobody", code=1).stderr
+    assert "is not running" in paged.run("attach", "coder", code=1).stderr
+
+
+@needs_root
+def test_the_key_is_not_given_out_while_somebody_else_has_the_port(paged: TestHive) -> None:
+    paged.run("stop", "coder")
+    with socket.create_server(("127.0.0.1", port_of(paged))):
+        paged.run("start", "coder")
+        for verb in ("open", "attach"):
+            done = paged.run(verb, "coder", code=1)
+            assert f"held by user {os.geteuid()}" in done.stderr
+            assert "key=" not in done.stdout
+
+
+def test_turns_are_followed_live_and_printed_safely(paged: TestHive) -> None:
+    process = paged.start("attach", "coder")
+    eventually(lambda: "idle" in line_of(process))
+    paged.run("send", "coder", "go \u202eon")
+    lines = []
+    while not lines or "ended: done" not in lines[-1]:
+        lines.append(line_of(process))
+        assert lines[-1], process.communicate()
+    text = "".join(lines)
+    assert "a message from operator\ngo \\u{202e}on" in text
+    assert "it is \\x1b[31mdone" in text
+    assert "\x1b" not in text
+    assert interrupt(process) == 130
+
+
+def test_what_is_followed_is_json_for_a_program_and_begins_with_what_was(paged: TestHive) -> None:
+    paged.run("send", "coder", "hello")
+    first = paged.start("attach", "coder")
+    eventually(lambda: "done" in line_of(first))
+    interrupt(first)
+    process = paged.start("attach", "coder", "--json")
+    told = []
+    while not told or told[-1]["kind"] != "event":
+        told.append(json.loads(line_of(process)))
+    assert told[-1]["data"]["data"]["text"] == "it is \x1b[31mdone"
+    assert interrupt(process) == 130
+
+
+def test_a_stream_ends_with_the_agent(paged: TestHive) -> None:
+    process = paged.start("attach", "coder")
+    eventually(lambda: "idle" in line_of(process))
+    paged.run("stop", "coder")
+    process.communicate(timeout=60)
+    assert process.returncode in (0, 1)
