@@ -235,7 +235,7 @@ def with_page_key(folder: Path, view: View) -> View:
 
     A new one each time: while the agent was down, any process may have listened on its port and been given the old.
     """
-    key = secrets.token_urlsafe(32)
+    key = os.urandom(32).hex()
     records.write_key(folder / PAGE_KEY, key)
     return replace(view, environment={**view.environment, "HIVE_PAGE_TOKEN": key})
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import select
 import socket
 import stat
+import subprocess
 from urllib.parse import urlsplit
 
 import pytest
 
 from hive_cmds.pages import listeners
-from tests.hives import TestHive, eventually, interrupt, line_of
+from tests.hives import PATIENCE, TestHive, eventually, interrupt
 from tests.needs import needs_root
 
 PROGRAM = 'runner = "exec"\ncommand = ["sh", "-c", "cat >/dev/null; printf \'it is \\\\033[31mdone\\\\n\'"]\n'
@@ -36,6 +38,30 @@ def link(hive: TestHive) -> tuple[int, str]:
     parts = urlsplit(hive.run("open", "coder").stdout.strip())
     assert (parts.hostname, parts.path) == ("127.0.0.1", "/")
     return int(parts.port or 0), parts.fragment.removeprefix("key=")
+
+
+class Lines:
+    """What a process writes, read line by line past every buffer of ours."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.descriptor, self.pending = process.stdout.fileno(), b""
+
+    def until(self, text: str) -> str:
+        """The lines up to the first one that holds `text`."""
+        seen = ""
+        while True:
+            line, end, rest = self.pending.partition(b"\n")
+            if end:
+                self.pending = rest
+                seen += line.decode() + "\n"
+                if text in line.decode():
+                    return seen
+                continue
+            assert select.select([self.descriptor], [], [], PATIENCE)[0], seen
+            data = os.read(self.descriptor, 65536)
+            assert data, seen
+            self.pending += data
 
 
 def status(port: int, key: str) -> int:
@@ -84,13 +110,10 @@ def test_the_key_is_not_given_out_while_somebody_else_has_the_port(paged: TestHi
 
 def test_turns_are_followed_live_and_printed_safely(paged: TestHive) -> None:
     process = paged.start("attach", "coder")
-    eventually(lambda: "idle" in line_of(process))
+    lines = Lines(process)
+    lines.until("idle")
     paged.run("send", "coder", "go \u202eon")
-    lines = []
-    while not lines or "ended: done" not in lines[-1]:
-        lines.append(line_of(process))
-        assert lines[-1], process.communicate()
-    text = "".join(lines)
+    text = lines.until("ended: done")
     assert "a message from operator\ngo \\u{202e}on" in text
     assert "it is \\x1b[31mdone" in text
     assert "\x1b" not in text
@@ -100,19 +123,17 @@ def test_turns_are_followed_live_and_printed_safely(paged: TestHive) -> None:
 def test_what_is_followed_is_json_for_a_program_and_begins_with_what_was(paged: TestHive) -> None:
     paged.run("send", "coder", "hello")
     first = paged.start("attach", "coder")
-    eventually(lambda: "done" in line_of(first))
+    Lines(first).until("done")
     interrupt(first)
     process = paged.start("attach", "coder", "--json")
-    told = []
-    while not told or told[-1]["kind"] != "event":
-        told.append(json.loads(line_of(process)))
-    assert told[-1]["data"]["data"]["text"] == "it is \x1b[31mdone"
+    *_, line = Lines(process).until('"kind":"event"').splitlines()
+    assert json.loads(line)["data"]["data"]["text"] == "it is \x1b[31mdone"
     assert interrupt(process) == 130
 
 
 def test_a_stream_ends_with_the_agent(paged: TestHive) -> None:
     process = paged.start("attach", "coder")
-    eventually(lambda: "idle" in line_of(process))
+    Lines(process).until("idle")
     paged.run("stop", "coder")
     process.communicate(timeout=60)
     assert process.returncode in (0, 1)
