@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.supervisord import Supervisord, supervisord
 from benchmarks.table import Table, arguments, scratch, show, throw_away_hive
-from tests.hives import TestHive, eventually, line_of
+from tests.hives import CHECKOUT, TestHive, eventually, line_of
 
 CONFIGURATION = 'runner = "command"\ncommand = ["sleep", "infinity"]\n'
 
@@ -26,8 +26,7 @@ def main() -> None:
     with scratch() as folder, throw_away_hive(folder / "h") as hive, supervisord(folder / "s", 1) as peer:
         hive.spawn("a")
         hive.run("approve", str(hive.request("a", CONFIGURATION)))
-        hive.start("watch", "--interval", "3600")
-        eventually(lambda: "watch is busy" in hive.start("watch", "--once").communicate()[1])
+        watch(hive)
         follow = hive.start("events", "--follow", "--kind", "container_crash", "--json")
         # Its first line must be of a crash that it saw coming: this one, which is not measured.
         crash(hive, follow)
@@ -37,6 +36,14 @@ def main() -> None:
             table.time("hive events --follow", end_of_agent(hive, follow))
             hive.run("start", "a")
     show([table], as_json=options.json)
+
+
+def watch(hive: TestHive) -> None:
+    """Start a watch, and come back when it has had its first look: it shows only then what happens."""
+    shown = hive.root / "shown"
+    to_a_file = ["sh", "-c", f'exec "$@" >"{shown}"', "sh", sys.executable, str(CHECKOUT / "hive")]
+    hive.start("watch", "--interval", "3600", program=to_a_file)
+    eventually(lambda: hive.run("send", "operator", "seen?") and shown.exists() and shown.read_text())
 
 
 def crash(hive: TestHive, follow: subprocess.Popen[str]) -> None:

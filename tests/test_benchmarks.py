@@ -27,7 +27,7 @@ _claude = pytest.mark.skipif(
 
 # Script -> what its tables must show.
 ROWS = [
-    pytest.param("start_up", "supervisorctl status (20 programs)", "hive list (20 agents)"),
+    pytest.param("start_up", "supervisorctl status (20 programs)", "hive list"),
     pytest.param("crash_seen", "supervisord, event listener", "hive events --follow"),
     pytest.param(
         "messages", "Redis BLPOP", "hive, agent's socket", marks=[requires("redis-server"), _libraries]
