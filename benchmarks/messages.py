@@ -1,6 +1,6 @@
 """Messages: how fast a parked receiver is woken, and how many messages pass, beside Redis and huey.
 
-What an acknowledgement survives: hive's, a power cut (each commit is synced); Redis with `appendfsync always`, the same;
+What an acknowledgement survives; hive's, a power cut (each commit is synced); Redis with `appendfsync always`, that;
 with `everysec`, a killed server, but a power cut takes up to a second; huey's SqliteHuey is run as it comes
 (WAL with `synchronous=normal`): a killed process, but a power cut takes what was not checkpointed. huey forgets a task
 when it is taken: it has no acknowledgement, and what dies with its worker is lost.
