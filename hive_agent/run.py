@@ -15,7 +15,7 @@ from hive_agent.link import Link
 from hive_agent.live import Live
 from hive_agent.record import Record
 from hive_agent.settings import Settings, from_environment
-from hive_agent.wake import Wake
+from hive_agent.wake import Wake, on_signals
 
 
 def make(settings: Settings, wake: Wake, live: Live) -> Harness:
@@ -38,9 +38,7 @@ def main() -> int:
     try:
         settings, wake, live = from_environment(os.environ), Wake(), Live()
         harness = make(settings, wake, live)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: harness.stop())
-        signal.signal(signal.SIGUSR1, lambda *_: harness.cancel())
+        on_signals({signal.SIGTERM: harness.stop, signal.SIGINT: harness.stop, signal.SIGUSR1: harness.cancel})
         serve_page(settings, wake, live, harness)
         harness.run()
     except (AgentError, sqlite3.Error) as error:
