@@ -20,7 +20,7 @@ from hive_cmds.events import after
 from hive_cmds.hostwire import Answer
 from hive_cmds.lines import Lines, LineTooLong
 from hive_cmds.registry import everything, is_empty, serve_once
-from hive_cmds.sockets import Listening, listen
+from hive_cmds.sockets import BACKLOG, Listening, listen
 from hive_core import wire
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
@@ -101,7 +101,9 @@ class Gate:
         """Have a socket for the operator and for every agent there is, and none for any other."""
         wanted = listen(self.hive, known=self._servers.keys())
         for path, place in wanted.opened.items():
-            self._servers[path] = await asyncio.start_unix_server(self._handler(place), sock=place.socket, limit=2**16)
+            self._servers[path] = await asyncio.start_unix_server(
+                self._handler(place), sock=place.socket, backlog=BACKLOG
+            )
         for path in wanted.gone:
             self._servers.pop(path).close()
 

@@ -36,7 +36,13 @@ def set_status(
     model: ModelName | None = None,
     until: UnixTime | None = None,
 ) -> None:
-    """Say what the harness is doing; the badge shows this and nothing else."""
+    """Say what the harness is doing; the badge shows this and nothing else.
+
+    state: idle, thinking, compacting, rate_limited or needs_login
+    text: more of it, for a person
+    model: the one in use
+    until: when a rate limit ends
+    """
     with hive.store.write() as db:
         db.execute(
             "update agents set state = ?, status_text = ?, active_model = coalesce(?, active_model), until = ?,"
@@ -75,13 +81,19 @@ def model(hive: Hive, name: AgentName, model: ModelName) -> AgentView:
 
 @operation(callers=OPERATOR, group="Agents")
 def pause(hive: Hive, name: AgentName) -> AgentView:
-    """Let an agent start no further turn; one that runs goes on to its end."""
+    """Let an agent start no further turn; one that runs goes on to its end.
+
+    name: which agent
+    """
     return _set(hive, name, "paused", 1)
 
 
 @operation(callers=OPERATOR, group="Agents")
 def resume(hive: Hive, name: AgentName) -> AgentView:
-    """Let a paused agent start turns again."""
+    """Let a paused agent start turns again.
+
+    name: which agent
+    """
     return _set(hive, name, "paused", 0)
 
 

@@ -34,7 +34,10 @@ def _require(hive: Hive, name: str) -> None:
 
 @operation(callers=LOOKING_AFTER, group="Agents")
 def start(hive: Hive, name: AgentName) -> AgentView:
-    """Start an agent's container; nothing happens when it runs."""
+    """Start an agent's container; nothing happens when it runs.
+
+    name: which agent
+    """
     refuse_self(hive, name, "start")
     _require(hive, name)
     with exclusive(hive, name, "starting", recovery=AGREE):
@@ -49,13 +52,19 @@ def start(hive: Hive, name: AgentName) -> AgentView:
 
 @operation(callers=OPERATOR, group="Agents")
 def stop(hive: Hive, name: AgentName) -> AgentView:
-    """Stop an agent's container: it is asked to end, and killed when it does not within ten seconds."""
+    """Stop an agent's container: it is asked to end, and killed when it does not within ten seconds.
+
+    name: which agent
+    """
     return _end(hive, name, grace=GRACE, note="stopped")
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")
 def kill(hive: Hive, name: AgentName) -> AgentView:
-    """Stop an agent's container at once."""
+    """Stop an agent's container at once.
+
+    name: which agent
+    """
     refuse_self(hive, name, "kill")
     return _end(hive, name, grace=0.0, note=None)
 
@@ -73,7 +82,10 @@ def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
 
 @operation(callers=LOOKING_AFTER, group="Agents")
 def restart(hive: Hive, name: AgentName) -> AgentView:
-    """Stop an agent's container and start it again, with the configuration it has."""
+    """Stop an agent's container and start it again, with the configuration it has.
+
+    name: which agent
+    """
     refuse_self(hive, name, "restart")
     _require(hive, name)
     with exclusive(hive, name, "restarting", recovery=AGREE):
@@ -89,7 +101,10 @@ def restart(hive: Hive, name: AgentName) -> AgentView:
 
 @operation(callers=OPERATOR, group="Agents")
 def rebuild(hive: Hive, name: AgentName) -> AgentView:
-    """Build the deployed configuration again, on the base that the meta flake names, and restart the agent with it."""
+    """Build the deployed configuration again, on the base that the meta flake names, and restart the agent with it.
+
+    name: which agent
+    """
     _require(hive, name)
     with exclusive(hive, name, "rebuilding", recovery=AGREE):
         rebuild_held(hive, name)
@@ -121,6 +136,7 @@ def rebuild_held(hive: Hive, name: str) -> None:
 def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
     """Remove an agent's container; its configuration, state and login are kept, so that revive can bring it back.
 
+    name: which agent
     purge: remove those too; there is no undo
     """
     refuse_manager(name, "destroyed")
@@ -169,7 +185,10 @@ def _leave_meta(hive: Hive, name: str) -> None:
     confirm="Remove everything that was kept of {name}: configuration, history, state and login? There is no undo.",
 )
 def purge(hive: Hive, name: AgentName) -> None:
-    """Remove what was kept of a destroyed agent, for good."""
+    """Remove what was kept of a destroyed agent, for good.
+
+    name: which agent
+    """
     with progress.held(hive, name, "purging"):
         with hive.store.read() as db:
             if name in agents.names(db):

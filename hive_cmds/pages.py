@@ -1,9 +1,9 @@
 """The agents' own pages: the link with its key for the operator, and the same stream in the terminal.
 
 The page is served by the agent's harness, so everything that comes from it is the agent's word, and is treated so:
-lines of at most a mebibyte, printed safely. That is also why `attach` reads the page's stream and not the file that the
-turns are recorded in: no parser of ours ever opens a database that an agent wrote. What has to be sure before the key
-is given to anybody is who listens on the port: any process of the machine could.
+lines of at most a mebibyte, printed safely. That is also why `attach` reads the page's stream and not the file that
+the turns are recorded in: no parser of ours ever opens a database that an agent wrote. What has to be sure before the
+key is given to anybody is who listens on the port: any process of the machine could.
 """
 
 from __future__ import annotations

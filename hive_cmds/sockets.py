@@ -13,7 +13,8 @@ from hive_core.context import Hive
 from hive_core.operation import THE_OPERATOR, Caller, Identity
 from hive_core.settings import MANAGER
 
-BACKLOG = 128
+# Clients that may be waiting to be let in; as many connections as one caller may have fit.
+BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True)

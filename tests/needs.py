@@ -12,6 +12,7 @@ PACKAGES = {
     "nix": "nix-bin",
     "unshare": "util-linux",
     "chromium": "chromium",
+    "redis-server": "redis-server",
     "claude": "npm: @anthropic-ai/claude-code",
 }
 

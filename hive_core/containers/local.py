@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -236,7 +235,7 @@ def with_page_key(folder: Path, view: View) -> View:
 
     A new one each time: while the agent was down, any process may have listened on its port and been given the old.
     """
-    key = secrets.token_urlsafe(32)
+    key = os.urandom(32).hex()
     records.write_key(folder / PAGE_KEY, key)
     return replace(view, environment={**view.environment, "HIVE_PAGE_TOKEN": key})
 
@@ -264,7 +263,7 @@ def _launch_values(inside: Inside, sandbox: Sandbox, folder: Path, revision: str
     return {
         "name": inside.name,
         "folder": str(folder.resolve()),
-        "instance": secrets.token_hex(8),
+        "instance": os.urandom(8).hex(),
         "revision": revision,
         "program": inside.command[0],
         "argv": ARGV[sandbox](inside),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hive_cmds import agents
 from tests.hives import CHECKOUT, TestHive, eventually
 
 KILLER = [sys.executable, str(CHECKOUT / "tests" / "killing.py")]
@@ -46,7 +47,8 @@ def lines_of(hive: TestHive, files: tuple[str, ...], *command: str) -> int:
 
 
 def approval(hive: TestHive, number: int) -> dict[str, Any]:
-    return next(row for row in hive.json("approvals", "--all") if row["id"] == number)
+    with hive.inside().store.read() as db:
+        return dict(db.execute("select * from approvals where id = ?", (number,)).fetchone())
 
 
 def assert_whole(hive: TestHive, number: int, before: str, target: str) -> str:
@@ -68,14 +70,14 @@ def assert_whole(hive: TestHive, number: int, before: str, target: str) -> str:
     assert lock["nodes"]["agent-coder"]["locked"]["rev"] == expected
     assert hive.git("meta", "status", "--porcelain") == ""
     assert (f"deploy coder deployed/{number} {target[:12]}" in hive.git("meta", "log", "--format=%s")) is new
-    agent = hive.agent("coder")
-    assert (agent["running"], agent["deployed_sha"]) == (True, expected[:12])
-    assert "operation" not in agent
-    assert hive.inside().store.connection().execute("select count(*) from operations").fetchone()[0] == 0
+    inside = hive.inside()
+    view = agents.view(inside, "coder")
+    assert (view.running, view.deployed_sha, view.operation) == (True, expected[:12], None)
+    assert inside.host.containers()["coder"].next_revision == expected
     return status
 
 
-PLACES = [Places(EVERY_LINE, 1), Places(OTHERS, 7)]
+PLACES = [Places(EVERY_LINE, 1), Places(OTHERS, 19)]
 
 
 @pytest.mark.parametrize("places", PLACES, ids=["every-line-of-a-deploy", "around-it"])
@@ -180,15 +182,14 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
     if verb in opposite:
         hive.run(opposite[verb], "coder")
     count = lines_of(hive, files, verb, "coder")
-    for line in range(1, count + 1, 4):
+    for line in range(1, count + 1, 11):
         if verb in opposite:
             hive.run(opposite[verb], "coder")
         killed_at(hive, line, files, verb, "coder")
         hive.run("list")
-        agent = hive.agent("coder")
-        assert "operation" not in agent
-        assert agent["failed"] is False
-        db = hive.inside().store.connection()
-        desired = db.execute("select desired from agents where name = 'coder'").fetchone()[0]
-        assert agent["running"] is (desired == "running")
+        agent = agents.view(hive.inside(), "coder")
+        assert (agent.operation, agent.failed) == (None, False)
+        with hive.inside().store.read() as db:
+            desired = db.execute("select desired from agents where name = 'coder'").fetchone()[0]
+        assert agent.running is (desired == "running")
     assert eventually(lambda: not list(Path(hive.home / "containers").glob(".*new*")))

@@ -1,0 +1,1 @@
+"""Benchmarks: each measures hive beside a peer, in turns, in the same run."""

@@ -1,0 +1,157 @@
+"""The tools, as MCP clients see them: the SDK's, the inspector's, and a bare socket's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hive_cmds import spawns
+from hive_cmds.registry import everything
+from tests.clients import Client
+from tests.hives import CHECKOUT, PATIENCE, PLAIN, TestHive, eventually
+
+NEVER = {
+    "approve", "deny", "destroy", "purge", "login", "spawn", "stop", "rebuild", "meta_update", "model", "pause",
+    "resume", "migrate", "up", "watch", "gate", "events", "ack", "nack", "set_status", "turn_settings",
+}  # fmt: skip
+AGENTS = {"send", "recv", "recent", "search", "ask", "answer", "questions", "cancel_question"}
+MANAGERS = {"request_spawn", "request_commit", "start", "restart", "kill", "update", "ask_operator", "journal"}
+INSPECTOR = os.environ.get("HIVE_TEST_INSPECTOR") or shutil.which("mcp-inspector")
+
+
+@pytest.fixture
+def served(hive: TestHive) -> TestHive:
+    """A hive with a manager and an agent, whose sockets are served."""
+    hive.configure("manager", PLAIN)
+    spawns.spawn_manager(hive.inside())
+    hive.spawn("coder")
+    hive.start("gate")
+    for name in ("manager", "coder"):
+        eventually(socket_of(hive, name).exists)
+    return hive
+
+
+def socket_of(hive: TestHive, name: str) -> Path:
+    return hive.root / "run" / "agents" / f"{name}.sock"
+
+
+def bridge(hive: TestHive, name: str) -> tuple[list[str], dict[str, str]]:
+    """The stdio server that an agent's CLI is given, and its environment."""
+    environment = {"HIVE_SOCKET": str(socket_of(hive, name)), "PATH": os.environ["PATH"]}
+    return [sys.executable, "-I", str(CHECKOUT / "hive_agent" / "mcp.py")], environment
+
+
+def by_sdk(hive: TestHive, name: str, calls: list[tuple[str, dict[str, object]]]) -> tuple[set[str], list[str]]:
+    """List and call tools with the SDK's client; the tools' names and what the calls answered."""
+    from mcp import ClientSession, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
+    argv, environment = bridge(hive, name)
+    server = StdioServerParameters(command=argv[0], args=argv[1:], env=environment)
+
+    async def talk() -> tuple[set[str], list[str]]:
+        async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
+            await session.initialize()
+            listed = {tool.name for tool in (await session.list_tools()).tools}
+            answers = [await session.call_tool(tool, arguments) for tool, arguments in calls]
+            return listed, [answer.content[0].text for answer in answers]  # type: ignore[union-attr]
+
+    return asyncio.run(asyncio.wait_for(talk(), PATIENCE))
+
+
+def test_the_sdks_client_lists_and_calls_an_agents_tools_and_no_others(served: TestHive) -> None:
+    tools, answers = by_sdk(served, "coder", [("send", {"to": "operator", "body": "hi"}), ("ask", {"question": "ok?"})])
+    assert tools == AGENTS
+    assert "ids" in json.loads(answers[0])
+    assert json.loads(answers[1])["asker"] == "coder"
+    assert served.json("recv", "--wait", "0")["messages"][0]["from"] == "coder"
+
+
+def test_the_sdks_client_lists_and_calls_the_managers_tools(served: TestHive) -> None:
+    calls: list[tuple[str, dict[str, object]]] = [
+        ("request_spawn", {"name": "tester", "description": "tests"}),
+        ("journal", {"name": "coder"}),
+        ("kill", {"name": "manager"}),
+        ("journal", {"name": "coder", "follow": True}),
+    ]
+    tools, answers = by_sdk(served, "manager", calls)
+    assert tools >= AGENTS | MANAGERS
+    assert not tools & NEVER
+    assert json.loads(answers[0])["status"] == "pending"
+    assert "ready" in answers[1]
+    assert "cannot kill itself" in answers[2]
+    assert "shell only" in answers[3]
+
+
+def test_a_tool_that_the_caller_may_not_use_does_not_exist(served: TestHive) -> None:
+    for name in ("coder", "manager"):
+        with Client(socket_of(served, name)) as client:
+            for number, tool in enumerate(sorted(NEVER)):
+                answer = client.rpc(number, "tools/call", name=tool, arguments={"id": 1, "name": "coder"})
+                assert "no tool" in answer["error"]["message"]
+
+
+def test_every_tool_takes_an_object_and_says_what_each_argument_is(served: TestHive) -> None:
+    with Client(socket_of(served, "manager")) as client:
+        for tool in client.rpc(1, "tools/list")["result"]["tools"]:
+            schema = tool["inputSchema"]
+            assert (schema["type"], schema["additionalProperties"]) == ("object", False)
+            assert set(schema["required"]) <= schema["properties"].keys()
+            assert tool["description"].endswith(".")
+            for name, argument in schema["properties"].items():
+                assert argument["description"], f"{tool['name']}: {name}"
+
+
+def test_a_parked_call_holds_up_no_other_on_the_same_connection(served: TestHive) -> None:
+    with Client(socket_of(served, "coder")) as client:
+        client.rpc(0, "tools/call", name="recv", arguments={"wait": 0, "limit": 1000})
+        request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "recv", "arguments": {}}}
+        client.send(json.dumps(request).encode() + b"\n")
+        assert client.rpc(2, "ping") == {"jsonrpc": "2.0", "id": 2, "result": {}}
+        served.run("send", "coder", "now")
+        answer = client.read()
+        assert answer["id"] == 1
+        assert "now" in answer["result"]["content"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"to": "operator"}, {"to": "operator", "body": "x" * 300_000}, {"to": "operator", "body": "a\0b"},
+     {"to": "operator", "body": "\x1b[2J"}, {"to": "operator", "body": "\ud800"}, {"to": "..", "body": "x"},
+     {"to": "nobody", "body": "x"}, {"to": "operator", "body": "x", "from": "operator"}, {"to": 7, "body": "x"}],
+)  # fmt: skip
+def test_what_a_tool_refuses_is_told_to_the_model_as_a_sentence(served: TestHive, arguments: dict[str, object]) -> None:
+    with Client(socket_of(served, "coder")) as client:
+        result = client.rpc(1, "tools/call", name="send", arguments=arguments)["result"]
+    assert result["isError"] is True
+    assert result["content"][0]["text"].strip()
+
+
+@pytest.mark.skipif(INSPECTOR is None and "CI" not in os.environ, reason="needs @modelcontextprotocol/inspector")
+def test_the_inspector_lists_and_calls_the_tools(served: TestHive, tmp_path: Path) -> None:
+    argv, environment = bridge(served, "coder")
+    settings = [item for name, value in environment.items() for item in ("-e", f"{name}={value}")]
+
+    def inspect(*words: str) -> dict[str, object]:
+        command = [str(INSPECTOR), "--cli", *settings, *argv, *words]
+        environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+        done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=PATIENCE, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found: dict[str, object] = json.loads(done.stdout)
+        return found
+
+    tools = inspect("--method", "tools/list")["tools"]
+    assert {tool["name"] for tool in tools} == AGENTS  # type: ignore[attr-defined]
+    sent = inspect("--method", "tools/call", "--tool-name", "send", "--tool-arg", "to=operator", "body=hello")
+    assert "ids" in str(sent)
+
+
+def test_login_is_no_verb_of_any_socket() -> None:
+    assert all(operation.shell_only for name, operation in everything().items() if "login" in name)

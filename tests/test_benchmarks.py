@@ -1,0 +1,54 @@
+"""The benchmarks run: each once through, printing its tables."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.hives import CHECKOUT
+from tests.needs import requires
+
+PATIENCE = 300.0
+
+_libraries = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("huey", "redis")) and "CI" not in os.environ,
+    reason="needs huey and redis (python3 -m hive_core.environment bench)",
+)
+_claude = pytest.mark.skipif(
+    not (os.environ.get("HIVE_TEST_CLAUDE") or shutil.which("claude")) and "CI" not in os.environ,
+    reason="needs claude on the PATH or in HIVE_TEST_CLAUDE (npm install @anthropic-ai/claude-code)",
+)
+
+# Script -> what its tables must show.
+ROWS = [
+    pytest.param("start_up", "supervisorctl status (20 programs)", "hive list"),
+    pytest.param("crash_seen", "supervisord, event listener", "hive events --follow"),
+    pytest.param(
+        "messages", "Redis BLPOP", "hive, agent's socket", marks=[requires("redis-server"), _libraries]
+    ),
+    pytest.param("turns", "claude -p, a process per turn", "hive, the process is kept", marks=_claude),
+    pytest.param("deploys", "bwrap true", "hive start, as a command", marks=requires("bwrap")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "peer", "ours"), ROWS)
+def test_a_benchmark_prints_its_tables_with_a_peer_beside_hive(script: str, peer: str, ours: str) -> None:
+    argv = [sys.executable, str(CHECKOUT / "benchmarks" / f"{script}.py"), "--rounds", "1", "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [row for table in json.loads(done.stdout) for row in table["rows"]]
+    assert {peer, ours} <= {row["name"] for row in rows}
+    assert all(row["median"] > 0 and row["samples"] > 0 for row in rows)
+
+
+def test_every_benchmark_is_run_and_told_of() -> None:
+    page = (CHECKOUT / "benchmarks" / "README.md").read_text()
+    scripts = {path.stem for path in (CHECKOUT / "benchmarks").glob("*.py") if "def main" in path.read_text()}
+    assert scripts == {row.values[0] for row in ROWS}
+    assert not [name for name in scripts if f"`{name}.py`" not in page]

@@ -1,0 +1,59 @@
+"""The declarations: who may call what is stated once, and these are the statements that must not change by accident."""
+
+from __future__ import annotations
+
+import pytest
+
+from hive_cmds.registry import everything, find
+from hive_core.operation import Caller, Operation
+
+# Whoever widens one of these has to change it here too, with a reason.
+MANAGERS = {
+    "ack", "answer", "approvals", "ask", "ask_operator", "cancel", "cancel_question", "journal", "kill", "list", "nack",
+    "questions", "recent", "recv", "request_commit", "request_spawn", "restart", "revive", "search", "send",
+    "set_status", "show", "start", "turn_settings", "update",
+}  # fmt: skip
+AGENTS = {
+    "ack", "answer", "ask", "cancel_question", "nack", "questions", "recent", "recv", "search", "send", "set_status",
+    "turn_settings",
+}  # fmt: skip
+
+
+def verbs_of(caller: Caller) -> set[str]:
+    return {name for name, operation in everything().items() if caller in operation.callers}
+
+
+def test_what_the_manager_may_call() -> None:
+    assert verbs_of(Caller.MANAGER) == MANAGERS
+
+
+def test_what_an_agent_may_call() -> None:
+    assert verbs_of(Caller.AGENT) == AGENTS
+
+
+def test_the_operator_may_call_everything_but_what_only_a_harness_says() -> None:
+    assert set(everything()) - verbs_of(Caller.OPERATOR) == {
+        "ack",
+        "nack",
+        "set_status",
+        "turn_settings",
+        "ask_operator",
+    }
+
+
+@pytest.mark.parametrize("operation", everything().values(), ids=lambda operation: operation.name)
+def test_an_operation_is_found_by_its_verb_and_says_what_it_and_its_arguments_are(operation: Operation) -> None:
+    assert find(operation.name) is operation
+    assert operation.summary.endswith(".")
+    for parameter in operation.parameters:
+        assert parameter.help, parameter.name
+    if operation.confirm:
+        assert operation.confirm.format(**{parameter.name: "x" for parameter in operation.parameters})
+
+
+def test_what_destroys_asks_first() -> None:
+    assert {name for name, operation in everything().items() if operation.confirm} == {"destroy", "purge"}
+
+
+def test_an_unknown_verb_is_none() -> None:
+    assert find("nonsense") is None
