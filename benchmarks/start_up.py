@@ -74,7 +74,7 @@ def commands(hive: TestHive, count: int) -> dict[str, Callable[[], None]]:
     }
     if count == FLEETS[0]:
         what["./hive list"] = partial(run, [str(CHECKOUT / "hive"), "list"], hive.environment)
-        # What the shell finds as python3, which `./hive` runs with; it may be a wrapper, or slow by itself.
+        # What `./hive` runs with: the first python3 of the PATH, which may be a wrapper or slow by itself.
         what['python3 -c "pass", as ./hive finds it'] = partial(run, ["python3", "-c", "pass"], hive.environment)
         what["hive --help"] = partial(run, [*program, "--help"], hive.environment)
     return what
