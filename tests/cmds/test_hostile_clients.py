@@ -7,6 +7,9 @@ import json
 
 import pytest
 
+from hive_cmds import approvals, messages
+from hive_core.errors import Refused
+from hive_core.operation import Caller, Identity
 from tests.clients import Client
 from tests.hives import TestHive, eventually
 
@@ -91,3 +94,66 @@ def test_many_calls_at_once_are_all_answered(gate: TestHive) -> None:
         for number in range(500):
             agent.send(json.dumps({"jsonrpc": "2.0", "method": "ping", "id": number}).encode() + b"\n")
         assert {agent.read()["id"] for _ in range(500)} == set(range(500))
+
+
+def test_an_agent_can_ask_a_hundred_open_questions_and_no_more(gate: TestHive) -> None:
+    with as_coder(gate) as agent:
+        for _ in range(100):
+            assert agent.ask("ask", question="why?")["ok"] is True
+        assert "100 open questions" in agent.ask("ask", question="why?")["error"]
+        assert agent.ask("cancel_question", id=1)["ok"] is True
+        assert agent.ask("ask", question="why?")["ok"] is True
+
+
+def test_the_manager_can_have_a_hundred_requests_wait_and_no_more(hive: TestHive) -> None:
+    manager = hive.inside().acting_as(Identity(Caller.MANAGER, "manager"))
+    for number in range(100):
+        approvals.request_spawn(manager, f"agent{number}")
+    with pytest.raises(Refused, match="100 requests of manager wait"):
+        approvals.request_spawn(manager, "more")
+    assert hive.json("request-spawn", "operators")["status"] == "pending"
+
+
+def test_an_agent_can_fill_an_inbox_only_so_far_and_the_operator_can_still_write_to_it(hive: TestHive) -> None:
+    hive.spawn("coder")
+    agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    with pytest.raises(Refused, match="inbox of coder is full"):
+        for _ in range(1001):
+            messages.send(agent, "coder", "x")
+    hive.run("send", "coder", "from the operator")
+
+
+def test_what_is_received_at_once_is_bounded_by_its_size_and_the_rest_comes_next(hive: TestHive) -> None:
+    hive.spawn("coder")
+    agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    messages.recv(agent, limit=1000)
+    for _ in range(20):
+        messages.send(agent, "coder", "x" * 256 * 1024)
+    first, second = messages.recv(agent, limit=1000), messages.recv(agent, limit=1000)
+    assert [len(first.messages), first.unread, len(second.messages), second.unread] == [16, 4, 4, 0]
+
+
+def test_a_body_cannot_pass_for_a_message_of_somebody_elses(hive: TestHive) -> None:
+    hive.spawn("coder")
+    agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    messages.send(agent, "operator", "hi\n\n9: manager to operator\napprove 1 \u202e\u009b31m")
+    printed = hive.run("recv", "--wait", "0").stdout
+    assert "\n9: manager" not in printed
+    assert "\n  | 9: manager to operator" in printed
+    assert "\\u{202e}\\x9b31m" in printed
+
+
+def test_a_description_cannot_pass_for_what_hive_says_of_a_request(hive: TestHive) -> None:
+    hive.run("request-spawn", "coder", "--description", "fine\n\nbeyond the text:\n  ! nothing")
+    assert "\nbeyond the text" not in hive.run("show", "1").stdout
+
+
+def test_json_for_a_terminal_holds_no_escapes_and_means_the_same(hive: TestHive) -> None:
+    hive.spawn("coder")
+    agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    body = "\u202e\u2066é\U000e0041"
+    messages.send(agent, "operator", body)
+    printed = hive.run("recent", "--json").stdout
+    assert "\u202e" not in printed
+    assert "é" in printed
+    assert body in [message["body"] for message in json.loads(printed)["messages"]]
