@@ -99,5 +99,10 @@ def agree(hive: Hive, left: InProgress) -> str:
     """Make the container agree with what the operator wants and what is deployed: mends all but deploys."""
     from hive_core.git.repository import Repository
 
+    with hive.store.read() as db:
+        known = left.agent in agents.names(db)
+    if not known:
+        # Destroyed while whoever began this waited for the lock: there is nothing to agree on.
+        return "destroyed"
     ensure_container(hive, left.agent, Repository(hive.applied_path(left.agent)).main())
     return "agreed"

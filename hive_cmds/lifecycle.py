@@ -141,7 +141,10 @@ def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
     """
     refuse_manager(name, "destroyed")
     _require(hive, name)
-    with exclusive(hive, name, "destroying", recovery=DESTROY, purge=purge):
+    with (
+        progress.held_anyway(hive, name, "destroying"),
+        progress.recorded(hive, name, "destroying", recovery=DESTROY, detail={"purge": purge}),
+    ):
         _destroy_held(hive, name, purge)
 
 

@@ -61,7 +61,7 @@ def _enlist(hive: Hive, name: str) -> None:
     with hive.store.write() as db:
         db.execute(
             "insert into agents (name, uid, desired, created_at) values (?, ?, 'running', ?)",
-            (name, folders.allot_uid(db), hive.clock()),
+            (name, folders.allot_uid(hive, db, name), hive.clock()),
         )
         uid, manager_uid = folders.uid_of(db, name), folders.uid_of(db, MANAGER)
     folders.ensure_state(hive, name, uid, new=False)
