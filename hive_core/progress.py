@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hive_core.context import Hive
+from hive_core.errors import HiveError
 from hive_core.events import emit
 from hive_core.locks import Busy
 from hive_core.process import Owner
@@ -126,7 +127,10 @@ def unsettled(hive: Hive) -> bool:
 
 
 def settle(hive: Hive) -> None:
-    """Finish or undo whatever dead processes left; what another process is mending already is left to it."""
+    """Finish or undo whatever dead processes left; what another process is mending already is left to it.
+
+    What cannot be mended now is told and left for the next try: it is no reason to refuse anything else.
+    """
     with hive.store.read() as db:
         rows = all_in_progress(db)
     for agent, row in rows.items():
@@ -137,6 +141,8 @@ def settle(hive: Hive) -> None:
                 _mend(hive, agent)
         except Busy:
             continue
+        except HiveError as error:
+            hive.say(f"warning: {agent} could not be mended: {error}")
 
 
 def _mend(hive: Hive, agent: str) -> None:

@@ -96,7 +96,8 @@ def test_an_applied_commit_kicks(coder: TestHive) -> None:
 
 
 def test_a_spawn_is_told_to_the_manager(coder: TestHive) -> None:
-    assert [(message["event"], message["agent"]) for message in told(coder)] == [("spawned", "coder")]
+    last = told(coder)[-1]
+    assert (last["event"], last["agent"], len(last["sha"])) == ("spawned", "coder", 40)
 
 
 @pytest.mark.parametrize("verb", ["start", "stop", "kill"])
@@ -277,24 +278,31 @@ def break_objects(meta: Path) -> None:
     shutil.rmtree(meta / ".git" / "objects")
 
 
-def break_lock(meta: Path) -> None:
-    (meta / "flake.lock").unlink()
-    (meta / "flake.lock").mkdir()
-
-
 def break_all(meta: Path) -> None:
     shutil.rmtree(meta)
     meta.write_text("not a folder\n")
 
 
-@pytest.mark.parametrize("harm", [break_refs, break_objects, break_lock, break_all])
+@pytest.mark.parametrize("harm", [break_refs, break_objects, break_all])
 def test_a_destroy_stands_when_the_meta_flake_cannot_be_rendered_and_says_so(
     coder: TestHive, harm: Any
 ) -> None:
+    coder.spawn("tester")
     harm(coder.home / "meta")
     assert "warning: coder is destroyed, but" in coder.run("destroy", "coder", "--yes").stderr
-    assert coder.json("list") == []
+    assert [(row["name"], row["running"]) for row in coder.json("list")] == [("tester", True)]
     assert [row["name"] for row in coder.json("tombstones")] == ["coder"]
+
+
+def test_a_damaged_lock_is_told_hides_no_agent_and_is_put_back_by_the_next_change(coder: TestHive) -> None:
+    lock = coder.home / "meta" / "flake.lock"
+    committed = lock.read_bytes()
+    for harm in (lambda: lock.write_text("nonsense"), lambda: (lock.unlink(), lock.mkdir())):
+        harm()
+        assert "flake.lock cannot be read" in coder.run("inputs", code=1).stderr
+        assert coder.agent("coder")["needs_update"] is False
+        coder.run("rebuild", "coder")
+        assert lock.read_bytes() == committed
 
 
 def test_tombstones_tell_size_age_and_login(coder: TestHive) -> None:
@@ -315,7 +323,7 @@ def test_tombstones_tell_size_age_and_login(coder: TestHive) -> None:
     head, *rows = coder.run("tombstones").stdout.splitlines()
     assert head.split() == ["NAME", "SIZE", "AGE", "HAS", "LOGIN"]
     assert [row.split()[-1] for row in rows] == ["yes", "no"]
-    assert coder.events("tombstones_changed")[-1]["tombstones"] == [first, second]
+    assert [row["name"] for row in coder.events("tombstones_changed")[-1]["tombstones"]] == ["coder", "tester"]
 
 
 def test_a_revive_is_a_request_to_spawn_that_somebody_approves(coder: TestHive) -> None:
