@@ -11,8 +11,8 @@ import pytest
 from hive_cmds import ports
 from tests.hives import TestHive
 
-# FNV-1a, 32 bit: (hash ^ byte) * 16777619, from 2166136261. The hashes of "a" and "foobar" are in the test vectors of
-# the algorithm's authors (RFC 9923, appendix C): e40c292c and bf9cf968. Modulo 900, plus 8100:
+# FNV-1a, 32 bit: from 2166136261, for each byte (hash ^ byte) * 16777619. These two hashes are test vectors of its
+# authors (www.isthe.com/chongo/tech/comp/fnv).
 BY_HAND = {"a": 8100 + 0xE40C292C % 900, "foobar": 8100 + 0xBF9CF968 % 900}
 
 
@@ -22,8 +22,8 @@ def test_a_port_is_the_names_fnv_1a_hash_in_the_agents_range(name: str, port: in
 
 
 def test_the_first_step_of_the_hash_by_hand() -> None:
-    # 0x811c9dc5 ^ 0x61 = 0x811c9da4; times 0x01000193, the lowest 32 bits = 0xe40c292c = 3826002220; % 900 = 220.
-    assert ports.hashed("a") == 8320
+    # 0x811c9dc5 ^ 0x61 = 0x811c9da4; times 0x01000193, the lowest 32 bits = 0xe40c292c = 3826002220; % 900 = 520.
+    assert ports.hashed("a") == 8620
 
 
 def test_every_port_is_in_the_range_and_every_port_can_be_had() -> None:
@@ -142,7 +142,6 @@ HARMS: dict[str, Callable[[Path], object]] = {
     "negative": lambda path: path.write_text("-8123"),
     "other digits": lambda path: path.write_text("８１２３"),
     "two lines": lambda path: path.write_text("8123\n8124\n"),
-    "folder": lambda path: path.mkdir(),
     "pipe": os.mkfifo,
 }
 
@@ -159,3 +158,15 @@ def test_a_port_file_that_is_none_is_not_believed_and_is_replaced(
     hive.run("start", "coder")
     assert port_file(hive, "coder").read_text() == f"{ports.hashed('coder')}\n"
     assert not port_file(hive, "coder").is_symlink()
+
+
+def test_a_folder_in_the_place_of_the_port_file_is_told_and_hides_nobody(hive: TestHive) -> None:
+    hive.spawn("coder")
+    hive.run("stop", "coder")
+    port_file(hive, "coder").unlink()
+    port_file(hive, "coder").mkdir()
+    assert hive.agent("coder")["url"] == url(ports.hashed("coder"))
+    assert "is a folder" in hive.run("start", "coder", code=1).stderr
+    port_file(hive, "coder").rmdir()
+    hive.run("start", "coder")
+    assert port_file(hive, "coder").is_file()
