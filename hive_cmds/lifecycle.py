@@ -120,17 +120,19 @@ def rebuild(hive: Hive, name: AgentName) -> AgentView:
 
 
 def rebuild_held(hive: Hive, name: str) -> None:
-    """Rebuild an agent that the caller holds; raises BuildFailed."""
+    """Rebuild an agent that the caller holds, and lock what was built; raises BuildFailed."""
     from hive_core.git.repository import Repository
 
     revision = Repository(hive.applied_path(name)).main()
     with meta.opened(hive, f"rebuilding {name}") as flake:
-        flake.stage(fleet(hive))
+        flake.stage(fleet(hive), [meta.agent_input(name)])
         with hive.store.read() as db:
             run = agents.require(db, name)["desired"] == "running"
         build_and_switch(hive, name, revision, run=run)
-        flake.commit(f"rebuild {name} {revision[:12]}")
+        moved = flake.commit(f"rebuild {name} {revision[:12]}")
     with hive.store.write() as db:
+        if moved:
+            meta.announce(hive, db)
         record_build(hive, db, name, revision)
         tell(db, "rebuilt", name, sha=revision)
         kick(db, name, "rebuilt")

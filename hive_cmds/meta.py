@@ -109,14 +109,16 @@ class Meta:
         rev: str | None = _locked(json.loads(text or b"{}"), name).get("rev")
         return rev
 
-    def commit(self, message: str) -> None:
-        """Commit flake.nix and flake.lock as they stand; nothing happens when nothing changed."""
+    def commit(self, message: str) -> bool:
+        """Commit flake.nix and flake.lock as they stand; nothing happens, and False is returned, when nothing changed."""
         from hive_core.git.repository import Repository
 
         repository = Repository(self.path)
-        if repository.is_dirty(LOCK) or repository.is_dirty(FLAKE):
-            changes = {name: (self.path / name).read_bytes() for name in (FLAKE, LOCK)}
-            repository.commit(changes, message)
+        if not (repository.is_dirty(LOCK) or repository.is_dirty(FLAKE)):
+            return False
+        changes = {name: (self.path / name).read_bytes() for name in (FLAKE, LOCK)}
+        repository.commit(changes, message)
+        return True
 
     def abort(self) -> None:
         """Put work tree and index back as they were committed, also after a process that died in a commit."""

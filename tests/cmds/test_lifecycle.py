@@ -284,9 +284,7 @@ def break_all(meta: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [break_refs, break_objects, break_all])
-def test_a_destroy_stands_when_the_meta_flake_cannot_be_rendered_and_says_so(
-    coder: TestHive, harm: Any
-) -> None:
+def test_a_destroy_stands_when_the_meta_flake_cannot_be_rendered_and_says_so(coder: TestHive, harm: Any) -> None:
     coder.spawn("tester")
     harm(coder.home / "meta")
     assert "warning: coder is destroyed, but" in coder.run("destroy", "coder", "--yes").stderr
@@ -399,7 +397,9 @@ def test_the_manager_cannot_do_this_to_itself(managed: TestHive, manager: Client
     before = managed.agent(MANAGER), managed.pid(MANAGER)
     answer = manager.ask(verb, name=MANAGER)
     assert answer["ok"] is False
-    assert "no command" in answer["error"] if verb in ("stop", "destroy") else f"cannot {verb} itself" in answer["error"]
+    assert (
+        "no command" in answer["error"] if verb in ("stop", "destroy") else f"cannot {verb} itself" in answer["error"]
+    )
     assert (managed.agent(MANAGER), managed.pid(MANAGER)) == before
 
 
