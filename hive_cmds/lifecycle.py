@@ -39,7 +39,7 @@ def _is_running(hive: Hive, name: str) -> bool:
 
 @operation(callers=LOOKING_AFTER, group="Agents")
 def start(hive: Hive, name: AgentName) -> AgentView:
-    """Start an agent's container; nothing happens when it runs, and nobody is told.
+    """Start an agent's container; nothing happens when it runs.
 
     name: which agent
     """

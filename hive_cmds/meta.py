@@ -110,7 +110,7 @@ class Meta:
         return rev
 
     def commit(self, message: str) -> bool:
-        """Commit flake.nix and flake.lock as they stand; nothing happens, and False is returned, when nothing changed."""
+        """Commit flake.nix and flake.lock as they stand; returns whether anything had changed."""
         from hive_core.git.repository import Repository
 
         repository = Repository(self.path)

@@ -29,7 +29,8 @@ def show(result: Any, columns: Sequence[str], *, as_json: bool) -> int:
     if isinstance(result, Iterator):
         _stream(result, as_json=as_json)
     elif as_json:
-        print(wire.line({} if result is None else result))
+        rows = result.listing() if hasattr(result, "listing") else result
+        print(wire.line({} if rows is None else rows))
     elif isinstance(result, list) and not columns:
         for line in result:
             print(visible(line))

@@ -243,6 +243,16 @@ def test_update_takes_a_name_or_stale_and_not_both(hive: TestHive) -> None:
     hive.run("update", "coder", "--stale", code=2)
 
 
+@pytest.mark.parametrize("url", ["github:nobody/hive", "git+file:///nowhere?ref=main", "git+file:///nowhere"])
+def test_a_base_that_cannot_be_looked_up_is_refused_and_leaves_nothing(hive: TestHive, url: str) -> None:
+    hive.extra["HIVE_FLAKE"] = url
+    hive.configure("coder", PLAIN)
+    assert f"HIVE_FLAKE is {url}" in hive.run("spawn", "coder", code=1).stderr
+    assert hive.json("list") == hive.json("inputs") == []
+    del hive.extra["HIVE_FLAKE"]
+    hive.run("spawn", "coder")
+
+
 # --- migrate
 
 

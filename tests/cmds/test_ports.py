@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,14 @@ def url(port: int) -> str:
 
 
 def alike(count: int) -> list[str]:
-    """Names that hash to one port."""
-    wanted = ports.hashed("coder")
+    """Names that hash to the port of `coder`."""
+    return names_at(ports.hashed("coder"), count)
+
+
+def names_at(port: int, count: int) -> list[str]:
+    """The first names of their kind that hash to a port."""
     names = (f"agent{number}" for number in range(100_000))
-    return [name for name, _ in zip((name for name in names if ports.hashed(name) == wanted), range(count))]
+    return list(islice((name for name in names if ports.hashed(name) == port), count))
 
 
 def test_a_new_agents_port_is_written_down_and_shown(hive: TestHive) -> None:
@@ -108,8 +113,7 @@ def test_a_new_agent_takes_the_next_port_that_nobody_claims(hive: TestHive) -> N
 
 
 def test_the_search_goes_on_at_the_beginning_of_the_range(hive: TestHive) -> None:
-    names = (f"agent{number}" for number in range(100_000))
-    last = [name for name, _ in zip((name for name in names if ports.hashed(name) == 8999), range(2))]
+    last = names_at(8999, 2)
     for name in last:
         hive.spawn(name)
     assert [port_file(hive, name).read_text() for name in last] == ["8999\n", "8100\n"]
