@@ -134,7 +134,7 @@ def _view(
         name=name,
         running=running,
         failed=wanted and not running and doing is None,
-        needs_update=row["hive_rev"] is not None and row["hive_rev"] != base,
+        needs_update=None not in (row["hive_rev"], base) and row["hive_rev"] != base,
         needs_login=_needs_login(hive, row, running),
         deployed_sha=container.revision[:12] if container and container.revision else None,
         pending_reminders=0,

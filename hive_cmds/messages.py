@@ -273,6 +273,10 @@ class Recent:
 
     messages: list[Message]
 
+    def listing(self) -> list[Message]:
+        """The rows alone, as the shell's JSON shows every listing."""
+        return self.messages
+
     def text(self) -> str:
         return "\n\n".join(message.summary() for message in self.messages) or "no message"
 

@@ -141,7 +141,10 @@ def unsettled(hive: Hive) -> bool:
 
 
 def settle(hive: Hive) -> None:
-    """Finish or undo whatever dead processes left; what another process is mending already is left to it."""
+    """Finish or undo whatever dead processes left; what another process is mending already is left to it.
+
+    What cannot be mended now is told and left for the next try: it is no reason to refuse anything else.
+    """
     with hive.store.read() as db:
         rows = all_in_progress(db)
     for agent, row in rows.items():
