@@ -222,17 +222,15 @@ INPUT = Kind(input_name, {"type": "string"}, "INPUT")
 
 
 def _read_lock(meta: Path) -> dict[str, Any]:
-    """The lock as it lies there; one that cannot be read stands for the one committed last, which replaces it soon."""
+    """The lock as it lies there, {} where there is none. Raises Refused when it is damaged."""
     try:
         lock: dict[str, Any] = json.loads((meta / LOCK).read_bytes())
     except FileNotFoundError:
         return {}
-    except ValueError:
-        from hive_core.git.repository import Repository
-
-        repository = Repository(meta)
-        committed: dict[str, Any] = json.loads(repository.read(repository.main(), LOCK) or b"{}")
-        return committed
+    except (OSError, ValueError) as error:
+        raise Refused(
+            f"{meta / LOCK} cannot be read: {error}.", "The next change of an agent puts the committed one back."
+        ) from error
     return lock
 
 
