@@ -136,6 +136,7 @@ def test_a_denial_killed_anywhere_stands_with_its_tag_or_is_none(hive: TestHive)
     for line in range(1, count + 1, 3):
         number = number or hive.request("coder", SAY.format(f"n{line}"))
         killed_at(hive, line, files, "deny", str(number), "--note", "no")
+        hive.run("list")
         denied = approval(hive, number)["status"] == "denied"
         assert (f"denied/{number}" in hive.git("applied/coder", "tag").split()) is denied
         number = 0 if denied else number
