@@ -271,7 +271,7 @@ def recent(hive: Hive, limit: Limit = 20) -> Recent:
 def search(hive: Hive, words: Words, limit: Limit = 20) -> Recent:
     """Search messages for words, best first: your own, sent or received; the operator searches everybody's.
 
-    words: all of them must occur
+    words: all of them must occur; one that ends in * stands for all that begin so
     limit: how many to show
     """
     from sqlite_fts4 import rank_bm25

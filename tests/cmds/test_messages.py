@@ -1,0 +1,128 @@
+"""Messages: sent, taken once, put back, found again; and who may write to whom."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+
+import pytest
+
+from hive_cmds import messages
+from hive_core.context import Hive
+from hive_core.errors import NotFound, Refused
+from hive_core.operation import Caller, Identity
+from tests.hives import TestHive
+
+
+@pytest.fixture
+def inside(hive: TestHive) -> Hive:
+    made = hive.inside()
+    with made.store.write() as db:
+        for name in ("manager", "coder", "tester"):
+            db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
+    return made
+
+
+def as_agent(hive: Hive, name: str) -> Hive:
+    return hive.acting_as(Identity(Caller.MANAGER if name == "manager" else Caller.AGENT, name))
+
+
+def bodies(received: messages.Received) -> list[str]:
+    return [message.body for message in received.messages]
+
+
+def test_a_message_is_handed_out_once_and_in_order(inside: Hive) -> None:
+    for body in ("one", "two", "three"):
+        messages.send(inside, "coder", body)
+    coder = as_agent(inside, "coder")
+    first = messages.recv(coder)
+    assert (bodies(first), first.unread) == (["one"], 2)
+    assert bodies(messages.recv(coder, limit=10)) == ["two", "three"]
+    assert bodies(messages.recv(coder)) == []
+
+
+def test_many_receivers_of_one_inbox_take_each_message_once(hive: TestHive, inside: Hive) -> None:
+    for number in range(200):
+        messages.send(inside, "coder", str(number))
+    taken: list[str] = []
+
+    def take() -> None:
+        coder = as_agent(hive.inside(), "coder")
+        while found := bodies(messages.recv(coder, limit=random.randint(1, 5))):
+            taken.extend(found)
+
+    threads = [threading.Thread(target=take) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken, key=int) == [str(number) for number in range(200)]
+
+
+def test_what_was_acknowledged_never_comes_back_and_what_was_not_comes_marked(inside: Hive) -> None:
+    coder = as_agent(inside, "coder")
+    messages.send(inside, "coder", "done with")
+    messages.recv(coder)
+    messages.ack(coder)
+    messages.send(inside, "coder", "died with")
+    messages.recv(coder)
+    messages.nack(coder)
+    again = messages.recv(coder, limit=10).messages
+    assert [(message.body, message.redelivered) for message in again] == [("died with", True)]
+
+
+def test_a_broadcast_reaches_everybody_but_its_sender(inside: Hive) -> None:
+    messages.send(as_agent(inside, "coder"), "*", "hello all")
+    for name, expected in (("coder", []), ("tester", ["hello all"]), ("manager", ["hello all"])):
+        assert bodies(messages.recv(as_agent(inside, name), limit=10)) == expected
+
+
+def test_only_those_that_the_configuration_allows_can_be_written_to(inside: Hive) -> None:
+    with inside.store.write() as db:
+        db.execute("update agents set allowed_recipients = ? where name = 'coder'", (json.dumps(["manager"]),))
+    coder = as_agent(inside, "coder")
+    messages.send(coder, "manager", "fine")
+    for to in ("tester", "operator", "*"):
+        with pytest.raises(Refused, match="may not write"):
+            messages.send(coder, to, "not fine")
+    assert bodies(messages.recv(as_agent(inside, "tester"), limit=10)) == []
+
+
+def test_nobody_is_written_to_who_is_not_there(inside: Hive) -> None:
+    with pytest.raises(NotFound, match="no agent 'nobody'"):
+        messages.send(inside, "nobody", "hello")
+
+
+@pytest.mark.parametrize(
+    "query", ["apple", "APPLE", "apple pie", '"apple', "pie OR", "appl*", "NEAR/2 apple", "-apple", "*"]
+)
+def test_a_search_takes_words_and_no_query_language(inside: Hive, query: str) -> None:
+    messages.send(inside, "coder", "an apple pie")
+    found = [message.body for message in messages.search(inside, query).messages]
+    hits = ("apple", "APPLE", "apple pie", '"apple', "-apple", "appl*")
+    assert found == (["an apple pie"] if query in hits else [])
+
+
+def test_a_search_ranks_the_better_hit_first(inside: Hive) -> None:
+    messages.send(inside, "coder", "apple " + "filler " * 200)
+    messages.send(inside, "coder", "apple apple apple")
+    messages.send(inside, "coder", "pear")
+    found = [message.body.split()[:2] for message in messages.search(inside, "apple").messages]
+    assert found == [["apple", "apple"], ["apple", "filler"]]
+
+
+def test_an_agent_finds_only_what_it_sent_or_got(inside: Hive) -> None:
+    messages.send(inside, "coder", "for the coder: apple")
+    messages.send(as_agent(inside, "tester"), "operator", "from the tester: apple")
+    assert len(messages.search(inside, "apple").messages) == 2
+    assert [m.recipient for m in messages.search(as_agent(inside, "coder"), "apple").messages] == ["coder"]
+    assert [m.sender for m in messages.search(as_agent(inside, "tester"), "apple").messages] == ["tester"]
+
+
+def test_the_way_of_a_message_is_told(hive: TestHive, inside: Hive) -> None:
+    number = messages.send(inside, "coder", "follow me").ids[0]
+    assert hive.run("why", str(number)).stdout.count("not yet") == 2
+    messages.recv(as_agent(inside, "coder"))
+    assert hive.json("why", str(number))["deliveries"] == 1
+    assert "no message" in hive.run("why", "999", code=1).stderr
