@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""From the kill -9 of an agent's process to the word of it: hive's events beside supervisord's event listener."""
-=======
 """From the kill -9 of an agent to the word of it: `hive events --follow` beside supervisord's event listener."""
->>>>>>> main
 
 from __future__ import annotations
 

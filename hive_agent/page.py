@@ -270,7 +270,9 @@ def follow(
         for kind, value in _news(reading, after, shown, turns, now()):
             quiet = 0
             yield kind, value
-            after = value["seq"] if kind == "event" else after
+            if kind == "event":
+                # There may be more than one step carries: no waiting then.
+                after, version = value["seq"], -1
         if quiet >= HEARTBEAT_STEPS:
             quiet = 0
             yield "", {}
@@ -279,21 +281,23 @@ def follow(
 def _news(
     reading: Reading, after: int, shown: dict[str, Any], turns: dict[int, dict[str, Any]], now: dict[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What differs from what was told last; notes in `shown` and `turns` what it tells."""
+    """What differs from what was told last: a turn, what happened in it, its end; notes in `shown` and `turns`."""
     if now != shown:
         shown |= now
         yield "now", now
-    newest = reading.turns()
+    events, newest = reading.step(after)
+    active = {event["turn"] for event in events}
     for gone in turns.keys() - {turn["id"] for turn in newest}:
         del turns[gone]
     for turn in newest:
+        if turn["id"] not in turns and turn["id"] in active:
+            turns[turn["id"]] = {**turn, "ended": None, "outcome": None, "detail": None}
+            yield "turn", turns[turn["id"]]
+    yield from (("event", event) for event in events)
+    for turn in newest if len(events) < EVENTS else ():
         if turns.get(turn["id"]) != turn:
             turns[turn["id"]] = turn
             yield "turn", turn
-    while events := reading.events(after):
-        for event in events:
-            after = event["seq"]
-            yield "event", event
 
 
 def bind(port: int, make: Callable[[int], Page], wake: Wake) -> Page:

@@ -43,6 +43,14 @@ class Reading:
         )
         return [dict(row) for row in reversed(rows.fetchall())]
 
+    def step(self, after: int) -> tuple[list[Row], list[Row]]:
+        """`events` and `turns` of one moment: no turn is over of which an event is still to come, but by its limit."""
+        self._db.execute("begin")
+        try:
+            return self.events(after), self.turns()
+        finally:
+            self._db.rollback()
+
     def events(self, after: int) -> list[Row]:
         """The events that follow number `after`, oldest first, as many as one step carries."""
         rows = self._db.execute("select * from turn_events where seq > ? order by seq limit ?", (after, EVENTS))

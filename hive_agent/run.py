@@ -15,29 +15,31 @@ from hive_agent.link import Link
 from hive_agent.live import Live
 from hive_agent.record import Record
 from hive_agent.settings import Settings, from_environment
-from hive_agent.wake import Wake
+from hive_agent.wake import Wake, on_signals
 
 
-def make(settings: Settings) -> Harness:
-    """A harness, and its page beside it. Raises AgentError when its record or its runner cannot be had."""
-    wake, live = Wake(), Live()
+def make(settings: Settings, wake: Wake, live: Live) -> Harness:
+    """A harness for these settings. Raises AgentError when its record or its runner cannot be had."""
     link, record = Link(settings.socket, wake), Record(settings.state, live.poke)
-    harness = Harness(settings, link, record, runners.make(settings), wake, live)
+    return Harness(settings, link, record, runners.make(settings), wake, live)
+
+
+def serve_page(settings: Settings, wake: Wake, live: Live, harness: Harness) -> None:
+    """Begin to serve the agent's page, where hive has given it a port and a key."""
     if settings.port is not None and settings.page_token:
         # The server's modules take a while to load: not where there is nothing to serve.
         from hive_agent import page
 
         page.beside(settings, wake, live, Controls(settings, wake, live, harness.cancel))
-    return harness
 
 
 def main() -> int:
     """Run turns until SIGTERM or SIGINT; SIGUSR1 cancels the turn in progress. Returns the exit code."""
     try:
-        harness = make(from_environment(os.environ))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: harness.stop())
-        signal.signal(signal.SIGUSR1, lambda *_: harness.cancel())
+        settings, wake, live = from_environment(os.environ), Wake(), Live()
+        harness = make(settings, wake, live)
+        on_signals({signal.SIGTERM: harness.stop, signal.SIGINT: harness.stop, signal.SIGUSR1: harness.cancel})
+        serve_page(settings, wake, live, harness)
         harness.run()
     except (AgentError, sqlite3.Error) as error:
         sys.stderr.write(f"hive agent: {error}\n")

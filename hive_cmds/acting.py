@@ -14,7 +14,7 @@ from hive_cmds import (
 )
 from hive_core.containers.base import View
 from hive_core.context import Hive
-from hive_core.errors import Refused
+from hive_core.errors import HiveError, Refused
 from hive_core.operation import Caller
 from hive_core.progress import InProgress, recovery
 from hive_core.settings import MANAGER
@@ -96,8 +96,21 @@ def ensure_container(hive: Hive, name: str, revision: str) -> None:
 
 @recovery(AGREE)
 def agree(hive: Hive, left: InProgress) -> str:
-    """Make the container agree with what the operator wants and what is deployed: mends all but deploys."""
+    """Make the container agree with what the operator wants and what is deployed: mends all but deploys.
+
+    Where that cannot be done the container stays as it is, and shows as failed if it should run: whatever
+    keeps it from starting must not keep the operator from every other command.
+    """
     from hive_core.git.repository import Repository
 
-    ensure_container(hive, left.agent, Repository(hive.applied_path(left.agent)).main())
+    with hive.store.read() as db:
+        known = left.agent in agents.names(db)
+    if not known:
+        # Destroyed while whoever began this waited for the lock: there is nothing to agree on.
+        return "destroyed"
+    try:
+        ensure_container(hive, left.agent, Repository(hive.applied_path(left.agent)).main())
+    except HiveError as error:
+        hive.say(f"warning: {left.agent} stays as it is: {error.message}")
+        return f"left as it is: {error.message}"
     return "agreed"

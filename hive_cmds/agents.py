@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from hive_cmds import meta, ports
-from hive_core import progress
+from hive_core import hostile_folders, progress
 from hive_core.containers.base import Container
 from hive_core.context import Hive
 from hive_core.errors import NotFound
@@ -135,7 +134,7 @@ def _view(
         name=name,
         running=running,
         failed=wanted and not running and doing is None,
-        needs_update=row["hive_rev"] is not None and row["hive_rev"] != base,
+        needs_update=None not in (row["hive_rev"], base) and row["hive_rev"] != base,
         needs_login=_needs_login(hive, row, running),
         deployed_sha=container.revision[:12] if container and container.revision else None,
         pending_reminders=0,
@@ -185,12 +184,9 @@ def tombstones(hive: Hive) -> list[Tombstone]:
 
 
 def _tombstone(hive: Hive, path: Path) -> Tombstone:
-    size, newest = 0, 0.0
-    for _root, _folders, files, descriptor in os.fwalk(path, follow_symlinks=False):
-        newest = max(newest, os.fstat(descriptor).st_mtime)
-        size += sum(os.stat(file, dir_fd=descriptor, follow_symlinks=False).st_size for file in files)
+    found = hostile_folders.measure(path)
     # A hostile agent may have set a time in the future.
-    return Tombstone(path.name, size, int(min(newest, time.time())), has_login(hive, path.name))
+    return Tombstone(path.name, found.size, int(min(found.newest, time.time())), has_login(hive, path.name))
 
 
 def announce_tombstones(hive: Hive, db: sqlite3.Connection) -> None:

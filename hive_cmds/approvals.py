@@ -14,6 +14,7 @@ from hive_core.arguments import AgentName, Description, Id, NewAgentName, Note, 
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, Caller, operation
+from hive_core.text import indented
 
 if TYPE_CHECKING:
     import sqlite3
@@ -153,7 +154,7 @@ class Shown:
         approval = self.approval
         parts = [approval.summary(), f"asked for {approval.requested_at}"]
         if approval.description:
-            parts += ["", approval.description]
+            parts += ["", indented(approval.description)]
         if self.history:
             parts += ["", "tags: " + ", ".join(self.history)]
         if self.beyond_text:

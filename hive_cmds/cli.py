@@ -40,15 +40,24 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         code = Exit.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not complain about it at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = Exit.DONE
+        code = _unread()
+    except SystemExit as end:
+        # Typer and rich make an exit with code 1 of a broken pipe themselves.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        code = _unread()
     except PermissionError as error:
         _tell(Refused(f"{error.filename}: {error.strerror}.", "Run hive as the user that HIVE_HOME belongs to."))
         code = Exit.REFUSED
     except Exception:  # noqa: BLE001
         code = _report_bug(arguments)
     sys.exit(int(code))
+
+
+def _unread() -> int:
+    """Whoever read our output has seen enough; the interpreter must not complain about that at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
+    return Exit.DONE
 
 
 def _run(arguments: list[str]) -> int:
@@ -77,13 +86,19 @@ def _needed(arguments: list[str]) -> list[Operation]:
     return sorted(shown, key=lambda operation: (GROUPS.index(operation.group), operation.verb))
 
 
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    """Run a fleet of AI coding agents; nothing about one changes before you approved exactly that change."""
-    if version:
+def _version(wanted: bool) -> None:
+    if wanted:
         typer.echo(__version__)
         raise typer.Exit
+
+
+def _root(
+    # Its callback does it: without a command this function is not reached.
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Run a fleet of AI coding agents; nothing about one changes before you approved exactly that change."""
 
 
 def _command(operation: Operation) -> Callable[..., int]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 from hive_cmds import ports, toolbox
+from hive_core import hostile_folders
 from hive_core.containers.base import View
 from hive_core.context import Hive
+from hive_core.errors import HiveError
 from hive_core.settings import MANAGER
 
 # As root every agent runs as a user of its own, from here upward; the numbers belong to no account.
@@ -28,11 +29,20 @@ runner = "claude"
 }
 
 
-def allot_uid(db: sqlite3.Connection) -> int | None:
-    """The user for a new agent's processes; None where hive is not root and cannot become another."""
+def allot_uid(hive: Hive, db: sqlite3.Connection, name: str) -> int | None:
+    """The user for a new agent's processes; None where hive is not root and cannot become another.
+
+    What a destroyed agent left stays its user's: nobody else becomes that user, and an agent that is revived becomes
+    it again, so that nothing has to be handed over.
+    """
     if os.geteuid() != 0:
         return None
-    return int(db.execute("select coalesce(max(uid), ?) + 1 from agents", (FIRST_UID - 1,)).fetchone()[0])
+    living: set[int] = {row["uid"] for row in db.execute("select uid from agents where uid is not null")}
+    kept = {path.parent.name: path.stat(follow_symlinks=False).st_uid for path in hive.settings.agents.glob("*/state")}
+    ours = range(FIRST_UID, FIRST_UID + 1_000_000)
+    if kept.get(name) in ours and kept[name] not in living:
+        return kept[name]
+    return max([FIRST_UID - 1, *living, *(uid for uid in kept.values() if uid in ours)]) + 1
 
 
 def uid_of(db: sqlite3.Connection, name: str) -> int | None:
@@ -129,7 +139,15 @@ def remove(hive: Hive, name: str, *, kept: Sequence[str] = ()) -> None:
     }
     for place, folder in places.items():
         if place not in kept and folder.exists():
-            shutil.rmtree(folder)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        hostile_folders.remove(folder)
+    except OSError as error:
+        # Purging again goes on where this ended.
+        raise HiveError(f"{folder} could not be removed: {error.strerror}.", "See who still writes there.") from error
 
 
 def view(hive: Hive, name: str, uid: int | None) -> View:

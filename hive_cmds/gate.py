@@ -30,8 +30,12 @@ from hive_core.wake import SETTLED, Wake
 
 # Threads that run operations: the operator's never wait for those of agents.
 THREADS = 8
-# Connections that one caller may have open at once.
-MOST_CONNECTIONS = 512
+# Connections that one caller may have open at once: an agent's may not use up what the gate can have open.
+MOST_CONNECTIONS = {Caller.OPERATOR: 512, Caller.MANAGER: 64, Caller.AGENT: 64}
+# Tool calls that one connection may have under way; the next line is read when one of them has ended.
+MOST_CALLS = 64
+# Bytes of answers that one caller may leave unread before it is hung up on.
+MOST_UNREAD = 64 * 1024 * 1024
 # Changes that a subscriber may be behind by before it is hung up on.
 MOST_BEHIND = 1000
 
@@ -45,13 +49,15 @@ class Gate:
         self._pools = {True: ThreadPoolExecutor(THREADS), False: ThreadPoolExecutor(THREADS)}
         self._turns: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(2))
         self._open: Counter[str] = Counter()
+        self._unread: Counter[str] = Counter()
         self._inboxes: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self._subscribers: set[asyncio.Queue[str]] = set()
+        self._subscribers: set[_Subscriber] = set()
         self._servers: dict[str, asyncio.Server] = {}
         self._seq = 0
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        _allow_many_descriptors()
         loop = asyncio.get_running_loop()
         with Wake(self.hive.store) as wake:
             with self.hive.store.read() as db:
@@ -94,8 +100,11 @@ class Gate:
         if event.kind == "container_state_changed":
             row = {name: event.data["container"].get(name) for name in hostwire.AgentStatus.__dataclass_fields__}
             line = wire.line(Answer(agent_statuses=[hostwire.AgentStatus(**row)]))
-            for queue in self._subscribers:
-                queue.put_nowait(line)
+            for publishing in list(self._subscribers):
+                if publishing.queue.qsize() >= MOST_BEHIND:
+                    # One that never reads would have the gate keep every change for it.
+                    publishing.hang_up()
+                publishing.queue.put_nowait(line)
 
     async def _listen(self) -> None:
         """Have a socket for the operator and for every agent there is, and none for any other."""
@@ -128,7 +137,7 @@ class Gate:
         return handle
 
     async def _admit(self, place: Listening, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._open[place.identity.name] > MOST_CONNECTIONS:
+        if self._open[place.identity.name] > MOST_CONNECTIONS[place.identity.caller]:
             await _write(writer, wire.line(Answer(ok=False, error="Too many connections are open; close some.")))
         elif not place.admits(_peer_uid(writer)):
             await _write(writer, wire.line(Answer(ok=False, error="This socket is another user's.")))
@@ -179,13 +188,36 @@ class Gate:
         async with self._turns[caller.name]:
             return await loop.run_in_executor(self._pools[False], function, acting, *arguments)
 
-    def subscribe(self) -> asyncio.Queue[str]:
-        queue: asyncio.Queue[str] = asyncio.Queue()
-        self._subscribers.add(queue)
-        return queue
+    def subscribe(self, hang_up: Callable[[], None]) -> _Subscriber:
+        subscriber = _Subscriber(hang_up)
+        self._subscribers.add(subscriber)
+        return subscriber
 
-    def unsubscribe(self, queue: asyncio.Queue[str]) -> None:
-        self._subscribers.discard(queue)
+    def unsubscribe(self, subscriber: _Subscriber) -> None:
+        self._subscribers.discard(subscriber)
+
+    async def answer(self, caller: Identity, writer: asyncio.StreamWriter, line: str) -> None:
+        """Send a line, and wait until the peer has read it, or nearly all of it.
+
+        Hangs up on a caller that has others make answers and reads none: they would all be kept for it.
+        """
+        size = len(line)
+        if self._unread[caller.name] and self._unread[caller.name] + size > MOST_UNREAD:
+            writer.transport.abort()
+            raise ConnectionResetError
+        self._unread[caller.name] += size
+        try:
+            await _write(writer, line)
+        finally:
+            self._unread[caller.name] -= size
+
+
+class _Subscriber:
+    """Who is told of every change: its lines that are yet to be sent, and how to be rid of it."""
+
+    def __init__(self, hang_up: Callable[[], None]) -> None:
+        self.queue: asyncio.Queue[str] = asyncio.Queue()
+        self.hang_up = hang_up
 
 
 class _Connection:
@@ -197,6 +229,7 @@ class _Connection:
         self.gate, self.caller, self.writer = gate, caller, writer
         self.lines = Lines(reader)
         self.tasks: set[asyncio.Task[None]] = set()
+        self.calls = asyncio.Semaphore(MOST_CALLS)
 
     async def serve(self) -> None:
         try:
@@ -220,15 +253,16 @@ class _Connection:
         return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
 
     async def answer(self, value: Any) -> None:
-        await _write(self.writer, wire.line(value))
+        await self.gate.answer(self.caller, self.writer, wire.line(value))
 
     async def _one(self, line: bytes) -> None:
         try:
-            request = json.loads(line)
+            request = json.loads(line, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             await self.answer(Answer(ok=False, error="That line is no JSON document."))
             return
         if isinstance(request, dict) and "jsonrpc" in request and self.caller.caller is not Caller.OPERATOR:
+            await self.calls.acquire()
             self._spawn(self._mcp(request))
         elif isinstance(request, dict) and request.get("cmd") == "mcp":
             return  # A bridge says what it is; its JSON-RPC lines follow.
@@ -244,11 +278,26 @@ class _Connection:
         offered = mcp.tools(self.gate.operations, self.caller)
 
         async def call(operation: Operation, arguments: Mapping[str, Any]) -> Any:
-            return await self.gate.call(self.caller, operation, arguments, self.gone)
+            try:
+                return await self.gate.call(self.caller, operation, arguments, self.gone)
+            except (HiveError, ConnectionError):
+                raise
+            except Exception as error:
+                raise self._bug(operation.name, error) from error
 
-        answer = await mcp.reply(request, offered, call)
-        if answer is not None:
-            await self.answer(answer)
+        try:
+            answer = await mcp.reply(request, offered, call)
+            if answer is not None:
+                await self.answer(answer)
+        except ConnectionError:
+            return  # The peer has hung up, or was hung up on.
+        finally:
+            self.calls.release()
+
+    def _bug(self, verb: str, error: Exception) -> HiveError:
+        """What to tell of a failure that nobody foresaw; the operator's terminal is told more."""
+        self.gate.hive.say(f"warning: {ascii(verb)[:80]} of {self.caller.name} failed: {error!r:.400}")
+        return HiveError(f"hive failed at this: {type(error).__name__}.", "The operator's terminal shows more.")
 
     async def _answer_to(self, request: Any) -> Any:
         """The answer to one request; whatever is wrong with it becomes a sentence."""
@@ -258,11 +307,15 @@ class _Connection:
             return await self._perform(request)
         except HiveError as error:
             return Answer(ok=False, error=str(error).replace("\n", " "))
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the connection stays usable whatever a request meets
+            return Answer(ok=False, error=str(self._bug(request["cmd"], error)).replace("\n", " "))
 
     async def _perform(self, request: dict[str, Any]) -> Any:
         verb, operator = request["cmd"], self.caller.caller is Caller.OPERATOR
         if operator and verb == "subscribe_agent_status":
-            self._spawn(self._publish(self.gate.subscribe()))
+            self._spawn(self._publish(self.gate.subscribe(self.writer.transport.abort)))
             return Answer()
         if operator and verb in hostwire.COMMANDS:
             return await self.gate.in_thread(self.caller, hostwire.COMMANDS[verb], request)
@@ -272,13 +325,27 @@ class _Connection:
         raw = {name: value for name, value in request.items() if name != "cmd"}
         return _spread(await self.gate.call(self.caller, operation, raw, self.gone))
 
-    async def _publish(self, queue: asyncio.Queue[str]) -> None:
+    async def _publish(self, subscriber: _Subscriber) -> None:
         try:
-            while queue.qsize() < MOST_BEHIND:
-                await _write(self.writer, await queue.get())
-            self.writer.close()
+            while True:
+                await _write(self.writer, await subscriber.queue.get())
+        except ConnectionError:
+            return  # It has hung up, or was hung up on.
         finally:
-            self.gate.unsubscribe(queue)
+            self.gate.unsubscribe(subscriber)
+
+
+def _refuse_constant(text: str) -> Any:
+    """NaN and Infinity are Python's, not JSON's: sent back, they would be no answer."""
+    raise ValueError(text)
+
+
+def _allow_many_descriptors() -> None:
+    """Have as many files open as the machine lets us: each connection is one."""
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _spread(result: Any) -> dict[str, Any]:
@@ -291,7 +358,8 @@ def _spread(result: Any) -> dict[str, Any]:
 
 
 async def _write(writer: asyncio.StreamWriter, line: str) -> None:
-    writer.write(line.encode() + b"\n")
+    # Half of a surrogate pair, sent back as the id of a call: written as JSON escapes it.
+    writer.write(line.encode(errors="backslashreplace") + b"\n")
     await writer.drain()
 
 

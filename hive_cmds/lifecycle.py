@@ -32,6 +32,11 @@ def _require(hive: Hive, name: str) -> None:
         agents.require(db, name)
 
 
+def _is_running(hive: Hive, name: str) -> bool:
+    container = hive.host.containers().get(name)
+    return container is not None and container.running
+
+
 @operation(callers=LOOKING_AFTER, group="Agents")
 def start(hive: Hive, name: AgentName) -> AgentView:
     """Start an agent's container; nothing happens when it runs.
@@ -43,10 +48,11 @@ def start(hive: Hive, name: AgentName) -> AgentView:
     with exclusive(hive, name, "starting", recovery=AGREE):
         with hive.store.write() as db:
             want(db, name, "running")
-        hive.host.start(name, view_of(hive, name))
-        with hive.store.write() as db:
-            tell(db, "started", name)
-            kick(db, name, "started")
+        if not _is_running(hive, name):
+            hive.host.start(name, view_of(hive, name))
+            with hive.store.write() as db:
+                tell(db, "started", name)
+                kick(db, name, "started")
     return agents.view(hive, name)
 
 
@@ -74,9 +80,11 @@ def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
     with exclusive(hive, name, "stopping", recovery=AGREE):
         with hive.store.write() as db:
             want(db, name, "stopped")
+        ran = _is_running(hive, name)
         hive.host.stop(name, grace=grace)
-        with hive.store.write() as db:
-            tell(db, "killed", name, note=note)
+        if ran:
+            with hive.store.write() as db:
+                tell(db, "killed", name, note=note)
     return agents.view(hive, name)
 
 
@@ -112,17 +120,19 @@ def rebuild(hive: Hive, name: AgentName) -> AgentView:
 
 
 def rebuild_held(hive: Hive, name: str) -> None:
-    """Rebuild an agent that the caller holds; raises BuildFailed."""
+    """Rebuild an agent that the caller holds, and lock what was built; raises BuildFailed."""
     from hive_core.git.repository import Repository
 
     revision = Repository(hive.applied_path(name)).main()
     with meta.opened(hive, f"rebuilding {name}") as flake:
-        flake.stage(fleet(hive))
+        flake.stage(fleet(hive), [meta.agent_input(name)])
         with hive.store.read() as db:
             run = agents.require(db, name)["desired"] == "running"
         build_and_switch(hive, name, revision, run=run)
-        flake.commit(f"rebuild {name} {revision[:12]}")
+        moved = flake.commit(f"rebuild {name} {revision[:12]}")
     with hive.store.write() as db:
+        if moved:
+            meta.announce(hive, db)
         record_build(hive, db, name, revision)
         tell(db, "rebuilt", name, sha=revision)
         kick(db, name, "rebuilt")
@@ -141,7 +151,10 @@ def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
     """
     refuse_manager(name, "destroyed")
     _require(hive, name)
-    with exclusive(hive, name, "destroying", recovery=DESTROY, purge=purge):
+    with (
+        progress.held_anyway(hive, name, "destroying"),
+        progress.recorded(hive, name, "destroying", recovery=DESTROY, detail={"purge": purge}),
+    ):
         _destroy_held(hive, name, purge)
 
 

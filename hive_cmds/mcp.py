@@ -51,6 +51,8 @@ async def reply(message: Any, offered: Mapping[str, Operation], call: Call) -> d
         return _error(None, _INVALID_REQUEST, "That is no JSON-RPC request.")
     if "id" not in message:
         return None
+    if isinstance(message["id"], bool) or not isinstance(message["id"], str | int | float | None):
+        return _error(None, _INVALID_REQUEST, "The id of a request is a text or a number.")
     number, method, params = message["id"], message["method"], message.get("params") or {}
     if not isinstance(params, dict):
         return _error(number, _INVALID_PARAMS, "params is no object.")

@@ -19,9 +19,14 @@ from hive_core.errors import NotFound, Refused
 from hive_core.events import emit
 from hive_core.operation import CONTAINERS, EVERYONE, OPERATOR, Caller, operation
 from hive_core.settings import MANAGER
+from hive_core.text import indented
 
 SYSTEM, THE_OPERATOR, EVERYBODY = "system", "operator", "*"
 MOST_BYTES = 256 * 1024
+# Unread messages that an inbox may hold before agents can put no more into it.
+MOST_UNREAD = 1000
+# Bytes of bodies in one answer; a single message always fits.
+MOST_TAKEN = 4 * 1024 * 1024
 # How many hits of a search are ranked, the newest first: ranking all of a million takes most of a second.
 RANKED = 2000
 
@@ -68,7 +73,7 @@ class Message:
 
     def summary(self) -> str:
         mark = ", delivered before" if self.redelivered else ""
-        return f"{self.id}: {self.sender} to {self.recipient}{mark}\n{self.body}"
+        return f"{self.id}: {self.sender} to {self.recipient}{mark}\n{indented(self.body)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ class Whereabouts:
         steps = [("sent", self.sent_at), ("delivered", self.delivered_at), ("acknowledged", self.acknowledged_at)]
         lines = [f"message {self.id} from {self.sender} to {self.recipient}, handed out {self.deliveries} times"]
         lines += [f"  {step:<13} {_clock(at) if at else 'not yet'}" for step, at in steps]
-        return "\n".join([*lines, "", self.body])
+        return "\n".join([*lines, "", indented(self.body)])
 
 
 def post(db: sqlite3.Connection, sender: str, recipient: str, body: str) -> int:
@@ -162,6 +167,7 @@ def send(hive: Hive, to: Recipient, body: Body) -> Sent:
             if name not in names and name != THE_OPERATOR:
                 raise NotFound(f"There is no agent {name!r} to send to.", "Recipients are the agents and `operator`.")
             require_allowed(hive, db, name)
+            require_room(hive, db, name)
         return Sent([post(db, hive.caller.name, name, body) for name in chosen])
 
 
@@ -178,6 +184,12 @@ def require_allowed(hive: Hive, db: sqlite3.Connection, name: str) -> None:
         )
 
 
+def require_room(hive: Hive, db: sqlite3.Connection, name: str) -> None:
+    """Raises Refused when the caller is an agent and the inbox of `name` is full."""
+    if hive.caller.caller is not Caller.OPERATOR and _unread(db, name) >= MOST_UNREAD:
+        raise Refused(f"The inbox of {name} is full: {MOST_UNREAD} messages are unread.", "Send it when some are read.")
+
+
 @operation(callers=EVERYONE, group="Messages", parks="wait")
 def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:  # noqa: ARG001  (read by whoever parks it)
     """Take the oldest messages of your inbox; with none there, wait for one.
@@ -190,17 +202,29 @@ def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:  # noqa: AR
         if not _unread(db, me):
             return Received([], 0)
     with hive.store.write() as db:
-        taken = [_hand_out(db, row) for row in db.execute(_CLAIM, (time.time(), me, limit)).fetchall()]
+        fitting = _fitting(db.execute(_WAITING, (me, limit)).fetchall())
+        taken = [_hand_out(db, db.execute(_CLAIM, (time.time(), number)).fetchone()) for number in fitting]
         if hive.caller.caller is Caller.OPERATOR:
             _acknowledge(db, me)
         return Received(sorted(taken, key=lambda message: message.id), _unread(db, me))
 
 
-_CLAIM = """
-    update messages set delivered_at = ?, deliveries = deliveries + 1
-    where id in (select id from messages where recipient = ? and delivered_at is null order by id limit ?)
-    returning *
+_WAITING = """
+    select id, length(body) as size from messages where recipient = ? and delivered_at is null order by id limit ?
 """
+_CLAIM = "update messages set delivered_at = ?, deliveries = deliveries + 1 where id = ? returning *"
+
+
+def _fitting(rows: list[sqlite3.Row]) -> list[int]:
+    """The ids of the first of these messages that fit into one answer together."""
+    chosen: list[int] = []
+    size = 0
+    for row in rows:
+        size += row["size"]
+        if chosen and size > MOST_TAKEN:
+            break
+        chosen.append(int(row["id"]))
+    return chosen
 
 
 def _hand_out(db: sqlite3.Connection, row: sqlite3.Row) -> Message:
@@ -250,6 +274,10 @@ class Recent:
 
     messages: list[Message]
 
+    def listing(self) -> list[Message]:
+        """The rows alone, as the shell's JSON shows every listing."""
+        return self.messages
+
     def text(self) -> str:
         return "\n\n".join(message.summary() for message in self.messages) or "no message"
 
@@ -261,10 +289,10 @@ def recent(hive: Hive, limit: Limit = 20) -> Recent:
     limit: how many
     """
     where, values = ("", ()) if hive.caller.caller is Caller.OPERATOR else ("where recipient = ?", (hive.caller.name,))
-    query = f"select * from messages {where} order by id desc limit ?"  # noqa: S608
+    query = f"select id, length(body) as size from messages {where} order by id desc limit ?"  # noqa: S608
     with hive.store.read() as db:
-        rows = db.execute(query, (*values, limit)).fetchall()
-    return Recent([_message(row) for row in reversed(rows)])
+        chosen = _fitting(db.execute(query, (*values, limit)).fetchall())
+        return Recent([_message(_row(db, number)) for number in reversed(chosen)])
 
 
 @operation(callers=EVERYONE, group="Messages")
@@ -282,14 +310,18 @@ def search(hive: Hive, words: Words, limit: Limit = 20) -> Recent:
     db.create_function("rank_bm25", 1, rank_bm25, deterministic=True)
     mine = "" if hive.caller.caller is Caller.OPERATOR else "and (m.sender = :me or m.recipient = :me)"
     with hive.store.read() as db:
-        rows = db.execute(
-            _SEARCH.format(mine=mine), {"query": query, "me": hive.caller.name, "limit": limit, "ranked": RANKED}
-        ).fetchall()
-    return Recent([_message(row) for row in rows])
+        values = {"query": query, "me": hive.caller.name, "limit": limit, "ranked": RANKED}
+        chosen = _fitting(db.execute(_SEARCH.format(mine=mine), values).fetchall())
+        return Recent([_message(_row(db, number)) for number in chosen])
+
+
+def _row(db: sqlite3.Connection, number: int) -> sqlite3.Row:
+    row: sqlite3.Row = db.execute("select * from messages where id = ?", (number,)).fetchone()
+    return row
 
 
 _SEARCH = """
-    select m.* from (
+    select m.id, length(m.body) as size from (
         select docid, matchinfo(messages_search, 'pcnalx') as found from messages_search
         where messages_search match :query order by docid desc limit :ranked
     ) hit join messages m on m.id = hit.docid {mine}

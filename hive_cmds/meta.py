@@ -12,7 +12,7 @@ from typing import Any
 
 from hive_core.arguments import Kind
 from hive_core.context import Hive
-from hive_core.errors import Invalid, NotFound
+from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.events import emit
 from hive_core.operation import OPERATOR, operation
 
@@ -109,14 +109,16 @@ class Meta:
         rev: str | None = _locked(json.loads(text or b"{}"), name).get("rev")
         return rev
 
-    def commit(self, message: str) -> None:
-        """Commit flake.nix and flake.lock as they stand; nothing happens when nothing changed."""
+    def commit(self, message: str) -> bool:
+        """Commit flake.nix and flake.lock as they stand; returns whether anything had changed."""
         from hive_core.git.repository import Repository
 
         repository = Repository(self.path)
-        if repository.is_dirty(LOCK) or repository.is_dirty(FLAKE):
-            changes = {name: (self.path / name).read_bytes() for name in (FLAKE, LOCK)}
-            repository.commit(changes, message)
+        if not (repository.is_dirty(LOCK) or repository.is_dirty(FLAKE)):
+            return False
+        changes = {name: (self.path / name).read_bytes() for name in (FLAKE, LOCK)}
+        repository.commit(changes, message)
+        return True
 
     def abort(self) -> None:
         """Put work tree and index back as they were committed, also after a process that died in a commit."""
@@ -192,8 +194,16 @@ def announce(hive: Hive, db: sqlite3.Connection) -> None:
 
 
 def current_base(hive: Hive) -> str | None:
-    """The full rev of the input `hive` in the lock as it lies there: what an up-to-date agent was built with."""
-    rev: str | None = _locked(_read_lock(hive.settings.meta), HIVE_INPUT).get("rev")
+    """The full rev of the input `hive` in the lock as it lies there: what an up-to-date agent was built with.
+
+    None where there is none, or where the lock cannot be read: then nobody can be said to be out of date, and
+    how the agents are is shown all the same. `hive inputs` says what is wrong with it.
+    """
+    try:
+        lock = _read_lock(hive.settings.meta)
+    except Refused:
+        return None
+    rev: str | None = _locked(lock, HIVE_INPUT).get("rev")
     return rev
 
 
@@ -212,10 +222,15 @@ INPUT = Kind(input_name, {"type": "string"}, "INPUT")
 
 
 def _read_lock(meta: Path) -> dict[str, Any]:
+    """The lock as it lies there, {} where there is none. Raises Refused when it is damaged."""
     try:
         lock: dict[str, Any] = json.loads((meta / LOCK).read_bytes())
     except FileNotFoundError:
         return {}
+    except (OSError, ValueError) as error:
+        raise Refused(
+            f"{meta / LOCK} cannot be read: {error}.", "The next change of an agent puts the committed one back."
+        ) from error
     return lock
 
 

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from hive_cmds import agents, folders
-from hive_cmds.acting import AGREE
 from hive_cmds.lifecycle import rebuild_held
 from hive_cmds.updates import Rebuilt
 from hive_core.arguments import agent_name
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import OPERATOR, operation
-from hive_core.progress import exclusive
+from hive_core.progress import InProgress, exclusive, recovery
 from hive_core.settings import MANAGER
 
 # There while a migration runs, so that one that was cut short is gone on with.
 MARKER = "migrating"
+MIGRATE = "migrate"
 
 
 @operation(callers=OPERATOR, group="Meta", columns=("name", "ok", "error"))
 def migrate(hive: Hive) -> list[Rebuilt]:
     """Take over agents whose applied repositories were made before the meta flake; again is as good as once."""
     waiting = _waiting(hive)
-    if not waiting:
-        return []
     marker = hive.settings.home / MARKER
-    marker.touch()
+    if waiting:
+        marker.touch()
     results = [_take_over(hive, name) for name in waiting]
-    marker.unlink()
+    marker.unlink(missing_ok=True)
     return results
 
 
@@ -48,7 +47,7 @@ def _waiting(hive: Hive) -> list[str]:
 def _take_over(hive: Hive, name: str) -> Rebuilt:
     hive.say(f"migrating {name}")
     try:
-        with exclusive(hive, name, "rebuilding", recovery=AGREE):
+        with exclusive(hive, name, "rebuilding", recovery=MIGRATE):
             _enlist(hive, name)
             rebuild_held(hive, name)
     except HiveError as error:
@@ -57,11 +56,23 @@ def _take_over(hive: Hive, name: str) -> Rebuilt:
     return Rebuilt(name, True, None)
 
 
+@recovery(MIGRATE)
+def _recover(hive: Hive, left: InProgress) -> str:
+    """A take-over that began is finished; what cannot be built is an agent all the same, and shows as failed."""
+    _enlist(hive, left.agent)
+    try:
+        rebuild_held(hive, left.agent)
+    except HiveError as error:
+        hive.say(f"warning: {left.agent} was not rebuilt: {error}")
+        return f"not rebuilt: {error.message}"
+    return "rebuilt"
+
+
 def _enlist(hive: Hive, name: str) -> None:
     with hive.store.write() as db:
         db.execute(
-            "insert into agents (name, uid, desired, created_at) values (?, ?, 'running', ?)",
-            (name, folders.allot_uid(db), hive.clock()),
+            "insert or ignore into agents (name, uid, desired, created_at) values (?, ?, 'running', ?)",
+            (name, folders.allot_uid(hive, db, name), hive.clock()),
         )
         uid, manager_uid = folders.uid_of(db, name), folders.uid_of(db, MANAGER)
     folders.ensure_state(hive, name, uid, new=False)

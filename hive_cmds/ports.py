@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from hive_core.context import Hive
+from hive_core.errors import Refused
 from hive_core.settings import MANAGER
 
 MANAGER_PORT = 8000
 STATUS_PAGE_PORT = 7000
 FIRST, COUNT = 8100, 900
+# A port file is a number and a line break; a longer one is something else.
+_LONGEST = 16
 
 
 def hashed(name: str) -> int:
@@ -33,6 +37,7 @@ def settle_on(hive: Hive, name: str, *, new: bool) -> int:
 
     A file wins. An agent that was deployed without one keeps the bare hash: its container may be bound to it
     already. A new one takes the next port that nobody else claims; a full range warns and takes the hash.
+    Raises Refused when a folder is in the file's way.
     """
     folder = hive.agent_path(name)
     port = _written(folder)
@@ -41,7 +46,10 @@ def settle_on(hive: Hive, name: str, *, new: bool) -> int:
     port = _free(hive, name) if new and name != MANAGER else hashed(name)
     temporary = folder / ".port.new"
     temporary.write_text(f"{port}\n")
-    temporary.replace(folder / "port")
+    try:
+        temporary.replace(folder / "port")
+    except IsADirectoryError as error:
+        raise Refused(f"{folder / 'port'} is a folder; the port of {name} belongs there.", "Remove it.") from error
     return port
 
 
@@ -60,11 +68,13 @@ def _free(hive: Hive, name: str) -> int:
 def _written(folder: Path) -> int | None:
     # The folder is hive's own; an agent can write only into folders beneath it.
     try:
-        descriptor = os.open(folder / "port", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(folder / "port", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
     try:
-        text = os.read(descriptor, 16).strip()
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        text = os.read(descriptor, _LONGEST + 1) if regular else b""
     finally:
         os.close(descriptor)
-    return int(text) if text.isdigit() and 0 < int(text) < 65536 else None
+    digits = text.strip()
+    return int(digits) if len(text) <= _LONGEST and digits.isdigit() and 0 < int(digits) < 65536 else None

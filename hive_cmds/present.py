@@ -11,7 +11,7 @@ from typing import Any
 
 from hive_core import wire
 from hive_core.errors import Exit
-from hive_core.text import one_line, visible
+from hive_core.text import one_line, safe_json, visible
 
 _COLOURS = {
     "running": "green",
@@ -29,7 +29,8 @@ def show(result: Any, columns: Sequence[str], *, as_json: bool) -> int:
     if isinstance(result, Iterator):
         _stream(result, as_json=as_json)
     elif as_json:
-        print(wire.line({} if result is None else result))
+        rows = result.listing() if hasattr(result, "listing") else result
+        print(safe_json(wire.line({} if rows is None else rows)))
     elif isinstance(result, list) and not columns:
         for line in result:
             print(visible(line))
@@ -50,7 +51,7 @@ def _stream(items: Iterator[Any], *, as_json: bool) -> None:
 
 def _print_each(items: Iterator[Any], *, as_json: bool) -> None:
     for item in items:
-        line = wire.line(item) if as_json else visible(_text(item))
+        line = safe_json(wire.line(item)) if as_json else visible(_text(item))
         print(line, flush=True)
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Annotated
 
-from hive_cmds.messages import SYSTEM, THE_OPERATOR, Recipient, require_allowed, tell_one
+from hive_cmds.messages import SYSTEM, THE_OPERATOR, Recipient, require_allowed, require_room, tell_one
 from hive_core.arguments import Id, whole, words
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
@@ -16,6 +16,10 @@ from hive_core.operation import EVERYONE, Caller, operation
 
 CANCELLED, EXPIRED = "[cancelled]", "[expired]"
 MOST_OPTIONS = 20
+# Open questions that one asker may have: the operator reads every one of them.
+MOST_OPEN = 100
+# Questions that are listed, the newest.
+MOST_LISTED = 500
 
 QuestionText = Annotated[str, words(16 * 1024, "the question", "QUESTION")]
 Option = Annotated[str, words(1024, "the option", "TEXT")]
@@ -89,6 +93,7 @@ def ask(
     now = hive.clock()
     with hive.store.write() as db:
         _require_target(hive, db, target)
+        _require_few(hive, db)
         cursor = db.execute(
             "insert into questions (asker, target, question, options, multi, asked_at, deadline_at)"
             " values (?, ?, ?, ?, ?, ?, ?)",
@@ -126,6 +131,16 @@ def _require_target(hive: Hive, db: sqlite3.Connection, target: str) -> None:
     if target == hive.caller.name or not db.execute("select 1 from agents where name = ?", (target,)).fetchone():
         raise NotFound(f"There is no other agent {target!r} to ask.", "Leave --to away to ask the operator.")
     require_allowed(hive, db, target)
+    require_room(hive, db, target)
+
+
+def _require_few(hive: Hive, db: sqlite3.Connection) -> None:
+    query = "select count(*) from questions where asker = ? and answered_at is null"
+    if hive.caller.caller is not Caller.OPERATOR and db.execute(query, (hive.caller.name,)).fetchone()[0] >= MOST_OPEN:
+        raise Refused(
+            f"{hive.caller.name} has {MOST_OPEN} open questions, which is the most.",
+            "Wait for an answer, or close one: cancel-question ID.",
+        )
 
 
 def _announce(db: sqlite3.Connection, asked: Question) -> None:
@@ -147,15 +162,16 @@ def _announce(db: sqlite3.Connection, asked: Question) -> None:
 def questions(hive: Hive, all: bool = False) -> list[Question]:
     """List the questions that wait for an answer: the operator sees all of them, an agent its own.
 
-    all: also those that were answered
+    all: also those that were answered, the newest 500
     """
     wanted = [] if all else ["answered_at is null"]
     if hive.caller.caller is not Caller.OPERATOR:
         wanted.append("(asker = :me or target = :me)")
     where = f"where {' and '.join(wanted)}" if wanted else ""
-    query = f"select * from questions {where} order by id"  # noqa: S608
+    query = f"select * from questions {where} order by id desc limit {MOST_LISTED}"  # noqa: S608
     with hive.store.read() as db:
-        return [from_row(row) for row in db.execute(query, {"me": hive.caller.name})]
+        rows = db.execute(query, {"me": hive.caller.name}).fetchall()
+    return [from_row(row) for row in reversed(rows)]
 
 
 @operation(callers=EVERYONE, group="Messages")

@@ -10,7 +10,10 @@ from hive_cmds import messages
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.events import emit
+from hive_core.operation import THE_OPERATOR
 
+# Requests that one asker may have waiting: the operator reads every one of them.
+MOST_WAITING = 100
 INTERRUPTED = "The request was interrupted while its commit was fetched."
 
 
@@ -93,6 +96,7 @@ def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref
 
     A request for a commit starts out as failed: if this process is killed while it fetches, that is what it is.
     """
+    _require_few(hive, db)
     now = hive.clock()
     waits = kind == "spawn"
     cursor = db.execute(
@@ -114,6 +118,16 @@ def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref
     if waits:
         emit(db, "approval_added", id=number, agent=agent, approval_kind=kind, description=description)
     return number
+
+
+def _require_few(hive: Hive, db: sqlite3.Connection) -> None:
+    query = "select count(*) from approvals where requested_by = ? and status = 'pending'"
+    waiting = db.execute(query, (hive.caller.name,)).fetchone()[0]
+    if hive.caller != THE_OPERATOR and waiting >= MOST_WAITING:
+        raise Refused(
+            f"{waiting} requests of {hive.caller.name} wait for the operator, which is the most.",
+            "Wait for a decision, or take one back: cancel ID.",
+        )
 
 
 def fetched(db: sqlite3.Connection, number: int, sha: str, base: str, diff: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hive_core import __version__
 from hive_core.context import Hive
+from hive_core.errors import Refused
 from hive_core.git.revision import head_revision
 from hive_core.process import run
 
@@ -21,7 +22,12 @@ class Source:
 
 
 def of(hive: Hive) -> Source:
-    """The source that hive runs from: its checkout; for an installed hive a repository that stands for its version."""
+    """The source that hive runs from: its checkout; for an installed hive a repository that stands for its version.
+
+    Where HIVE_FLAKE names another, that one. Raises Refused when it cannot be looked up without nix.
+    """
+    if hive.settings.flake is not None:
+        return _named(hive.settings.flake)
     checkout = hive.settings.source
     if head_revision(checkout) is None:
         checkout = _installed(hive)
@@ -38,6 +44,23 @@ def applied(hive: Hive, name: str) -> Source:
     repository = Repository(path)
     rev = repository.main()
     return Source(f"git+file://{path}?ref=main", rev, repository.committed_at(rev))
+
+
+def _named(url: str) -> Source:
+    """The newest commit of a local repository that HIVE_FLAKE names: what nix would lock."""
+    base, _, query = url.partition("?")
+    if not base.startswith("git+file:///"):
+        raise Refused(
+            f"HIVE_FLAKE is {url}, which only nix can look up.",
+            "Install nix, or name a local repository: git+file:///PATH?ref=BRANCH",
+        )
+    checkout = Path(base.removeprefix("git+file://"))
+    asked = dict(pair.partition("=")[::2] for pair in query.split("&"))
+    wanted = asked.get("rev") or asked.get("ref") or "HEAD"
+    rev = _git(checkout, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}").strip()
+    if not rev:
+        raise Refused(f"HIVE_FLAKE is {url}, and there is no commit {wanted} in {checkout}.")
+    return Source(url, rev, _committed_at(checkout, rev))
 
 
 def _url(checkout: Path, rev: str) -> str:

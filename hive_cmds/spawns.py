@@ -66,7 +66,7 @@ def _enlist(hive: Hive, number: int | None, name: str) -> None:
         requested_by = queue.require(db, number)["requested_by"] if number is not None else None
         db.execute(
             "insert into agents (name, uid, desired, parent, created_at) values (?, ?, 'running', ?, ?)",
-            (name, folders.allot_uid(db), requested_by if requested_by == MANAGER else None, hive.clock()),
+            (name, folders.allot_uid(hive, db, name), requested_by if requested_by == MANAGER else None, hive.clock()),
         )
         uid, manager_uid = folders.uid_of(db, name), folders.uid_of(db, MANAGER)
     new = not hive.applied_path(name).exists()

@@ -112,7 +112,7 @@ def newest(db: sqlite3.Connection) -> int:
     return int(db.execute("select coalesce(max(seq), 0) from events").fetchone()[0])
 
 
-def since(db: sqlite3.Connection, seq: int, kinds: Iterable[str] = (), limit: int = 1000) -> Iterator[Event]:
+def since(db: sqlite3.Connection, seq: int, kinds: Iterable[str] = (), limit: int = 100) -> Iterator[Event]:
     """The events after `seq`, oldest first, at most `limit`; only of these `kinds` where any are named."""
     chosen = list(kinds)
     clause = f"and kind in ({', '.join('?' * len(chosen))})" if chosen else ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hive_core.context import Hive
+from hive_core.errors import HiveError
 from hive_core.events import emit
 from hive_core.locks import Busy
 from hive_core.process import Owner
@@ -59,6 +60,20 @@ def held(hive: Hive, agent: str, purpose: str) -> Iterator[None]:
     """Hold the agent's lock, with what a dead operation left on it mended."""
     with hive.lock(agent, purpose):
         _mend(hive, agent)
+        yield
+
+
+@contextmanager
+def held_anyway(hive: Hive, agent: str, purpose: str) -> Iterator[None]:
+    """As `held`, for what removes the agent: a leftover that cannot be mended (its repository is gone) is forgotten."""
+    with hive.lock(agent, purpose):
+        try:
+            _mend(hive, agent)
+        except HiveError as error:
+            hive.say(f"warning: {error}")
+            with hive.store.write() as db:
+                db.execute("delete from operations where agent = ?", (agent,))
+                emit(db, "transient_cleared", name=agent)
         yield
 
 
@@ -126,7 +141,10 @@ def unsettled(hive: Hive) -> bool:
 
 
 def settle(hive: Hive) -> None:
-    """Finish or undo whatever dead processes left; what another process is mending already is left to it."""
+    """Finish or undo whatever dead processes left; what another process is mending already is left to it.
+
+    What cannot be mended now is told and left for the next try: it is no reason to refuse anything else.
+    """
     with hive.store.read() as db:
         rows = all_in_progress(db)
     for agent, row in rows.items():
@@ -137,6 +155,9 @@ def settle(hive: Hive) -> None:
                 _mend(hive, agent)
         except Busy:
             continue
+        except HiveError as error:
+            # One agent that cannot be mended must not keep the others from being watched.
+            hive.say(f"warning: what was left of {row.kind} {agent} could not be mended: {error}")
 
 
 def _mend(hive: Hive, agent: str) -> None:

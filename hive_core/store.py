@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hive_core import migrations
+from hive_core.errors import Refused
 from hive_core.locks import file_lock
 
 # How long a writer waits for another's transaction. Transactions here take milliseconds; whoever
@@ -76,8 +77,17 @@ class Store:
         """This thread's connection, in autocommit, with the schema up to date."""
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
-            db = self._local.db = self._open()
+            db = self._local.db = self._opened()
         return db
+
+    def _opened(self) -> sqlite3.Connection:
+        """A connection. Raises Refused for a file that is no database of SQLite's, or a damaged one."""
+        try:
+            return self._open()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorname not in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+                raise
+            raise Refused(f"{self.path} is damaged: {error}.", "Put a copy of it back.") from error
 
     def _open(self) -> sqlite3.Connection:
         if self.path.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 # Everything that is neither printable nor a plain line break or tab: C0 and C1 controls, format
@@ -28,6 +29,23 @@ def visible(text: str) -> str:
     Line breaks and tabs stay. `\\x1b[31m` comes back as the seven characters it is written with here.
     """
     return _UNSAFE.sub(_show, text)
+
+
+def safe_json(document: str) -> str:
+    """A JSON document with what `visible` would write out escaped as JSON does it: it means the same as before."""
+    return _UNSAFE.sub(_escape, document)
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    if _show(match) == character:
+        return character
+    return json.dumps(character)[1:-1]
+
+
+def indented(text: str) -> str:
+    """`text` with each line set off, so that none of it can pass for what hive itself says beside it."""
+    return "\n".join(f"  | {line}" for line in text.split("\n"))
 
 
 def one_line(text: str) -> str:

@@ -89,6 +89,18 @@ class TestHive:
         rows: list[dict[str, Any]] = self.json("list")
         return next(row for row in rows if row["name"] == name)
 
+    def events(self, *kinds: str) -> list[dict[str, Any]]:
+        """Every event there was, oldest first; only of these kinds where any are named."""
+        chosen = [word for kind in kinds for word in ("--kind", kind)]
+        lines = self.run("events", "--since", "0", *chosen, "--json").stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
+    def inbox(self, name: str) -> list[str]:
+        """What was ever sent to somebody by the system, oldest first."""
+        with self.inside().store.read() as db:
+            query = "select body from messages where recipient = ? and sender = 'system' order by id"
+            return [row["body"] for row in db.execute(query, (name,))]
+
     def git(self, where: str, *arguments: str) -> str:
         done = subprocess.run(
             ["git", "-C", str(self.home / where), *arguments],

@@ -4,10 +4,12 @@ They run in the order OUTER, BUILD, INIT (the unshare form only), PROLOGUE, EXEC
 it is closed by the program's exec, and whatever stays in between closes its own copy.
 """
 
-# First child of a process that has unshared its pid namespace: pid 1 of the new one. $@ is BUILD.
+# First child of a process that has unshared its pid namespace: pid 1 of the new one. $@ is BUILD. A shell gives what
+# runs in the background /dev/null to read from; a human at a terminal has to be passed through by another number.
 OUTER = """\
-"$@" & child=$!
-exec 3>&-
+exec 4<&0
+"$@" <&4 4<&- & child=$!
+exec 3>&- 4<&-
 wait "$child"
 """
 
@@ -66,8 +68,9 @@ exec "$@"
 
 # Pid 1, already without privileges: reaps what is orphaned, ends with the program's code, and everything with it.
 INIT = """\
-"$@" & child=$!
-exec 3>&-
+exec 4<&0
+"$@" <&4 4<&- & child=$!
+exec 3>&- 4<&-
 trap 'kill -TERM "$child" 2>/dev/null' TERM
 while wait "$child"; code=$?; kill -0 "$child" 2>/dev/null; do :; done
 exit "$code"

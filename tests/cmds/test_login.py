@@ -31,9 +31,9 @@ echo 'Login successful.'
 class Human:
     """Somebody at a terminal of their own, before `hive login`."""
 
-    def __init__(self, hive: TestHive, *arguments: str) -> None:
+    def __init__(self, hive: TestHive, *arguments: str, program: list[str] | None = None) -> None:
         self.terminal, inner = pty.openpty()
-        argv = [sys.executable, str(CHECKOUT / "hive"), *arguments]
+        argv = [sys.executable, *(program or [str(CHECKOUT / "hive")]), *arguments]
         environment = {**hive.environment, "TERM": "xterm"}
         self.process = subprocess.Popen(
             argv, env=environment, stdin=inner, stdout=inner, stderr=inner, start_new_session=True
@@ -116,6 +116,30 @@ def test_a_human_who_goes_away_leaves_nothing_running(coder: TestHive) -> None:
 
 def children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+ENTER = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from hive_cmds.acting import view_of
+from hive_core import settings
+from hive_core.containers.local import LocalHost
+from hive_core.containers.sandbox import Sandbox
+from hive_core.context import Hive
+hive = Hive.open(settings.from_environment(os.environ))
+command = ("sh", "-c", "[ -t 0 ] && [ -t 1 ] && echo ready && read -r code && echo got $code; exit 3")
+print("code", LocalHost(hive.settings, Sandbox(sys.argv[2])).enter("coder", view_of(hive, "coder"), command))
+"""
+
+
+@pytest.mark.parametrize("sandbox", ["bwrap", "unshare", "none"])
+def test_every_sandbox_passes_the_terminal_through(coder: TestHive, sandbox: str) -> None:
+    human = Human(coder, program=["-c", ENTER, str(CHECKOUT), sandbox])
+    human.see("ready")
+    human.type("right\r")
+    human.see("got right")
+    human.see("code 3")
+    assert human.leave() == 0
 
 
 def test_without_a_terminal_nobody_logs_in(coder: TestHive) -> None:

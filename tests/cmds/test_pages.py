@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from hive_cmds.pages import listeners
+from tests.agent.browser import free_port
 from tests.hives import PATIENCE, TestHive, eventually, interrupt
 from tests.needs import needs_root
 
@@ -24,7 +25,10 @@ PROGRAM = 'runner = "exec"\ncommand = ["sh", "-c", "cat >/dev/null; printf \'it 
 def paged(hive: TestHive) -> TestHive:
     """A hive with an agent whose page is served."""
     hive.start("gate")
-    hive.spawn("coder", PROGRAM)
+    hive.configure("coder", PROGRAM)
+    # Not the port that every agent of this name on the machine has.
+    (hive.home / "agents/coder/port").write_text(f"{free_port()}\n")
+    hive.run("spawn", "coder")
     eventually(lambda: listeners(port_of(hive)))
     return hive
 

@@ -93,7 +93,7 @@ def test_an_export_that_was_killed_is_made_again(plain: Machine) -> None:
         ({"agent.toml": "command = ['/config/run']", "run": "x"}, "/config/run, which is no executable file"),
         ({"agent.toml": "command = ['a']\n[limits]\nmemory = 'lots'"}, 'agent.toml, line 3: limits.memory is "lots"'),
         ({"agent.toml": b"command = ['a']\n# \xff"}, "agent.toml, line 2: this is not UTF-8"),
-        ({"agent.toml": "runner = 'claude'"}, "the runner `claude` is not there yet"),
+        ({"agent.toml": "runner = 'exec'"}, "command is missing"),
     ],
 )
 def test_a_configuration_that_cannot_work_is_not_built(

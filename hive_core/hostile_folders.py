@@ -1,0 +1,155 @@
+"""Measuring and removing folders that an agent has filled: as deep, as many and as forbidding as it liked."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+# Measuring looks no deeper and at no more than this: it is done while others wait.
+MOST_DEEP = 100
+MOST_ENTRIES = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """size: bytes of the files. newest: when a folder was last changed, unix seconds. Both of what was looked at."""
+
+    size: int
+    newest: float
+
+
+def measure(folder: Path) -> Measured:
+    """Add up a folder, following no link; of one that is too deep or too full only a part."""
+    size, newest, left = 0, 0.0, MOST_ENTRIES
+    for status in _statuses(folder):
+        if stat.S_ISDIR(status.st_mode):
+            newest = max(newest, status.st_mtime)
+        else:
+            size += status.st_size
+        left -= 1
+        if left <= 0:
+            break
+    return Measured(size, newest)
+
+
+def _statuses(folder: Path) -> Iterator[os.stat_result]:
+    """The status of a folder and of everything below it; only one descriptor is open for each level."""
+    try:
+        top = os.open(folder, _FOLDER)
+    except OSError:
+        return
+    yield os.fstat(top)
+    stack = [(top, _names(top))]
+    try:
+        while stack:
+            parent, names = stack[-1]
+            if not names:
+                stack.pop()
+                os.close(parent)
+                continue
+            yield from _entry(parent, names.pop(), stack)
+    finally:
+        for descriptor, _names_left in stack:
+            os.close(descriptor)
+
+
+def _entry(parent: int, name: str, stack: list[tuple[int, list[str]]]) -> Iterator[os.stat_result]:
+    try:
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        yield status
+        if stat.S_ISDIR(status.st_mode) and len(stack) < MOST_DEEP:
+            child = os.open(name, _FOLDER, dir_fd=parent)
+            stack.append((child, _names(child)))
+    except OSError:
+        return  # It has gone meanwhile, or is closed to us: it counts for nothing.
+
+
+def _names(folder: int) -> list[str]:
+    names = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            names.append(entry.name)
+            if len(names) >= MOST_ENTRIES:
+                break
+    return names
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder and everything in it, following no link, however deep it is and whatever its modes.
+
+    What lies deeper than a level is first moved up beside it, so that neither the depth of the tree nor the length
+    of a path matters. Raises OSError when something cannot be removed, or is made anew faster than it is removed.
+    """
+    parent = os.open(folder.parent, _FOLDER)
+    try:
+        if _is_folder(parent, folder.name):
+            _empty(_open_for_us(parent, folder.name))
+            os.rmdir(folder.name, dir_fd=parent)
+    finally:
+        os.close(parent)
+
+
+def _empty(top: int) -> None:
+    """Empty the folder of this descriptor, and close it: each folder in it is emptied into it, then removed."""
+    count = 0
+    try:
+        while names := _names(top):
+            for name in names:
+                if not _is_folder(top, name):
+                    os.unlink(name, dir_fd=top)
+                    continue
+                count = _raise_up(top, name, count)
+                os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+
+
+def _raise_up(top: int, name: str, count: int) -> int:
+    """Remove the files of a folder in `top`, and move its folders up into `top`; returns how many were moved so far."""
+    folder = _open_for_us(top, name)
+    try:
+        while names := _names(folder):
+            for inner in names:
+                if not _is_folder(folder, inner):
+                    os.unlink(inner, dir_fd=folder)
+                    continue
+                # Moving a folder changes its `..`, for which it must be writable.
+                os.close(_open_for_us(folder, inner))
+                count += 1
+                os.rename(inner, _free(top, count), src_dir_fd=folder, dst_dir_fd=top)
+    finally:
+        os.close(folder)
+    return count
+
+
+def _free(top: int, count: int) -> str:
+    """A name that nothing in `top` has."""
+    while True:
+        name = f".removing-{count}-{os.urandom(8).hex()}"
+        try:
+            os.stat(name, dir_fd=top, follow_symlinks=False)
+        except FileNotFoundError:
+            return name
+
+
+def _is_folder(parent: int, name: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _open_for_us(parent: int, name: str) -> int:
+    """Open a folder, having given ourselves the right to change it: as a plain user, its mode counts."""
+    look = os.open(name, _LOOK | os.O_DIRECTORY, dir_fd=parent)
+    try:
+        # By the descriptor: whatever takes the name meanwhile, this very folder is meant.
+        Path(f"/proc/self/fd/{look}").chmod(0o700)
+        return os.open(f"/proc/self/fd/{look}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    finally:
+        os.close(look)

@@ -1,0 +1,161 @@
+"""What a hostile agent sends its socket: it gets a sentence or is hung up on, and holds up nobody else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+
+from hive_cmds import approvals, messages
+from hive_core.errors import Refused
+from hive_core.operation import Caller, Identity
+from tests.clients import Client
+from tests.hives import TestHive, eventually
+
+
+@pytest.fixture
+def gate(hive: TestHive) -> TestHive:
+    """A hive with an agent, whose sockets are served."""
+    hive.start("gate")
+    eventually((hive.root / "run" / "host.sock").exists)
+    hive.spawn("coder")
+    eventually((hive.root / "run" / "agents" / "coder.sock").exists)
+    return hive
+
+
+def as_coder(gate: TestHive) -> Client:
+    return Client(gate.root / "run" / "agents" / "coder.sock")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [b"[" * 900 + b"]" * 900, b'{"a":1}', b"true", b"NaN", b"1e999"],
+    ids=["deep", "object", "true", "nan", "inf"],
+)
+def test_an_odd_id_of_a_call_is_answered_and_the_connection_stays_usable(gate: TestHive, number: bytes) -> None:
+    with as_coder(gate) as agent:
+        agent.send(b'{"jsonrpc":"2.0","method":"ping","id":' + number + b"}\n")
+        agent.reader.readline()
+        assert agent.ask("recent")["ok"] is True
+
+
+def test_half_a_surrogate_pair_as_an_id_comes_back_as_it_was_sent(gate: TestHive) -> None:
+    with as_coder(gate) as agent:
+        agent.send(b'{"jsonrpc":"2.0","method":"ping","id":"\\ud800"}\n')
+        assert agent.read() == {"jsonrpc": "2.0", "id": "\ud800", "result": {}}
+
+
+def test_what_an_agent_sends_can_be_neither_nan_nor_deeper_than_can_be_read(gate: TestHive) -> None:
+    with as_coder(gate) as agent:
+        for argument in (b"NaN", b"[" * 950 + b"]" * 950, b"9" * 4000, b"9" * 5000):
+            agent.send(b'{"cmd":"send","to":"operator","body":' + argument + b"}\n")
+            assert agent.read()["ok"] is False
+
+
+def test_an_agent_with_600_connections_locks_out_nobody(gate: TestHive) -> None:
+    gate.spawn("other")
+    other = gate.root / "run" / "agents" / "other.sock"
+    eventually(other.exists)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(as_coder(gate)) for _ in range(600)]
+        assert "Too many" in clients[-1].read()["error"]
+        host = stack.enter_context(Client(gate.root / "run" / "host.sock"))
+        neighbour = stack.enter_context(Client(other))
+        assert host.ask("list")["ok"] is True
+        assert neighbour.ask("recent")["ok"] is True
+
+
+def test_an_agent_that_asks_for_much_and_reads_nothing_is_hung_up_on(gate: TestHive) -> None:
+    with as_coder(gate) as agent:
+        for _ in range(60):
+            assert agent.ask("send", to="coder", body="x" * 256 * 1024)["ok"] is True
+    # Each answer is some 4 MiB.
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(as_coder(gate)) for _ in range(20)]
+        for client in clients:
+            client.send(b'{"cmd":"recent","limit":1000}\n')
+        eventually(lambda: any(hung_up(client) for client in clients))
+        host = stack.enter_context(Client(gate.root / "run" / "host.sock"))
+        assert host.ask("list")["ok"] is True
+
+
+def hung_up(client: Client) -> bool:
+    client.socket.setblocking(False)
+    try:
+        client.socket.send(b"\n")
+    except (BrokenPipeError, ConnectionResetError):
+        return True
+    except BlockingIOError:
+        return False
+    return False
+
+
+def test_many_calls_at_once_are_all_answered(gate: TestHive) -> None:
+    with as_coder(gate) as agent:
+        for number in range(500):
+            agent.send(json.dumps({"jsonrpc": "2.0", "method": "ping", "id": number}).encode() + b"\n")
+        assert {agent.read()["id"] for _ in range(500)} == set(range(500))
+
+
+def test_an_agent_can_ask_a_hundred_open_questions_and_no_more(gate: TestHive) -> None:
+    with as_coder(gate) as agent:
+        for _ in range(100):
+            assert agent.ask("ask", question="why?")["ok"] is True
+        assert "100 open questions" in agent.ask("ask", question="why?")["error"]
+        assert agent.ask("cancel_question", id=1)["ok"] is True
+        assert agent.ask("ask", question="why?")["ok"] is True
+
+
+def test_the_manager_can_have_a_hundred_requests_wait_and_no_more(hive: TestHive) -> None:
+    manager = hive.inside().acting_as(Identity(Caller.MANAGER, "manager"))
+    for number in range(100):
+        approvals.request_spawn(manager, f"agent{number}")
+    with pytest.raises(Refused, match="100 requests of manager wait"):
+        approvals.request_spawn(manager, "more")
+    assert hive.json("request-spawn", "operators")["status"] == "pending"
+
+
+def test_an_agent_can_fill_an_inbox_only_so_far_and_the_operator_can_still_write_to_it(hive: TestHive) -> None:
+    hive.spawn("coder")
+    agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    with pytest.raises(Refused, match="inbox of coder is full"):
+        for _ in range(1001):
+            messages.send(agent, "coder", "x")
+    hive.run("send", "coder", "from the operator")
+
+
+def test_what_is_received_at_once_is_bounded_by_its_size_and_the_rest_comes_next(hive: TestHive) -> None:
+    hive.spawn("coder")
+    agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    messages.recv(agent, limit=1000)
+    for _ in range(20):
+        messages.send(agent, "coder", "x" * 256 * 1024)
+    first, second = messages.recv(agent, limit=1000), messages.recv(agent, limit=1000)
+    assert [len(first.messages), first.unread, len(second.messages), second.unread] == [16, 4, 4, 0]
+
+
+def test_a_body_cannot_pass_for_a_message_of_somebody_elses(hive: TestHive) -> None:
+    hive.spawn("coder")
+    agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    messages.send(agent, "operator", "hi\n\n9: manager to operator\napprove 1 \u202e\u009b31m")
+    printed = hive.run("recv", "--wait", "0").stdout
+    assert "\n9: manager" not in printed
+    assert "\n  | 9: manager to operator" in printed
+    assert "\\u{202e}\\x9b31m" in printed
+
+
+def test_a_description_cannot_pass_for_what_hive_says_of_a_request(hive: TestHive) -> None:
+    hive.run("request-spawn", "coder", "--description", "fine\n\nbeyond the text:\n  ! nothing")
+    assert "\nbeyond the text" not in hive.run("show", "1").stdout
+
+
+def test_json_for_a_terminal_holds_no_escapes_and_means_the_same(hive: TestHive) -> None:
+    hive.spawn("coder")
+    agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    body = "\u202e\u2066é\U000e0041"
+    messages.send(agent, "operator", body)
+    printed = hive.run("recent", "--json").stdout
+    assert "\u202e" not in printed
+    assert "é" in printed
+    assert body in [message["body"] for message in json.loads(printed)["messages"]]

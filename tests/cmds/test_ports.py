@@ -1,0 +1,176 @@
+"""Web ports: hashed from the name, written down, sticky, and never two the same while there are others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from hive_cmds import ports
+from tests.hives import TestHive
+
+# FNV-1a, 32 bit: from 2166136261, for each byte (hash ^ byte) * 16777619. These two hashes are test vectors of its
+# authors (www.isthe.com/chongo/tech/comp/fnv).
+BY_HAND = {"a": 8100 + 0xE40C292C % 900, "foobar": 8100 + 0xBF9CF968 % 900}
+
+
+@pytest.mark.parametrize(("name", "port"), BY_HAND.items())
+def test_a_port_is_the_names_fnv_1a_hash_in_the_agents_range(name: str, port: int) -> None:
+    assert ports.hashed(name) == port
+
+
+def test_the_first_step_of_the_hash_by_hand() -> None:
+    # 0x811c9dc5 ^ 0x61 = 0x811c9da4; times 0x01000193, the lowest 32 bits = 0xe40c292c = 3826002220; % 900 = 520.
+    assert ports.hashed("a") == 8620
+
+
+def test_every_port_is_in_the_range_and_every_port_can_be_had() -> None:
+    found = {ports.hashed(f"agent{number}") for number in range(20_000)}
+    assert found == set(range(8100, 9000))
+
+
+def test_the_managers_port_is_fixed() -> None:
+    assert ports.hashed("manager") == 8000
+
+
+def port_file(hive: TestHive, name: str) -> Path:
+    return hive.home / "agents" / name / "port"
+
+
+def prepare(hive: TestHive, name: str, text: str) -> None:
+    """Somebody who is no agent now, with a port of their own."""
+    port_file(hive, name).parent.mkdir(parents=True)
+    port_file(hive, name).write_text(text)
+
+
+def url(port: int) -> str:
+    return f"http://127.0.0.1:{port}/"
+
+
+def alike(count: int) -> list[str]:
+    """Names that hash to the port of `coder`."""
+    return names_at(ports.hashed("coder"), count)
+
+
+def names_at(port: int, count: int) -> list[str]:
+    """The first names of their kind that hash to a port."""
+    names = (f"agent{number}" for number in range(100_000))
+    return list(islice((name for name in names if ports.hashed(name) == port), count))
+
+
+def test_a_new_agents_port_is_written_down_and_shown(hive: TestHive) -> None:
+    hive.spawn("coder")
+    assert port_file(hive, "coder").read_text() == f"{ports.hashed('coder')}\n"
+    assert hive.agent("coder")["url"] == url(ports.hashed("coder"))
+
+
+def test_a_port_that_is_written_down_wins_and_stays(hive: TestHive) -> None:
+    hive.spawn("coder")
+    port_file(hive, "coder").write_text("8999\n")
+    for verb in ("restart", "rebuild", "stop", "start"):
+        hive.run(verb, "coder")
+        assert hive.agent("coder")["url"] == url(8999)
+    hive.run("destroy", "coder", "--yes")
+    hive.run("spawn", "coder")
+    assert hive.agent("coder")["url"] == url(8999)
+
+
+def test_the_agent_itself_is_told_its_port(hive: TestHive) -> None:
+    prepare(hive, "coder", "8765")
+    hive.spawn("coder", 'runner = "command"\ncommand = ["sh", "-c", "echo port $HIVE_PORT; exec sleep infinity"]\n')
+    hive.run("stop", "coder")
+    assert "port 8765" in hive.run("journal", "coder").stdout
+
+
+def test_an_agent_that_was_deployed_without_a_port_keeps_the_bare_hash_and_it_is_written_down(hive: TestHive) -> None:
+    hive.spawn("coder")
+    first, second = alike(2)
+    prepare(hive, first, f"{ports.hashed('coder')}\n")
+    hive.run("stop", "coder")
+    port_file(hive, "coder").unlink()
+    assert hive.agent("coder")["url"] == url(ports.hashed("coder"))
+    hive.run("start", "coder")
+    assert port_file(hive, "coder").read_text() == f"{ports.hashed('coder')}\n"
+    hive.run("spawn", second, code=0)
+    assert port_file(hive, second).read_text() == f"{ports.hashed('coder') + 1}\n"
+
+
+def test_a_new_agent_takes_the_next_port_that_nobody_claims(hive: TestHive) -> None:
+    base = ports.hashed("coder")
+    first, second, third = alike(3)
+    hive.spawn(first)
+    prepare(hive, "gone", f"{base + 1}\n")
+    hive.spawn(second)
+    # One that has no file yet claims the port of its name.
+    (hive.home / "agents" / third).mkdir()
+    hive.spawn("coder")
+    assert [port_file(hive, name).read_text() for name in (first, second, "coder")] == [
+        f"{port}\n" for port in (base, base + 2, base + 3)
+    ]
+
+
+def test_the_search_goes_on_at_the_beginning_of_the_range(hive: TestHive) -> None:
+    last = names_at(8999, 2)
+    for name in last:
+        hive.spawn(name)
+    assert [port_file(hive, name).read_text() for name in last] == ["8999\n", "8100\n"]
+
+
+def test_a_full_range_warns_and_uses_the_hash(hive: TestHive) -> None:
+    for port in range(8100, 9000):
+        prepare(hive, f"taken{port}", f"{port}\n")
+    hive.configure("coder", 'runner = "command"\ncommand = ["sleep", "infinity"]\n')
+    told = hive.run("spawn", "coder").stderr
+    assert f"all 900 ports of agents are taken; coder shares port {ports.hashed('coder')}" in told
+    assert hive.agent("coder")["url"] == url(ports.hashed("coder"))
+
+
+def a_link(path: Path) -> None:
+    elsewhere = path.with_name("elsewhere")
+    elsewhere.write_text("8123\n")
+    path.symlink_to(elsewhere)
+
+
+HARMS: dict[str, Callable[[Path], object]] = {
+    "link": a_link,
+    "dangling": lambda path: path.symlink_to("/nowhere"),
+    "text": lambda path: path.write_text("http"),
+    "empty": lambda path: path.write_text(""),
+    "huge number": lambda path: path.write_text("8" * 100_000),
+    "huge file": lambda path: path.write_text("8123" + " " * 100_000 + "9"),
+    "too high": lambda path: path.write_text("65536"),
+    "zero": lambda path: path.write_text("0"),
+    "negative": lambda path: path.write_text("-8123"),
+    "other digits": lambda path: path.write_text("８１２３"),
+    "two lines": lambda path: path.write_text("8123\n8124\n"),
+    "pipe": os.mkfifo,
+}
+
+
+@pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS.keys())
+def test_a_port_file_that_is_none_is_not_believed_and_is_replaced(
+    hive: TestHive, harm: Callable[[Path], object]
+) -> None:
+    hive.spawn("coder")
+    hive.run("stop", "coder")
+    port_file(hive, "coder").unlink()
+    harm(port_file(hive, "coder"))
+    assert hive.agent("coder")["url"] == url(ports.hashed("coder"))
+    hive.run("start", "coder")
+    assert port_file(hive, "coder").read_text() == f"{ports.hashed('coder')}\n"
+    assert not port_file(hive, "coder").is_symlink()
+
+
+def test_a_folder_in_the_place_of_the_port_file_is_told_and_hides_nobody(hive: TestHive) -> None:
+    hive.spawn("coder")
+    hive.run("stop", "coder")
+    port_file(hive, "coder").unlink()
+    port_file(hive, "coder").mkdir()
+    assert hive.agent("coder")["url"] == url(ports.hashed("coder"))
+    assert "is a folder" in hive.run("start", "coder", code=1).stderr
+    port_file(hive, "coder").rmdir()
+    hive.run("start", "coder")
+    assert port_file(hive, "coder").is_file()

@@ -1,0 +1,136 @@
+"""Two commands at once, and what a hostile agent leaves behind: no name is left stuck, no other agent touched."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from hive_cmds import lifecycle
+from tests.hives import PLAIN, TestHive, interrupt
+from tests.needs import needs_root
+
+
+@pytest.mark.parametrize("verb", ["stop", "start", "restart", "rebuild", "kill"])
+def test_whatever_waits_while_its_agent_is_destroyed_says_so_and_leaves_the_name_free(
+    hive: TestHive, verb: str
+) -> None:
+    hive.spawn("coder")
+    inside = hive.inside()
+    with inside.lock("coder", "a test"):
+        late = hive.start(verb, "coder")
+        assert late.stderr is not None
+        assert "waiting for agent-coder" in late.stderr.readline()
+        lifecycle._destroy_held(inside, "coder", False)
+    _, told = late.communicate(timeout=60)
+    assert late.returncode == 1, told
+    assert "There is no agent 'coder'" in told
+    hive.run("watch", "--once")
+    hive.run("spawn", "coder")
+    assert hive.agent("coder")["running"] is True
+
+
+def test_two_spawns_of_one_name_make_one_agent(hive: TestHive) -> None:
+    hive.configure("coder", PLAIN)
+    codes = sorted(_codes(hive.start("spawn", "coder"), hive.start("spawn", "coder")))
+    assert codes == [0, 1]
+    assert [row["name"] for row in hive.json("list")] == ["coder"]
+
+
+def test_a_revive_and_a_purge_at_once_end_in_one_of_both(hive: TestHive) -> None:
+    hive.spawn("coder")
+    hive.run("destroy", "coder", "--yes")
+    number = str(hive.json("revive", "coder")["id"])
+    _codes(hive.start("approve", number), hive.start("purge", "coder", "--yes"))
+    hive.run("watch", "--once")
+    names = [row["name"] for row in hive.json("list")]
+    if names:
+        assert hive.agent("coder")["running"] is True
+    assert hive.json("tombstones") == []
+
+
+def test_an_approve_and_a_stop_at_once_leave_the_agent_stopped_with_what_was_approved(hive: TestHive) -> None:
+    hive.spawn("coder")
+    number = hive.request("coder", PLAIN + "# new\n")
+    assert _codes(hive.start("approve", str(number)), hive.start("stop", "coder")) == [0, 0]
+    agent = hive.agent("coder")
+    assert agent["running"] is False
+    assert hive.git("applied/coder", "rev-parse", "main") == hive.git(
+        "applied/coder", "rev-parse", f"deployed/{number}"
+    )
+
+
+def test_a_second_up_is_refused_and_a_killed_one_replaced(hive: TestHive) -> None:
+    hive.configure("manager", PLAIN)
+    first = hive.start("up")
+    assert first.stderr is not None
+    while "hive is up" not in first.stderr.readline():
+        continue
+    threading.Thread(target=first.stderr.read, daemon=True).start()
+    assert "up is busy" in hive.run("up", code=1).stderr
+    assert "watch is busy" in hive.run("watch", code=1).stderr
+    first.kill()
+    first.wait()
+    second = hive.start("up")
+    assert second.stderr is not None
+    while "hive is up" not in second.stderr.readline():
+        continue
+    assert interrupt(second) == 130
+    assert hive.agent("manager")["running"] is True
+
+
+def test_an_agent_whose_repository_is_gone_stops_neither_the_list_nor_the_watch_nor_its_own_end(hive: TestHive) -> None:
+    hive.spawn("coder")
+    hive.spawn("other")
+    (hive.home / "applied" / "coder").rename(hive.root / "stolen")
+    assert hive.agent("other")["running"] is True
+    hive.run("watch", "--once")
+    told = hive.run("rebuild", "coder", code=1).stderr
+    assert "bug" not in told
+    hive.run("restart", "other")
+    hive.run("destroy", "coder", "--yes")
+    assert [row["name"] for row in hive.json("list")] == ["other"]
+
+
+def test_a_lock_file_that_is_no_json_is_told_of(hive: TestHive) -> None:
+    hive.spawn("coder")
+    (hive.home / "meta" / "flake.lock").write_text("{ not json")
+    hive.run("list")
+    done = hive.start("rebuild", "coder")
+    _, told = done.communicate(timeout=60)
+    assert done.returncode in (0, 1), told
+    assert "bug" not in told
+
+
+def test_state_that_is_too_deep_for_a_path_can_be_destroyed_listed_and_purged(hive: TestHive) -> None:
+    hive.spawn("coder")
+    at = os.open(hive.home / "agents" / "coder" / "state", os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    hive.run("destroy", "coder", "--yes")
+    assert [row["name"] for row in hive.json("tombstones")] == ["coder"]
+    hive.run("purge", "coder", "--yes")
+    assert not (hive.home / "agents" / "coder").exists()
+
+
+@needs_root
+def test_nobody_becomes_the_user_of_a_destroyed_agent_but_itself(hive: TestHive) -> None:
+    hive.spawn("coder")
+    state = hive.home / "agents" / "coder" / "state"
+    uid = state.stat().st_uid
+    hive.run("destroy", "coder", "--yes")
+    hive.spawn("other")
+    assert (hive.home / "agents" / "other" / "state").stat().st_uid != uid
+    hive.run("spawn", "coder")
+    assert state.stat().st_uid == uid
+
+
+def _codes(*processes):  # type: ignore[no-untyped-def]
+    for process in processes:
+        process.communicate(timeout=60)
+    return [process.returncode for process in processes]

@@ -1,0 +1,77 @@
+"""Folders that an agent has filled: whatever is in them, measuring ends and removing removes, and nothing outside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hive_core.hostile_folders import MOST_ENTRIES, measure, remove
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    made = tmp_path / "state"
+    made.mkdir()
+    return made
+
+
+def dig(folder: Path, depth: int) -> None:
+    """A chain of folders that is too deep for recursion and too long for a path."""
+    at = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("deep", dir_fd=at)
+        below = os.open("deep", os.O_RDONLY, dir_fd=at)
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=below))
+        os.close(at)
+        at = below
+    os.close(at)
+
+
+def test_a_tree_of_five_thousand_levels_is_measured_and_removed(state: Path) -> None:
+    dig(state, 5000)
+    measure(state)
+    remove(state)
+    assert not state.exists()
+
+
+def test_links_out_of_the_folder_are_neither_measured_nor_followed(tmp_path: Path, state: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("x" * 5000)
+    (state / "link").symlink_to(outside)
+    (state / "a").mkdir()
+    (state / "a" / "link").symlink_to("../../outside")
+    assert measure(state).size < 1000
+    remove(state)
+    assert (outside / "precious").exists()
+
+
+def test_folders_that_nobody_may_open_are_removed(state: Path) -> None:
+    for name in ("a", "b"):
+        (state / name / "inner").mkdir(parents=True)
+        (state / name / "inner" / "file").write_text("x")
+        (state / name / "inner").chmod(0o500)
+        (state / name).chmod(0)
+    remove(state)
+    assert not state.exists()
+
+
+def test_pipes_and_sockets_and_names_like_our_own_are_removed(state: Path) -> None:
+    os.mkfifo(state / "pipe")
+    (state / "x" / ".removing-1").mkdir(parents=True)
+    (state / ".removing-1").mkdir()
+    remove(state)
+    assert not state.exists()
+
+
+def test_measuring_a_folder_of_too_many_files_ends_early(state: Path) -> None:
+    for number in range(300):
+        (state / str(number)).write_text("12345")
+    assert measure(state).size == 1500
+    assert MOST_ENTRIES < 100_000
+
+
+def test_removing_what_is_not_there_is_fine(tmp_path: Path) -> None:
+    remove(tmp_path / "nothing")

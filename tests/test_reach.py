@@ -1,0 +1,84 @@
+"""What a hostile program in an agent's container can reach of the machine: a test per reach, tried for real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hives import TestHive, eventually
+from tests.needs import needs_root, requires
+
+pytestmark = [requires("bwrap"), needs_root]
+
+# Each try prints its name and what came of it; a secret that is seen is printed, so that the test finds it.
+TRIES = r"""
+try() { name=$1; shift; if out=$("$@" 2>&1); then echo "TRY $name REACHED $out" | tr '\n' ' '; else echo "TRY $name held"; fi; echo; }
+try control cat /config/agent.toml
+try host_socket sh -c 'ls ROOT/run/host.sock || find / -name host.sock -not -path "/proc/*" 2>/dev/null | grep .'
+try database cat ROOT/home/hive.db
+try locks sh -c 'ls ROOT/home/locks'
+try other_socket sh -c 'ls ROOT/run/sockets/other || ls ROOT/run/agents || ls /run/hive | grep -v "^agent.sock$"'
+try other_folders sh -c 'ls ROOT/home/agents/other || ls /agents'
+try repositories sh -c 'ls ROOT/home/applied || ls ROOT/home/proposed || ls /applied || ls /meta'
+try operator_files sh -c 'cat ROOT/nobody/secret || ls /root || ls /home'
+try shadow cat /etc/shadow
+try processes sh -c 'cat /proc/[0-9]*/comm | grep -E "python|hive|pytest"'
+try supervisor sh -c 'kill -9 1 && test ! -d /proc/1'
+try ptrace sh -c 'cat /proc/1/environ || cat /proc/1/mem || ls /proc/1/root/'
+try journal sh -c 'cat ROOT/home/containers/coder/journal || ls ROOT/home/containers'
+try own_generation sh -c 'echo x > /config/agent.toml || touch /config/x || chmod 777 /config'
+try harness sh -c 'touch /hive/hive_agent/x'
+try own_socket sh -c 'rm -f /run/hive/agent.sock || mv /run/hive/agent.sock /tmp/'
+try kernel_settings sh -c 'echo 1 > /proc/sys/kernel/panic || echo b > /proc/sysrq-trigger'
+try cgroups sh -c 'ls /sys/fs/cgroup || mount -t cgroup2 none /tmp'
+try mounts sh -c 'mount -t tmpfs none /tmp || umount /config'
+try mounts_of_a_user_namespace unshare -Urm sh -c 'mount -o remount,rw,bind /config && touch /config/x || umount /config'
+try devices sh -c 'cat /dev/mem || ls /dev/sda /dev/vda || mknod /tmp/x b 254 0'
+try capabilities sh -c 'grep -E "^Cap(Eff|Prm|Bnd|Inh|Amb)" /proc/self/status | grep -v 0000000000000000'
+try root sh -c 'test "$(id -u)" = 0'
+try another_user sh -c 'chown 0 /state/. || setpriv --reuid=0 true'
+try descriptors sh -c 'ls /proc/$$/fd | grep -vE "^(0|1|2|3)$"'
+echo TRIED
+exec sleep infinity
+"""
+REACHES = [line.split()[1] for line in TRIES.splitlines() if line.startswith("try ") and "control" not in line]
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What each try of one hostile agent came to, by name, with another agent and the sockets beside it."""
+    root: Path = tmp_path_factory.mktemp("reach") / "hive"
+    hive = TestHive(root)
+    # Nothing but the sandbox is to hold: the folders on the way are open to everybody.
+    for folder in (root, *list(root.parents)[:3]):
+        folder.chmod(0o755)
+    (root / "nobody").mkdir()
+    (root / "nobody" / "secret").write_text("a secret of the operator's")
+    hive.start("gate")
+    hive.spawn("other")
+    toml = 'runner = "command"\ncommand = ["sh", "/config/tries.sh"]\n'
+    hive.configure("coder", toml)
+    hive.propose("coder", toml + "# x\n", files={"tries.sh": TRIES.replace("ROOT", str(root))})
+    hive.run("spawn", "coder")
+    try:
+        lines = eventually(lambda: _done(hive))
+        words = [line.split(" ", 3) for line in lines if " TRY " in line]
+        yield {word[2]: word[3] for word in words}
+    finally:
+        hive.close()
+
+
+def _done(hive: TestHive) -> list[str]:
+    lines = hive.run("journal", "coder", "--lines", "1000").stdout.splitlines()
+    return lines if any(line.endswith("TRIED") for line in lines) else []
+
+
+@pytest.mark.parametrize("reach", REACHES)
+def test_a_hostile_agent_does_not_reach(tried: dict[str, str], reach: str) -> None:
+    assert tried[reach] == "held"
+
+
+def test_what_an_agent_may_read_is_told_as_reached(tried: dict[str, str]) -> None:
+    assert tried["control"].startswith("REACHED runner")
