@@ -1,9 +1,9 @@
 """Messages: how fast a parked receiver is woken, and how many messages pass, beside Redis and huey.
 
-What an acknowledgement survives; hive's, a power cut (each commit is synced); Redis with `appendfsync always`, that;
-with `everysec`, a killed server, but a power cut takes up to a second; huey's SqliteHuey is run as it comes
-(WAL with `synchronous=normal`): a killed process, but a power cut takes what was not checkpointed. huey forgets a task
-when it is taken: it has no acknowledgement, and what dies with its worker is lost.
+What an acknowledgement survives: hive's, a power cut, because every commit is synced; that of Redis with
+`appendfsync always`, the same; with `everysec` a killed server, while a power cut takes the last second. What huey's
+SqliteHuey has accepted survives a power cut too, but it has no acknowledgement: a task is gone from the queue when it
+is taken, and what dies with its worker is lost.
 """
 
 from __future__ import annotations
