@@ -70,7 +70,8 @@ def record_build(hive: Hive, db: sqlite3.Connection, name: str, revision: str) -
     text = Repository(hive.applied_path(name)).read(revision, "agent.toml") or b""
     built = config.parse(text.decode(errors="replace"))
     db.execute(
-        "update agents set hive_rev = ?, runner = ?, restart = ?, crashes = 0, has_key = ?, allowed_recipients = ?"
+        "update agents set state = null, status_text = null, active_model = null, until = null,"
+        " hive_rev = ?, runner = ?, restart = ?, crashes = 0, has_key = ?, allowed_recipients = ?"
         " where name = ?",
         (
             meta.current_base(hive),

@@ -59,6 +59,8 @@ def _fetch(hive: Hive, number: int, agent: str, sha: str) -> None:
     applied = Repository(hive.applied_path(agent))
     try:
         fetched = _receive(hive, applied, agent, sha, f"refs/tags/proposal/{number}")
+        if fetched == applied.main():
+            raise Refused(f"{fetched[:12]} is what {agent} is deployed with already.", "Commit a change first.")
     except HiveError as error:
         with hive.store.write() as db:
             queue.resolve(hive, db, number, "failed", note=str(error))
@@ -148,11 +150,12 @@ class Shown:
     diff: str
     beyond_text: list[str]
     history: list[str]
+    requested_by: str
 
     def text(self) -> str:
         """The request as a person reads it before deciding."""
         approval = self.approval
-        parts = [approval.summary(), f"asked for {approval.requested_at}"]
+        parts = [approval.summary(), f"asked at {approval.requested_at} by {self.requested_by}"]
         if approval.description:
             parts += ["", indented(approval.description)]
         if self.history:
@@ -173,7 +176,7 @@ def show(hive: Hive, id: Id) -> Shown:
     approval = queue.from_row(row)
     path = hive.applied_path(approval.agent)
     if approval.fetched_sha is None or not path.exists():
-        return Shown(approval, "", [], [])
+        return Shown(approval, "", [], [], row["requested_by"])
     from hive_core.git.repository import Repository
 
     repository = Repository(path)
@@ -183,6 +186,7 @@ def show(hive: Hive, id: Id) -> Shown:
         repository.diff(base, approval.fetched_sha),
         repository.beyond_text(base, approval.fetched_sha),
         [tag for kind in TAGS if (tag := f"{kind}/{id}") in repository.tags()],
+        row["requested_by"],
     )
 
 

@@ -41,6 +41,10 @@ def _folders(hive: Hive) -> Iterator[Finding]:
 def _programs(hive: Hive) -> Iterator[Finding]:
     git = shutil.which("git")
     yield Finding("git", git is not None, git or "missing: apt-get install git")
+    claude = hive.settings.claude or shutil.which("claude")
+    yield Finding(
+        "claude", True, claude or "not found: agents with the runner claude wait for it; put it on the PATH of `hive`"
+    )
     tool = nix.installed(hive.settings.home / "cache")
     words = "not usable here; hive writes the meta flake's lock itself"
     yield Finding(

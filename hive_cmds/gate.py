@@ -52,6 +52,7 @@ class Gate:
         self._unread: Counter[str] = Counter()
         self._inboxes: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._subscribers: set[_Subscriber] = set()
+        self._clients: set[asyncio.Task[Any]] = set()
         self._servers: dict[str, asyncio.Server] = {}
         self._seq = 0
 
@@ -119,6 +120,10 @@ class Gate:
     async def _close(self) -> None:
         for server in self._servers.values():
             server.close()
+        # Each client's task is ended while the loop still runs, so that nothing is left to complain at its end.
+        for task in self._clients:
+            task.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -126,11 +131,15 @@ class Gate:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             name = place.identity.name
             self._open[name] += 1
+            client = asyncio.current_task()
+            assert client is not None
+            self._clients.add(client)
             try:
                 await self._admit(place, reader, writer)
             except (ConnectionError, asyncio.IncompleteReadError):
                 return  # The peer has hung up: nobody is left to tell.
             finally:
+                self._clients.discard(client)
                 self._open[name] -= 1
                 writer.close()
 

@@ -26,6 +26,8 @@ def login(hive: Hive, name: AgentName) -> None:
         raise Refused(f"{name} runs `{runner}`, which needs no login.")
     variable, arguments = COMMANDS[runner]
     view = view_of(hive, name)
+    if variable not in view.environment:
+        raise Refused(f"{runner} is not installed where hive finds it.", "`hive doctor` says what it looks for.")
     code = hive.host.enter(name, view, (view.environment.get(variable, runner), *arguments))
     if code != 0:
         raise HiveError(

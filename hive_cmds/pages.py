@@ -79,7 +79,8 @@ def attach(hive: Hive, name: AgentName, last: Last = 20) -> Iterator[Told]:
 def _reach(hive: Hive, name: str) -> tuple[int, str]:
     """The port of an agent's page and its key. Raises Refused unless the agent itself is who listens there."""
     with hive.store.read() as db:
-        agents.require(db, name)
+        if agents.require(db, name)["runner"] == "command":
+            raise Refused(f"{name} runs a command of its own, and has no page.", f"`hive journal {name}` shows it.")
         uid = folders.uid_of(db, name)
     key, port = hive.host.page_key(name), ports.of(hive, name)
     if key is None:

@@ -38,7 +38,11 @@ class Approval:
 
     def summary(self) -> str:
         """The request in a line."""
-        what = f"commit {self.sha} for {self.agent}" if self.kind == "apply_commit" else f"spawn of {self.agent}"
+        what = (
+            f"commit {self.sha or self.commit_ref} for {self.agent}"
+            if self.kind == "apply_commit"
+            else f"spawn of {self.agent}"
+        )
         return f"request {self.id} ({what}): {self.status}" + (f", {self.note}" if self.note else "")
 
     @property

@@ -111,7 +111,7 @@ def watching(hive: Hive, wake: Wake, seq: int, interval: float) -> Iterator[Even
     seed, due = True, 0.0
     while True:
         ended = _wait(hive, wake, due) if not seed else set()
-        if seed or ended or time.monotonic() >= due:
+        if seed or ended or time.monotonic() >= due or _unseen_end(hive):
             tick(hive, seed=seed)
             if seed:
                 hive.say(f"watching {len(hive.host.containers())} containers")
@@ -119,6 +119,14 @@ def watching(hive: Hive, wake: Wake, seq: int, interval: float) -> Iterator[Even
         for event in after(hive, seq, []):
             seq = event.seq
             yield event
+
+
+def _unseen_end(hive: Hive) -> bool:
+    """Whether an agent has ended that was last seen running: so fast after its start that nobody held on to it."""
+    with hive.store.read() as db:
+        seen = {name for name, last in look.last(db).items() if last.running} - progress.all_in_progress(db).keys()
+    containers = hive.host.containers() if seen else {}
+    return any(name in containers and not containers[name].running for name in seen)
 
 
 def _wait(hive: Hive, wake: Wake, due: float) -> set[int]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from hive_core.containers.base import Host
-from hive_core.locks import Say, file_lock
+from hive_core.errors import Refused
+from hive_core.locks import Busy, Say, file_lock
 from hive_core.operation import THE_OPERATOR, Identity
 from hive_core.settings import Settings
 from hive_core.store import Store
@@ -58,8 +59,19 @@ class Hive:
         return self._lock("meta", purpose, True)
 
     def lone(self, name: str, purpose: str) -> AbstractContextManager[None]:
-        """Be the only process of this kind (`watch`, `up`). Raises Busy when there is one."""
-        return self._lock(name, purpose, False)
+        """Be the only process of this kind (`watch`, `up`, `gate`). Raises Refused when there is one."""
+        return self._alone(name, purpose)
+
+    @contextmanager
+    def _alone(self, name: str, purpose: str) -> Iterator[None]:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._lock(name, purpose, False))
+            except Busy as busy:
+                raise Refused(
+                    f"`hive {name}` is running already ({busy.holder}).", "End that one with Ctrl-C."
+                ) from busy
+            yield
 
     def _lock(self, name: str, purpose: str, wait: bool) -> AbstractContextManager[None]:
         self.settings.locks.mkdir(mode=0o700, parents=True, exist_ok=True)

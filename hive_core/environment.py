@@ -35,6 +35,8 @@ def _is_ready(root: Path, extra: str) -> bool:
 def _make(root: Path, extra: str) -> None:
     import fcntl
 
+    if not os.access(root, os.W_OK):
+        sys.exit(f"hive: {root} belongs to somebody else, and is not made ready for you: make your own clone.")
     with (root / ".venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_ready(root, extra):

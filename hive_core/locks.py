@@ -16,7 +16,11 @@ Say = Callable[[str], None]
 
 
 class Busy(Refused):
-    """Somebody else holds the lock, and the caller did not want to wait."""
+    """Somebody else holds the lock, and the caller did not want to wait. holder: the process, and what it does."""
+
+    def __init__(self, name: str, holder: str) -> None:
+        super().__init__(f"{name} is busy: {holder}.", "Try again when it is done.")
+        self.holder = holder
 
 
 @contextmanager
@@ -45,7 +49,7 @@ def _take(descriptor: int, path: Path, wait: bool, say: Say | None) -> None:
             raise
     holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
     if not wait:
-        raise Busy(f"{path.stem} is busy: {holder}.", "Try again when it is done.")
+        raise Busy(path.stem, holder)
     (say or _say_on_stderr)(f"waiting for {path.stem}: {holder}")
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 

@@ -84,6 +84,11 @@ class Store:
         """A connection. Raises Refused for a file that is no database of SQLite's, or a damaged one."""
         try:
             return self._open()
+        except OSError as error:
+            raise Refused(
+                f"{self.path.parent} cannot be used as HIVE_HOME: {error.strerror} ({error.filename}).",
+                "Name a folder that you may write, or that can be made.",
+            ) from error
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorname not in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
                 raise

@@ -105,7 +105,7 @@ def test_a_message_is_not_taken_for_a_receiver_that_has_hung_up(gate: TestHive) 
 
 
 def test_a_second_gate_is_refused(gate: TestHive) -> None:
-    assert "gate is busy" in gate.run("gate", code=1).stderr
+    assert "running already" in gate.run("gate", code=1).stderr
 
 
 def test_a_gate_that_was_killed_is_replaced_by_the_next(hive: TestHive) -> None:

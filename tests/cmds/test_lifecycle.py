@@ -458,7 +458,7 @@ def test_up_that_is_to_stop_them_rests_the_agents_and_the_next_up_starts_those_a
 def test_a_second_up_is_refused(managed: TestHive) -> None:
     go_up(managed)
     refused = managed.run("up", code=1).stderr
-    assert "up is busy" in refused
+    assert "`hive up` is running already" in refused
     assert "hive up" in refused
 
 

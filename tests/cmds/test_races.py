@@ -68,8 +68,8 @@ def test_a_second_up_is_refused_and_a_killed_one_replaced(hive: TestHive) -> Non
     while "hive is up" not in first.stderr.readline():
         continue
     threading.Thread(target=first.stderr.read, daemon=True).start()
-    assert "up is busy" in hive.run("up", code=1).stderr
-    assert "watch is busy" in hive.run("watch", code=1).stderr
+    assert "`hive up` is running already" in hive.run("up", code=1).stderr
+    assert "`hive watch` is running already" in hive.run("watch", code=1).stderr
     first.kill()
     first.wait()
     second = hive.start("up")
