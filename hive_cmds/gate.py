@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import select
-import socket
-import struct
 import threading
 import time
 from collections import Counter, defaultdict
@@ -20,7 +18,7 @@ from hive_cmds.events import after
 from hive_cmds.hostwire import Answer
 from hive_cmds.lines import Lines, LineTooLong
 from hive_cmds.registry import everything, is_empty, serve_once
-from hive_cmds.sockets import BACKLOG, Listening, listen
+from hive_cmds.sockets import BACKLOG, Listening, listen, peer_uid
 from hive_core import wire
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
@@ -148,7 +146,7 @@ class Gate:
     async def _admit(self, place: Listening, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._open[place.identity.name] > MOST_CONNECTIONS[place.identity.caller]:
             await _write(writer, wire.line(Answer(ok=False, error="Too many connections are open; close some.")))
-        elif not place.admits(_peer_uid(writer)):
+        elif not place.admits(peer_uid(writer.get_extra_info("socket"))):
             await _write(writer, wire.line(Answer(ok=False, error="This socket is another user's.")))
         else:
             connection = _Connection(self, place.identity, reader, writer)
@@ -370,13 +368,6 @@ async def _write(writer: asyncio.StreamWriter, line: str) -> None:
     # Half of a surrogate pair, sent back as the id of a call: written as JSON escapes it.
     writer.write(line.encode(errors="backslashreplace") + b"\n")
     await writer.drain()
-
-
-def _peer_uid(writer: asyncio.StreamWriter) -> int:
-    """The user at the other end (unix(7), SO_PEERCRED: pid, uid, gid)."""
-    peer = writer.get_extra_info("socket")
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[1])
 
 
 @contextmanager

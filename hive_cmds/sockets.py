@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,12 @@ class Listening:
         if self.identity.caller is Caller.OPERATOR:
             return uid < folders.FIRST_UID
         return self.uid is not None and uid == self.uid
+
+
+def peer_uid(peer: socket.socket) -> int:
+    """The user at the other end (unix(7), SO_PEERCRED: pid, uid, gid)."""
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
 
 
 @dataclass(slots=True)

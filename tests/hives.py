@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -173,9 +174,13 @@ def eventually(what: Callable[[], T], *, wait_on: int | None = None) -> T:
 def line_of(process: subprocess.Popen[str]) -> str:
     """The next line that a process writes to its standard output; fails when there is none in time."""
     assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
-    assert ready, "nothing was written"
-    return process.stdout.readline()
+    found: list[str] = []
+    # In a thread, not by select: a line may lie in the buffer of this end already.
+    reader = threading.Thread(target=lambda: found.append(process.stdout.readline()), daemon=True)  # type: ignore[union-attr]
+    reader.start()
+    reader.join(PATIENCE)
+    assert found, "nothing was written"
+    return found[0]
 
 
 def interrupt(process: subprocess.Popen[str]) -> int:

@@ -11,10 +11,12 @@ from hive_core.operation import Caller, Operation
 MANAGERS = {
     "ack", "answer", "approvals", "ask", "ask_operator", "cancel", "cancel_question", "journal", "kill", "list", "nack",
     "questions", "recent", "recv", "request_commit", "request_spawn", "restart", "revive", "search", "send",
+    "set_model",
     "set_status", "show", "start", "turn_settings", "update",
 }  # fmt: skip
 AGENTS = {
-    "ack", "answer", "ask", "cancel_question", "nack", "questions", "recent", "recv", "search", "send", "set_status",
+    "ack", "answer", "ask", "cancel_question", "nack", "questions", "recent", "recv", "search", "send", "set_model",
+    "set_status",
     "turn_settings",
 }  # fmt: skip
 
@@ -35,6 +37,7 @@ def test_the_operator_may_call_everything_but_what_only_a_harness_says() -> None
     assert set(everything()) - verbs_of(Caller.OPERATOR) == {
         "ack",
         "nack",
+        "set_model",
         "set_status",
         "turn_settings",
         "ask_operator",
