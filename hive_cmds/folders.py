@@ -37,12 +37,12 @@ def allot_uid(hive: Hive, db: sqlite3.Connection, name: str) -> int | None:
     """
     if os.geteuid() != 0:
         return None
-    living = {row["uid"] for row in db.execute("select uid from agents where uid is not null")}
+    living: set[int] = {row["uid"] for row in db.execute("select uid from agents where uid is not null")}
     kept = {path.parent.name: path.stat(follow_symlinks=False).st_uid for path in hive.settings.agents.glob("*/state")}
     ours = range(FIRST_UID, FIRST_UID + 1_000_000)
     if kept.get(name) in ours and kept[name] not in living:
         return kept[name]
-    return max([FIRST_UID - 1, *living, *(uid for uid in kept.values() if uid in ours)]) + 1
+    return 1 + max([FIRST_UID - 1, *living, *(uid for uid in kept.values() if uid in ours)])
 
 
 def uid_of(db: sqlite3.Connection, name: str) -> int | None:

@@ -282,7 +282,7 @@ class _Connection:
                 return await self.gate.call(self.caller, operation, arguments, self.gone)
             except (HiveError, ConnectionError):
                 raise
-            except Exception as error:  # noqa: BLE001 - whoever asked is to hear of it, and of nothing else
+            except Exception as error:
                 raise self._bug(operation.name, error) from error
 
         try:

@@ -217,7 +217,8 @@ _CLAIM = "update messages set delivered_at = ?, deliveries = deliveries + 1 wher
 
 def _fitting(rows: list[sqlite3.Row]) -> list[int]:
     """The ids of the first of these messages that fit into one answer together."""
-    chosen, size = [], 0
+    chosen: list[int] = []
+    size = 0
     for row in rows:
         size += row["size"]
         if chosen and size > MOST_TAKEN:

@@ -11,7 +11,7 @@ from typing import Any
 
 from hive_core import wire
 from hive_core.errors import Exit
-from hive_core.text import safe_json, one_line, visible
+from hive_core.text import one_line, safe_json, visible
 
 _COLOURS = {
     "running": "green",

@@ -80,7 +80,7 @@ def _names(folder: int) -> list[str]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder and everything in it, following no link, however deep it is and whatever its modes; absent is fine.
+    """Remove a folder and everything in it, following no link, however deep and whatever its modes; absent is fine.
 
     What lies deeper than a level is first moved up beside it, so that neither the depth of the tree nor the length
     of a path matters. Raises OSError when something cannot be removed, or is made anew faster than it is removed.
@@ -149,7 +149,7 @@ def _open_for_us(parent: int, name: str) -> int:
     look = os.open(name, _LOOK | os.O_DIRECTORY, dir_fd=parent)
     try:
         # By the descriptor: whatever takes the name meanwhile, this very folder is meant.
-        os.chmod(f"/proc/self/fd/{look}", 0o700)
+        Path(f"/proc/self/fd/{look}").chmod(0o700)
         return os.open(f"/proc/self/fd/{look}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     finally:
         os.close(look)

@@ -29,7 +29,9 @@ def as_coder(gate: TestHive) -> Client:
 
 
 @pytest.mark.parametrize(
-    "number", [b"[" * 900 + b"]" * 900, b'{"a":1}', b"true", b"NaN", b"1e999"], ids=["deep", "object", "true", "nan", "inf"]
+    "number",
+    [b"[" * 900 + b"]" * 900, b'{"a":1}', b"true", b"NaN", b"1e999"],
+    ids=["deep", "object", "true", "nan", "inf"],
 )
 def test_an_odd_id_of_a_call_is_answered_and_the_connection_stays_usable(gate: TestHive, number: bytes) -> None:
     with as_coder(gate) as agent:

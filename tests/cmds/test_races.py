@@ -1,4 +1,4 @@
-"""Two commands at once, and what a hostile agent leaves behind: no name is left stuck, and no other agent's is touched."""
+"""Two commands at once, and what a hostile agent leaves behind: no name is left stuck, nobody else is touched."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def test_an_approve_and_a_stop_at_once_leave_the_agent_stopped_with_what_was_app
     assert _codes(hive.start("approve", str(number)), hive.start("stop", "coder")) == [0, 0]
     agent = hive.agent("coder")
     assert agent["running"] is False
-    assert hive.git("applied/coder", "rev-parse", "main") == hive.git("applied/coder", "rev-parse", f"deployed/{number}")
+    assert hive.git("applied/coder", "rev-parse", "main") == hive.git(
+        "applied/coder", "rev-parse", f"deployed/{number}"
+    )
 
 
 def test_a_second_up_is_refused_and_a_killed_one_replaced(hive: TestHive) -> None:
