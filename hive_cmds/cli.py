@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import inspect
 import os
@@ -49,8 +50,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except PermissionError as error:
         _tell(Refused(f"{error.filename}: {error.strerror}.", "Run hive as the user that HIVE_HOME belongs to."))
         code = Exit.REFUSED
-    except Exception:  # noqa: BLE001
-        code = _report_bug(arguments)
+    except Exception as error:  # noqa: BLE001
+        refused = _of_the_disk(error)
+        if refused is not None:
+            _tell(refused)
+        code = Exit.REFUSED if refused is not None else _report_bug(arguments)
     sys.exit(int(code))
 
 
@@ -173,6 +177,28 @@ def _tell(error: HiveError) -> None:
 def _terminated(_signal: int, _frame: object) -> NoReturn:
     """SIGTERM ends a command as Ctrl-C does: what it holds is put back on the way out."""
     raise KeyboardInterrupt
+
+
+def _of_the_disk(error: Exception) -> Refused | None:
+    """What to say of an error that is the disk's (full, read-only, damaged) and no bug; None for any other."""
+    name = str(getattr(error, "sqlite_errorname", ""))
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return Refused(f"{error.filename or 'The disk'}: {error.strerror}.", "Make room, or make it writable.")
+    if name.startswith(_DATABASE):
+        return Refused(f"The database could not be used: {error} ({name}).", "Is the disk full, or read-only?")
+    return None
+
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_DATABASE = (
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_READONLY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_BUSY",
+    "SQLITE_NOTADB",
+    "SQLITE_CORRUPT",
+)
 
 
 def _report_bug(arguments: list[str]) -> int:

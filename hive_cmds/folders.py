@@ -42,7 +42,7 @@ def allot_uid(hive: Hive, db: sqlite3.Connection, name: str) -> int | None:
     ours = range(FIRST_UID, FIRST_UID + 1_000_000)
     if kept.get(name) in ours and kept[name] not in living:
         return kept[name]
-    return max([FIRST_UID - 1, *living, *(uid for uid in kept.values() if uid in ours)]) + 1
+    return 1 + max([FIRST_UID - 1, *living, *(uid for uid in kept.values() if uid in ours)])
 
 
 def uid_of(db: sqlite3.Connection, name: str) -> int | None:

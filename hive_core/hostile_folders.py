@@ -80,7 +80,7 @@ def _names(folder: int) -> list[str]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder and everything in it, following no link, however deep it is and whatever its modes.
+    """Remove a folder and everything in it, following no link, however deep and whatever its modes; absent is fine.
 
     What lies deeper than a level is first moved up beside it, so that neither the depth of the tree nor the length
     of a path matters. Raises OSError when something cannot be removed, or is made anew faster than it is removed.

@@ -14,7 +14,11 @@ pytestmark = [requires("bwrap"), needs_root]
 
 # Each try prints its name and what came of it; a secret that is seen is printed, so that the test finds it.
 TRIES = r"""
-try() { name=$1; shift; if out=$("$@" 2>&1); then echo "TRY $name REACHED $out" | tr '\n' ' '; else echo "TRY $name held"; fi; echo; }
+try() {
+    name=$1; shift
+    if out=$("$@" 2>&1); then echo "TRY $name REACHED $out" | tr '\n' ' '; else echo "TRY $name held"; fi
+    echo
+}
 try control cat /config/agent.toml
 try host_socket sh -c 'ls ROOT/run/host.sock || find / -name host.sock -not -path "/proc/*" 2>/dev/null | grep .'
 try database cat ROOT/home/hive.db
@@ -34,7 +38,7 @@ try own_socket sh -c 'rm -f /run/hive/agent.sock || mv /run/hive/agent.sock /tmp
 try kernel_settings sh -c 'echo 1 > /proc/sys/kernel/panic || echo b > /proc/sysrq-trigger'
 try cgroups sh -c 'ls /sys/fs/cgroup || mount -t cgroup2 none /tmp'
 try mounts sh -c 'mount -t tmpfs none /tmp || umount /config'
-try mounts_of_a_user_namespace unshare -Urm sh -c 'mount -o remount,rw,bind /config && touch /config/x || umount /config'
+try mounts_of_a_user_namespace unshare -Urm sh -c 'mount -o remount,rw,bind /config && touch /config/x'
 try devices sh -c 'cat /dev/mem || ls /dev/sda /dev/vda || mknod /tmp/x b 254 0'
 try capabilities sh -c 'grep -E "^Cap(Eff|Prm|Bnd|Inh|Amb)" /proc/self/status | grep -v 0000000000000000'
 try root sh -c 'test "$(id -u)" = 0'

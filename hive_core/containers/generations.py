@@ -13,13 +13,15 @@ from hive_core.git.repository import Repository
 
 
 def export(folder: Path, repository: Path, revision: str) -> Path:
-    """Write the tree of `revision` to `folder/<revision>`; returns it. Nothing is done when it is there.
+    """Write the tree of `revision` to `folder/<revision>`; returns it. Nothing is done when it is there, undamaged.
 
     Raises BuildFailed for what is no plain tree of files, or is too much of one (see History.files).
     """
     target = folder / revision
     if target.is_dir():
-        return target
+        if _whole(target, Repository(repository).files(revision)):
+            return target
+        remove(target)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = folder / f".{revision}"
     remove(partial)
@@ -33,6 +35,17 @@ def export(folder: Path, repository: Path, revision: str) -> Path:
         raise
     _sync(folder)
     return target
+
+
+def _whole(folder: Path, entries: Iterator[tuple[str, int, bytes]]) -> bool:
+    """Whether every file is there as it was written: a disk, or a person, may have changed it since."""
+    for path, _mode, data in entries:
+        try:
+            if (folder / path).read_bytes() != data:
+                return False
+        except OSError:
+            return False
+    return True
 
 
 def _write_all(folder: Path, entries: Iterator[tuple[str, int, bytes]]) -> None:

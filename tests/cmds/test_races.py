@@ -1,4 +1,4 @@
-"""Two commands at once, and what a hostile agent leaves behind: no name is left stuck, no other agent touched."""
+"""Two commands at once, and what a hostile agent leaves behind: no name is left stuck, nobody else is touched."""
 
 from __future__ import annotations
 
