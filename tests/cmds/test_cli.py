@@ -78,7 +78,8 @@ def test_what_was_refused_is_1_with_a_reason_and_a_hint(hive: TestHive) -> None:
 @pytest.mark.parametrize(
     "command",
     [[], ["nonsense"], ["start"], ["start", "a", "b"], ["list", "--nonsense"], ["approve", "x"],
-     ["journal", "a", "--lines", "0"], ["journal", "a", "--lines", "5001"], ["start", "Coder"], ["--nonsense"], ["events", "--kind", "nonsense"]],
+     ["journal", "a", "--lines", "0"], ["journal", "a", "--lines", "5001"], ["start", "Coder"], ["--nonsense"],
+     ["events", "--kind", "nonsense"]],
     ids=" ".join,
 )  # fmt: skip
 def test_what_is_not_understood_is_2_and_touches_nothing(hive: TestHive, command: list[str]) -> None:
