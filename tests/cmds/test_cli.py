@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pty
@@ -33,12 +34,14 @@ class Terminal:
         os.close(inner)
         hive.started.append(self.process)  # type: ignore[arg-type]
         self.seen = ""
+        # A character may come in two pieces.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def _read(self) -> bool:
         """Take in what is shown next; False when the command has left the terminal."""
         assert select.select([self.master], [], [], PATIENCE)[0], self.seen
         try:
-            self.seen += os.read(self.master, 65536).decode()
+            self.seen += self._decoder.decode(os.read(self.master, 65536))
         except OSError:
             return False
         return True
