@@ -6,13 +6,30 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from hive_core import __version__, wire
+from hive_core.arguments import AgentName
+from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.operation import Identity, Operation, Parameter
+from hive_core.operation import OPERATOR, Identity, Operation, Parameter, operation
 
 PROTOCOLS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 _METHOD_NOT_FOUND, _INVALID_PARAMS, _INVALID_REQUEST = -32601, -32602, -32600
 
 Call = Callable[[Operation, Mapping[str, Any]], Awaitable[Any]]
+
+
+@operation(callers=OPERATOR, group="Running", shell_only=True)
+def mcp(hive: Hive, name: AgentName) -> None:
+    """Serve an agent's tools over standard input and output, for an MCP client to start.
+
+    name: whose tools; what is called counts as that agent's
+    """
+    import os
+
+    from hive_agent import mcp as bridge
+
+    os.environ["HIVE_SOCKET"] = str(hive.settings.sockets / name / "agent.sock")
+    if bridge.main() != 0:
+        raise HiveError(f"The gate does not serve {name}.", "`hive up` or `hive gate` does.")
 
 
 def tools(operations: Mapping[str, Operation], caller: Identity) -> dict[str, Operation]:

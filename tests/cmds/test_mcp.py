@@ -155,3 +155,16 @@ def test_the_inspector_lists_and_calls_the_tools(served: TestHive, tmp_path: Pat
 
 def test_login_is_no_verb_of_any_socket() -> None:
     assert all(operation.shell_only for name, operation in everything().items() if "login" in name)
+
+
+def test_the_shell_serves_the_same_tools_on_standard_input_and_output(served: TestHive) -> None:
+    shell = subprocess.Popen(
+        [sys.executable, str(CHECKOUT / "hive"), "mcp", "coder"],
+        env=served.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    out, _ = shell.communicate('{"jsonrpc":"2.0","id":1,"method":"tools/list"}\n', timeout=PATIENCE)
+    assert {tool["name"] for tool in json.loads(out)["result"]["tools"]} == AGENTS
+    assert shell.returncode == 0
