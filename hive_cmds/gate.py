@@ -134,8 +134,8 @@ class Gate:
             self._clients.add(client)
             try:
                 await self._admit(place, reader, writer)
-            except (ConnectionError, asyncio.IncompleteReadError):
-                return  # The peer has hung up: nobody is left to tell.
+            except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                return  # The peer has hung up, or the gate closes: nobody is left to tell.
             finally:
                 self._clients.discard(client)
                 self._open[name] -= 1
