@@ -143,7 +143,7 @@ def _view(
         active_model=row["active_model"],
         status_text=row["status_text"],
         status_set_at=None if row["status_set_at"] is None else int(row["status_set_at"]),
-        url=None if row["runner"] == "command" else f"http://127.0.0.1:{ports.of(hive, name)}/",
+        url=f"http://127.0.0.1:{ports.of(hive, name)}/",
         operation=doing.kind if doing else None,
         operation_since=int(doing.since) if doing else None,
         cause=ended.cause if ended and wanted and not running else None,

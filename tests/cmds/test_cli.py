@@ -93,16 +93,17 @@ def test_what_is_not_understood_is_2_and_touches_nothing(hive: TestHive, command
 
 
 def test_a_bug_is_3_and_says_where_its_report_lies(hive: TestHive) -> None:
-    # No file can be a folder: whatever opens the database fails in a way nobody planned for.
-    (hive.home / "hive.db").mkdir(parents=True)
+    # An event that hive cannot have written: whatever reads it fails in a way nobody planned for.
+    with hive.inside().store.write() as db:
+        db.execute("insert into events (at, kind, data) values (0, 'spawned', 'nonsense')")
     hive.extra["TMPDIR"] = str(hive.root)
-    told = hive.run("list", code=3).stderr
+    told = hive.run("events", code=3).stderr
     found = re.search(r"lies in (\S+)\.$", told.strip())
     assert found, told
     report = Path(found.group(1))
     assert "Traceback" not in told
     assert "Traceback" in report.read_text()
-    assert "arguments: ['list']" in report.read_text()
+    assert "arguments: ['events']" in report.read_text()
     assert report.stat().st_mode & 0o077 == 0
 
 

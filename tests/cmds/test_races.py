@@ -25,7 +25,7 @@ def test_whatever_waits_while_its_agent_is_destroyed_says_so_and_leaves_the_name
         lifecycle._destroy_held(inside, "coder", False)
     _, told = late.communicate(timeout=60)
     assert late.returncode == 1, told
-    assert "There is no agent 'coder'" in told
+    assert "There is no agent 'coder'" in told or "no input 'agent-coder'" in told
     hive.run("watch", "--once")
     hive.run("spawn", "coder")
     assert hive.agent("coder")["running"] is True
