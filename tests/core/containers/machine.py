@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -192,9 +192,12 @@ class Machine:
 
     @contextmanager
     def held(self, name: str) -> Iterator[dict[int, int]]:
-        """Descriptors of the supervisor and everything below it, by pid."""
+        """Descriptors of the supervisor and everything below it, by pid; what ended meanwhile is left out."""
         first = self.supervisor(name)
-        found = {pid: os.pidfd_open(pid) for pid in [first, *below(first)]}
+        found = {first: os.pidfd_open(first)}
+        for pid in below(first):
+            with suppress(ProcessLookupError):
+                found[pid] = os.pidfd_open(pid)
         try:
             yield found
         finally:
