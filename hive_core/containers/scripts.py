@@ -78,7 +78,8 @@ exit "$code"
 
 # $1 the working folder, or . where it is that already and what lies above may not be searched; $2 the number of
 # HIVE_<n> variables that each hold one NAME=value of the program's environment, then the command.
-# A shell starts background commands with SIGINT and SIGQUIT ignored: undone here.
+# A shell starts background commands with SIGINT and SIGQUIT ignored, and whoever started hive may ignore others, as
+# nohup does: all undone here.
 PROLOGUE = """\
 ulimit -c 0
 [ "$1" = . ] || cd "$1" || exit 125
@@ -88,7 +89,7 @@ while [ "$count" -gt 0 ]; do
     count=$((count - 1))
     eval "set -- \\"\\$HIVE_$count\\" \\"\\$@\\""
 done
-exec env -i --default-signal=INT,QUIT "$@"
+exec env -i --default-signal "$@"
 """
 
 # Says x on descriptor 3, then x and the code if the program cannot be run. dash ends at a failing exec, after the
