@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pytest
 
 from tests.hives import TestHive, eventually
 from tests.needs import needs_root, requires
+from tests.users import USER, become, packages_of, runnable
 
-pytestmark = [requires("bwrap"), needs_root]
+pytestmark = requires("bwrap")
 
 # Each try prints its name and what came of it; a secret that is seen is printed, so that the test finds it.
 TRIES = r"""
@@ -30,7 +33,9 @@ try operator_files sh -c 'cat ROOT/nobody/secret || ls /root || ls /home'
 try shadow cat /etc/shadow
 try processes sh -c 'cat /proc/[0-9]*/comm | grep -E "python|hive|pytest"'
 try supervisor sh -c 'kill -9 1 && test ! -d /proc/1'
-try ptrace sh -c 'cat /proc/1/environ || cat /proc/1/mem || ls /proc/1/root/'
+try environment sh -c 'tr "\\0" "\\n" </proc/1/environ | sed -E "s/^HIVE_[0-9]+=//" | grep -vxF "$(env)"'
+try root_of_init sh -c 'cat /proc/1/root/ROOT/home/hive.db || ls /proc/1/root/ROOT'
+try memory sh -c 'head -c 1 /proc/1/mem || cat /proc/1/maps | grep -i hive'
 try journal sh -c 'cat ROOT/home/containers/coder/journal || ls ROOT/home/containers'
 try own_generation sh -c 'echo x > /config/agent.toml || touch /config/x || chmod 777 /config'
 try harness sh -c 'touch /hive/hive_agent/x'
@@ -86,3 +91,39 @@ def test_a_hostile_agent_does_not_reach(tried: dict[str, str], reach: str) -> No
 
 def test_what_an_agent_may_read_is_told_as_reached(tried: dict[str, str]) -> None:
     assert tried["control"].startswith("REACHED runner")
+
+
+@needs_root
+def test_a_plain_user_s_hostile_agent_reaches_no_more(tmp_path: Path) -> None:
+    python, checkout = runnable(USER)
+    os.chown(tmp_path, USER, USER)
+    for folder in list(tmp_path.parents)[:3]:
+        folder.chmod(0o755)
+    these = [
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--basetemp",
+        f"{tmp_path}/tests",
+        "tests/test_reach.py",
+    ]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "CI": "true",
+        "PYTHONPATH": f"{checkout}:{packages_of(checkout)}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [*become(USER), *these, "-k", "not plain_user"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=checkout,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(REACHES) + 1} passed" in done.stdout

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.core.containers.machine import USER, Machine, machine
+from tests.core.containers.machine import Machine, machine
 from tests.needs import requires
+from tests.users import USER
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 SANDBOXES = {"bwrap": [requires("bwrap")], "unshare": [requires("unshare", "setpriv")], "none": []}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import json
 import os
 import select
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pygit2
 from inotify_simple import INotify, flags
 
 from hive_core import errors
@@ -26,41 +22,18 @@ from hive_core.containers.base import Container
 from hive_core.containers.local import LocalHost
 from hive_core.containers.tree import below
 from hive_core.settings import from_environment
+from tests.users import CHECKOUT, become, packages_of, runnable
 
-DRIVER = Path(__file__).resolve().with_name("driver.py")
-CHECKOUT = DRIVER.parents[3]
+DRIVER = Path(__file__).resolve().with_name("driver.py").relative_to(CHECKOUT)
 # Nothing here takes a second; whoever waits this long has found a bug.
 DEADLINE = 30.0
-USER = 61234
 AGENT = 70001
 
 
-def become(user: int | None) -> list[str]:
-    """The beginning of an argv that runs as a plain user."""
-    return [] if user is None else ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-
-
-@functools.cache
-def driver(user: int | None) -> tuple[str, str]:
-    """The interpreter and the driver's file, as this user can run them.
-
-    The checkout, or the Python that the tests run with, may lie where only their own user gets in (below /root): then
-    it is a copy of the program for the system's Python.
-    """
-    # By way of a shell: setpriv's own exec still has root's reach.
-    own = [*become(user), "/bin/sh", "-c", 'exec "$@"', "sh", sys.executable, str(DRIVER), "--help"]
-    if user is None or subprocess.run(own, capture_output=True, check=False, cwd="/").returncode == 0:
-        return sys.executable, str(DRIVER)
-    place = Path(tempfile.mkdtemp(prefix="hive-copy-"))
-    atexit.register(shutil.rmtree, place)
-    place.chmod(0o755)
-    shutil.copytree(CHECKOUT / "hive_core", place / "hive_core")
-    copy = place / DRIVER.relative_to(CHECKOUT)
-    copy.parent.mkdir(parents=True)
-    shutil.copy(DRIVER, copy)
-    shutil.copytree(Path(pygit2.__file__).parents[1], place / "packages", ignore=shutil.ignore_patterns("playwright*"))
-    subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
-    return f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}", str(copy)
+def driver(user: int | None) -> tuple[str, str, Path]:
+    """The interpreter, the driver's file and the libraries, as this user can run them."""
+    python, checkout = runnable(user)
+    return python, str(checkout / DRIVER), packages_of(checkout)
 
 
 @dataclass
@@ -90,7 +63,8 @@ class Machine:
         """Have a process of hive's user do it; raises what it raised."""
         asked = {"do": do, "home": str(self.home), "sandbox": self.sandbox, **what}
         # Ignored signals are inherited: a hive that nohup started has SIGHUP ignored, and its agents must not.
-        argv = [*self._become(), "env", "--ignore-signal=HUP,USR2", *driver(self.user), json.dumps(asked)]
+        python, program, _ = driver(self.user)
+        argv = [*self._become(), "env", "--ignore-signal=HUP,USR2", python, program, json.dumps(asked)]
         done = subprocess.run(
             argv, check=False, capture_output=True, text=True, timeout=DEADLINE, env=self._environ(), cwd="/"
         )
@@ -104,10 +78,8 @@ class Machine:
         return become(self.user)
 
     def _environ(self) -> dict[str, str]:
-        # Where the driver is a copy, what it imports lies beside it.
-        packages = Path(driver(self.user)[1]).parents[3] / "packages"
-        python_path = {"PYTHONPATH": str(packages)} if packages.exists() else {}
-        return {"HOME": str(self.home), "PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", **python_path}
+        packages = {"PYTHONPATH": str(driver(self.user)[2])}
+        return {"HOME": str(self.home), "PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", **packages}
 
     def state(self, name: str) -> Path:
         folder = self.home / "agents" / name / "state"

@@ -1,0 +1,61 @@
+"""Other users of the machine, for tests that root starts: becoming one, and a checkout that one can run."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pygit2
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+USER = 61234
+_COPIED = ("hive", "hive_core", "hive_cmds", "hive_agent", "status_page", "tests", "pyproject.toml", "README.md")
+_TOO_LARGE = shutil.ignore_patterns("playwright*", "mypy*")
+# Writes the stamp that says "this environment is made", as the copy's own interpreter would.
+_STAMP = """
+import sys
+from pathlib import Path
+from hive_core import environment
+root = Path(sys.argv[1])
+for extra in ("", "test"):
+    environment._stamp(root, extra).write_text(environment._wanted(root, extra))
+"""
+
+
+def become(user: int | None) -> list[str]:
+    """The beginning of an argv that runs as a plain user."""
+    return [] if user is None else ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+
+
+@functools.cache
+def runnable(user: int | None) -> tuple[str, Path]:
+    """The interpreter and the checkout as this user can run them.
+
+    The checkout, or the Python that the tests run with, may lie where only their own user gets in (below /root): then
+    it is a copy of the checkout, with the libraries, for the system's Python.
+    """
+    # By way of a shell: setpriv's own exec still has root's reach.
+    script = 'cd "$2" && exec "$1" -c "import hive_core.settings"'
+    own = [*become(user), "/bin/sh", "-c", script, "sh", sys.executable, str(CHECKOUT)]
+    if user is None or subprocess.run(own, capture_output=True, check=False, cwd="/").returncode == 0:
+        return sys.executable, CHECKOUT
+    place = Path(tempfile.mkdtemp(prefix="hive-copy-"))
+    atexit.register(shutil.rmtree, place)
+    for name in _COPIED:
+        original = CHECKOUT / name
+        (shutil.copytree if original.is_dir() else shutil.copy)(original, place / name)
+    shutil.copytree(Path(pygit2.__file__).parents[1], packages_of(place), ignore=_TOO_LARGE)
+    python = f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    subprocess.run([python, "-c", _STAMP, str(place)], check=True, cwd=place)
+    subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
+    return python, place
+
+
+def packages_of(checkout: Path) -> Path:
+    """Where the libraries of a checkout are."""
+    return checkout / ".venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
