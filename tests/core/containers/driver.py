@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,10 @@ from hive_core.containers.local import LocalHost
 from hive_core.containers.sandbox import Sandbox
 from hive_core.errors import HiveError
 from hive_core.settings import from_environment
+
+
+# Ignored signals are inherited: a hive that nohup started has SIGHUP ignored, and its agents must not.
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def answer(asked: dict) -> object:

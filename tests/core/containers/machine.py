@@ -62,9 +62,8 @@ class Machine:
     def ask(self, do: str, **what: Any) -> Any:
         """Have a process of hive's user do it; raises what it raised."""
         asked = {"do": do, "home": str(self.home), "sandbox": self.sandbox, **what}
-        # Ignored signals are inherited: a hive that nohup started has SIGHUP ignored, and its agents must not.
         python, program, _ = driver(self.user)
-        argv = [*self._become(), "env", "--ignore-signal=HUP,USR2", python, program, json.dumps(asked)]
+        argv = [*self._become(), python, program, json.dumps(asked)]
         done = subprocess.run(
             argv, check=False, capture_output=True, text=True, timeout=DEADLINE, env=self._environ(), cwd="/"
         )
