@@ -17,7 +17,6 @@ from hive_core.containers.sandbox import Sandbox
 from hive_core.errors import HiveError
 from hive_core.settings import from_environment
 
-
 # Ignored signals are inherited: a hive that nohup started has SIGHUP ignored, and its agents must not.
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
