@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.hives import TestHive
+
+# A shell starts what runs in its background with SIGINT ignored; the commands of a test must not inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _REAL = [Path("/var/lib/hive"), Path("/run/hive")]
 

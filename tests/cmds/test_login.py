@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.hives import CHECKOUT, TestHive
-from tests.needs import needs_root
+from tests.needs import needs_root, requires
 
 # The CLI's login as far as it matters here: it shows a link, takes the code and keeps what it gets for it.
 CLAUDE = """#!/bin/sh
@@ -132,7 +132,7 @@ print("code", LocalHost(hive.settings, Sandbox(sys.argv[2])).enter("coder", view
 """
 
 
-@pytest.mark.parametrize("sandbox", ["bwrap", "unshare", "none"])
+@pytest.mark.parametrize("sandbox", [pytest.param("bwrap", marks=requires("bwrap")), "unshare", "none"])
 def test_every_sandbox_passes_the_terminal_through(coder: TestHive, sandbox: str) -> None:
     human = Human(coder, program=["-c", ENTER, str(CHECKOUT), sandbox])
     human.see("ready")
