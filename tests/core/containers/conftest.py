@@ -36,7 +36,7 @@ def _open(case: tuple[str, str]) -> Iterator[Machine]:
     with machine(sandbox, uid) as made:
         failure = _failures(uid)[sandbox]
         if failure and "CI" not in os.environ:
-            pytest.skip(f"{sandbox} does not work on this machine for this user: {failure}")
+            pytest.skip(f"{sandbox} does not work on this machine for this user: {failure.splitlines()[0]}")
         yield made
 
 
