@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import inspect
 import os
@@ -15,7 +14,7 @@ import typer
 
 from hive_cmds import present
 from hive_cmds.registry import everything, find, serve
-from hive_core import __version__, settings
+from hive_core import __version__, disk, settings
 from hive_core.context import Hive
 from hive_core.errors import Exit, HiveError, Refused
 from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter
@@ -51,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         _tell(Refused(f"{error.filename}: {error.strerror}.", "Run hive as the user that HIVE_HOME belongs to."))
         code = Exit.REFUSED
     except Exception as error:  # noqa: BLE001
-        refused = _of_the_disk(error)
+        refused = disk.refusal(error)
         if refused is not None:
             _tell(refused)
         code = Exit.REFUSED if refused is not None else _report_bug(arguments)
@@ -177,28 +176,6 @@ def _tell(error: HiveError) -> None:
 def _terminated(_signal: int, _frame: object) -> NoReturn:
     """SIGTERM ends a command as Ctrl-C does: what it holds is put back on the way out."""
     raise KeyboardInterrupt
-
-
-def _of_the_disk(error: Exception) -> Refused | None:
-    """What to say of an error that is the disk's (full, read-only, damaged) and no bug; None for any other."""
-    name = str(getattr(error, "sqlite_errorname", ""))
-    if isinstance(error, OSError) and error.errno in _DISK:
-        return Refused(f"{error.filename or 'The disk'}: {error.strerror}.", "Make room, or make it writable.")
-    if name.startswith(_DATABASE):
-        return Refused(f"The database could not be used: {error} ({name}).", "Is the disk full, or read-only?")
-    return None
-
-
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-_DATABASE = (
-    "SQLITE_FULL",
-    "SQLITE_IOERR",
-    "SQLITE_READONLY",
-    "SQLITE_CANTOPEN",
-    "SQLITE_BUSY",
-    "SQLITE_NOTADB",
-    "SQLITE_CORRUPT",
-)
 
 
 def _report_bug(arguments: list[str]) -> int:

@@ -1,0 +1,94 @@
+"""Running operations for the sockets' callers: each in threads of its own, so that none waits for another."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from hive_cmds.registry import everything, is_empty, serve_once
+from hive_core.context import Hive
+from hive_core.errors import Invalid
+from hive_core.operation import Caller, Identity, Operation
+
+# Calls of one caller that run at once; its further ones wait, and only they. All of a caller's calls waiting for a
+# lock or for a slow search are no reason for another's to wait.
+THREADS = {Caller.OPERATOR: 8, Caller.MANAGER: 2, Caller.AGENT: 2}
+# Bytes of answers that one caller may leave unread before it is hung up on.
+MOST_UNREAD = 64 * 1024 * 1024
+
+
+class Calls:
+    """What runs for callers, and what each has outstanding. Belongs to the event loop's thread."""
+
+    def __init__(self, hive: Hive) -> None:
+        self.hive = hive
+        self.operations = everything()
+        self._threads: dict[Identity, ThreadPoolExecutor] = {}
+        self._inboxes: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._unread: Counter[str] = Counter()
+
+    async def call(
+        self, caller: Identity, operation: Operation, raw: Mapping[str, Any], gone: Callable[[], bool]
+    ) -> Any:
+        """Run an operation for a caller in a thread; a parked one is called again when its inbox was written to.
+
+        gone: whether the caller has hung up: what waits for it is not taken out of its inbox for nobody.
+        """
+        arguments = operation.parse(raw)
+        if operation.parks is None:
+            return await self._once(caller, operation, arguments)
+        end = time.monotonic() + operation.patience(arguments)
+        while True:
+            inbox = self._inboxes[caller.name]
+            inbox.clear()
+            if gone():
+                raise ConnectionResetError
+            result = await self._once(caller, operation, arguments)
+            left = end - time.monotonic()
+            if not is_empty(result) or left <= 0:
+                return result
+            try:
+                await asyncio.wait_for(inbox.wait(), left)
+            except TimeoutError:
+                return result
+
+    async def _once(self, caller: Identity, operation: Operation, arguments: Mapping[str, Any]) -> Any:
+        result = await self.in_thread(caller, serve_once, operation, arguments)
+        if isinstance(result, Iterator):
+            raise Invalid(f"{operation.name} can be followed in the shell only.")
+        return result
+
+    async def in_thread(self, caller: Identity, function: Any, *arguments: Any) -> Any:
+        """Run `function(hive as the caller, *arguments)` in one of the caller's threads."""
+        if caller not in self._threads:
+            self._threads[caller] = ThreadPoolExecutor(THREADS[caller.caller], thread_name_prefix=caller.name)
+        acting = self.hive.acting_as(caller)
+        return await asyncio.get_running_loop().run_in_executor(self._threads[caller], function, acting, *arguments)
+
+    def wake(self, name: str) -> None:
+        """Let those who are parked on this inbox look into it again."""
+        self._inboxes[name].set()
+
+    def forget(self, names: set[str]) -> None:
+        """End the threads of callers that are not among these names; what runs in them runs to its end."""
+        for caller in [caller for caller in self._threads if caller.name not in names]:
+            self._threads.pop(caller).shutdown(wait=False)
+            self._inboxes.pop(caller.name, None)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def may_answer(self, caller: Identity, size: int) -> bool:
+        """Whether a caller reads its answers well enough for one more of so many bytes."""
+        unread = self._unread[caller.name]
+        return not unread or unread + size <= MOST_UNREAD
+
+    def answering(self, caller: Identity, size: int) -> None:
+        """Count bytes of answers that are being sent, or, when negative, that have been."""
+        self._unread[caller.name] += size

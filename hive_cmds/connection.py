@@ -1,0 +1,194 @@
+"""One client of a socket: its lines, its calls, its answers, and what is published to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import select
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hive_cmds import hostwire, mcp
+from hive_cmds.calls import Calls
+from hive_cmds.hostwire import Answer
+from hive_cmds.lines import Lines, LineTooLong
+from hive_core import disk, wire
+from hive_core.errors import HiveError, Invalid, Refused
+from hive_core.operation import Caller, Identity, Operation
+
+# Tool calls that one connection may have under way; the next line is read when one of them has ended.
+MOST_CALLS = 64
+# Changes that a subscriber may be behind by before it is hung up on.
+MOST_BEHIND = 1000
+
+
+class Subscriber:
+    """Who is told of every change: its lines that are yet to be sent, and how to be rid of it."""
+
+    def __init__(self, hang_up: Callable[[], None]) -> None:
+        self.queue: asyncio.Queue[str] = asyncio.Queue()
+        self._hang_up = hang_up
+
+    def tell(self, line: str) -> None:
+        """Have a line sent. One that never reads is hung up on: every change would be kept for it."""
+        if self.queue.qsize() >= MOST_BEHIND:
+            self._hang_up()
+        self.queue.put_nowait(line)
+
+
+class Connection:
+    """One client: its lines are answered in order; a model's tool calls, which name their answers, side by side."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        subscribers: set[Subscriber],
+        caller: Identity,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._calls, self._subscribers, self._caller, self._writer = calls, subscribers, caller, writer
+        self._lines = Lines(reader)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(MOST_CALLS)
+
+    async def serve(self) -> None:
+        """Answer until the peer hangs up."""
+        try:
+            while True:
+                try:
+                    line = await self._lines.next()
+                except LineTooLong as error:
+                    await self._answer(Answer(ok=False, error=str(error)))
+                    continue
+                if line is None:
+                    return
+                await self._one(line)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    def _gone(self) -> bool:
+        """Whether the peer has closed both directions: one that only sends no more may still want its answers."""
+        poll = select.poll()
+        poll.register(self._writer.get_extra_info("socket").fileno(), 0)
+        return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
+
+    async def _answer(self, value: Any) -> None:
+        """Send an answer, and wait until the peer has read it, or nearly all of it.
+
+        Hangs up on a caller that has others make answers and reads none: they would all be kept for it.
+        """
+        line = wire.line(value)
+        if not self._calls.may_answer(self._caller, len(line)):
+            self._writer.transport.abort()
+            raise ConnectionResetError
+        self._calls.answering(self._caller, len(line))
+        try:
+            await write(self._writer, line)
+        finally:
+            self._calls.answering(self._caller, -len(line))
+
+    async def _one(self, line: bytes) -> None:
+        try:
+            request = json.loads(line, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            await self._answer(Answer(ok=False, error="That line is no JSON document."))
+            return
+        if isinstance(request, dict) and "jsonrpc" in request and self._caller.caller is not Caller.OPERATOR:
+            await self._room.acquire()
+            self._spawn(self._mcp(request))
+        elif isinstance(request, dict) and request.get("cmd") == "mcp":
+            return  # A bridge says what it is; its JSON-RPC lines follow.
+        else:
+            await self._answer(await self._answer_to(request))
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _mcp(self, request: Any) -> None:
+        offered = mcp.tools(self._calls.operations, self._caller)
+
+        async def call(operation: Operation, arguments: Mapping[str, Any]) -> Any:
+            try:
+                return await self._calls.call(self._caller, operation, arguments, self._gone)
+            except (HiveError, ConnectionError):
+                raise
+            except Exception as error:
+                raise self._bug(operation.name, error) from error
+
+        try:
+            answer = await mcp.reply(request, offered, call)
+            if answer is not None:
+                await self._answer(answer)
+        except ConnectionError:
+            return  # The peer has hung up, or was hung up on.
+        finally:
+            self._room.release()
+
+    def _bug(self, verb: str, error: Exception) -> HiveError:
+        """What to tell of a failure that nobody foresaw; the operator's terminal is told more."""
+        self._calls.hive.say(f"warning: {ascii(verb)[:80]} of {self._caller.name} failed: {error!r:.400}")
+        of_the_disk = disk.refusal(error)
+        if of_the_disk is not None:
+            return of_the_disk
+        return HiveError(f"hive failed at this: {type(error).__name__}.", "The operator's terminal shows more.")
+
+    async def _answer_to(self, request: Any) -> Any:
+        """The answer to one request; whatever is wrong with it becomes a sentence."""
+        try:
+            if not isinstance(request, dict) or not isinstance(request.get("cmd"), str):
+                raise Invalid('A request is an object with "cmd".')
+            return await self._perform(request)
+        except HiveError as error:
+            return Answer(ok=False, error=str(error).replace("\n", " "))
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the connection stays usable whatever a request meets
+            return Answer(ok=False, error=str(self._bug(request["cmd"], error)).replace("\n", " "))
+
+    async def _perform(self, request: dict[str, Any]) -> Any:
+        verb, operator = request["cmd"], self._caller.caller is Caller.OPERATOR
+        if operator and verb == "subscribe_agent_status":
+            self._spawn(self._publish(Subscriber(self._writer.transport.abort)))
+            return Answer()
+        if operator and verb in hostwire.COMMANDS:
+            return await self._calls.in_thread(self._caller, hostwire.COMMANDS[verb], request)
+        operation = self._calls.operations.get(verb)
+        if operation is None or operation.shell_only or self._caller.caller not in operation.callers:
+            raise Refused(f"There is no command {ascii(verb)[:80]}.")
+        raw = {name: value for name, value in request.items() if name != "cmd"}
+        return _spread(await self._calls.call(self._caller, operation, raw, self._gone))
+
+    async def _publish(self, subscriber: Subscriber) -> None:
+        self._subscribers.add(subscriber)
+        try:
+            while True:
+                await write(self._writer, await subscriber.queue.get())
+        except ConnectionError:
+            return  # It has hung up, or was hung up on.
+        finally:
+            self._subscribers.discard(subscriber)
+
+
+def _refuse_constant(text: str) -> Any:
+    """NaN and Infinity are Python's, not JSON's: sent back, they would be no answer."""
+    raise ValueError(text)
+
+
+def _spread(result: Any) -> dict[str, Any]:
+    """An operation's result as an answer: an object's fields beside `ok`, anything else as `result`."""
+    answer = {"version": hostwire.VERSION, "ok": True}
+    plain = wire.plain(result)
+    if isinstance(plain, dict):
+        return {**plain, **answer}
+    return answer if plain is None else {**answer, "result": plain}
+
+
+async def write(writer: asyncio.StreamWriter, line: str) -> None:
+    """Send a line, and wait until there is room for another."""
+    # Half of a surrogate pair, sent back as the id of a call: written as JSON escapes it.
+    writer.write(line.encode(errors="backslashreplace") + b"\n")
+    await writer.drain()

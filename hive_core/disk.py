@@ -1,0 +1,31 @@
+"""What to say of an error that is the disk's (full, read-only, damaged) and no bug of hive's."""
+
+from __future__ import annotations
+
+import errno
+
+from hive_core.errors import Refused
+
+_SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_DATABASE = (
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_READONLY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_BUSY",
+    "SQLITE_NOTADB",
+    "SQLITE_CORRUPT",
+)
+
+
+def refusal(error: BaseException) -> Refused | None:
+    """What to tell a person of an error that is the disk's; None for any other.
+
+    The names are SQLite's result codes (sqlite.org/rescode.html), of which the extended ones begin with the others.
+    """
+    name = str(getattr(error, "sqlite_errorname", ""))
+    if isinstance(error, OSError) and error.errno in _SYSTEM:
+        return Refused(f"{error.filename or 'The disk'}: {error.strerror}.", "Make room, or make it writable.")
+    if name.startswith(_DATABASE):
+        return Refused(f"The database could not be used: {error} ({name}).", "Is the disk full, or read-only?")
+    return None
