@@ -28,6 +28,7 @@ class Store:
         self.path = path
         self._steps = steps
         self._local = threading.local()
+        self._writing = threading.Lock()
         self._bell: int | None = None
 
     @property
@@ -38,7 +39,11 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """One consistent view of everything, for as long as the block runs."""
-        with self._transaction("begin") as db:
+        db = self.connection()
+        if db.in_transaction:
+            yield db
+            return
+        with _transaction(db, "begin"):
             yield db
 
     @contextmanager
@@ -48,30 +53,36 @@ class Store:
         A write inside a write of the same thread joins it, so that a change made of several
         functions, and the events that tell of it, stay one transaction.
         """
-        with self._transaction("begin immediate") as db:
-            yield db
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         db = self.connection()
         if db.in_transaction:
             yield db
             return
-        db.execute(begin)
-        try:
+        with self._turn(), _transaction(db, "begin immediate"):
             yield db
-        except BaseException:
-            db.rollback()
-            raise
-        db.commit()
-        if begin != "begin":
-            self._ring()
+        self._ring()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Be the one thread of this process that writes.
+
+        SQLite has a writer look again whether it may, ever less often: among busy threads that starves one of them.
+        Who got no turn in time asks SQLite all the same, which knows what to say of whoever holds it up.
+        """
+        held = self._writing.acquire(timeout=BUSY_SECONDS)
+        try:
+            yield
+        finally:
+            if held:
+                self._writing.release()
 
     def _ring(self) -> None:
         """Wake whoever waits for a commit. Waiting on the log alone is not enough: it is written before it counts."""
-        if self._bell is None:
-            self._bell = os.open(self.bell, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        os.pwrite(self._bell, b"!", 0)
+        try:
+            if self._bell is None:
+                self._bell = os.open(self.bell, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            os.pwrite(self._bell, b"!", 0)
+        except OSError:
+            return  # On a full disk. What is committed is committed; that the log was written wakes them, too.
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, in autocommit, with the schema up to date."""
@@ -116,6 +127,18 @@ class Store:
         if db is not None:
             self._local.db = None
             db.close()
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection, begin: str) -> Iterator[None]:
+    db.execute(begin)
+    try:
+        yield
+        db.commit()
+    except BaseException:
+        # Also after a commit that found the disk full: the next transaction must not join what is left of this one.
+        db.rollback()
+        raise
 
 
 def _briefly(_text: str) -> None:

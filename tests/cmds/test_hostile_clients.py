@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 
 import pytest
 
@@ -159,3 +160,35 @@ def test_json_for_a_terminal_holds_no_escapes_and_means_the_same(hive: TestHive)
     assert "\u202e" not in printed
     assert "é" in printed
     assert body in [message["body"] for message in json.loads(printed)]
+
+
+FLOODING = [f"flood{number}" for number in range(5)]
+
+
+def test_agents_that_flood_with_slow_calls_hold_up_neither_another_nor_the_operator(hive: TestHive) -> None:
+    inside = hive.inside()
+    with inside.store.write() as db:
+        for name in (*FLOODING, "quiet"):
+            db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
+    serving = hive.start("gate")
+    sockets = {name: hive.root / "run" / "agents" / f"{name}.sock" for name in (*FLOODING, "quiet")}
+    eventually(lambda: all(path.exists() for path in sockets.values()))
+    with contextlib.ExitStack() as stack:
+        quiet = stack.enter_context(Client(sockets["quiet"]))
+        host = stack.enter_context(Client(hive.root / "run" / "host.sock"))
+        assert quiet.ask("recent")["ok"] is host.ask("list")["ok"] is True
+        before = threads_of(serving.pid)
+        clients = [stack.enter_context(Client(sockets[name])) for name in FLOODING for _ in range(20)]
+        # While the test holds the database, whoever writes waits, in its thread: what comes back came back meanwhile.
+        with inside.store.write():
+            for client in clients:
+                client.send(b'{"cmd":"send","to":"operator","body":"x"}\n')
+            eventually(lambda: threads_of(serving.pid) >= before + 2 * len(FLOODING))
+            assert quiet.ask("recent")["ok"] is True
+            assert host.ask("list")["ok"] is True
+            assert threads_of(serving.pid) == before + 2 * len(FLOODING)
+        assert all(client.read()["ok"] is True for client in clients)
+
+
+def threads_of(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
