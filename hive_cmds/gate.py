@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -163,24 +164,50 @@ def _allow_many_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+class Beside:
+    """A gate in a thread of its own. fileno: becomes readable when it has ended."""
+
+    def __init__(self, hive: Hive) -> None:
+        self._ended, self._end = os.pipe2(os.O_CLOEXEC)
+        self._error: BaseException | None = None
+        self._loop = asyncio.new_event_loop()
+        self._task = self._loop.create_task(Gate(hive).run())
+        self._thread = threading.Thread(target=self._serve, name="gate")
+        self._thread.start()
+
+    def fileno(self) -> int:
+        return self._ended
+
+    def check(self) -> None:
+        """Raise what the gate has failed with, if it has."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """End the gate, and wait for its end."""
+        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join()
+        self._loop.close()
+        os.close(self._ended)
+
+    def _serve(self) -> None:
+        try:
+            with suppress(asyncio.CancelledError):
+                self._loop.run_until_complete(self._task)
+        except BaseException as error:  # noqa: BLE001 - the thread that has us checks it
+            self._error = error
+        finally:
+            os.close(self._end)
+
+
 @contextmanager
-def beside(hive: Hive) -> Iterator[None]:
+def beside(hive: Hive) -> Iterator[Beside]:
     """Serve the sockets in a thread for as long as the block runs. The caller is the one gate there is."""
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(Gate(hive).run())
-
-    def serve() -> None:
-        with suppress(asyncio.CancelledError):
-            loop.run_until_complete(task)
-
-    thread = threading.Thread(target=serve, name="gate")
-    thread.start()
+    serving = Beside(hive)
     try:
-        yield
+        yield serving
     finally:
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join()
-        loop.close()
+        serving.close()
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True)

@@ -31,11 +31,11 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Event]:
         with hive.store.read() as db:
             seq = newest(db)
         try:
-            held.enter_context(beside(hive))
+            gate = held.enter_context(beside(hive))
             bring_up(hive)
             left = "stops the agents" if stop else "leaves the agents as they are"
             hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
-            yield from watching(hive, wake, seq, INTERVAL)
+            yield from watching(hive, wake, seq, INTERVAL, beside=gate)
         finally:
             if stop:
                 rest(hive)

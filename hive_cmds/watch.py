@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from hive_cmds import look, questions, restarts
 from hive_cmds.events import after
@@ -15,7 +16,9 @@ from hive_cmds.look import Picture, Seen
 from hive_cmds.messages import tell
 from hive_core import progress
 from hive_core.arguments import whole
+from hive_core.containers.base import Container
 from hive_core.context import Hive
+from hive_core.errors import NotFound
 from hive_core.events import Event, newest
 from hive_core.operation import OPERATOR, operation
 from hive_core.wake import Wake
@@ -67,23 +70,51 @@ def tick(hive: Hive, *, seed: bool) -> list[Verdict]:
     progress.settle(hive)
     questions.expire(hive)
     restarts.perform(hive)
-    # One transaction: an operation that ends meanwhile records its result before this look or after it.
-    with hive.store.write() as db:
-        before = look.last(db)
-        picture, rows = look.take(hive)
-        verdicts = [] if seed else transitions(before, picture)
-        look.record(db, picture, rows)
-        for verdict in verdicts:
-            tell(db, verdict.kind, verdict.agent, **verdict.fields, **_evidence(hive, verdict))
-            if verdict.kind == "container_crash":
-                restarts.note(hive, db, verdict.agent, verdict.fields["code"])
-    return verdicts
+    while True:
+        journals = {} if seed else _journals(hive)
+        # One transaction: an operation that ends meanwhile records its result before this look or after it.
+        with hive.store.write() as db:
+            before = look.last(db)
+            picture, rows = look.take(hive)
+            verdicts = [] if seed else transitions(before, picture)
+            if {verdict.agent for verdict in verdicts if verdict.kind == "container_crash"} - journals.keys():
+                continue  # It ended between the journals and the look.
+            look.record(db, picture, rows)
+            for verdict in verdicts:
+                _conclude(hive, db, verdict, journals)
+        return verdicts
 
 
-def _evidence(hive: Hive, verdict: Verdict) -> dict[str, str]:
+def _conclude(hive: Hive, db: sqlite3.Connection, verdict: Verdict, journals: Mapping[str, str]) -> None:
     if verdict.kind != "container_crash":
-        return {}
-    return {"journal": "\n".join(hive.host.journal(verdict.agent, LAST_LINES))}
+        tell(db, verdict.kind, verdict.agent, **verdict.fields)
+        return
+    tell(db, verdict.kind, verdict.agent, **verdict.fields, journal=journals[verdict.agent])
+    restarts.note(hive, db, verdict.agent, verdict.fields["code"])
+
+
+def _journals(hive: Hive) -> dict[str, str]:
+    """The last lines of every agent that is another start than at the last look, or none.
+
+    Read before the transaction: a slow disk, or a journal that is being written as fast as it goes, is the agent's
+    own affair and no reason for every other writer to wait.
+    """
+    with hive.store.read() as db:
+        before = look.last(db)
+    now = hive.host.containers()
+    ended = [name for name, seen in before.items() if seen.running and not _same_start(now.get(name), seen)]
+    return {name: _last_lines(hive, name) for name in ended}
+
+
+def _same_start(container: Container | None, seen: Seen) -> bool:
+    return container is not None and container.running and container.instance == seen.instance
+
+
+def _last_lines(hive: Hive, name: str) -> str:
+    try:
+        return "\n".join(hive.host.journal(name, LAST_LINES))
+    except NotFound:
+        return ""  # It was destroyed in this moment.
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True)
@@ -103,14 +134,27 @@ def watch(hive: Hive, interval: Interval = INTERVAL, once: bool = False) -> Iter
         yield from watching(hive, wake, seq, interval)
 
 
-def watching(hive: Hive, wake: Wake, seq: int, interval: float) -> Iterator[Event]:
-    """Watch for ever, yielding every event after `seq`, whoever caused it.
+class Companion(Protocol):
+    """What runs beside the watch and must not end before it."""
+
+    def fileno(self) -> int:
+        """Becomes readable when it has ended."""
+
+    def check(self) -> None:
+        """Raises what it has failed with."""
+
+
+def watching(hive: Hive, wake: Wake, seq: int, interval: float, *, beside: Companion | None = None) -> Iterator[Event]:
+    """Watch for ever, yielding every event after `seq`, whoever caused it; ends with the error that ends `beside`.
 
     The caller is the one watch there is.
     """
     seed, due = True, 0.0
+    also = [] if beside is None else [beside.fileno()]
     while True:
-        ended = _wait(hive, wake, due) if not seed else set()
+        ended = _wait(hive, wake, due, also) if not seed else set()
+        if beside is not None:
+            beside.check()
         if seed or ended or time.monotonic() >= due or _unseen_end(hive):
             tick(hive, seed=seed)
             if seed:
@@ -129,10 +173,10 @@ def _unseen_end(hive: Hive) -> bool:
     return any(name in containers and not containers[name].running for name in seen)
 
 
-def _wait(hive: Hive, wake: Wake, due: float) -> set[int]:
-    """Wait for the next look to be due, for a container to end, or for a commit; returns what ended."""
+def _wait(hive: Hive, wake: Wake, due: float, also: list[int]) -> set[int]:
+    """Wait for the next look to be due, for a container or one of `also` to end, or for a commit; what ended."""
     with _exits(hive) as descriptors:
-        return wake.wait(due - time.monotonic(), also=descriptors)
+        return wake.wait(due - time.monotonic(), also=[*descriptors, *also])
 
 
 @contextmanager

@@ -191,4 +191,4 @@ def test_agents_that_flood_with_slow_calls_hold_up_neither_another_nor_the_opera
 
 
 def threads_of(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
+    return len(os.listdir(f"/proc/{pid}/task"))

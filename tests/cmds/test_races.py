@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from hive_cmds import lifecycle
+from hive_core.events import emit
 from tests.hives import PLAIN, TestHive, interrupt
 from tests.needs import needs_root
 
@@ -134,3 +135,20 @@ def _codes(*processes):  # type: ignore[no-untyped-def]
     for process in processes:
         process.communicate(timeout=60)
     return [process.returncode for process in processes]
+
+
+def test_an_up_whose_gate_fails_ends_with_its_error(hive: TestHive) -> None:
+    hive.extra["TMPDIR"] = str(hive.root)
+    hive.configure("manager", PLAIN)
+    up = hive.start("up")
+    assert up.stderr is not None
+    while "hive is up" not in up.stderr.readline():
+        continue
+    (hive.root / "run" / "sockets").rename(hive.root / "stolen")
+    (hive.root / "run" / "sockets").write_text("in the way")
+    with hive.inside().store.write() as db:
+        db.execute("insert into agents (name, desired, created_at) values ('coder', 'stopped', 0)")
+        emit(db, "container_state_changed", about="coder", container={"name": "coder"})
+    _, told = up.communicate(timeout=60)
+    assert up.returncode not in (0, 130), told
+    assert "Not a directory" in told

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -147,3 +149,26 @@ def test_waits_grow_up_to_the_longest() -> None:
     assert waits[:3] == [1.0, 2.0, 4.0]
     assert waits == sorted(waits)
     assert waits[-1] == restarts.LONGEST
+
+
+def test_the_journal_of_a_crash_is_read_while_others_can_write(hive: TestHive) -> None:
+    hive.spawn("coder")
+    os.kill(program(hive, "coder"), signal.SIGKILL)
+    eventually(lambda: not hive.agent("coder")["running"])
+    journal = hive.home / "containers" / "coder" / "journal"
+    journal.unlink()
+    os.mkfifo(journal)
+    hive.extra["TMPDIR"] = str(hive.root)
+    with hive.inside().store.write():
+        hive.start("watch", "--once")
+        # Opening the other end succeeds when somebody is reading: before it waits for us to have written.
+        os.close(eventually(lambda: opened(journal)))
+
+
+def opened(fifo: Path) -> int | None:
+    try:
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return None
+        raise
