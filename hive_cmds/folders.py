@@ -119,14 +119,15 @@ def ensure_managers_clone(hive: Hive, name: str, manager_uid: int | None) -> Non
 
 
 def hand_over(folder: Path, uid: int | None) -> None:
-    """Give a folder and all in it to `uid`, following no link. Nothing happens when it has it already."""
+    """Give a folder and all in it to `uid`. Nothing happens when it has it already. Raises HiveError."""
     if uid is None or folder.stat(follow_symlinks=False).st_uid == uid:
         return
-    for _root, folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
-        for entry in (*folders, *files):
-            os.chown(entry, uid, uid, dir_fd=descriptor, follow_symlinks=False)
-    # The top last: its owner says that all beneath it is done, whoever was killed in between.
-    os.chown(folder, uid, uid, follow_symlinks=False)
+    try:
+        hostile_folders.hand_over(folder, uid)
+    except OSError as error:
+        raise HiveError(
+            f"{folder} could not be handed over: {error.strerror}.", "See who still writes there."
+        ) from error
 
 
 def remove(hive: Hive, name: str, *, kept: Sequence[str] = ()) -> None:

@@ -1,7 +1,8 @@
-"""Measuring and removing folders that an agent has filled: as deep, as many and as forbidding as it liked."""
+"""Folders that an agent has filled, as deep and as forbidding as it liked: measured, handed over, removed."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -77,6 +78,56 @@ def _names(folder: int) -> list[str]:
             if len(names) >= MOST_ENTRIES:
                 break
     return names
+
+
+def hand_over(folder: Path, uid: int) -> None:
+    """Give a folder and everything in it to a user and its group, following no link, however deep it is.
+
+    One descriptor is open, whatever the depth. The top is given last: its owner says that all beneath it is done,
+    whoever was killed in between. Raises OSError when something is moved about meanwhile.
+    """
+    at = os.open(folder, _FOLDER)
+    try:
+        # Of each level from the top down to `at`: which folder it is, and the folders in it that are still to be done.
+        levels = [(_identity(at), _give(at, uid))]
+        while True:
+            inner = levels[-1][1]
+            if inner:
+                at = _step(at, inner.pop())
+                levels.append((_identity(at), _give(at, uid)))
+                continue
+            levels.pop()
+            if not levels:
+                break
+            at = _step(at, "..")
+            if _identity(at) != levels[-1][0]:
+                raise OSError(errno.ESTALE, "its folders are being moved about", str(folder))
+        os.fchown(at, uid, uid)
+    finally:
+        os.close(at)
+
+
+def _give(folder: int, uid: int) -> list[str]:
+    """Give everything right in a folder to a user; returns the names of the folders among it."""
+    folders = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            os.chown(entry.name, uid, uid, dir_fd=folder, follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+    return folders
+
+
+def _step(folder: int, name: str) -> int:
+    """Open the folder that a folder has under a name, and close the one it is in."""
+    opened = os.open(name, _FOLDER, dir_fd=folder)
+    os.close(folder)
+    return opened
+
+
+def _identity(folder: int) -> tuple[int, int]:
+    status = os.fstat(folder)
+    return status.st_dev, status.st_ino
 
 
 def remove(folder: Path) -> None:

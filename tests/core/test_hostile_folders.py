@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from hive_core.hostile_folders import MOST_ENTRIES, measure, remove
+from hive_core.hostile_folders import MOST_ENTRIES, hand_over, measure, remove
+from tests.needs import needs_root
 
 
 @pytest.fixture
@@ -34,6 +37,29 @@ def test_a_tree_of_five_thousand_levels_is_measured_and_removed(state: Path) -> 
     measure(state)
     remove(state)
     assert not state.exists()
+
+
+@needs_root
+def test_a_tree_of_five_thousand_levels_is_handed_over_with_few_descriptors(state: Path) -> None:
+    dig(state, 5000)
+    (state / "beside").mkdir()
+    (state / "link").symlink_to("/etc/passwd")
+    code = (
+        "import resource, sys; from pathlib import Path; from hive_core.hostile_folders import hand_over;"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20)); hand_over(Path(sys.argv[1]), 700001)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(state)], check=True)
+    found = subprocess.run(["find", str(state), "!", "-uid", "700001"], capture_output=True, text=True, check=True)
+    assert found.stdout == ""
+    assert Path("/etc/passwd").stat().st_uid == 0
+
+
+@needs_root
+def test_a_folder_can_be_handed_over_twice_and_each_time_whole(state: Path) -> None:
+    (state / "a" / "b").mkdir(parents=True)
+    hand_over(state, 700002)
+    hand_over(state, 700002)
+    assert {path.stat().st_uid for path in (state, *state.rglob("*"))} == {700002}
 
 
 def test_links_out_of_the_folder_are_neither_measured_nor_followed(tmp_path: Path, state: Path) -> None:
