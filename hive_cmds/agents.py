@@ -167,7 +167,9 @@ def has_login(hive: Hive, name: str) -> bool:
     return usable_credentials(hive.agent_path(name) / "claude", {})
 
 
-@operation(callers=LOOKING_AFTER, group="Agents", columns=("name", "state", "badges", "deployed_sha", "url"))
+@operation(
+    callers=LOOKING_AFTER, group="Agents", columns=("name", "state", "badges", "deployed_sha", "url"), reads=True
+)
 def list_(hive: Hive) -> list[AgentView]:
     """List the agents: how they are, what is deployed, where their page is."""
     return views(hive)

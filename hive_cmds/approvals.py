@@ -128,7 +128,7 @@ def revive(hive: Hive, name: NewAgentName) -> Approval:
     return request_spawn(hive, name, "revive")
 
 
-@operation(callers=LOOKING_AFTER, group="Approvals", columns=COLUMNS)
+@operation(callers=LOOKING_AFTER, group="Approvals", columns=COLUMNS, reads=True)
 def approvals(hive: Hive, all: bool = False) -> list[Approval]:
     """List the requests that wait for the operator's decision.
 
@@ -165,7 +165,7 @@ class Shown:
         return "\n".join([*parts, "", self.diff])
 
 
-@operation(callers=LOOKING_AFTER, group="Approvals")
+@operation(callers=LOOKING_AFTER, group="Approvals", reads=True)
 def show(hive: Hive, id: Id) -> Shown:
     """Show a request in full: what it changes, also beyond the text, and what became of it.
 

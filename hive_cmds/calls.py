@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from hive_cmds.allowance import Allowance
 from hive_cmds.registry import everything, is_empty, serve_once
 from hive_core.context import Hive
-from hive_core.errors import Invalid
+from hive_core.errors import Invalid, Refused
 from hive_core.operation import Caller, Identity, Operation
 
 # Calls of one caller that run at once; its further ones wait, and only they. All of a caller's calls waiting for a
@@ -30,6 +32,7 @@ class Calls:
         self._threads: dict[Identity, ThreadPoolExecutor] = {}
         self._inboxes: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._unread: Counter[str] = Counter()
+        self._allowances: dict[Identity, Allowance] = defaultdict(Allowance)
 
     async def call(
         self, caller: Identity, operation: Operation, raw: Mapping[str, Any], gone: Callable[[], bool]
@@ -57,17 +60,39 @@ class Calls:
                 return result
 
     async def _once(self, caller: Identity, operation: Operation, arguments: Mapping[str, Any]) -> Any:
+        if not operation.reads and caller.caller is not Caller.OPERATOR:
+            await self._afford(caller, operation)
         result = await self.in_thread(caller, serve_once, operation, arguments)
         if isinstance(result, Iterator):
             raise Invalid(f"{operation.name} can be followed in the shell only.")
         return result
 
+    async def _afford(self, caller: Identity, operation: Operation) -> None:
+        """Wait until a caller may change something again; a model is told to, who can do something else meanwhile."""
+        allowance = self._allowances[caller]
+        while (seconds := allowance.seconds()) > 0:
+            if operation.tool and operation.parks is None:
+                raise Refused(
+                    f"{caller.name} has said and done too much too fast.", f"Try again in {math.ceil(seconds)} seconds."
+                )
+            await asyncio.sleep(seconds)
+
     async def in_thread(self, caller: Identity, function: Any, *arguments: Any) -> Any:
         """Run `function(hive as the caller, *arguments)` in one of the caller's threads."""
         if caller not in self._threads:
             self._threads[caller] = ThreadPoolExecutor(THREADS[caller.caller], thread_name_prefix=caller.name)
-        acting = self.hive.acting_as(caller)
-        return await asyncio.get_running_loop().run_in_executor(self._threads[caller], function, acting, *arguments)
+        acting, allowance = self.hive.acting_as(caller), self._allowances[caller]
+
+        def run() -> Any:
+            db = acting.store.connection()
+            before = db.emitted
+            try:
+                return function(acting, *arguments)
+            finally:
+                # Here, not where the result is waited for: that ends when the caller hangs up.
+                allowance.spend(db.emitted - before)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads[caller], run)
 
     def wake(self, name: str) -> None:
         """Let those who are parked on this inbox look into it again."""
@@ -78,6 +103,7 @@ class Calls:
         for caller in [caller for caller in self._threads if caller.name not in names]:
             self._threads.pop(caller).shutdown(wait=False)
             self._inboxes.pop(caller.name, None)
+            self._allowances.pop(caller, None)
 
     def close(self) -> None:
         """Begin nothing more."""

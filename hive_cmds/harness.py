@@ -43,6 +43,11 @@ def set_status(
     model: the one in use
     until: when a rate limit ends
     """
+    with hive.store.read() as db:
+        row = agents.require(db, hive.caller.name)
+    told = (state, text, model or row["active_model"], until)
+    if told == (row["state"], row["status_text"], row["active_model"], row["until"]):
+        return
     with hive.store.write() as db:
         db.execute(
             "update agents set state = ?, status_text = ?, active_model = coalesce(?, active_model), until = ?,"
@@ -52,7 +57,7 @@ def set_status(
         look.update(hive, db)
 
 
-@operation(callers=CONTAINERS, group="Harness", tool=False)
+@operation(callers=CONTAINERS, group="Harness", tool=False, reads=True)
 def turn_settings(hive: Hive) -> TurnSettings:
     """What the next turn goes by."""
     with hive.store.read() as db:
@@ -99,7 +104,8 @@ def resume(hive: Hive, name: AgentName) -> AgentView:
 
 def _set(hive: Hive, name: str, column: str, value: object) -> AgentView:
     with hive.store.write() as db:
-        agents.require(db, name)
+        if agents.require(db, name)[column] == value:
+            return agents.view(hive, name)
         db.execute(f"update agents set {column} = ? where name = ?", (value, name))  # noqa: S608
         look.update(hive, db)
     return agents.view(hive, name)

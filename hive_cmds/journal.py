@@ -17,7 +17,7 @@ Lines = Annotated[int, whole(1, MOST_LINES, "the number of lines", "N")]
 Unit = Annotated[str, choice(UNITS, "a unit of the harness", "UNIT")]
 
 
-@operation(callers=LOOKING_AFTER, group="Seeing")
+@operation(callers=LOOKING_AFTER, group="Seeing", reads=True)
 def journal(
     hive: Hive, name: AgentName, unit: Unit | None = None, lines: Lines = 100, follow: bool = False
 ) -> list[str] | Iterator[str]:

@@ -64,15 +64,15 @@ def last(db: sqlite3.Connection) -> Picture:
 
 def record(db: sqlite3.Connection, picture: Picture, rows: list[AgentView]) -> None:
     """Make this the last look, in the caller's transaction, and emit an event for each row that differs from before."""
-    shown = {row["name"]: row["view"] for row in db.execute("select name, view from pictures")}
+    shown = {row["name"]: tuple(row) for row in db.execute("select * from pictures")}
     for row in rows:
         seen, view = picture[row.name], _settled(row)
-        if shown.get(row.name) != view:
+        new = (row.name, seen.running, seen.instance, seen.logged_in, seen.up_to_date, view)
+        old = shown.get(row.name)
+        if old is None or old[-1] != view:
             emit(db, "container_state_changed", about=row.name, container=json.loads(view))
-        db.execute(
-            "insert or replace into pictures values (?, ?, ?, ?, ?, ?)",
-            (row.name, seen.running, seen.instance, seen.logged_in, seen.up_to_date, view),
-        )
+        if old != new:
+            db.execute("insert or replace into pictures values (?, ?, ?, ?, ?, ?)", new)
     for name in shown.keys() - picture.keys():
         db.execute("delete from pictures where name = ?", (name,))
         emit(db, "container_removed", name=name)

@@ -23,8 +23,9 @@ from hive_core.text import indented
 
 SYSTEM, THE_OPERATOR, EVERYBODY = "system", "operator", "*"
 MOST_BYTES = 256 * 1024
-# Unread messages that an inbox may hold before agents can put no more into it.
-MOST_UNREAD = 1000
+# Unread messages that an inbox may hold before agents can put no more into it, and that one of them may have in it:
+# an agent that writes and writes leaves room for the others.
+MOST_UNREAD, MOST_UNREAD_OF_ONE = 1000, 250
 # Bytes of bodies in one answer; a single message always fits.
 MOST_TAKEN = 4 * 1024 * 1024
 # How many hits of a search are ranked, the newest first: ranking all of a million takes most of a second.
@@ -185,9 +186,18 @@ def require_allowed(hive: Hive, db: sqlite3.Connection, name: str) -> None:
 
 
 def require_room(hive: Hive, db: sqlite3.Connection, name: str) -> None:
-    """Raises Refused when the caller is an agent and the inbox of `name` is full."""
-    if hive.caller.caller is not Caller.OPERATOR and _unread(db, name) >= MOST_UNREAD:
+    """Raises Refused when the caller is an agent, and the inbox of `name` is full or holds too much of the caller's."""
+    me = hive.caller.name
+    if hive.caller.caller is Caller.OPERATOR:
+        return
+    if _unread(db, name) >= MOST_UNREAD:
         raise Refused(f"The inbox of {name} is full: {MOST_UNREAD} messages are unread.", "Send it when some are read.")
+    query = "select count(*) from messages where recipient = ? and delivered_at is null and sender = ?"
+    if db.execute(query, (name, me)).fetchone()[0] >= MOST_UNREAD_OF_ONE:
+        raise Refused(
+            f"{name} has {MOST_UNREAD_OF_ONE} unread messages of {me}, which is the most.",
+            "Send it when some are read.",
+        )
 
 
 @operation(callers=EVERYONE, group="Messages", parks="wait")
@@ -245,8 +255,9 @@ def _unread(db: sqlite3.Connection, name: str) -> int:
 @operation(callers=CONTAINERS, group="Messages", tool=False)
 def ack(hive: Hive) -> None:
     """Acknowledge everything that was delivered to you: the turn that it went to has ended well."""
-    with hive.store.write() as db:
-        _acknowledge(db, hive.caller.name)
+    if _in_hand(hive):
+        with hive.store.write() as db:
+            _acknowledge(db, hive.caller.name)
 
 
 def _acknowledge(db: sqlite3.Connection, name: str) -> None:
@@ -260,12 +271,22 @@ def _acknowledge(db: sqlite3.Connection, name: str) -> None:
 @operation(callers=CONTAINERS, group="Messages", tool=False)
 def nack(hive: Hive) -> None:
     """Put back what was delivered to you and not acknowledged: the turn that it went to has died."""
-    with hive.store.write() as db:
-        db.execute(
-            "update messages set delivered_at = null where recipient = ? and delivered_at is not null"
-            " and acknowledged_at is null",
-            (hive.caller.name,),
-        )
+    if _in_hand(hive):
+        with hive.store.write() as db:
+            db.execute(
+                "update messages set delivered_at = null where recipient = ? and delivered_at is not null"
+                " and acknowledged_at is null",
+                (hive.caller.name,),
+            )
+
+
+def _in_hand(hive: Hive) -> bool:
+    """Whether anything was delivered to the caller that it has not acknowledged."""
+    query = (
+        "select 1 from messages where recipient = ? and delivered_at is not null and acknowledged_at is null limit 1"
+    )
+    with hive.store.read() as db:
+        return db.execute(query, (hive.caller.name,)).fetchone() is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +303,7 @@ class Recent:
         return "\n\n".join(message.summary() for message in self.messages) or "no message"
 
 
-@operation(callers=EVERYONE, group="Messages")
+@operation(callers=EVERYONE, group="Messages", reads=True)
 def recent(hive: Hive, limit: Limit = 20) -> Recent:
     """Show the newest messages of your inbox, whether delivered or not; takes none. The operator sees everybody's.
 
@@ -295,7 +316,7 @@ def recent(hive: Hive, limit: Limit = 20) -> Recent:
         return Recent([_message(_row(db, number)) for number in reversed(chosen)])
 
 
-@operation(callers=EVERYONE, group="Messages")
+@operation(callers=EVERYONE, group="Messages", reads=True)
 def search(hive: Hive, words: Words, limit: Limit = 20) -> Recent:
     """Search messages for words, best first: your own, sent or received; the operator searches everybody's.
 

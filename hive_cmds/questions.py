@@ -158,7 +158,9 @@ def _announce(db: sqlite3.Connection, asked: Question) -> None:
     )
 
 
-@operation(callers=EVERYONE, group="Messages", columns=("id", "asker", "target", "age", "question", "answer"))
+@operation(
+    callers=EVERYONE, group="Messages", columns=("id", "asker", "target", "age", "question", "answer"), reads=True
+)
 def questions(hive: Hive, all: bool = False) -> list[Question]:
     """List the questions that wait for an answer: the operator sees all of them, an agent its own.
 

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hive_core import wire
+from hive_core.store import Connection
+
+# Bytes that an event costs beside its own: its row, its place in the indexes, whoever is woken by it.
+OVERHEAD = 1024
 
 # Kind -> the fields it always carries, beside `seq`, `kind` and `at`. The first twelve are what browsers and
 # desktop clients of the modelled system know; the names and fields are a contract.
@@ -104,6 +108,8 @@ def emit(db: sqlite3.Connection, kind: str, *, about: str | None = None, **field
     cursor = db.execute(
         "insert into events (at, kind, agent, data) values (?, ?, ?, ?)", (time.time(), kind, agent, data)
     )
+    if isinstance(db, Connection):
+        db.emitted += OVERHEAD + len(data)
     return int(cursor.lastrowid or 0)
 
 

@@ -82,6 +82,7 @@ class Operation:
     arguments' names in braces, or None. shell_only: no socket serves it, not even the operator's.
     parks: the argument that says how many seconds a face calls it again, at every commit, while its result is empty.
     tool: whether it is offered to a model as a tool; what only the harness needs is not.
+    reads: it changes nothing, so that whoever has changed too much may still call it.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Operation:
     shell_only: bool
     parks: str | None
     tool: bool
+    reads: bool
 
     @property
     def verb(self) -> str:
@@ -150,6 +152,7 @@ def operation(
     shell_only: bool = False,
     parks: str | None = None,
     tool: bool = True,
+    reads: bool = False,
 ) -> Callable[[F], F]:
     """Declare the function below as an operation; it stays a plain function to whoever calls it in Python.
 
@@ -160,7 +163,9 @@ def operation(
         verb = function.__name__.rstrip("_")
         if verb in REGISTRY:
             raise AssertionError(f"two operations are called {verb}")
-        REGISTRY[verb] = Operation(verb, function, frozenset(callers), group, columns, confirm, shell_only, parks, tool)
+        REGISTRY[verb] = Operation(
+            verb, function, frozenset(callers), group, columns, confirm, shell_only, parks, tool, reads
+        )
         return function
 
     return declare

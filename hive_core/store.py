@@ -18,6 +18,12 @@ from hive_core.locks import file_lock
 BUSY_SECONDS = 60.0
 
 
+class Connection(sqlite3.Connection):
+    """A thread's connection. emitted: bytes of events that were added through it, each with its overhead."""
+
+    emitted = 0
+
+
 class Store:
     """Connections to the database, one per thread, opened at first use.
 
@@ -37,7 +43,7 @@ class Store:
         return self.path.with_name(f"{self.path.name}-bell")
 
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Iterator[Connection]:
         """One consistent view of everything, for as long as the block runs."""
         db = self.connection()
         if db.in_transaction:
@@ -47,7 +53,7 @@ class Store:
             yield db
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> Iterator[Connection]:
         """A change: committed whole when the block ends, undone when it raises.
 
         A write inside a write of the same thread joins it, so that a change made of several
@@ -84,14 +90,14 @@ class Store:
         except OSError:
             return  # On a full disk. What is committed is committed; that the log was written wakes them, too.
 
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Connection:
         """This thread's connection, in autocommit, with the schema up to date."""
-        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        db: Connection | None = getattr(self._local, "db", None)
         if db is None:
             db = self._local.db = self._opened()
         return db
 
-    def _opened(self) -> sqlite3.Connection:
+    def _opened(self) -> Connection:
         """A connection. Raises Refused for a file that is no database of SQLite's, or a damaged one."""
         try:
             return self._open()
@@ -105,7 +111,7 @@ class Store:
                 raise
             raise Refused(f"{self.path} is damaged: {error}.", "Put a copy of it back.") from error
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Connection:
         if self.path.exists():
             db = _connect(self.path)
             if migrations.up_to_date(db, self._steps):
@@ -123,7 +129,7 @@ class Store:
 
     def close(self) -> None:
         """Close this thread's connection."""
-        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        db: Connection | None = getattr(self._local, "db", None)
         if db is not None:
             self._local.db = None
             db.close()
@@ -145,8 +151,8 @@ def _briefly(_text: str) -> None:
     """Nobody needs to be told that they wait for this: it takes milliseconds."""
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+def _connect(path: Path) -> Connection:
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, factory=Connection)
     db.row_factory = sqlite3.Row
     db.execute("pragma synchronous = full")
     db.execute("pragma foreign_keys = on")

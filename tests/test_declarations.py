@@ -60,3 +60,17 @@ def test_what_destroys_asks_first() -> None:
 
 def test_an_unknown_verb_is_none() -> None:
     assert find("nonsense") is None
+
+
+def test_what_an_agent_may_call_that_has_written_too_much_only_reads() -> None:
+    # `recv` is not among them: what is handed out again and again is told of each time.
+    assert {name for name, operation in everything().items() if operation.reads} == {
+        "approvals",
+        "journal",
+        "list",
+        "questions",
+        "recent",
+        "search",
+        "show",
+        "turn_settings",
+    }

@@ -9,6 +9,7 @@ import os
 import pytest
 
 from hive_cmds import approvals, messages
+from hive_cmds.allowance import MOST, REFILL, Allowance
 from hive_core.errors import Refused
 from hive_core.operation import Caller, Identity
 from tests.clients import Client
@@ -119,10 +120,19 @@ def test_the_manager_can_have_a_hundred_requests_wait_and_no_more(hive: TestHive
 
 def test_an_agent_can_fill_an_inbox_only_so_far_and_the_operator_can_still_write_to_it(hive: TestHive) -> None:
     hive.spawn("coder")
-    agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    inside = hive.inside()
+    with inside.store.write() as db:
+        for name in ("other", "third", "fourth", "fifth"):
+            db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
+    for name in ("coder", "other", "third"):
+        sender = inside.acting_as(Identity(Caller.AGENT, name))
+        for _ in range(250):
+            messages.send(sender, "coder", "x")
+        with pytest.raises(Refused, match=f"coder has 250 unread messages of {name}"):
+            messages.send(sender, "coder", "x")
     with pytest.raises(Refused, match="inbox of coder is full"):
-        for _ in range(1001):
-            messages.send(agent, "coder", "x")
+        for _ in range(251):
+            messages.send(inside.acting_as(Identity(Caller.AGENT, "fourth")), "coder", "x")
     hive.run("send", "coder", "from the operator")
 
 
@@ -192,3 +202,43 @@ def test_agents_that_flood_with_slow_calls_hold_up_neither_another_nor_the_opera
 
 def threads_of(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def test_a_status_that_says_nothing_new_and_an_ack_of_nothing_write_nothing(gate: TestHive) -> None:
+    with as_coder(gate) as agent:
+        agent.ask("recv", wait=0, limit=1000)
+        agent.ask("ack")
+        agent.ask("set_status", state="thinking", text="on it", model="large", until=2_000_000_000)
+        with gate.inside().store.write():
+            # Whoever writes now waits for the end of this block.
+            told = agent.ask("set_status", state="thinking", text="on it", model="large", until=2_000_000_000)
+            assert told["ok"] is True
+            assert agent.ask("set_status", state="thinking", text="on it", until=2_000_000_000)["ok"] is True
+            assert agent.ask("ack")["ok"] is agent.ask("nack")["ok"] is True
+    assert gate.agent("coder")["active_model"] == "large"
+
+
+def test_an_agent_that_writes_without_end_is_told_to_wait_can_still_read_and_others_can_write(gate: TestHive) -> None:
+    gate.spawn("other")
+    eventually((gate.root / "run" / "agents" / "other.sock").exists)
+    with as_coder(gate) as agent, Client(gate.root / "run" / "agents" / "other.sock") as other:
+        for number in range(MOST // (256 * 1024) - 2):
+            large = agent.ask("send", to="coder" if number % 2 else "other", body="x" * 256 * 1024)
+            assert large["ok"] is True
+        for _ in range(200):
+            answer = agent.ask("send", to="operator", body="x" * 8 * 1024)
+            if not answer["ok"]:
+                break
+        assert "too fast" in answer["error"]
+        assert "Try again in" in answer["error"]
+        assert agent.ask("recent", limit=1)["ok"] is True
+        assert agent.ask("set_status", state="thinking")["ok"] is True, "a harness waits, and is refused nothing"
+        assert other.ask("send", to="operator", body="hi")["ok"] is True
+
+
+def test_an_allowance_is_overdrawn_by_the_call_that_empties_it_and_paid_back_in_time() -> None:
+    allowance = Allowance()
+    allowance.spend(MOST - REFILL)
+    assert allowance.seconds() == 0
+    allowance.spend(10 * REFILL)
+    assert 8 < allowance.seconds() <= 9

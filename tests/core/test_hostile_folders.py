@@ -52,6 +52,8 @@ def test_a_tree_of_five_thousand_levels_is_handed_over_with_few_descriptors(stat
     found = subprocess.run(["find", str(state), "!", "-uid", "700001"], capture_output=True, text=True, check=True)
     assert found.stdout == ""
     assert Path("/etc/passwd").stat().st_uid == 0
+    # What cleans up after tests calls itself for each level.
+    remove(state)
 
 
 @needs_root
