@@ -63,7 +63,11 @@ def _fetch(hive: Hive, number: int, agent: str, sha: str) -> None:
             raise Refused(f"{fetched[:12]} is what {agent} is deployed with already.", "Commit a change first.")
     except HiveError as error:
         with hive.store.write() as db:
-            queue.resolve(hive, db, number, "failed", note=str(error))
+            again = queue.forget_repeated(db, number, str(error))
+            if not again:
+                queue.resolve(hive, db, number, "failed", note=str(error))
+        if again:
+            applied.untag([f"proposal/{number}"])
         raise
     base = applied.main()
     diff = applied.diff(base, fetched)

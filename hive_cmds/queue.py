@@ -14,6 +14,8 @@ from hive_core.operation import THE_OPERATOR
 
 # Requests that one asker may have waiting: the operator reads every one of them.
 MOST_WAITING = 100
+# Requests of one asker that may fail in a day, each in a way of its own: all of them are kept.
+MOST_FAILED, DAY = 100, 86400.0
 INTERRUPTED = "The request was interrupted while its commit was fetched."
 
 
@@ -100,7 +102,9 @@ def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref
 
     A request for a commit starts out as failed: if this process is killed while it fetches, that is what it is.
     """
-    _require_few(hive, db)
+    if hive.caller != THE_OPERATOR:
+        _require_few(hive, db)
+        _require_few_failed(hive, db)
     now = hive.clock()
     waits = kind == "spawn"
     cursor = db.execute(
@@ -127,11 +131,42 @@ def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref
 def _require_few(hive: Hive, db: sqlite3.Connection) -> None:
     query = "select count(*) from approvals where requested_by = ? and status = 'pending'"
     waiting = db.execute(query, (hive.caller.name,)).fetchone()[0]
-    if hive.caller != THE_OPERATOR and waiting >= MOST_WAITING:
+    if waiting >= MOST_WAITING:
         raise Refused(
             f"{waiting} requests of {hive.caller.name} wait for the operator, which is the most.",
             "Wait for a decision, or take one back: cancel ID.",
         )
+
+
+def _require_few_failed(hive: Hive, db: sqlite3.Connection) -> None:
+    query = (
+        "select requested_at from approvals where requested_by = ? and status = 'failed' and fetched_sha is null"
+        " and requested_at > ? order by requested_at desc limit 1 offset ?"
+    )
+    since = hive.clock() - DAY
+    oldest = db.execute(query, (hive.caller.name, since, MOST_FAILED - 1)).fetchone()
+    if oldest is not None:
+        minutes = int((oldest["requested_at"] - since) // 60) + 1
+        raise Refused(
+            f"{MOST_FAILED} requests of {hive.caller.name} have failed within a day, which is the most.",
+            f"Try again in {minutes} minutes.",
+        )
+
+
+def forget_repeated(db: sqlite3.Connection, number: int, note: str) -> bool:
+    """Forget a request that has failed as one for the same commit did before; that one stands for both.
+
+    Who tries in vain again and again, fills neither the list nor the manager's inbox. Whether it was forgotten.
+    """
+    return bool(
+        db.execute(
+            "delete from approvals where id = ? and note = ? and exists (select 1 from approvals before"
+            " where before.id < approvals.id and before.agent = approvals.agent and before.status = 'failed'"
+            " and before.commit_ref = approvals.commit_ref and before.requested_by = approvals.requested_by"
+            " and before.note = ?)",
+            (number, INTERRUPTED, note),
+        ).rowcount
+    )
 
 
 def fetched(db: sqlite3.Connection, number: int, sha: str, base: str, diff: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from hive_cmds import approvals, messages
 from hive_cmds.allowance import MOST, REFILL, Allowance
-from hive_core.errors import Refused
+from hive_core.errors import HiveError, Refused
 from hive_core.operation import Caller, Identity
 from tests.clients import Client
 from tests.hives import TestHive, eventually
@@ -116,6 +116,33 @@ def test_the_manager_can_have_a_hundred_requests_wait_and_no_more(hive: TestHive
     with pytest.raises(Refused, match="100 requests of manager wait"):
         approvals.request_spawn(manager, "more")
     assert hive.json("request-spawn", "operators")["status"] == "pending"
+
+
+def test_what_fails_again_in_the_same_way_is_one_request_and_a_hundred_ways_a_day_are_the_most(hive: TestHive) -> None:
+    hive.spawn("coder")
+    inside = hive.inside()
+    manager = inside.acting_as(Identity(Caller.MANAGER, "manager"))
+    for _ in range(3):
+        with pytest.raises(HiveError):
+            approvals.request_commit(manager, "coder", "0" * 40)
+    assert [row.status for row in approvals.approvals(inside, all=True)] == ["approved", "failed"]
+    told = [json.loads(body)["event"] for body in hive.inbox("manager")]
+    assert told.count("approval_resolved") == 2
+    for number in range(1, 100):
+        with pytest.raises(HiveError):
+            approvals.request_commit(manager, "coder", f"{number:040}")
+    with pytest.raises(Refused, match="100 requests of manager have failed within a day") as refused:
+        approvals.request_commit(manager, "coder", f"{100:040}")
+    assert "Try again in 1440 minutes" in str(refused.value)
+    assert len(approvals.approvals(inside, all=True)) == 101
+
+
+def test_a_request_for_what_is_deployed_already_leaves_one_tag_however_often_it_is_made(hive: TestHive) -> None:
+    hive.spawn("coder")
+    main = hive.git("applied/coder", "rev-parse", "main")
+    for _ in range(3):
+        assert "deployed with already" in hive.run("request-commit", "coder", main, code=1).stderr
+    assert [tag for tag in hive.git("applied/coder", "tag").split() if "proposal" in tag] == ["proposal/2"]
 
 
 def test_an_agent_can_fill_an_inbox_only_so_far_and_the_operator_can_still_write_to_it(hive: TestHive) -> None:
