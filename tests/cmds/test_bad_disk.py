@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.hives import TestHive
+from tests.clients import Client
+from tests.hives import TestHive, eventually
 from tests.needs import needs_root
 
 
@@ -32,16 +34,65 @@ COMMANDS = [["send", "coder", "hi " * 5000], ["stop", "coder"], ["request-spawn"
 
 @needs_root
 def test_a_full_disk_is_said_to_be_full_and_all_goes_on_when_there_is_room(small: TestHive) -> None:
-    filling = small.root / "filling"
-    with filling.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-        while True:
-            file.write(b"x" * 4096)
+    filling = fill(small)
     for command in COMMANDS:
         assert "disk" in small.run(*command, code=1).stderr
     filling.unlink()
     small.run("watch", "--once")
     small.run("stop", "coder")
     small.run("start", "coder")
+    assert small.agent("coder")["running"] is True
+
+
+def fill(hive: TestHive) -> Path:
+    filling = hive.root / "filling"
+    with filling.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(b"x" * 4096)
+    return filling
+
+
+@needs_root
+def test_the_gate_says_of_a_full_disk_that_it_is_full_and_serves_on(small: TestHive) -> None:
+    serving = small.start("gate")
+    sockets = [small.root / "run" / "host.sock", small.root / "run" / "agents" / "coder.sock"]
+    eventually(lambda: all(path.exists() for path in sockets))
+    with Client(sockets[0]) as host, Client(sockets[1]) as agent:
+        assert agent.ask("ask", question="why?", ttl=1)["ok"] is True
+        filling = fill(small)
+        for _ in range(3):
+            for client, to in ((host, "coder"), (agent, "operator")):
+                assert "disk" in client.ask("send", to=to, body="x" * 100_000)["error"]
+        assert agent.ask("recent")["ok"] is host.ask("list")["ok"] is True
+        # The question's deadline passes meanwhile, and its end cannot be written.
+        assert serving.stderr is not None
+        while "could not be used" not in serving.stderr.readline():
+            continue
+        threading.Thread(target=serving.stderr.read, daemon=True).start()
+        filling.unlink()
+        for client, to in ((host, "coder"), (agent, "operator")):
+            assert client.ask("send", to=to, body="x" * 100_000)["ok"] is True
+        eventually(lambda: agent.ask("questions")["result"] == [])
+    with small.inside().store.read() as db:
+        sent = db.execute("select count(*) from messages where length(body) = 100000").fetchone()[0]
+        assert sent == db.execute("select count(*) from events where length(data) > 100000").fetchone()[0] == 2
+
+
+@needs_root
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_disk_that_is_read_only_is_said_to_be_so_and_all_goes_on_when_it_is_writable(
+    small: TestHive, command: list[str]
+) -> None:
+    # Bound onto itself, so that the agent, whose sandbox holds the disk as it is, does not keep it from being changed.
+    subprocess.run(["mount", "--bind", str(small.root), str(small.root)], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(small.root)], check=True)
+        told = small.run(*command, code=1).stderr
+        assert "ead-only" in told or "readonly" in told or "writ" in told
+        assert "Traceback" not in told
+    finally:
+        subprocess.run(["umount", str(small.root)], check=True)
+    small.run("watch", "--once")
     assert small.agent("coder")["running"] is True
 
 

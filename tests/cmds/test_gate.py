@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import socket
+import sys
+import termios
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from hive_agent.errors import Unreachable
+from hive_agent.link import Link
+from hive_agent.wake import Wake
 from tests.clients import Client
 from tests.hives import TestHive, eventually
 
@@ -117,6 +125,41 @@ def test_a_gate_that_was_killed_is_replaced_by_the_next(hive: TestHive) -> None:
     hive.start("gate")
     with Client(eventually(lambda: _connected(path))) as client:
         assert client.ask("list")["ok"] is True
+
+
+def test_who_is_parked_when_the_gate_is_killed_gets_the_message_once_from_the_next(hive: TestHive) -> None:
+    with hive.inside().store.write() as db:
+        db.execute("insert into agents (name, desired, created_at) values ('coder', 'stopped', 0)")
+    first = hive.start("gate")
+    path = hive.root / "run" / "agents" / "coder.sock"
+    eventually(path.exists)
+    link = Link(path, Wake())
+    link.call("turn_settings")
+    with ThreadPoolExecutor() as beside:
+        parked = beside.submit(link.call, "recv", wait=60)
+        with Client(path) as other:
+            # The gate has taken the line, and has answered others since.
+            eventually(lambda: link._socket is not None and unread_by_peer(link._socket) == 0)
+            assert other.ask("recent")["ok"] is other.ask("recent")["ok"] is True
+        first.kill()
+        first.wait()
+        with pytest.raises(Unreachable):
+            parked.result(60)
+    hive.run("send", "coder", "task")
+    hive.start("gate")
+    link.call("nack")
+    message = link.call("recv", wait=30)["messages"][0]
+    assert (message["body"], message["redelivered"]) == ("task", False)
+    link.call("ack")
+    assert link.call("recv", wait=0)["messages"] == []
+    assert "handed out 1 times" in hive.run("why", str(message["id"])).stdout
+    link.close()
+
+
+def unread_by_peer(connection: socket.socket) -> int:
+    """Bytes that were sent and not read (unix(7), SIOCOUTQ)."""
+    found = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+    return int.from_bytes(found, sys.byteorder)
 
 
 def _connected(path):  # type: ignore[no-untyped-def]

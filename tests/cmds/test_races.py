@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 
@@ -60,6 +61,39 @@ def test_an_approve_and_a_stop_at_once_leave_the_agent_stopped_with_what_was_app
     assert hive.git("applied/coder", "rev-parse", "main") == hive.git(
         "applied/coder", "rev-parse", f"deployed/{number}"
     )
+
+
+@pytest.mark.parametrize("first", ["approve", "destroy"])
+def test_an_approve_and_a_destroy_at_once_leave_no_agent_and_a_request_that_can_be_closed(
+    hive: TestHive, first: str
+) -> None:
+    hive.spawn("coder")
+    number = str(hive.request("coder", PLAIN + "# new\n"))
+    commands = {"approve": ["approve", number], "destroy": ["destroy", "coder", "--yes"]}
+    second = next(verb for verb in commands if verb != first)
+    codes = dict(zip((first, second), _codes(hive.start(*commands[first]), hive.start(*commands[second])), strict=True))
+    assert codes["destroy"] == 0
+    assert hive.json("list") == []
+    assert [row["name"] for row in hive.json("tombstones")] == ["coder"]
+    request = next(row for row in hive.json("approvals", "--all") if row["id"] == int(number))
+    assert request["status"] == ("approved" if codes["approve"] == 0 else "pending"), codes
+    if request["status"] == "pending":
+        hive.run("deny", number)
+    hive.run("watch", "--once")
+    hive.run("spawn", "coder")
+    assert hive.agent("coder")["running"] is True
+
+
+def test_a_meta_update_and_an_approve_at_once_end_in_both(hive: TestHive) -> None:
+    hive.spawn("coder")
+    hive.spawn("other")
+    number = str(hive.request("coder", PLAIN + "# new\n"))
+    assert _codes(hive.start("approve", number), hive.start("meta-update", "hive")) == [0, 0]
+    lock = json.loads((hive.home / "meta" / "flake.lock").read_text())
+    assert lock["nodes"]["agent-coder"]["locked"]["rev"] == hive.git("applied/coder", "rev-parse", "main")
+    assert hive.git("meta", "status", "--porcelain") == ""
+    assert hive.agent("coder")["deployed_sha"] == hive.git("applied/coder", "rev-parse", "main")[:12]
+    assert all(hive.agent(name)["running"] is True for name in ("coder", "other"))
 
 
 def test_a_second_up_is_refused_and_a_killed_one_replaced(hive: TestHive) -> None:
