@@ -97,6 +97,11 @@ def _below(mount: str, root: str, own: str) -> str:
     return mount if inside in (".", "..") or inside.startswith("../") else os.path.join(mount, inside)
 
 
+def parents_of(controller: str) -> list[str]:
+    """The groups with this controller, one at the most, in which a container's is made."""
+    return [at for at in _parents({controller: 0}) if os.path.exists(os.path.join(at, f"{controller}.stat"))]
+
+
 def _parents(limits: Mapping[str, float]) -> Iterable[str]:
     """The folders to make a group in: one that tracks its processes, and one for each limit."""
     version_2, version_1 = _hierarchies()

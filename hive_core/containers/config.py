@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from hive_core.errors import BuildFailed
 RUNNERS = ("command", "claude", "exec")
 RESTARTS = ("never", "on-failure", "always")
 MOST_BYTES = 64 * 1024
+NO_LIMIT = "none"
 LEAST_MEMORY = 4 * 1024**2
 _SIZE = re.compile(r"([1-9][0-9]{0,14})([KMGT]?)", re.ASCII)
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
@@ -23,10 +25,13 @@ _SERVER = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an agent may use. memory: bytes. processes: threads count too. cpu: cores. None: no limit."""
+    """What an agent may use. memory: bytes. processes: threads count too. cpu: cores.
 
-    memory: int | None = None
-    processes: int | None = None
+    Infinite: no limit, as was asked for. None: nothing was; see limits.py.
+    """
+
+    memory: float | None = None
+    processes: float | None = None
     cpu: float | None = None
 
 
@@ -181,7 +186,9 @@ def _environment(checker: _Checker, value: Any, path: Path) -> dict[str, str]:
     return found
 
 
-def _memory(checker: _Checker, value: Any, path: Path) -> int:
+def _memory(checker: _Checker, value: Any, path: Path) -> float:
+    if value == NO_LIMIT:
+        return math.inf
     size = value if isinstance(value, int) and not isinstance(value, bool) else None
     if isinstance(value, str) and (found := _SIZE.fullmatch(value)):
         size = int(found[1]) * _UNITS[found[2]]
@@ -192,13 +199,17 @@ def _memory(checker: _Checker, value: Any, path: Path) -> int:
     return size
 
 
-def _processes(checker: _Checker, value: Any, path: Path) -> int:
+def _processes(checker: _Checker, value: Any, path: Path) -> float:
+    if value == NO_LIMIT:
+        return math.inf
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 32768:
         checker.wrong(value, path, "give a whole number from 1 to 32768")
     return value
 
 
 def _cpu(checker: _Checker, value: Any, path: Path) -> float:
+    if value == NO_LIMIT:
+        return math.inf
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0.01 <= value <= 1024:
         checker.wrong(value, path, "give a number of cores from 0.01 to 1024, such as 1.5")
     return float(value)

@@ -205,16 +205,13 @@ class LocalHost:
         return str(source)
 
     def _groups(self, name: str, folder: Path, config: AgentConfig, sandbox: Sandbox) -> tuple[list[str], str | None]:
-        from hive_core.containers import cgroups
+        from hive_core.containers import cgroups, limits
         from hive_core.containers.sandbox import Sandbox
 
         # The sandbox's own two processes are not the agent's, and do not count as such.
         own = 0 if sandbox is Sandbox.NONE else 2
-        asked = config.limits
-        processes = None if asked.processes is None else asked.processes + own
-        limits = {"memory": asked.memory, "pids": processes, "cpu": asked.cpu}
         group = cgroups.place(str(self._settings.home), name)
-        folders, notice = cgroups.create(group, {key: value for key, value in limits.items() if value is not None})
+        folders, notice = limits.create(group, config.limits, own)
         records.replace(folder / "groups.json", folders)
         if sandbox is Sandbox.NONE:
             notice = " ".join(filter(None, [f"sandbox: {sandbox.sentence}", notice]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from hive_core.containers.config import AgentConfig, Limits, McpServer, parse
@@ -41,6 +43,11 @@ def test_a_whole_configuration_is_read() -> None:
         Limits(512 * 1024**2, 20, 1.0),
         {"files": McpServer("serve", ("--here", ""), {"TOKEN": "x"})},
     )
+
+
+def test_no_limit_can_be_asked_for() -> None:
+    limits = parse("command = ['true']\nlimits = {memory = 'none', processes = 'none', cpu = 'none'}").limits
+    assert limits == Limits(math.inf, math.inf, math.inf)
 
 
 def test_what_is_left_out_has_its_default() -> None:
