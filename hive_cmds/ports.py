@@ -36,7 +36,7 @@ def settle_on(hive: Hive, name: str, *, new: bool) -> int:
     """The port of `name`, written down if it was not.
 
     A file wins. An agent that was deployed without one keeps the bare hash: its container may be bound to it
-    already. A new one takes the next port that nobody else claims; a full range warns and takes the hash.
+    already. A new one takes the next port that nobody else claims or serves; a full range warns and takes the hash.
     Raises Refused when a folder is in the file's way.
     """
     folder = hive.agent_path(name)
@@ -59,10 +59,24 @@ def _free(hive: Hive, name: str) -> int:
     start = hashed(name) - FIRST
     for step in range(COUNT):
         port = FIRST + (start + step) % COUNT
-        if port not in taken:
+        if port not in taken and not _in_use(port):
             return port
     hive.say(f"warning: all {COUNT} ports of agents are taken; {name} shares port {hashed(name)}")
     return hashed(name)
+
+
+def _in_use(port: int) -> bool:
+    """Whether a process of somebody else's, of another hive perhaps, serves this port now."""
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+        # As servers do: a connection that has ended is no reason (socket(7), SO_REUSEADDR).
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def _written(folder: Path) -> int | None:

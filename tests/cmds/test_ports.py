@@ -1,8 +1,12 @@
-"""Web ports: hashed from the name, written down, sticky, and never two the same while there are others."""
+"""Web ports: hashed from the name, written down, sticky, and never two the same while there are others.
+
+The agent is called `porter` here, as nowhere else: agents of other tests, at the same time, serve the ports of theirs.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -51,8 +55,8 @@ def url(port: int) -> str:
 
 
 def alike(count: int) -> list[str]:
-    """Names that hash to the port of `coder`."""
-    return names_at(ports.hashed("coder"), count)
+    """Names that hash to the port of `porter`."""
+    return names_at(ports.hashed("porter"), count)
 
 
 def names_at(port: int, count: int) -> list[str]:
@@ -62,54 +66,64 @@ def names_at(port: int, count: int) -> list[str]:
 
 
 def test_a_new_agents_port_is_written_down_and_shown(hive: TestHive) -> None:
-    hive.spawn("coder")
-    assert port_file(hive, "coder").read_text() == f"{ports.hashed('coder')}\n"
-    assert hive.agent("coder")["url"] == url(ports.hashed("coder"))
+    hive.spawn("porter")
+    assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter')}\n"
+    assert hive.agent("porter")["url"] == url(ports.hashed("porter"))
 
 
 def test_a_port_that_is_written_down_wins_and_stays(hive: TestHive) -> None:
-    hive.spawn("coder")
-    port_file(hive, "coder").write_text("8999\n")
+    hive.spawn("porter")
+    port_file(hive, "porter").write_text("8999\n")
     for verb in ("restart", "rebuild", "stop", "start"):
-        hive.run(verb, "coder")
-        assert hive.agent("coder")["url"] == url(8999)
-    hive.run("destroy", "coder", "--yes")
-    hive.run("spawn", "coder")
-    assert hive.agent("coder")["url"] == url(8999)
+        hive.run(verb, "porter")
+        assert hive.agent("porter")["url"] == url(8999)
+    hive.run("destroy", "porter", "--yes")
+    hive.run("spawn", "porter")
+    assert hive.agent("porter")["url"] == url(8999)
 
 
 def test_the_agent_itself_is_told_its_port(hive: TestHive) -> None:
-    prepare(hive, "coder", "8765")
-    hive.spawn("coder", 'runner = "command"\ncommand = ["sh", "-c", "echo port $HIVE_PORT; exec sleep infinity"]\n')
-    hive.run("stop", "coder")
-    assert "port 8765" in hive.run("journal", "coder").stdout
+    prepare(hive, "porter", "8765")
+    hive.spawn("porter", 'runner = "command"\ncommand = ["sh", "-c", "echo port $HIVE_PORT; exec sleep infinity"]\n')
+    hive.run("stop", "porter")
+    assert "port 8765" in hive.run("journal", "porter").stdout
 
 
 def test_an_agent_that_was_deployed_without_a_port_keeps_the_bare_hash_and_it_is_written_down(hive: TestHive) -> None:
-    hive.spawn("coder")
+    hive.spawn("porter")
     first, second = alike(2)
-    prepare(hive, first, f"{ports.hashed('coder')}\n")
-    hive.run("stop", "coder")
-    port_file(hive, "coder").unlink()
-    assert hive.agent("coder")["url"] == url(ports.hashed("coder"))
-    hive.run("start", "coder")
-    assert port_file(hive, "coder").read_text() == f"{ports.hashed('coder')}\n"
+    prepare(hive, first, f"{ports.hashed('porter')}\n")
+    hive.run("stop", "porter")
+    port_file(hive, "porter").unlink()
+    assert hive.agent("porter")["url"] == url(ports.hashed("porter"))
+    hive.run("start", "porter")
+    assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter')}\n"
     hive.run("spawn", second, code=0)
-    assert port_file(hive, second).read_text() == f"{ports.hashed('coder') + 1}\n"
+    assert port_file(hive, second).read_text() == f"{ports.hashed('porter') + 1}\n"
 
 
 def test_a_new_agent_takes_the_next_port_that_nobody_claims(hive: TestHive) -> None:
-    base = ports.hashed("coder")
+    base = ports.hashed("porter")
     first, second, third = alike(3)
     hive.spawn(first)
     prepare(hive, "gone", f"{base + 1}\n")
     hive.spawn(second)
     # One that has no file yet claims the port of its name.
     (hive.home / "agents" / third).mkdir()
-    hive.spawn("coder")
-    assert [port_file(hive, name).read_text() for name in (first, second, "coder")] == [
+    hive.spawn("porter")
+    assert [port_file(hive, name).read_text() for name in (first, second, "porter")] == [
         f"{port}\n" for port in (base, base + 2, base + 3)
     ]
+
+
+def test_a_new_agent_passes_by_a_port_that_somebody_else_serves_and_an_old_one_keeps_its_own(hive: TestHive) -> None:
+    base = ports.hashed("porter")
+    first, second = alike(2)
+    hive.spawn(first)
+    with socket.create_server(("127.0.0.1", base + 1)), socket.create_server(("127.0.0.1", base)):
+        hive.spawn(second)
+        hive.run("restart", first)
+    assert [port_file(hive, name).read_text() for name in (first, second)] == [f"{base}\n", f"{base + 2}\n"]
 
 
 def test_the_search_goes_on_at_the_beginning_of_the_range(hive: TestHive) -> None:
@@ -122,10 +136,10 @@ def test_the_search_goes_on_at_the_beginning_of_the_range(hive: TestHive) -> Non
 def test_a_full_range_warns_and_uses_the_hash(hive: TestHive) -> None:
     for port in range(8100, 9000):
         prepare(hive, f"taken{port}", f"{port}\n")
-    hive.configure("coder", 'runner = "command"\ncommand = ["sleep", "infinity"]\n')
-    told = hive.run("spawn", "coder").stderr
-    assert f"all 900 ports of agents are taken; coder shares port {ports.hashed('coder')}" in told
-    assert hive.agent("coder")["url"] == url(ports.hashed("coder"))
+    hive.configure("porter", 'runner = "command"\ncommand = ["sleep", "infinity"]\n')
+    told = hive.run("spawn", "porter").stderr
+    assert f"all 900 ports of agents are taken; porter shares port {ports.hashed('porter')}" in told
+    assert hive.agent("porter")["url"] == url(ports.hashed("porter"))
 
 
 def a_link(path: Path) -> None:
@@ -154,23 +168,23 @@ HARMS: dict[str, Callable[[Path], object]] = {
 def test_a_port_file_that_is_none_is_not_believed_and_is_replaced(
     hive: TestHive, harm: Callable[[Path], object]
 ) -> None:
-    hive.spawn("coder")
-    hive.run("stop", "coder")
-    port_file(hive, "coder").unlink()
-    harm(port_file(hive, "coder"))
-    assert hive.agent("coder")["url"] == url(ports.hashed("coder"))
-    hive.run("start", "coder")
-    assert port_file(hive, "coder").read_text() == f"{ports.hashed('coder')}\n"
-    assert not port_file(hive, "coder").is_symlink()
+    hive.spawn("porter")
+    hive.run("stop", "porter")
+    port_file(hive, "porter").unlink()
+    harm(port_file(hive, "porter"))
+    assert hive.agent("porter")["url"] == url(ports.hashed("porter"))
+    hive.run("start", "porter")
+    assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter')}\n"
+    assert not port_file(hive, "porter").is_symlink()
 
 
 def test_a_folder_in_the_place_of_the_port_file_is_told_and_hides_nobody(hive: TestHive) -> None:
-    hive.spawn("coder")
-    hive.run("stop", "coder")
-    port_file(hive, "coder").unlink()
-    port_file(hive, "coder").mkdir()
-    assert hive.agent("coder")["url"] == url(ports.hashed("coder"))
-    assert "is a folder" in hive.run("start", "coder", code=1).stderr
-    port_file(hive, "coder").rmdir()
-    hive.run("start", "coder")
-    assert port_file(hive, "coder").is_file()
+    hive.spawn("porter")
+    hive.run("stop", "porter")
+    port_file(hive, "porter").unlink()
+    port_file(hive, "porter").mkdir()
+    assert hive.agent("porter")["url"] == url(ports.hashed("porter"))
+    assert "is a folder" in hive.run("start", "porter", code=1).stderr
+    port_file(hive, "porter").rmdir()
+    hive.run("start", "porter")
+    assert port_file(hive, "porter").is_file()

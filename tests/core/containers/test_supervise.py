@@ -206,16 +206,18 @@ def test_exactly_the_processes_asked_for_are_allowed(as_root: Machine) -> None:
 
 def test_who_asks_for_no_limit_has_some_and_who_asks_for_none_has_none(as_root: Machine) -> None:
     as_root.run("a", "sleep", "100")
-    assert _limits("a", "pids.max") == {PROCESSES + (0 if as_root.sandbox == "none" else 2)}
-    assert _limits("a", "memory.max", "memory.limit_in_bytes") == {int(SHARE_OF_MEMORY * memory()) // PAGE * PAGE}
+    assert _limits(as_root, "a", "pids.max") == {PROCESSES + (0 if as_root.sandbox == "none" else 2)}
+    assert _limits(as_root, "a", "memory.max", "memory.limit_in_bytes") == {
+        int(SHARE_OF_MEMORY * memory()) // PAGE * PAGE
+    }
     as_root.run("b", "sleep", "100", more="[limits]\nmemory = 'none'\nprocesses = 'none'\n")
     assert as_root.container("b").running
-    assert _limits("b", "pids.max") == set()
-    assert all(limit > memory() for limit in _limits("b", "memory.max", "memory.limit_in_bytes"))
+    assert _limits(as_root, "b", "pids.max") == set()
+    assert all(limit > memory() for limit in _limits(as_root, "b", "memory.max", "memory.limit_in_bytes"))
 
 
-def _limits(name: str, *files: str) -> set[int]:
-    found = [folder / file for folder in _groups(name) for file in files if (folder / file).exists()]
+def _limits(machine: Machine, name: str, *files: str) -> set[int]:
+    found = [folder / file for folder in _groups(machine, name) for file in files if (folder / file).exists()]
     return {int(file.read_text()) for file in found if file.read_text().strip() != "max"}
 
 
