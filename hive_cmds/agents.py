@@ -18,13 +18,10 @@ from hive_core.settings import MANAGER
 
 
 @dataclass(frozen=True, slots=True)
-class AgentView:
-    """One agent as it is now. The fields up to `url` and their order are the wire's; the rest only the shell and the
-    page show.
+class AgentStatus:
+    """One agent as the host socket shows it: exactly these fields, in this order.
 
-    deployed_sha: 12 digits. status_set_at, operation_since: unix seconds. operation: what is being done to it.
-    cause: why it is not running, when nobody wanted that. turn: what its harness says it does: idle, thinking,
-    compacting, rate_limited (turn_until: unix seconds when that ends) or needs_login.
+    deployed_sha: 12 digits. status_set_at: unix seconds.
     """
 
     name: str
@@ -40,6 +37,17 @@ class AgentView:
     status_text: str | None
     status_set_at: int | None
     url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView(AgentStatus):
+    """One agent as it is now, with what only the shell and the page show.
+
+    operation: what is being done to it. operation_since: unix seconds.
+    cause: why it is not running, when nobody wanted that. turn: what its harness says it does: idle, thinking,
+    compacting, rate_limited (turn_until: unix seconds when that ends) or needs_login.
+    """
+
     operation: str | None
     operation_since: int | None
     cause: str | None

@@ -100,8 +100,7 @@ class Gate:
 
     def _tell_subscribers(self, event: Event) -> None:
         if event.kind == "container_state_changed":
-            row = {name: event.data["container"].get(name) for name in hostwire.AgentStatus.__dataclass_fields__}
-            line = wire.line(Answer(agent_statuses=[hostwire.AgentStatus(**row)]))
+            line = wire.line(Answer(agent_statuses=[hostwire.status(event.data["container"])]))
             for subscriber in self._subscribers:
                 subscriber.tell(line)
 

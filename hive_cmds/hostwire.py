@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hive_cmds import agents, approvals, harness, lifecycle, ports
-from hive_cmds.agents import AgentView
+from hive_cmds.agents import AgentStatus
 from hive_cmds.queue import Approval
 from hive_core.arguments import agent_name, flag
 from hive_core.context import Hive
@@ -18,29 +18,7 @@ from hive_core.errors import HiveError, Invalid
 from hive_core.operation import REGISTRY
 
 VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class AgentStatus:
-    """One row of status: exactly these fields, in this order."""
-
-    name: str
-    running: bool
-    failed: bool
-    needs_update: bool
-    needs_login: bool
-    deployed_sha: str | None
-    pending_reminders: int
-    paused: bool
-    parent: str | None
-    active_model: str | None
-    status_text: str | None
-    status_set_at: int | None
-    url: str | None
-
-    @classmethod
-    def of(cls, view: AgentView) -> AgentStatus:
-        return cls(**{name: getattr(view, name) for name in cls.__dataclass_fields__})
+FIELDS = tuple(AgentStatus.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +36,13 @@ class Answer:
 
 def statuses(hive: Hive) -> list[AgentStatus]:
     """Every agent's row."""
-    return [AgentStatus.of(view) for view in agents.views(hive)]
+    return [status({name: getattr(view, name) for name in FIELDS}) for view in agents.views(hive)]
+
+
+def status(fields: Mapping[str, Any]) -> AgentStatus:
+    """The row of an agent of which more, or less, is known."""
+    row: dict[str, Any] = {name: fields.get(name) for name in FIELDS}
+    return AgentStatus(**row)
 
 
 def _list(hive: Hive, _request: Mapping[str, Any]) -> Answer:

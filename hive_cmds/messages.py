@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from hive_core import wire
-from hive_core.arguments import Id, Kind, agent_name, whole, words
+from hive_core.arguments import Kind, agent_name, whole, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.events import emit
-from hive_core.operation import CONTAINERS, EVERYONE, OPERATOR, Caller, operation
+from hive_core.operation import CONTAINERS, EVERYONE, Caller, operation
 from hive_core.settings import MANAGER
 from hive_core.text import indented
 
@@ -28,8 +28,6 @@ MOST_BYTES = 256 * 1024
 MOST_UNREAD, MOST_UNREAD_OF_ONE = 1000, 250
 # Bytes of bodies in one answer; a single message always fits.
 MOST_TAKEN = 4 * 1024 * 1024
-# How many hits of a search are ranked, the newest first: ranking all of a million takes most of a second.
-RANKED = 2000
 
 
 def recipient(value: object) -> str:
@@ -43,7 +41,6 @@ Recipient = Annotated[str, Kind(recipient, {"type": "string"}, "TO")]
 Body = Annotated[str, words(MOST_BYTES, "the message", "BODY")]
 Wait = Annotated[int, whole(0, 180, "the time to wait in seconds", "SECONDS")]
 Limit = Annotated[int, whole(1, 1000, "the limit", "N")]
-Words = Annotated[str, words(1024, "the search", "WORDS")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +94,6 @@ class Sent:
 
     def summary(self) -> str:
         return f"sent as {', '.join(map(str, self.ids))}"
-
-
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """A message's whole way. Times are unix seconds; deliveries: how often it was handed out."""
-
-    id: int
-    sender: str
-    recipient: str
-    body: str
-    sent_at: float
-    delivered_at: float | None
-    acknowledged_at: float | None
-    deliveries: int
-
-    def text(self) -> str:
-        steps = [("sent", self.sent_at), ("delivered", self.delivered_at), ("acknowledged", self.acknowledged_at)]
-        lines = [f"message {self.id} from {self.sender} to {self.recipient}, handed out {self.deliveries} times"]
-        lines += [f"  {step:<13} {_clock(at) if at else 'not yet'}" for step, at in steps]
-        return "\n".join([*lines, "", indented(self.body)])
 
 
 def post(db: sqlite3.Connection, sender: str, recipient: str, body: str) -> int:
@@ -212,8 +189,8 @@ def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:  # noqa: AR
         if not _unread(db, me):
             return Received([], 0)
     with hive.store.write() as db:
-        fitting = _fitting(db.execute(_WAITING, (me, limit)).fetchall())
-        taken = [_hand_out(db, db.execute(_CLAIM, (time.time(), number)).fetchone()) for number in fitting]
+        chosen = fitting(db.execute(_WAITING, (me, limit)).fetchall())
+        taken = [_hand_out(db, db.execute(_CLAIM, (time.time(), number)).fetchone()) for number in chosen]
         if hive.caller.caller is Caller.OPERATOR:
             _acknowledge(db, me)
         return Received(sorted(taken, key=lambda message: message.id), _unread(db, me))
@@ -225,7 +202,7 @@ _WAITING = """
 _CLAIM = "update messages set delivered_at = ?, deliveries = deliveries + 1 where id = ? returning *"
 
 
-def _fitting(rows: list[sqlite3.Row]) -> list[int]:
+def fitting(rows: list[sqlite3.Row]) -> list[int]:
     """The ids of the first of these messages that fit into one answer together."""
     chosen: list[int] = []
     size = 0
@@ -240,10 +217,11 @@ def _fitting(rows: list[sqlite3.Row]) -> list[int]:
 def _hand_out(db: sqlite3.Connection, row: sqlite3.Row) -> Message:
     fields = {"from": row["sender"], "to": row["recipient"], "body": row["body"]}
     emit(db, "delivered", about=row["recipient"], **fields)
-    return _message(row)
+    return from_row(row)
 
 
-def _message(row: sqlite3.Row) -> Message:
+def from_row(row: sqlite3.Row) -> Message:
+    """The message of a row."""
     return Message(row["id"], row["sender"], row["recipient"], row["body"], int(row["sent_at"]), row["deliveries"] > 1)
 
 
@@ -287,81 +265,3 @@ def _in_hand(hive: Hive) -> bool:
     )
     with hive.store.read() as db:
         return db.execute(query, (hive.caller.name,)).fetchone() is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Recent:
-    """The newest messages, oldest first."""
-
-    messages: list[Message]
-
-    def listing(self) -> list[Message]:
-        """The rows alone, as the shell's JSON shows every listing."""
-        return self.messages
-
-    def text(self) -> str:
-        return "\n\n".join(message.summary() for message in self.messages) or "no message"
-
-
-@operation(callers=EVERYONE, group="Messages", reads=True)
-def recent(hive: Hive, limit: Limit = 20) -> Recent:
-    """Show the newest messages of your inbox, whether delivered or not; takes none. The operator sees everybody's.
-
-    limit: how many
-    """
-    where, values = ("", ()) if hive.caller.caller is Caller.OPERATOR else ("where recipient = ?", (hive.caller.name,))
-    query = f"select id, length(body) as size from messages {where} order by id desc limit ?"  # noqa: S608
-    with hive.store.read() as db:
-        chosen = _fitting(db.execute(query, (*values, limit)).fetchall())
-        return Recent([_message(_row(db, number)) for number in reversed(chosen)])
-
-
-@operation(callers=EVERYONE, group="Messages", reads=True)
-def search(hive: Hive, words: Words, limit: Limit = 20) -> Recent:
-    """Search messages for words, best first: your own, sent or received; the operator searches everybody's.
-
-    words: all of them must occur; one that ends in * stands for all that begin so
-    limit: how many to show
-    """
-    from sqlite_fts4 import rank_bm25
-
-    # Each word quoted: nothing of what is searched for is read as FTS4's query language.
-    query = " ".join('"' + word.replace('"', "") + '"' for word in words.split() if word.strip('"'))
-    db = hive.store.connection()
-    db.create_function("rank_bm25", 1, rank_bm25, deterministic=True)
-    mine = "" if hive.caller.caller is Caller.OPERATOR else "and (m.sender = :me or m.recipient = :me)"
-    with hive.store.read() as db:
-        values = {"query": query, "me": hive.caller.name, "limit": limit, "ranked": RANKED}
-        chosen = _fitting(db.execute(_SEARCH.format(mine=mine), values).fetchall())
-        return Recent([_message(_row(db, number)) for number in chosen])
-
-
-def _row(db: sqlite3.Connection, number: int) -> sqlite3.Row:
-    row: sqlite3.Row = db.execute("select * from messages where id = ?", (number,)).fetchone()
-    return row
-
-
-_SEARCH = """
-    select m.id, length(m.body) as size from (
-        select docid, matchinfo(messages_search, 'pcnalx') as found from messages_search
-        where messages_search match :query order by docid desc limit :ranked
-    ) hit join messages m on m.id = hit.docid {mine}
-    order by rank_bm25(hit.found), m.id desc limit :limit
-"""
-
-
-@operation(callers=OPERATOR, group="Messages")
-def why(hive: Hive, id: Id) -> Whereabouts:
-    """Tell a message's whole way: when it was sent, handed out, acknowledged.
-
-    id: the message's number
-    """
-    with hive.store.read() as db:
-        row = db.execute("select * from messages where id = ?", (id,)).fetchone()
-    if row is None:
-        raise NotFound(f"There is no message {id}.", "`hive recent` shows the newest ones.")
-    return Whereabouts(**dict(row))
-
-
-def _clock(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) + f".{int(at % 1 * 1000):03d}"

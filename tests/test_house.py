@@ -19,7 +19,7 @@ ROOMS = {
     "bottle": ("status_page/", "hive_agent/"),
     "pygit2": ("hive_core/git/",),
     "plumbum": ("hive_core/process.py",),
-    "sqlite_fts4": ("hive_cmds/messages.py",),
+    "sqlite_fts4": ("hive_cmds/recall.py",),
     "inotify_simple": ("hive_core/wake.py", "hive_core/containers/"),
 }
 # The harness runs in containers that have a bare Python.

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from hive_cmds import messages
+from hive_cmds import messages, recall
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import Caller, Identity
@@ -99,7 +99,7 @@ def test_nobody_is_written_to_who_is_not_there(inside: Hive) -> None:
 )
 def test_a_search_takes_words_and_no_query_language(inside: Hive, query: str) -> None:
     messages.send(inside, "coder", "an apple pie")
-    found = [message.body for message in messages.search(inside, query).messages]
+    found = [message.body for message in recall.search(inside, query).messages]
     hits = ("apple", "APPLE", "apple pie", '"apple', "-apple", "appl*")
     assert found == (["an apple pie"] if query in hits else [])
 
@@ -108,16 +108,16 @@ def test_a_search_ranks_the_better_hit_first(inside: Hive) -> None:
     messages.send(inside, "coder", "apple " + "filler " * 200)
     messages.send(inside, "coder", "apple apple apple")
     messages.send(inside, "coder", "pear")
-    found = [message.body.split()[:2] for message in messages.search(inside, "apple").messages]
+    found = [message.body.split()[:2] for message in recall.search(inside, "apple").messages]
     assert found == [["apple", "apple"], ["apple", "filler"]]
 
 
 def test_an_agent_finds_only_what_it_sent_or_got(inside: Hive) -> None:
     messages.send(inside, "coder", "for the coder: apple")
     messages.send(as_agent(inside, "tester"), "operator", "from the tester: apple")
-    assert len(messages.search(inside, "apple").messages) == 2
-    assert [m.recipient for m in messages.search(as_agent(inside, "coder"), "apple").messages] == ["coder"]
-    assert [m.sender for m in messages.search(as_agent(inside, "tester"), "apple").messages] == ["tester"]
+    assert len(recall.search(inside, "apple").messages) == 2
+    assert [m.recipient for m in recall.search(as_agent(inside, "coder"), "apple").messages] == ["coder"]
+    assert [m.sender for m in recall.search(as_agent(inside, "tester"), "apple").messages] == ["tester"]
 
 
 def test_the_way_of_a_message_is_told(hive: TestHive, inside: Hive) -> None:
