@@ -10,6 +10,7 @@ from typing import Any
 from hive_agent.errors import AgentError, Refused, Unreachable
 from hive_agent.link import Link
 from hive_agent.live import Live
+from hive_agent.login import Login
 from hive_agent.settings import Settings
 from hive_agent.wake import Wake
 
@@ -21,13 +22,14 @@ FROM_PAGE = "(written on your page)\n\n"
 
 
 class Controls:
-    """The hands of the page. cancel: ends the turn in progress. For any thread."""
+    """The hands of the page. cancel: ends the turn in progress. login: the agent's logins. For any thread."""
 
-    def __init__(self, settings: Settings, wake: Wake, live: Live, cancel: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, wake: Wake, live: Live, cancel: Callable[[], None], login: Login) -> None:
         self._settings = settings
         self._wake = wake
         self._live = live
         self._cancel = cancel
+        self.login = login
         self._looking = threading.Lock()
         self._looked = 0.0
 

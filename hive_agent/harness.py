@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from hive_agent import credentials
@@ -19,25 +20,38 @@ from hive_agent.record import Record
 from hive_agent.runners.base import End, Event, Outcome, Runner, Turn
 from hive_agent.settings import Settings
 from hive_agent.wake import Wake
+from hive_agent.watching import Watched
 from hive_agent.wording import MANAGER, Message, wake_prompt
 
 FAILURES_AT_MOST = 5
 WAIT_SECONDS = 180
-# How often something is looked at that nobody tells of: whether the agent is still paused, still logged out.
+# How often something is looked at that nobody tells of: whether the agent is still paused.
 LOOK_SECONDS = 1.0
 _STATUS_PATIENCE = 2.0
 
 
 class Harness:
-    """One agent's turn loop. wake: ends it, see `stop`. live: what the page is told."""
+    """One agent's turn loop. wake: ends it, see `stop`. live: what the page is told. logged_in: called when a login
+    that was waited for has come.
+    """
 
-    def __init__(self, settings: Settings, link: Link, record: Record, runner: Runner, wake: Wake, live: Live) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        link: Link,
+        record: Record,
+        runner: Runner,
+        wake: Wake,
+        live: Live,
+        logged_in: Callable[[], None],
+    ) -> None:
         self._settings = settings
         self._link = link
         self._record = record
         self._runner = runner
         self._wake = wake
         self._live = live
+        self._tell_logged_in = logged_in
         self._in_turn = False
         self._pacing = Pacing(settings.retry)
         self._refused: tuple[tuple[int, ...] | None, float] | None = None
@@ -228,12 +242,14 @@ class Harness:
             self._wake.pause(LOOK_SECONDS)
 
     def _await_login(self) -> None:
-        said = False
-        while self._runner.needs_login and not self._logged_in():
-            if not said:
-                self._say("needs_login", text="the operator has to log this agent in")
-                said = True
-            self._wake.pause(LOOK_SECONDS)
+        if not self._runner.needs_login or self._logged_in():
+            return
+        self._say("needs_login", text="the operator has to log this agent in")
+        with Watched(self._settings.login) as watched:
+            # The first look comes after the watch began: nothing is missed in between.
+            while not self._logged_in():
+                watched.wait(self._wake)
+        self._tell_logged_in()
 
     def _logged_in(self) -> bool:
         if not credentials.usable_credentials(self._settings.login, self._settings.environment):

@@ -16,7 +16,8 @@ class Live:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._version = 0
-        self._fields: dict[str, Any] = {"state": "starting", "since": time.time(), "inbox": [], "paused": False}
+        self._fields: dict[str, Any] = {"state": "starting", "since": time.time()}
+        self._fields |= {"inbox": [], "paused": False, "login": None}
 
     def update(self, **fields: Any) -> None:
         """Set fields; those who wait are woken when one of them is another than before."""

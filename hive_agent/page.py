@@ -1,9 +1,9 @@
 """The agent's own page: a small HTTP server in the harness's process, on a port of the machine's loopback.
 
 Every process of the machine can reach it, other agents' too. So nothing about the agent is said and nothing done
-without the key that hive gave this start of the container (`$HIVE_PAGE_TOKEN`) and hands to the operator alone (`hive
-open`). The key travels in a header, never in a cookie: a browser sends the cookies of 127.0.0.1 to each of its ports,
-and so to every agent whose page is looked at. Only the empty page, its style and its script are there for anyone.
+without the key that hive gave this start of the container (shield.py) and hands to the operator alone (`hive open`).
+The key travels in a header, never in a cookie: a browser sends the cookies of 127.0.0.1 to each of its ports, and so to
+every agent whose page is looked at. Only the empty page, its style and its script are there for anyone.
 """
 
 from __future__ import annotations
@@ -136,6 +136,9 @@ class _Handler(BaseHTTPRequestHandler):
             "/api/send": lambda: controls.send(text_of(self._body(), "body", 200_000)),
             "/api/model": lambda: controls.choose_model(text_of(self._body(), "model", 200)),
             "/api/cancel": controls.cancel,
+            "/api/login": controls.login.start,
+            "/api/login-code": lambda: controls.login.give(text_of(self._body(), "code", 4000)),
+            "/api/login-cancel": controls.login.cancel,
         }
         self._serve({path: lambda act=act: self._act(act) for path, act in acts.items()})  # type: ignore[misc]
 

@@ -7,39 +7,43 @@ import signal
 import sqlite3
 import sys
 
-from hive_agent import runners
+from hive_agent import runners, shield
 from hive_agent.controls import Controls
 from hive_agent.errors import AgentError
 from hive_agent.harness import Harness
 from hive_agent.link import Link
 from hive_agent.live import Live
+from hive_agent.login import Login
 from hive_agent.record import Record
 from hive_agent.settings import Settings, from_environment
 from hive_agent.wake import Wake, on_signals
 
 
-def make(settings: Settings, wake: Wake, live: Live) -> Harness:
+def make(settings: Settings, wake: Wake, live: Live, login: Login) -> Harness:
     """A harness for these settings. Raises AgentError when its record or its runner cannot be had."""
     link, record = Link(settings.socket, wake), Record(settings.state, live.poke)
-    return Harness(settings, link, record, runners.make(settings), wake, live)
+    return Harness(settings, link, record, runners.make(settings), wake, live, login.settle)
 
 
-def serve_page(settings: Settings, wake: Wake, live: Live, harness: Harness) -> None:
+def serve_page(settings: Settings, wake: Wake, live: Live, harness: Harness, login: Login) -> None:
     """Begin to serve the agent's page, where hive has given it a port and a key."""
     if settings.port is not None and settings.page_token:
         # The server's modules take a while to load: not where there is nothing to serve.
         from hive_agent import page
 
-        page.beside(settings, wake, live, Controls(settings, wake, live, harness.cancel))
+        page.beside(settings, wake, live, Controls(settings, wake, live, harness.cancel, login))
 
 
 def main() -> int:
     """Run turns until SIGTERM or SIGINT; SIGUSR1 cancels the turn in progress. Returns the exit code."""
     try:
-        settings, wake, live = from_environment(os.environ), Wake(), Live()
-        harness = make(settings, wake, live)
+        shield.close_to_others()
+        key = shield.take_page_key(os.environ)
+        settings, wake, live = from_environment(os.environ, key), Wake(), Live()
+        login = Login(settings, live)
+        harness = make(settings, wake, live, login)
         on_signals({signal.SIGTERM: harness.stop, signal.SIGINT: harness.stop, signal.SIGUSR1: harness.cancel})
-        serve_page(settings, wake, live, harness)
+        serve_page(settings, wake, live, harness, login)
         harness.run()
     except (AgentError, sqlite3.Error) as error:
         sys.stderr.write(f"hive agent: {error}\n")

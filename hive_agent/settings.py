@@ -9,8 +9,6 @@ from typing import Any
 
 from hive_agent.errors import AgentError
 
-PAGE_TOKEN = "HIVE_PAGE_TOKEN"  # noqa: S105 - the name of the variable
-
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
@@ -34,8 +32,8 @@ class Settings:
     socket: `$HIVE_SOCKET`, the gate. state: `$HIVE_STATE`, the agent's own folder, also the runner's current
     folder. login: `$CLAUDE_CONFIG_DIR`. label: `$HIVE_LABEL`, the agent's name. pronouns:
     `$HIVE_OPERATOR_PRONOUNS`. retry: `$HIVE_RETRY_SECONDS`, the first pause after a failed turn, in seconds.
-    environment: what the runner's programs are given, the configuration's own included, the page's key left out.
-    port, page_token: `$HIVE_PORT` and `$HIVE_PAGE_TOKEN`, of the agent's page; without both there is none.
+    environment: what the runner's programs are given, the configuration's own included.
+    port, page_token: `$HIVE_PORT` and the key of the agent's page (see shield.py); without both there is none.
     """
 
     socket: Path
@@ -50,8 +48,11 @@ class Settings:
     page_token: str | None = None
 
 
-def from_environment(environ: Mapping[str, str]) -> Settings:
-    """Read the settings and the configuration at `$HIVE_CONFIG`. Raises AgentError when one cannot be used."""
+def from_environment(environ: Mapping[str, str], page_token: str | None = None) -> Settings:
+    """Read the settings and the configuration at `$HIVE_CONFIG`. Raises AgentError when one cannot be used.
+
+    page_token: the key of the agent's page, which is in `environ` no more.
+    """
     configuration = read_configuration(Path(environ.get("HIVE_CONFIG") or "/config/agent.toml"))
     login = Path(environ.get("CLAUDE_CONFIG_DIR") or "/claude")
     try:
@@ -61,7 +62,6 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     port = environ.get("HIVE_PORT") or ""
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise AgentError("HIVE_PORT is not a port's number.")
-    given = {name: value for name, value in environ.items() if name != PAGE_TOKEN}
     return Settings(
         socket=Path(environ.get("HIVE_SOCKET") or "/run/hive/agent.sock"),
         state=Path(environ.get("HIVE_STATE") or "/state"),
@@ -69,10 +69,10 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         label=environ.get("HIVE_LABEL") or "agent",
         pronouns=environ.get("HIVE_OPERATOR_PRONOUNS") or "she/her",
         retry=retry,
-        environment={**given, **configuration.environment, "CLAUDE_CONFIG_DIR": str(login)},
+        environment={**environ, **configuration.environment, "CLAUDE_CONFIG_DIR": str(login)},
         configuration=configuration,
         port=int(port) if port else None,
-        page_token=environ.get(PAGE_TOKEN) or None,
+        page_token=page_token,
     )
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from hive_agent.login_programs import LOGIN_PROGRAMS
 from hive_cmds import agents
 from hive_cmds.acting import view_of
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import OPERATOR, operation
-
-# Runner -> where its view names the program, and the program's own way to log in. `claude auth login` shows a link and
-# takes the code that it leads to.
-COMMANDS = {"claude": ("HIVE_CLAUDE", ("auth", "login"))}
 
 
 @operation(callers=OPERATOR, group="Agents", shell_only=True)
@@ -22,16 +19,17 @@ def login(hive: Hive, name: AgentName) -> None:
     """
     with hive.store.read() as db:
         runner = agents.require(db, name)["runner"]
-    if runner not in COMMANDS:
+    program = LOGIN_PROGRAMS.get(runner)
+    if program is None:
         raise Refused(f"{name} runs `{runner}`, which needs no login.")
-    variable, arguments = COMMANDS[runner]
     view = view_of(hive, name)
-    if variable not in view.environment:
+    if program.variable not in view.environment:
         raise Refused(f"{runner} is not installed where hive finds it.", "`hive doctor` says what it looks for.")
-    code = hive.host.enter(name, view, (view.environment.get(variable, runner), *arguments))
+    code = hive.host.enter(name, view, (view.environment[program.variable], *program.arguments))
     if code != 0:
         raise HiveError(
-            f"`{' '.join((runner, *arguments))}` ended with code {code}.", "Try again; what it wrote stands above."
+            f"`{' '.join((program.name, *program.arguments))}` ended with code {code}.",
+            "Try again; what it wrote stands above.",
         )
     if not agents.has_login(hive, name):
         raise HiveError(f"{name} is still not logged in: its login folder holds no usable credentials.")

@@ -109,7 +109,7 @@ class Host(Protocol):
         """What this backend finds of the machine, for `hive doctor`: (what, whether it will do, in words)."""
 
     def page_key(self, name: str) -> str | None:
-        """The key of the agent's page: `$HIVE_PAGE_TOKEN` of the container's present start, another at every start.
+        """The key of the agent's page, which the harness is given on its standard input; another at every start.
 
         None when it is not running. Whoever has it can do all that the page can; only the operator is given it.
         """

@@ -77,8 +77,16 @@ class LocalHost:
         generation = (folder / "generations" / container.revision).resolve()
         config = read_config(generation)
         sandbox = self._choose(folder)
-        inside = self._inside(name, folder, config, generation, with_page_key(folder, view))
+        key = _new_page_key(folder)
+        harness = config.runner != "command"
+        if harness:
+            # By standard input: an environment can be read by every process of its user, as long as it lives. For
+            # the same reason what the agent's programs are given (LD_PRELOAD!) is no environment of the harness.
+            view = replace(view, environment={**view.environment, "HIVE_PAGE_TOKEN_FD": "0"})
+            config = replace(config, environment={})
+        inside = self._inside(name, folder, config, generation, view)
         values = _launch_values(inside, sandbox, folder, container.revision)
+        values["input"] = key.encode() if harness else b""
         values["groups"], values["notice"] = self._groups(name, folder, config, sandbox)
         try:
             launch(values)
@@ -227,14 +235,14 @@ class LocalHost:
         cgroups.remove(groups)
 
 
-def with_page_key(folder: Path, view: View) -> View:
-    """The view of a new start, with a key for its page that is nobody's yet.
+def _new_page_key(folder: Path) -> str:
+    """A key for the page of a new start, that is nobody's yet.
 
     A new one each time: while the agent was down, any process may have listened on its port and been given the old.
     """
     key = os.urandom(32).hex()
     records.write_key(folder / PAGE_KEY, key)
-    return replace(view, environment={**view.environment, "HIVE_PAGE_TOKEN": key})
+    return key
 
 
 def _full(revision: str) -> str:

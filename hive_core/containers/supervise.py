@@ -58,7 +58,8 @@ class Supervisor:
     """One run of one container.
 
     launch: name, folder, instance, revision, argv, environment, workdir, groups, levels (generations of processes
-    between this one and the program), notice (a line for the journal or None).
+    between this one and the program), notice (a line for the journal or None), input (at most 4096 bytes that the
+    program finds on its standard input, and nobody else anywhere).
     """
 
     def __init__(self, launch: dict[str, Any]) -> None:
@@ -94,27 +95,28 @@ class Supervisor:
         output, output_end = os.pipe()
         start, start_end = os.pipe()
         lifeline, self.lifeline = os.pipe()
+        given = _filled(self.launch["input"])
         self.child = os.fork()
         if self.child == 0:
             try:
                 os.close(self.lifeline)
-                self.become(output_end, start_end, lifeline)
+                self.become(given, output_end, start_end, lifeline)
             except BaseException as error:  # noqa: BLE001 - the child has nobody else to tell
                 os.write(output_end, f"hive: {type(error).__name__}: {error}\n".encode(errors="backslashreplace"))
             os._exit(125)
-        for descriptor in (output_end, start_end, lifeline):
+        for descriptor in (given, output_end, start_end, lifeline):
             os.close(descriptor)
         os.set_blocking(output, False)
         os.set_blocking(start, False)
         return output, start
 
-    def become(self, output: int, start: int, lifeline: int) -> NoReturn:
+    def become(self, given: int, output: int, start: int, lifeline: int) -> NoReturn:
         """In the child: turn into the sandbox, or into the keeper of what runs without one."""
         os.setsid()
         signal.set_wakeup_fd(-1)
         for number in (_TERM, _USR1, _PIPE, _XFSZ):
             signal.signal(number, signal.SIG_DFL)
-        for descriptor, target in ((output, 1), (output, 2), (start, START)):
+        for descriptor, target in ((given, 0), (output, 1), (output, 2), (start, START)):
             os.dup2(descriptor, target)
         os.umask(0o022)
 
@@ -240,6 +242,16 @@ def _read_all(descriptor: int) -> bytes:
     while more := os.read(descriptor, _CHUNK):
         data += more
     return data
+
+
+def _filled(data: bytes) -> int:
+    """A descriptor to read these bytes from, once; they fit into any pipe, so nobody waits for a reader."""
+    if not data:
+        return os.open("/dev/null", os.O_RDONLY)
+    given, end = os.pipe()
+    os.write(end, data)
+    os.close(end)
+    return given
 
 
 def _wake_on_signals() -> int:
