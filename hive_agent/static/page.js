@@ -132,6 +132,7 @@ function showNow(value) {
   at("cancel").hidden = !["thinking", "compacting"].includes(now.state);
   at("detail").textContent = shown([now.text === "paused" ? "" : now.text, now.gate].filter(Boolean).join(" · "));
   notice();
+  login();
   tick();
   at("count").textContent = now.inbox.length || "";
   at("messages").replaceChildren(...now.inbox.slice().reverse().map(message));
@@ -140,7 +141,6 @@ function showNow(value) {
 function notice() {
   const name = shown(now.label);
   const lines = [];
-  if (now.state === "needs_login") lines.push(["This agent is not logged in. Only a human can do that: run ", `hive login ${name}`, " on its machine."]);
   if (now.paused) lines.push(["Paused: no further turn begins. ", `hive resume ${name}`, " lets it go on."]);
   at("notice").hidden = lines.length === 0;
   at("notice").replaceChildren(...lines.map(([before, command, after]) => {
@@ -148,6 +148,53 @@ function notice() {
     line.append(before, make("code", "", command), after);
     return line;
   }));
+}
+
+// Whether a login was seen here before it ended: only then its good end is news.
+let attempt = false;
+
+function login() {
+  const state = (now.login && now.login.state) || "none";
+  const going = ["starting", "link", "checking"].includes(state);
+  if (going) attempt = true;
+  const done = state === "done" && attempt;
+  const hidden = now.state !== "needs_login" && state !== "checking" && !done;
+  at("login").hidden = hidden;
+  if (hidden) return;
+  const showsLink = state === "link" && /^https:\/\//.test(now.login.link);
+  at("login").dataset.state = state;
+  at("login-title").textContent = done ? "Logged in" : `Log ${shown(now.label)} in`;
+  at("login-text").replaceChildren(...explained(done ? "done" : state));
+  at("login-steps").hidden = !showsLink;
+  at("login-paste").hidden = !(showsLink && now.login.takes_code);
+  if (showsLink) {
+    at("login-link").href = now.login.link;
+    at("login-link").textContent = `${new URL(now.login.link).host} ↗`;
+  } else {
+    at("login-link").removeAttribute("href");
+    at("login-code").value = "";
+  }
+  const said = going ? now.login.said : "";
+  at("login-said").hidden = !said;
+  at("login-said").textContent = shown(said);
+  at("login-start").hidden = going || done;
+  at("login-start").textContent = state === "failed" ? "Try again" : "Log in";
+  at("login-cancel").hidden = !going && !done;
+  at("login-cancel").textContent = done ? "Close" : "Cancel";
+}
+
+function explained(state) {
+  const texts = {
+    starting: ["Waiting for the link…"],
+    link: ["The link belongs to this one login, and is good for ten minutes."],
+    checking: ["The code is being checked…"],
+    done: ["The agent goes on by itself."],
+    failed: [make("span", "failed", now.login && now.login.said)],
+  };
+  return texts[state] || [
+    "It has no account to work with, and only a human can give it one. At its machine, ",
+    make("code", "", `hive login ${now.label}`), " does the same.",
+  ];
 }
 
 // The badge says what the harness says; only the time since then is counted here.
@@ -275,6 +322,31 @@ async function submit() {
 at("composer").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
 at("text").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); submit(); }
+});
+async function loginAct(path, body) {
+  const buttons = at("login").querySelectorAll("button");
+  buttons.forEach((button) => { button.disabled = true; });
+  try {
+    await ask(path, body);
+    return true;
+  } catch (error) {
+    at("login-said").hidden = false;
+    at("login-said").textContent = shown(error.message);
+    return false;
+  } finally {
+    buttons.forEach((button) => { button.disabled = false; });
+  }
+}
+
+at("login-start").addEventListener("click", () => loginAct("api/login", {}));
+at("login-cancel").addEventListener("click", () => {
+  attempt = false;
+  loginAct("api/login-cancel", {});
+});
+at("login-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const code = at("login-code").value.trim();
+  if (code && await loginAct("api/login-code", { code })) at("login-code").value = "";
 });
 at("cancel").addEventListener("click", () => act("api/cancel", {}, "The turn was asked to end."));
 at("model").addEventListener("click", () => {
