@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,11 +49,27 @@ class Client:
     def stream(self, **headers: str) -> Iterator[Iterator[tuple[str, int, Any]]]:
         connection, answer = self.request("GET", "/events", **headers)
         assert answer.status == 200
+        # Signs of life keep a stream open for ever: what has not come by then never will.
+        deadline = threading.Timer(PATIENCE, lambda: answer.fp.raw._sock.shutdown(socket.SHUT_RDWR))
+        deadline.start()
         try:
             yield told(answer)
         finally:
+            deadline.cancel()
             connection.close()
             answer.close()
+
+
+def login(news: Iterator[tuple[str, int, Any]], state: str, said: str = "") -> Any:
+    """Wait until a stream tells of a login in this state ('none' is without one), with these words; what it tells.
+
+    A state that does not last may never be told: a stream tells how it is, not how it came about.
+    """
+    for kind, _, data in news:
+        found = data.get("login") or {"state": "none", "said": ""} if kind == "now" else {}
+        if found.get("state") == state and said in found["said"]:
+            return data["login"]
+    raise AssertionError(f"no login was {state}, saying {said!r}")
 
 
 def told(answer: http.client.HTTPResponse) -> Iterator[tuple[str, int, Any]]:

@@ -12,6 +12,7 @@ import pytest
 
 from hive_agent.controls import FROM_PAGE, Controls
 from hive_agent.live import Live
+from hive_agent.login import Login
 from hive_agent.page import TRIES, Page, bind
 from hive_agent.settings import from_environment
 from hive_agent.wake import Wake
@@ -259,7 +260,7 @@ def test_the_tries_are_twelve_with_doubling_pauses_and_other_errors_end_them_at_
             self.pauses.append(seconds)
 
     settings, wake, live = from_environment({"HIVE_CONFIG": str(tmp_path / "none")}), Counted(), Live()
-    controls = Controls(settings, wake, live, lambda: None)
+    controls = Controls(settings, wake, live, lambda: None, Login(settings, live))
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError, match="in use"):
         bind(other.getsockname()[1], lambda port: Page(port, settings, live, controls), wake)
     assert wake.pauses == [0.25, 0.5, 1.0, *[2.0] * (TRIES - 4)]
