@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from hive_agent.login_programs import LOGIN_PROGRAMS
 from hive_cmds import agents
 from hive_cmds.acting import view_of
@@ -26,10 +28,13 @@ def login(hive: Hive, name: AgentName) -> None:
     if program.variable not in view.environment:
         raise Refused(f"{runner} is not installed where hive finds it.", "`hive doctor` says what it looks for.")
     code = hive.host.enter(name, view, (view.environment[program.variable], *program.arguments))
+    if code == 128 + signal.SIGINT:
+        # Ctrl-C was the program's to see; that it ended by it is no failure of anything.
+        raise KeyboardInterrupt
     if code != 0:
+        shown = " ".join((program.name, *program.arguments))
         raise HiveError(
-            f"`{' '.join((program.name, *program.arguments))}` ended with code {code}.",
-            "Try again; what it wrote stands above.",
+            f"{name} was not logged in: `{shown}` ended with code {code}.", "Try again; what it wrote stands above."
         )
     if not agents.has_login(hive, name):
         raise HiveError(f"{name} is still not logged in: its login folder holds no usable credentials.")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hive_cmds.pages import listeners
+from tests.agent.browser import free_port
 from tests.hives import TestHive, eventually
 from tests.needs import needs_root, requires
 from tests.users import USER, become, packages_of, runnable
@@ -16,12 +18,14 @@ from tests.users import USER, become, packages_of, runnable
 pytestmark = requires("bwrap")
 
 # Each try prints its name and what came of it; a secret that is seen is printed, so that the test finds it.
-TRIES = r"""
+TRY = r"""
 try() {
     name=$1; shift
     if out=$("$@" 2>&1); then echo "TRY $name REACHED $out" | tr '\n' ' '; else echo "TRY $name held"; fi
     echo
 }
+"""
+TRIES = r"""
 try control cat /config/agent.toml
 try host_socket sh -c 'ls ROOT/run/host.sock || find / -name host.sock -not -path "/proc/*" 2>/dev/null | grep .'
 try database cat ROOT/home/hive.db
@@ -52,6 +56,47 @@ try descriptors sh -c 'ls /proc/$$/fd | grep -vE "^(0|1|2|3|4)$"'
 echo TRIED
 exec sleep infinity
 """
+# Tried by a program that the harness started, of the harness itself: there is the key of the agent's page, with which
+# a human logs the agent in.
+OF_THE_HARNESS = r"""
+export HARNESS=$PPID PYTHON=$(tr '\0' '\n' </proc/$PPID/cmdline | head -n 1)
+cat >/dev/null
+asking() {
+    printf '%s\n' "import json, os, socket, sys" "$1" | "$PYTHON" -
+}
+try harness_control sh -c 'cat /proc/$HARNESS/cmdline; grep -i State /proc/$HARNESS/status'
+try harness_environment cat /proc/$HARNESS/environ
+try harness_memory sh -c 'cat /proc/$HARNESS/maps || : </proc/$HARNESS/mem'
+try harness_descriptors sh -c 'ls /proc/$HARNESS/fd/ || cat </proc/$HARNESS/fd/0'
+try key_in_an_environment sh -c 'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | grep -aoE "[0-9a-f]{64}"'
+try key_in_a_file grep -raoE '\b[0-9a-f]{64}\b' /state /claude /run/hive /tmp /dev/shm
+try key_on_standard_input sh -c 'cat </proc/1/fd/0 | grep .'
+try page_without_its_key asking "
+with socket.create_connection(('127.0.0.1', int(os.environ['HIVE_PORT']))) as page:
+    page.sendall(b'POST /api/login HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 2\r\n\r\n{}' % page.getpeername()[1])
+    sys.exit(b' 401 ' in page.recv(4096))"
+try page_of_its_own asking "
+page = socket.socket()
+page.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+page.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+page.bind(('', int(os.environ['HIVE_PORT'])))
+page.listen()"
+try login_by_the_socket asking "
+with socket.socket(socket.AF_UNIX) as gate:
+    gate.connect(os.environ['HIVE_SOCKET'])
+    for verb in ('login', 'login_code', 'open', 'page_key'):
+        gate.sendall(json.dumps({'cmd': verb, 'name': 'worker'}).encode() + b'\n')
+        if json.loads(gate.recv(65536))['ok']: sys.exit(0)
+sys.exit(1)"
+try ptrace_the_harness asking "
+import ctypes
+sys.exit(ctypes.CDLL(None).ptrace(0x4206, int(os.environ['HARNESS']), 0, 0) != 0)"
+try its_descriptors_by_pidfd asking "
+import ctypes
+sys.exit(ctypes.CDLL(None).syscall(438, os.pidfd_open(int(os.environ['HARNESS'])), 0, 0) < 0)"
+echo TRIED
+"""
+HARNESS_REACHES = [line.split()[1] for line in OF_THE_HARNESS.splitlines() if line.startswith("try ")][1:]
 REACHES = [line.split()[1] for line in TRIES.splitlines() if line.startswith("try ") and "control" not in line]
 
 
@@ -69,14 +114,30 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     hive.spawn("other")
     toml = 'runner = "command"\ncommand = ["sh", "/config/tries.sh"]\n'
     hive.configure("coder", toml)
-    hive.propose("coder", toml + "# x\n", files={"tries.sh": TRIES.replace("ROOT", str(root))})
+    hive.propose("coder", toml + "# x\n", files={"tries.sh": TRY + TRIES.replace("ROOT", str(root))})
     hive.run("spawn", "coder")
+    _let_try(hive)
     try:
         lines = eventually(lambda: _done(hive))
         words = [line.split(" ", 3) for line in lines if " TRY " in line]
-        yield {word[2]: word[3] for word in words}
+        tried = hive.home / "agents/worker/state/tried"
+        eventually(lambda: tried.exists() and tried.read_text().endswith("TRIED\n"))
+        more = [line.split(" ", 2) for line in tried.read_text().splitlines() if line.startswith("TRY ")]
+        yield {word[2]: word[3] for word in words} | {word[1]: word[2] for word in more}
     finally:
         hive.close()
+
+
+def _let_try(hive: TestHive) -> None:
+    """Have a program of another agent's harness try what it can reach of that, once its page is served."""
+    toml = 'runner = "exec"\ncommand = ["sh", "/config/tries.sh"]\n'
+    hive.configure("worker", toml)
+    port = free_port()
+    (hive.home / "agents/worker/port").write_text(f"{port}\n")
+    hive.propose("worker", toml + "# x\n", files={"tries.sh": f"exec >/state/tried 2>&1\n{TRY}{OF_THE_HARNESS}"})
+    hive.run("spawn", "worker")
+    eventually(lambda: listeners(port))
+    hive.run("send", "worker", "go")
 
 
 def _done(hive: TestHive) -> list[str]:
@@ -84,13 +145,14 @@ def _done(hive: TestHive) -> list[str]:
     return lines if any(line.endswith("TRIED") for line in lines) else []
 
 
-@pytest.mark.parametrize("reach", REACHES)
+@pytest.mark.parametrize("reach", [*REACHES, *HARNESS_REACHES])
 def test_a_hostile_agent_does_not_reach(tried: dict[str, str], reach: str) -> None:
     assert tried[reach] == "held"
 
 
 def test_what_an_agent_may_read_is_told_as_reached(tried: dict[str, str]) -> None:
     assert tried["control"].startswith("REACHED runner")
+    assert "hive_agent" in tried["harness_control"]
 
 
 @needs_root
@@ -126,4 +188,4 @@ def test_a_plain_user_s_hostile_agent_reaches_no_more(tmp_path: Path) -> None:
         env=environment,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(REACHES) + 1} passed" in done.stdout
+    assert f"{len(REACHES) + len(HARNESS_REACHES) + 1} passed" in done.stdout

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
+import termios
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.agent.test_claude import CLAUDE as REAL
+from tests.agent.test_claude import pytestmark as needs_claude
 from tests.hives import CHECKOUT, TestHive
 from tests.needs import needs_root, requires
+from tests.stand_ins.oauth import CODE, TOKEN, OauthService
 
 # The CLI's login as far as it matters here: it shows a link, takes the code and keeps what it gets for it.
 CLAUDE = """#!/bin/sh
@@ -33,6 +39,7 @@ class Human:
 
     def __init__(self, hive: TestHive, *arguments: str, program: list[str] | None = None) -> None:
         self.terminal, inner = pty.openpty()
+        self.before = termios.tcgetattr(inner)
         argv = [sys.executable, *(program or [str(CHECKOUT / "hive")]), *arguments]
         environment = {**hive.environment, "TERM": "xterm"}
         self.process = subprocess.Popen(
@@ -90,8 +97,7 @@ def test_the_program_has_the_agents_user_and_a_terminal_of_its_own(coder: TestHi
     assert "user 700000" in human.seen
     assert os.ttyname(human.terminal) not in human.seen
     human.type("\x03")
-    human.see("ended with code 130")
-    assert human.leave() == 1
+    assert human.leave() == 130
 
 
 def test_a_wrong_code_is_told_and_leaves_no_login(coder: TestHive) -> None:
@@ -149,3 +155,63 @@ def test_without_a_terminal_nobody_logs_in(coder: TestHive) -> None:
 def test_an_agent_that_needs_no_login_is_told_so(hive: TestHive) -> None:
     hive.spawn("plain", 'runner = "command"\ncommand = ["sleep", "infinity"]\n')
     assert "needs no login" in hive.run("login", "plain", code=1).stderr
+
+
+@pytest.fixture
+def real(hive: TestHive, tmp_path: Path) -> Iterator[TestHive]:
+    """A hive with an agent of the real program, whose service is scripted on loopback."""
+    hive.extra["HIVE_CLAUDE"] = str(REAL)
+    with OauthService(tmp_path) as service:
+        given = {**service.environment, "NODE_EXTRA_CA_CERTS": "/config/ca.pem"}
+        lines = [f'{name} = "{value}"' for name, value in given.items()]
+        toml = "\n".join(['runner = "claude"', "[environment]", *lines])
+        hive.configure("coder", toml)
+        hive.propose("coder", f"{toml}\n# x\n", files={"ca.pem": service.authority.read_text()})
+        hive.run("spawn", "coder")
+        yield hive
+
+
+def begin(hive: TestHive) -> tuple[Human, str]:
+    """A human before the login of the real program, and the state that its link carries."""
+    human = Human(hive, "login", "coder")
+    human.see("Paste code here if prompted > ")
+    found = re.search(r"https://claude\.com/\S+[?&]state=([\w-]+)", human.seen)
+    assert found, human.seen
+    return human, found[1]
+
+
+@needs_claude
+@requires("openssl")
+def test_a_human_logs_an_agent_in_with_the_real_program(real: TestHive) -> None:
+    human, state = begin(real)
+    human.type("half\r")
+    human.see("Invalid code.")
+    human.type(f"wrong#{state}\r")
+    human.see("Login failed: ")
+    human.see("coder was not logged in: `claude auth login` ended with code 1.")
+    assert human.leave() == 1
+    assert real.agent("coder")["needs_login"]
+
+    human, state = begin(real)
+    human.type(f"{CODE}#{state}\r")
+    human.see("Login successful.")
+    human.see("coder is logged in.")
+    assert human.leave() == 0
+    assert not real.agent("coder")["needs_login"]
+    assert TOKEN in (real.home / "agents/coder/claude/.credentials.json").read_text()
+
+
+@needs_claude
+@requires("openssl")
+def test_ctrl_c_ends_the_real_program_and_gives_the_terminal_back(real: TestHive) -> None:
+    human = Human(real, "login", "coder")
+    human.see("Paste code here if prompted > ")
+    (inner,) = (int(pid) for pid in children(human.process.pid))
+    watch = os.pidfd_open(inner)
+    human.type("\x03")
+    assert human.process.wait(60) == 130
+    assert select.select([watch], [], [], 60)[0]
+    os.close(watch)
+    assert termios.tcgetattr(human.terminal) == human.before
+    assert "hive:" not in human.seen
+    os.close(human.terminal)

@@ -27,7 +27,13 @@ def answer(asked: dict) -> object:
     host = LocalHost(settings, Sandbox(asked["sandbox"]) if asked["sandbox"] else None)
     view = asked.get("view")
     if view is not None:
-        view = View(view["uid"], _paths(view["read_write"]), _paths(view["read_only"]), view["environment"])
+        view = View(
+            view["uid"],
+            _paths(view["read_write"]),
+            _paths(view["read_only"]),
+            view["environment"],
+            tuple(view["harness"]),
+        )
     match asked["do"]:
         case "build":
             host.build(asked["name"], Path(asked["repository"]), asked["revision"])

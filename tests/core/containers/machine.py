@@ -122,6 +122,7 @@ class Machine:
             "read_write": {"/state": str(self.state(name)), **shown.get("read_write", {})},
             "read_only": shown.get("read_only", {}),
             "environment": {"HIVE_AGENT": name},
+            "harness": shown.get("harness", ()),
         }
 
     def build(self, name: str, files: dict[str, str | bytes]) -> str:
