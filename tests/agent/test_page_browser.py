@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.agent.browser import KEY, Client
+from tests.agent.browser import KEY, Client, free_port
 from tests.agent.conftest import Place
 from tests.agent.test_harness import acknowledged
-from tests.agent.test_page import client, paged
+from tests.agent.test_page import client, paged, wait_log
 from tests.needs import requires
+from tests.stand_ins.login_program import LINK, install
 
 __all__ = ["client", "paged"]
 
@@ -119,3 +120,66 @@ def test_nothing_is_loaded_from_elsewhere(browser: Any, client: Client) -> None:
     opened.wait_for_selector("#badge[data-state=idle]")
     assert all(url.startswith(f"http://127.0.0.1:{client.port}/") for url in asked), json.dumps(asked)
     assert problems == []
+
+
+# --- the login
+
+
+@pytest.fixture
+def logging_in(place: Place, browser: Any) -> Any:
+    """The page of an agent that needs a login, in a narrow window."""
+    place.environment |= {"HIVE_PORT": str(free_port()), "HIVE_PAGE_TOKEN": KEY}
+    place.environment["HIVE_CLAUDE"] = str(install(place.folder / "bin"))
+    place.configure(runner="claude")
+    place.start()
+    wait_log(place, "page on port")
+    opened = browser.new_page(viewport={"width": 390, "height": 700})
+    opened.set_default_timeout(60_000)
+    opened.goto(f"http://127.0.0.1:{place.environment['HIVE_PORT']}/#key={KEY}")
+    opened.wait_for_selector("#login-start")
+    return opened
+
+
+def test_a_human_logs_the_agent_in_on_its_page(place: Place, logging_in: Any) -> None:
+    logging_in.click("#login-start")
+    link = logging_in.wait_for_selector("#login-link")
+    wanted = {"href": LINK, "target": "_blank", "rel": "noopener noreferrer"}
+    assert {name: link.get_attribute(name) for name in wanted} == wanted
+    assert link.inner_text() == "claude.com ↗"
+    logging_in.fill("#login-code", "half")
+    logging_in.click("#login-give")
+    logging_in.wait_for_selector("#login-said:has-text('Invalid code.')")
+    logging_in.fill("#login-code", "wrong#fake-state")
+    logging_in.press("#login-code", "Enter")
+    logging_in.wait_for_selector("#login-text:has-text('Login failed: Request failed')")
+    logging_in.click("#login-start:text-is('Try again')")
+    logging_in.wait_for_selector("#login-link")
+    assert logging_in.input_value("#login-code") == ""
+    logging_in.fill("#login-code", "right#fake-state")
+    logging_in.press("#login-code", "Enter")
+    logging_in.wait_for_selector("#login-title:text-is('Logged in')")
+    logging_in.wait_for_selector("#badge[data-state=idle]")
+    logging_in.click("#login-cancel:text-is('Close')")
+    logging_in.wait_for_selector("#login", state="hidden")
+    logging_in.reload()
+    logging_in.wait_for_selector("#badge[data-state=idle]")
+    assert not logging_in.is_visible("#login")
+
+
+def test_a_login_is_cancelled_and_seen_by_every_page(place: Place, browser: Any, logging_in: Any) -> None:
+    logging_in.click("#login-start")
+    logging_in.wait_for_selector("#login-link")
+    other = browser.new_page()
+    other.goto(f"http://127.0.0.1:{place.environment['HIVE_PORT']}/#key={KEY}")
+    other.wait_for_selector("#login-link")
+    other.click("#login-cancel:text-is('Cancel')")
+    logging_in.wait_for_selector("#login-start")
+    assert logging_in.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_what_a_hostile_program_says_in_its_login_is_text(place: Place, logging_in: Any) -> None:
+    (place.folder / "bin" / "claude").write_text("#!/bin/sh\necho '<img src=x onerror=\"document.title=1\">'; exit 1\n")
+    logging_in.click("#login-start")
+    logging_in.wait_for_selector("#login-text .failed")
+    assert logging_in.inner_text("#login-text") == '<img src=x onerror="document.title=1">'
+    assert logging_in.query_selector("#login img") is None
