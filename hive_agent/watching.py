@@ -35,12 +35,15 @@ class Watched:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def wait(self, wake: Wake) -> None:
-        """Wait until it is worth looking again. Raises Stopped."""
+    def wait(self, wake: Wake) -> bool:
+        """Wait until it is worth looking again; whether something is known to have changed. Raises Stopped."""
         if self._descriptor < 0:
             wake.pause(BLIND_SECONDS)
-        elif wake.readable(self._descriptor, SEEING_SECONDS):
-            self._drain()
+            return False
+        if not wake.readable(self._descriptor, SEEING_SECONDS):
+            return False
+        self._drain()
+        return True
 
     def _drain(self) -> None:
         try:

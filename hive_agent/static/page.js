@@ -177,6 +177,8 @@ function login() {
   const said = going ? now.login.said : "";
   at("login-said").hidden = !said;
   at("login-said").textContent = shown(said);
+  // Where no code is brought back, what the program says is what to do at the link.
+  at("login-said").classList.toggle("failed", Boolean(now.login && now.login.takes_code));
   at("login-start").hidden = going || done;
   at("login-start").textContent = state === "failed" ? "Try again" : "Log in";
   at("login-cancel").hidden = !going && !done;
@@ -331,6 +333,7 @@ async function loginAct(path, body) {
     return true;
   } catch (error) {
     at("login-said").hidden = false;
+    at("login-said").classList.add("failed");
     at("login-said").textContent = shown(error.message);
     return false;
   } finally {

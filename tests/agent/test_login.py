@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from hive_agent.errors import AgentError
 from hive_agent.live import Live
 from hive_agent.login import Attempt, trusted
-from hive_agent.login_programs import LOGIN_PROGRAMS
+from hive_agent.login_programs import LOGIN_PROGRAMS, LoginProgram
 from hive_agent.settings import from_environment
 from hive_agent.wake import Poke
 from tests.agent.browser import KEY, Client, free_port, login
@@ -256,6 +257,31 @@ def test_only_the_first_link_counts_and_what_is_told_is_short_and_plain(paged: P
     assert told is not None
     assert told["link"] is None
     assert len(told["said"]) < 400
+
+
+def test_a_program_that_takes_no_code_says_itself_what_to_do_at_the_link(paged: Place) -> None:
+    live = Live()
+    program = LoginProgram("HIVE_OTHER", "other", ("login",), ("service.example",), takes_code=False)
+    script = "echo Welcome; echo https://service.example/device; echo 'Enter this code:'; printf '\\033[94mABCD-1234\\033[0m\n'"
+    attempt = Attempt(program, ["sh", "-c", f"{script}; exec cat"], from_environment(paged.environment), live)
+    poke, seen = Poke(), []
+
+    def watch() -> None:
+        version = -1
+        while (live.snapshot().get("login") or {}).get("said") != "Enter this code:\nABCD-1234":
+            version = live.wait(version, 60)
+        seen.append(live.snapshot()["login"])
+        poke.set()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    assert attempt.follow(poke, lambda: (True, None)) is None
+    thread.join()
+    assert (seen[0]["state"], seen[0]["link"], seen[0]["takes_code"]) == (
+        "link",
+        "https://service.example/device",
+        False,
+    )
 
 
 # --- who may
