@@ -6,60 +6,102 @@ import json
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-# What the CLI takes instead of a login: https://docs.claude.com/en/docs/claude-code/settings (environment variables).
-KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
-FILE = ".credentials.json"
 LARGEST = 1024 * 1024
 
 
-def usable_credentials(folder: int | str | Path, environment: Mapping[str, str]) -> bool:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one CLI is logged in.
+
+    variable: names its login folder to it. folder: what that folder is called, on the machine and in the container.
+    file: where the login is in there. tokens: the places in that file, as keys of nested objects, any one of which
+    holds a text when there is a login. keys: the environment variables that it takes instead.
+    """
+
+    variable: str
+    folder: str
+    file: str
+    tokens: tuple[tuple[str, ...], ...]
+    keys: tuple[str, ...]
+
+
+# Runner -> how it is logged in; the others need no login.
+KINDS = {
+    # https://docs.claude.com/en/docs/claude-code/settings (environment variables)
+    "claude": Kind(
+        variable="CLAUDE_CONFIG_DIR",
+        folder="claude",
+        file=".credentials.json",
+        tokens=(("claudeAiOauth", "accessToken"),),
+        keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
+    ),
+    # https://developers.openai.com/codex/auth; which of the two a login has depends on how it was made.
+    "codex": Kind(
+        variable="CODEX_HOME",
+        folder="codex",
+        file="auth.json",
+        tokens=(("tokens", "access_token"), ("OPENAI_API_KEY",)),
+        keys=("CODEX_API_KEY",),
+    ),
+}
+
+
+def usable_credentials(kind: Kind, folder: int | str | Path, environment: Mapping[str, str]) -> bool:
     """Tell whether the CLI has something to log in with.
 
     folder: the login folder, as a path or an open descriptor of it. environment: what the CLI will be given.
-    True with a key or token in the environment, or a regular file `.credentials.json` of at most 1 MiB with a
-    non-empty `claudeAiOauth.accessToken`. Follows no link, opens no pipe, raises nothing for whatever is there.
+    True with a key or token in the environment, or a regular file of at most 1 MiB that holds a token which is not
+    empty. Follows no link, opens no pipe, raises nothing for whatever is there.
     """
-    if any(environment.get(name, "").strip() for name in KEYS):
+    if any(environment.get(name, "").strip() for name in kind.keys):
         return True
-    data = _read(folder)
+    data = _read(folder, kind.file)
     if data is None:
         return False
     try:
-        login = json.loads(data)["claudeAiOauth"]["accessToken"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        # Half-written, blanked or made up: no login, whichever it is.
+        login = json.loads(data)
+    except (ValueError, RecursionError):
+        # Half-written or made up: no login, whichever it is.
         return False
-    return isinstance(login, str) and bool(login.strip())
+    return any(_holds_text(login, place) for place in kind.tokens)
 
 
-def fingerprint(folder: str | Path) -> tuple[int, ...] | None:
+def fingerprint(kind: Kind, folder: str | Path) -> tuple[int, ...] | None:
     """What changes whenever the credentials file is written or replaced; None where there is none."""
     try:
-        found = os.lstat(Path(folder) / FILE)
+        found = os.lstat(Path(folder) / kind.file)
     except OSError:
         return None
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def _read(folder: int | str | Path) -> bytes | None:
+def _holds_text(value: Any, place: tuple[str, ...]) -> bool:
+    for key in place:
+        value = value.get(key) if isinstance(value, dict) else None
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _read(folder: int | str | Path, file: str) -> bytes | None:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         if isinstance(folder, int):
-            return _read_in(folder, flags)
+            return _read_in(folder, file, flags)
         descriptor = os.open(folder, flags | os.O_DIRECTORY)
         try:
-            return _read_in(descriptor, flags)
+            return _read_in(descriptor, file, flags)
         finally:
             os.close(descriptor)
     except OSError:
         return None
 
 
-def _read_in(folder: int, flags: int) -> bytes | None:
+def _read_in(folder: int, name: str, flags: int) -> bytes | None:
     # O_NONBLOCK: opening a named pipe that nobody writes to would never return.
-    descriptor = os.open(FILE, flags | os.O_NONBLOCK, dir_fd=folder)
+    descriptor = os.open(name, flags | os.O_NONBLOCK, dir_fd=folder)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None

@@ -185,8 +185,7 @@ class Harness:
         self._link.call("nack")
         if end is End.LOGGED_OUT:
             # Which credentials were refused, and when they may be tried again as they are.
-            mark = credentials.fingerprint(self._settings.login)
-            self._refused = (mark, self._pacing.refused(time.time()))
+            self._refused = (self._fingerprint(), self._pacing.refused(time.time()))
         elif end is End.RATE_LIMITED:
             self._park(self._pacing.limit(outcome.until, time.time()), outcome.detail)
         elif end is End.UNAVAILABLE:
@@ -245,19 +244,22 @@ class Harness:
         if not self._runner.needs_login or self._logged_in():
             return
         self._say("needs_login", text="the operator has to log this agent in")
-        with Watched(self._settings.login) as watched:
+        with Watched(self._settings.login[1]) as watched:
             # The first look comes after the watch began: nothing is missed in between.
             while not self._logged_in():
                 watched.wait(self._wake)
         self._tell_logged_in()
 
     def _logged_in(self) -> bool:
-        if not credentials.usable_credentials(self._settings.login, self._settings.environment):
+        if not credentials.usable_credentials(*self._settings.login, self._settings.environment):
             return False
         if self._refused is None:
             return True
         mark, again = self._refused
-        return credentials.fingerprint(self._settings.login) != mark or time.time() >= again
+        return self._fingerprint() != mark or time.time() >= again
+
+    def _fingerprint(self) -> tuple[int, ...] | None:
+        return credentials.fingerprint(*self._settings.login)
 
     # What it says of itself.
 

@@ -93,7 +93,8 @@ class Login:
         program = LOGIN_PROGRAMS.get(runner)
         if program is None:
             raise AgentError(f"The runner `{runner}` needs no login.")
-        key = next((name for name in credentials.KEYS if environment.get(name, "").strip()), None)
+        kind, _ = self._settings.login
+        key = next((name for name in kind.keys if environment.get(name, "").strip()), None)
         if key is not None:
             raise AgentError(f"{key} is set for this agent and goes before a login.", "Change it in its configuration.")
         found = find(environment.get(program.variable) or program.name, environment)
@@ -129,7 +130,7 @@ class Attempt:
         self._state = "starting"
         self._link: str | None = None
         self._said: deque[str] = deque(maxlen=_MOST_LINES)
-        self._before = credentials.fingerprint(settings.login)
+        self._before = credentials.fingerprint(*settings.login)
 
     def follow(self, poke: Poke, take: Callable[[], tuple[bool, str | None]]) -> dict[str, Any] | None:
         """Run it to its end; what is to be told then, None when it was cancelled. Raises AgentError.
@@ -175,8 +176,8 @@ class Attempt:
         self._live.update(login=_told(state, self._program, link=self._link, said="\n".join(self._said)))
 
     def _end(self, why: str | None, code: int = 0) -> dict[str, Any]:
-        changed = credentials.fingerprint(self._settings.login) != self._before
-        if why is None and code == 0 and changed and credentials.usable_credentials(self._settings.login, {}):
+        changed = credentials.fingerprint(*self._settings.login) != self._before
+        if why is None and code == 0 and changed and credentials.usable_credentials(*self._settings.login, {}):
             return _told("done", self._program)
         said = "\n".join(self._said)
         if why is None and code == 0:

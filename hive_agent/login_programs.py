@@ -37,4 +37,12 @@ LOGIN_PROGRAMS: Mapping[str, LoginProgram] = {
         prompt="Paste code here if prompted > ",
         again="Invalid code",
     ),
+    # codex 0.169: the link and the code to give there are all it shows; it waits for that, 15 minutes at most.
+    "codex": LoginProgram(
+        variable="HIVE_CODEX",
+        name="codex",
+        arguments=("login", "--device-auth"),
+        hosts=("auth.openai.com",),
+        takes_code=False,
+    ),
 }

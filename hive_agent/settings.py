@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hive_agent.credentials import KINDS, Kind
 from hive_agent.errors import AgentError
 
 
@@ -14,7 +15,7 @@ from hive_agent.errors import AgentError
 class Configuration:
     """The part of `agent.toml` that the harness needs. hive checked the file before it deployed it.
 
-    runner: `claude` or `exec`. model: None for the runner's own default. command: what `exec` runs.
+    runner: `claude`, `codex` or `exec`. model: None for the runner's own default. command: what `exec` runs.
     mcp_servers: name -> what the CLI's MCP configuration holds for it (command, args, env; or type, url).
     """
 
@@ -30,15 +31,15 @@ class Settings:
     """Where things are in this container.
 
     socket: `$HIVE_SOCKET`, the gate. state: `$HIVE_STATE`, the agent's own folder, also the runner's current
-    folder. login: `$CLAUDE_CONFIG_DIR`. label: `$HIVE_LABEL`, the agent's name. pronouns:
-    `$HIVE_OPERATOR_PRONOUNS`. retry: `$HIVE_RETRY_SECONDS`, the first pause after a failed turn, in seconds.
+    folder. logins: runner -> its login folder, for those that need one. label: `$HIVE_LABEL`, the agent's name.
+    pronouns: `$HIVE_OPERATOR_PRONOUNS`. retry: `$HIVE_RETRY_SECONDS`, the first pause after a failed turn, in seconds.
     environment: what the runner's programs are given, the configuration's own included.
     port, page_token: `$HIVE_PORT` and the key of the agent's page (see shield.py); without both there is none.
     """
 
     socket: Path
     state: Path
-    login: Path
+    logins: Mapping[str, Path]
     label: str
     pronouns: str
     retry: float
@@ -47,6 +48,12 @@ class Settings:
     port: int | None = None
     page_token: str | None = None
 
+    @property
+    def login(self) -> tuple[Kind, Path]:
+        """How the runner is logged in, and its login folder. Raises KeyError for a runner that needs no login."""
+        name = self.configuration.runner
+        return KINDS[name], self.logins[name]
+
 
 def from_environment(environ: Mapping[str, str], page_token: str | None = None) -> Settings:
     """Read the settings and the configuration at `$HIVE_CONFIG`. Raises AgentError when one cannot be used.
@@ -54,7 +61,7 @@ def from_environment(environ: Mapping[str, str], page_token: str | None = None) 
     page_token: the key of the agent's page, which is in `environ` no more.
     """
     configuration = read_configuration(Path(environ.get("HIVE_CONFIG") or "/config/agent.toml"))
-    login = Path(environ.get("CLAUDE_CONFIG_DIR") or "/claude")
+    logins = {name: Path(environ.get(kind.variable) or f"/{kind.folder}") for name, kind in KINDS.items()}
     try:
         retry = float(environ.get("HIVE_RETRY_SECONDS") or 5)
     except ValueError as error:
@@ -62,14 +69,15 @@ def from_environment(environ: Mapping[str, str], page_token: str | None = None) 
     port = environ.get("HIVE_PORT") or ""
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise AgentError("HIVE_PORT is not a port's number.")
+    own = {KINDS[name].variable: str(folder) for name, folder in logins.items()}
     return Settings(
         socket=Path(environ.get("HIVE_SOCKET") or "/run/hive/agent.sock"),
         state=Path(environ.get("HIVE_STATE") or "/state"),
-        login=login,
+        logins=logins,
         label=environ.get("HIVE_LABEL") or "agent",
         pronouns=environ.get("HIVE_OPERATOR_PRONOUNS") or "she/her",
         retry=retry,
-        environment={**environ, **configuration.environment, "CLAUDE_CONFIG_DIR": str(login)},
+        environment={**environ, **configuration.environment, **own},
         configuration=configuration,
         port=int(port) if port else None,
         page_token=page_token,

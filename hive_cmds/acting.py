@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from hive_agent.credentials import KEYS
+from hive_agent.credentials import KINDS
 from hive_cmds import (
     agents,
     folders,
@@ -69,6 +69,7 @@ def record_build(hive: Hive, db: sqlite3.Connection, name: str, revision: str) -
 
     text = Repository(hive.applied_path(name)).read(revision, "agent.toml") or b""
     built = config.parse(text.decode(errors="replace"))
+    keys = KINDS[built.runner].keys if built.runner in KINDS else ()
     db.execute(
         "update agents set state = null, status_text = null, active_model = null, until = null,"
         " hive_rev = ?, runner = ?, restart = ?, crashes = 0, has_key = ?, allowed_recipients = ?"
@@ -77,7 +78,7 @@ def record_build(hive: Hive, db: sqlite3.Connection, name: str, revision: str) -
             meta.current_base(hive),
             built.runner,
             built.restart,
-            any(built.environment.get(key) for key in KEYS),
+            any(built.environment.get(key) for key in keys),
             json.dumps(built.allowed_recipients),
             name,
         ),

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from hive_agent.credentials import KINDS, usable_credentials
 from hive_cmds import meta, ports
 from hive_core import hostile_folders, progress
 from hive_core.containers.base import Container
@@ -162,17 +163,16 @@ def _view(
 
 def _needs_login(hive: Hive, row: sqlite3.Row, running: bool) -> bool:
     """Whether the agent cannot work before a human has logged it in: by its own word, or for want of credentials."""
-    if row["runner"] != "claude":
+    if row["runner"] not in KINDS:
         return False
     told = running and row["state"] == "needs_login"
-    return told or not (row["has_key"] or has_login(hive, row["name"]))
+    return told or not (row["has_key"] or has_login(hive, row["name"], row["runner"]))
 
 
-def has_login(hive: Hive, name: str) -> bool:
+def has_login(hive: Hive, name: str, runner: str) -> bool:
     """Whether the agent's login folder holds usable credentials. The folder is the agent's: no link is followed."""
-    from hive_agent.credentials import usable_credentials
-
-    return usable_credentials(hive.agent_path(name) / "claude", {})
+    kind = KINDS[runner]
+    return usable_credentials(kind, hive.agent_path(name) / kind.folder, {})
 
 
 @operation(
@@ -196,7 +196,8 @@ def tombstones(hive: Hive) -> list[Tombstone]:
 def _tombstone(hive: Hive, path: Path) -> Tombstone:
     found = hostile_folders.measure(path)
     # A hostile agent may have set a time in the future.
-    return Tombstone(path.name, found.size, int(min(found.newest, time.time())), has_login(hive, path.name))
+    kept = any(has_login(hive, path.name, runner) for runner in KINDS)
+    return Tombstone(path.name, found.size, int(min(found.newest, time.time())), kept)
 
 
 def announce_tombstones(hive: Hive, db: sqlite3.Connection) -> None:

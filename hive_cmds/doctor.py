@@ -8,9 +8,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hive_cmds import toolbox
 from hive_core import nix
 from hive_core.context import Hive
 from hive_core.operation import OPERATOR, operation
+from hive_core.settings import CLIS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,10 @@ def _folders(hive: Hive) -> Iterator[Finding]:
 def _programs(hive: Hive) -> Iterator[Finding]:
     git = shutil.which("git")
     yield Finding("git", git is not None, git or "missing: apt-get install git")
-    claude = hive.settings.claude or shutil.which("claude")
-    yield Finding(
-        "claude", True, claude or "not found: agents with the runner claude wait for it; put it on the PATH of `hive`"
-    )
+    for name in CLIS:
+        found = toolbox.program(hive.settings, name)
+        missing = f"not found: agents with the runner {name} wait for it; put it on the PATH of `hive`"
+        yield Finding(name, True, missing if found is None else str(found))
     tool = nix.installed(hive.settings.home / "cache")
     words = "not usable here; hive writes the meta flake's lock itself"
     yield Finding(

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+from hive_agent.credentials import KINDS
 from hive_cmds import ports, toolbox
 from hive_core import hostile_folders
 from hive_core.containers.base import View
@@ -53,11 +54,11 @@ def uid_of(db: sqlite3.Connection, name: str) -> int | None:
 def ensure_state(hive: Hive, name: str, uid: int | None, *, new: bool) -> None:
     """Make the agent's own folders where they are missing and hand them to its user.
 
-    Only `state` and `claude` belong to the agent: it can rename nothing beside them.
+    Only `state` and the login folders belong to the agent: it can rename nothing beside them.
     """
     folder = hive.agent_path(name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for own in ("state", "claude"):
+    for own in ("state", *(kind.folder for kind in KINDS.values())):
         (folder / own).mkdir(mode=0o700, exist_ok=True)
         hand_over(folder / own, uid)
     ports.settle_on(hive, name, new=new)
@@ -162,9 +163,12 @@ def view(hive: Hive, name: str, uid: int | None) -> View:
         "HIVE_CONFIG": "/config/agent.toml",
         "HIVE_PORT": str(ports.of(hive, name)),
         "HIVE_OPERATOR_PRONOUNS": hive.settings.pronouns,
-        "CLAUDE_CONFIG_DIR": "/claude",
     }
-    read_write = {"/state": folder / "state", "/claude": folder / "claude"}
+    read_write = {"/state": folder / "state"}
+    # Every CLI's, whichever it runs: a change of the runner keeps the other login.
+    for kind in KINDS.values():
+        environment[kind.variable] = f"/{kind.folder}"
+        read_write[f"/{kind.folder}"] = folder / kind.folder
     tools = toolbox.inside(hive.settings)
     environment |= tools.environment
     read_only = {"/run/hive": ensure_sockets(hive, name), **tools.read_only}

@@ -36,6 +36,6 @@ def login(hive: Hive, name: AgentName) -> None:
         raise HiveError(
             f"{name} was not logged in: `{shown}` ended with code {code}.", "Try again; what it wrote stands above."
         )
-    if not agents.has_login(hive, name):
+    if not agents.has_login(hive, name, runner):
         raise HiveError(f"{name} is still not logged in: its login folder holds no usable credentials.")
     hive.say(f"{name} is logged in.")

@@ -1,13 +1,14 @@
-"""What every container is given to run its turn loop with: the harness, a Python, and the agents' CLI."""
+"""What every container is given to run its turn loop with: the harness, a Python, and the agents' CLIs."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hive_core.settings import Settings
+from hive_core.settings import CLIS, Settings
 
 # What lies here is seen in every container already, read-only.
 _SYSTEM = (Path("/usr"), Path("/opt"))
@@ -26,10 +27,36 @@ def inside(settings: Settings) -> Toolbox:
     """Where everything is inside a container; only what is not part of the system is shown in addition."""
     box = Toolbox(read_only={"/hive/hive_agent": settings.source / "hive_agent"})
     box.harness = (_python(box), "-I", "-B", "/hive/hive_agent", "run")
-    claude = settings.claude or shutil.which("claude")
-    if claude is not None and Path(claude).exists():
-        box.environment["HIVE_CLAUDE"] = _claude(box, Path(claude).resolve())
+    for name in CLIS:
+        found = program(settings, name)
+        if found is not None:
+            box.environment[variable(name)] = _shown(box, name, found)
     return box
+
+
+def variable(name: str) -> str:
+    """The environment variable that says where a CLI is: to hive by its user, to the harness by hive."""
+    return f"HIVE_{name.upper()}"
+
+
+def program(settings: Settings, name: str) -> Path | None:
+    """The file of a CLI on this machine, links followed; None where it is not installed."""
+    found = settings.programs.get(name) or shutil.which(name)
+    if found is None or not Path(found).exists():
+        return None
+    return _native(Path(found).resolve())
+
+
+def _native(found: Path) -> Path:
+    """The program that a launcher from npm only starts: it lies in a package beside that one, and needs no node."""
+    if found.suffix != ".js":
+        return found
+    package = found.parent.parent
+    places = f"vendor/{os.uname().machine}-*/bin/{found.stem}"
+    for packages in (package.parent, package / "node_modules" / package.parent.name):
+        for native in packages.glob(f"{package.name}-*/{places}"):
+            return native.resolve()
+    return next(package.glob(places), found)
 
 
 def _python(box: Toolbox) -> str:
@@ -41,8 +68,11 @@ def _python(box: Toolbox) -> str:
     return f"/hive/python/bin/{executable.name}"
 
 
-def _claude(box: Toolbox, program: Path) -> str:
-    if any(program.is_relative_to(folder) for folder in _SYSTEM):
-        return str(program)
-    box.read_only["/hive/claude"] = program.parent
-    return f"/hive/claude/{program.name}"
+def _shown(box: Toolbox, name: str, found: Path) -> str:
+    """The path of a CLI inside; its folder is shown where it is not part of the system."""
+    if any(found.is_relative_to(folder) for folder in _SYSTEM):
+        return str(found)
+    # What a native program from npm needs lies beside its `bin`.
+    folder = found.parent.parent if found.parent.parent.parent.name == "vendor" else found.parent
+    box.read_only[f"/hive/{name}"] = folder
+    return f"/hive/{name}/{found.relative_to(folder)}"

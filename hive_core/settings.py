@@ -11,6 +11,8 @@ from hive_core.errors import Invalid
 
 MANAGER = "manager"
 BACKENDS = ("local",)
+# The CLIs that agents can run, by the names of their programs and runners.
+CLIS = ("claude", "codex")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Settings:
     home: `$HIVE_HOME`, what is remembered. run: `$HIVE_RUN`, sockets. backend: `$HIVE_BACKEND`.
     pronouns: `$HIVE_OPERATOR_PRONOUNS`. source: the checkout or package that hive runs from.
     flake: `$HIVE_FLAKE`, the url of the `hive` input, or None for the checkout itself.
-    claude: `$HIVE_CLAUDE`, the agents' CLI where it is not on the PATH.
+    programs: `$HIVE_CLAUDE`, `$HIVE_CODEX`: the agents' CLIs by name, where they are not on the PATH.
     """
 
     home: Path
@@ -29,7 +31,7 @@ class Settings:
     pronouns: str
     source: Path
     flake: str | None
-    claude: str | None
+    programs: Mapping[str, str]
 
     @property
     def database(self) -> Path:
@@ -93,5 +95,5 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         pronouns=environ.get("HIVE_OPERATOR_PRONOUNS") or "she/her",
         source=Path(__file__).resolve().parent.parent,
         flake=environ.get("HIVE_FLAKE") or None,
-        claude=environ.get("HIVE_CLAUDE") or None,
+        programs={name: own for name in CLIS if (own := environ.get(f"HIVE_{name.upper()}"))},
     )

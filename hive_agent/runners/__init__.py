@@ -6,7 +6,7 @@ from hive_agent.errors import AgentError
 from hive_agent.runners.base import Runner
 from hive_agent.settings import Settings
 
-RUNNERS = ("claude", "exec")
+RUNNERS = ("claude", "codex", "exec")
 
 
 def make(settings: Settings) -> Runner:
@@ -16,6 +16,10 @@ def make(settings: Settings) -> Runner:
         from hive_agent.runners.claude import ClaudeRunner
 
         return ClaudeRunner(settings)
+    if name == "codex":
+        from hive_agent.runners.codex import CodexRunner
+
+        return CodexRunner(settings)
     if name == "exec":
         from hive_agent.runners.exec import ExecRunner
 

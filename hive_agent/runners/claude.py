@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import uuid
 from collections import deque
 from collections.abc import Mapping
-from pathlib import Path
 
-from hive_agent import wording
 from hive_agent.runners.base import End, Event, Outcome, Turn
 from hive_agent.runners.child import Child, find
-from hive_agent.runners.claude_events import Reading, events, parse
+from hive_agent.runners.claude_events import Reading, events
+from hive_agent.runners.json_lines import dump, parse
+from hive_agent.runners.process import CANCEL_SECONDS, ProcessRunner, bridge
 from hive_agent.settings import Settings
-from hive_agent.wake import Poke
 
 # Given to the CLI unless the configuration says otherwise: it talks to its service and to nothing else, does not
 # replace itself, and gives up soon enough for the harness to say what is wrong.
@@ -26,11 +24,10 @@ DEFAULTS = {
 }
 # The container is the boundary, so what works inside it is allowed there; whatever else would ask is denied.
 TOOLS = ("Bash", "Edit", "Write", "NotebookEdit", "WebFetch", "WebSearch")
-CANCEL_SECONDS = 3.0
 INTERRUPT = {"type": "control_request", "request_id": "cancel", "request": {"subtype": "interrupt"}}
 
 
-class ClaudeRunner:
+class ClaudeRunner(ProcessRunner):
     """`claude -p` with its stream of JSON both ways.
 
     kept: whether one process serves many turns; it is started anew (`--continue`) when the model changes or it
@@ -40,25 +37,13 @@ class ClaudeRunner:
     needs_login = True
 
     def __init__(self, settings: Settings, *, kept: bool = True) -> None:
-        self._settings = settings
-        self._environment = {**DEFAULTS, **settings.environment}
-        self._system = wording.system_prompt(settings.label, settings.pronouns)
-        self._poke = Poke()
+        super().__init__(settings, {**DEFAULTS, **settings.environment})
         self._program = "claude"
-        self._child: Child | None = None
         self._model: str | None = None
         self.kept = kept
 
     def start(self) -> None:
         self._program = find(self._environment.get("HIVE_CLAUDE") or "claude", self._environment)
-
-    def cancel(self) -> None:
-        self._poke.set()
-
-    def close(self) -> None:
-        if self._child is not None:
-            self._child.end()
-            self._child = None
 
     def turn(self, prompt: str, model: str | None) -> Turn:
         self._poke.clear()
@@ -86,7 +71,7 @@ class ClaudeRunner:
         child = self._ready(model)
         mark = str(uuid.uuid4())
         if self.kept:
-            child.write(_line({"type": "user", "uuid": mark, "message": {"role": "user", "content": prompt}}))
+            child.write(dump({"type": "user", "uuid": mark, "message": {"role": "user", "content": prompt}}))
         else:
             child.write(prompt.encode("utf-8", "replace"), last=True)
         written: deque[str] = deque(maxlen=20)
@@ -114,8 +99,8 @@ class ClaudeRunner:
         if self._child is not None and (self._model != model or not self._child.alive):
             self.close()
         if self._child is None:
-            self._child = Child(self._argv(model), self._environment, self._settings.state, self._poke)
             self._model = model
+            return self._spawn(self._argv(model))
         return self._child
 
     def _interrupt(self, child: Child, reading: Reading, *, late: bool) -> None:
@@ -128,7 +113,7 @@ class ClaudeRunner:
             reading.cancelling = True
             child.remind(CANCEL_SECONDS)
             if self.kept:
-                child.write(_line(INTERRUPT))
+                child.write(dump(INTERRUPT))
             else:
                 child.signal(signal.SIGTERM)
 
@@ -164,15 +149,5 @@ class ClaudeRunner:
         return argv
 
     def _servers(self) -> dict[str, Mapping[str, Mapping[str, object]]]:
-        bridge = Path(__file__).resolve().parent.parent / "mcp.py"
-        hive = {
-            "type": "stdio",
-            "command": sys.executable,
-            "args": ["-I", str(bridge)],
-            "env": {"HIVE_SOCKET": str(self._settings.socket)},
-        }
+        hive = {"type": "stdio", **bridge(self._settings)}
         return {"mcpServers": {**self._settings.configuration.mcp_servers, "hive": hive}}
-
-
-def _line(value: object) -> bytes:
-    return json.dumps(value).encode() + b"\n"

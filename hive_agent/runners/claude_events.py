@@ -5,24 +5,13 @@ What the fields say was tried, not read: `subtype` is "success" for errors too, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from hive_agent.runners.base import End, Event, Outcome
+from hive_agent.runners.json_lines import Json
 
-Json = dict[str, Any]
 _RESULT = ("is_error", "api_error_status", "terminal_reason", "num_turns", "duration_ms", "total_cost_usd", "result")
-
-
-def parse(line: bytes) -> Json | None:
-    """One line of the stream; None for what is no JSON object."""
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def events(line: Json) -> Iterator[Event]:

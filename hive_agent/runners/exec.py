@@ -9,17 +9,14 @@ import os
 import signal
 from collections import deque
 
-from hive_agent import wording
 from hive_agent.errors import AgentError
 from hive_agent.runners.base import End, Event, Outcome, Turn
-from hive_agent.runners.child import Child, find
+from hive_agent.runners.child import find
+from hive_agent.runners.process import CANCEL_SECONDS, ProcessRunner
 from hive_agent.settings import Settings
-from hive_agent.wake import Poke
-
-CANCEL_SECONDS = 3.0
 
 
-class ExecRunner:
+class ExecRunner(ProcessRunner):
     """`command` of agent.toml, once per turn.
 
     It is given `$HIVE_MODEL` and `$HIVE_SYSTEM_PROMPT`, and `$HIVE_SOCKET` to send answers by. What it remembers
@@ -29,10 +26,8 @@ class ExecRunner:
     needs_login = False
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._poke = Poke()
+        super().__init__(settings, {**settings.environment, "HIVE_SOCKET": str(settings.socket)})
         self._argv = list(settings.configuration.command)
-        self._child: Child | None = None
 
     def start(self) -> None:
         if not self._argv:
@@ -41,24 +36,10 @@ class ExecRunner:
             )
         self._argv[0] = find(self._argv[0], self._settings.environment)
 
-    def cancel(self) -> None:
-        self._poke.set()
-
-    def close(self) -> None:
-        if self._child is not None:
-            self._child.end()
-            self._child = None
-
     def turn(self, prompt: str, model: str | None) -> Turn:
         self._poke.clear()
         yield Event("started", {"model": model})
-        environment = {
-            **self._settings.environment,
-            "HIVE_SOCKET": str(self._settings.socket),
-            "HIVE_MODEL": model or "",
-            "HIVE_SYSTEM_PROMPT": wording.system_prompt(self._settings.label, self._settings.pronouns),
-        }
-        self._child = child = Child(self._argv, environment, self._settings.state, self._poke)
+        child = self._spawn(self._argv, HIVE_MODEL=model or "", HIVE_SYSTEM_PROMPT=self._system)
         child.write(prompt.encode("utf-8", "replace"), last=True)
         written: deque[str] = deque(maxlen=20)
         for name, data in child.lines():

@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 from hive_core.containers.toml_lines import Path, key_lines
 from hive_core.errors import BuildFailed
 
-# command: any program, left to itself. claude, exec: the turn loop, with the CLI or any program for each turn.
-RUNNERS = ("command", "claude", "exec")
+# command: any program, left to itself. The others: the turn loop, with a CLI or any program for each turn.
+RUNNERS = ("command", "claude", "codex", "exec")
+_OWN_PROGRAM = ("command", "exec")
 RESTARTS = ("never", "on-failure", "always")
 MOST_BYTES = 64 * 1024
 NO_LIMIT = "none"
@@ -68,7 +69,7 @@ def parse(text: str, file: str = "agent.toml") -> AgentConfig:
     checker = _Checker(file, key_lines(text))
     top = checker.table(_load(text, file), (), _TOP)
     config = AgentConfig(**top)
-    if config.runner != "claude" and not config.command:
+    if config.runner in _OWN_PROGRAM and not config.command:
         advice = f'the runner "{config.runner}" needs it, such as command = ["sleep", "60"]'
         checker.refuse(("command",), "is missing", advice)
     return config
