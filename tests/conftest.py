@@ -14,14 +14,16 @@ from tests.hives import TestHive
 # A shell starts what runs in its background with SIGINT ignored; the commands of a test must not inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What a person's own programs go by.
+_PERSONAL = ("HIVE_", "GIT_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_")
 _REAL = [Path("/var/lib/hive"), Path("/run/hive")]
 
 
 @pytest.fixture(autouse=True)
 def _no_real_state(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Make touching the real state folder, home or git configuration an error."""
-    for variable in [name for name in os.environ if name.startswith(("HIVE_", "GIT_", "ANTHROPIC_", "CLAUDE"))]:
-        if variable != "HIVE_TEST_CLAUDE":
+    for variable in [name for name in os.environ if name.startswith(_PERSONAL)]:
+        if variable not in ("HIVE_TEST_CLAUDE", "HIVE_TEST_CODEX"):
             monkeypatch.delenv(variable)
     forbidden = tmp_path_factory.getbasetemp() / "not-a-folder"
     forbidden.write_text("a test must name its own HIVE_HOME")

@@ -14,6 +14,7 @@ PACKAGES = {
     "chromium": "chromium",
     "redis-server": "redis-server",
     "claude": "npm: @anthropic-ai/claude-code",
+    "codex": "npm: @openai/codex",
 }
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.stand_ins.gate import Gate
+from tests.stand_ins.scripted import ScriptedApi
 
 ROOT = Path(__file__).resolve().parents[2]
+
+Api = TypeVar("Api", bound=ScriptedApi)
 
 
 class Place:
@@ -82,6 +89,48 @@ class Place:
     @property
     def log(self) -> str:
         return (self.folder / "log").read_text()
+
+    @contextmanager
+    def served_by(self, api: Api, **environment: str) -> Iterator[Api]:
+        """Run the harness with a scripted service that the environment names."""
+        with api:
+            self.environment.update(environment)
+            self.start()
+            try:
+                yield api
+            finally:
+                if self.process is not None and self.process.poll() is None:
+                    assert self.stop() == 0, self.log
+
+    def install(self, name: str, program: str | None) -> None:
+        """Put a program on the PATH, first."""
+        assert program is not None
+        programs = self.folder / "bin"
+        programs.mkdir()
+        (programs / name).symlink_to(program)
+        self.environment["PATH"] = f"{programs}:{self.environment['PATH']}"
+
+    def acknowledged(self, count: int = 1) -> None:
+        """Wait until so many messages are done with."""
+        done = lambda gate: sum(message.state == "acknowledged" for message in gate.inbox) >= count  # noqa: E731
+        self.gate.wait(done, f"{count} acknowledged")
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """What the record says."""
+        with closing(sqlite3.connect(self.state / "events.sqlite")) as db:
+            return db.execute(query).fetchall()
+
+    def cli(self) -> int:
+        """The process id of the CLI that the harness runs now."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        assert len(children) == 1
+        return int(children[0])
+
+
+def ended(pidfd: int, seconds: float = 30) -> bool:
+    """Wait for the end of a process."""
+    return bool(select.select([pidfd], [], [], seconds)[0])
 
 
 def _toml(value: object) -> str:

@@ -6,16 +6,13 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.agent.conftest import Place
+from tests.agent.conftest import Place, ended
 from tests.stand_ins.messages_api import (
     PROMPT_TOO_LONG,
     UNAUTHORIZED,
@@ -40,45 +37,15 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def at(place: Place) -> Place:
     """A place whose only login is a fake key."""
-    assert CLAUDE is not None
-    programs = place.folder / "bin"
-    programs.mkdir()
-    (programs / "claude").symlink_to(CLAUDE)
-    place.environment["PATH"] = f"{programs}:{place.environment['PATH']}"
+    place.install("claude", CLAUDE)
     place.environment["CLAUDE_CODE_MAX_RETRIES"] = "1"
     place.environment["ANTHROPIC_API_KEY"] = "fake-key"
     return place
 
 
-@contextmanager
-def service(at: Place, script: Script) -> Iterator[MessagesApi]:
-    with MessagesApi(script) as api:
-        at.environment["ANTHROPIC_BASE_URL"] = api.url
-        at.start()
-        try:
-            yield api
-        finally:
-            if at.process is not None and at.process.poll() is None:
-                assert at.stop() == 0, at.log
-
-
-def acknowledged(at: Place, count: int = 1) -> None:
-    at.gate.wait(
-        lambda gate: sum(message.state == "acknowledged" for message in gate.inbox) >= count, f"{count} acknowledged"
-    )
-
-
-def rows(at: Place, query: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(at.state / "events.sqlite")) as db:
-        return db.execute(query).fetchall()
-
-
-def claude_of(at: Place) -> int:
-    """The process id of the CLI that the harness keeps."""
-    assert at.process is not None
-    children = Path(f"/proc/{at.process.pid}/task/{at.process.pid}/children").read_text().split()
-    assert len(children) == 1
-    return int(children[0])
+def service(at: Place, script: Script) -> AbstractContextManager[MessagesApi]:
+    api = MessagesApi(script)
+    return at.served_by(api, ANTHROPIC_BASE_URL=api.url)
 
 
 def answer_with_send(asked: Asked) -> Answer:
@@ -90,7 +57,7 @@ def answer_with_send(asked: Asked) -> Answer:
 def test_a_message_becomes_a_turn_that_answers_by_the_gates_tools(at: Place) -> None:
     with service(at, answer_with_send) as api:
         at.gate.put("operator", "do it")
-        acknowledged(at)
+        at.acknowledged()
         assert at.gate.sent == [("operator", "done")]
         first = api.asked[0]
         assert "A message from operator woke you" in first.text
@@ -98,7 +65,7 @@ def test_a_message_becomes_a_turn_that_answers_by_the_gates_tools(at: Place) -> 
         assert "You are coder" in first.system
         assert "she/her" in first.system
         assert {"mcp__hive__send", "mcp__hive__recv", "Bash"} <= set(first.tools)
-    kinds = [kind for (kind,) in rows(at, "select kind from turn_events order by seq")]
+    kinds = [kind for (kind,) in at.rows("select kind from turn_events order by seq")]
     assert [kind for kind in kinds if kind != "note"] == [
         "started",
         "model",
@@ -107,17 +74,17 @@ def test_a_message_becomes_a_turn_that_answers_by_the_gates_tools(at: Place) -> 
         "text",
         "result",
     ]
-    assert rows(at, "select sender, body, outcome, detail from turns") == [("operator", "do it", "done", "sent")]
+    assert at.rows("select sender, body, outcome, detail from turns") == [("operator", "do it", "done", "sent")]
 
 
 def test_the_process_is_kept_and_the_conversation_goes_on(at: Place) -> None:
     with service(at, [("", Text("ok"))]) as api:
         at.gate.put("operator", "one")
-        acknowledged(at, 1)
-        first = claude_of(at)
+        at.acknowledged(1)
+        first = at.cli()
         at.gate.put("operator", "two")
-        acknowledged(at, 2)
-        assert claude_of(at) == first
+        at.acknowledged(2)
+        assert at.cli() == first
         assert len(api.asked[1].body["messages"]) > len(api.asked[0].body["messages"])
 
 
@@ -125,10 +92,10 @@ def test_another_model_counts_from_the_next_turn_on_in_the_same_conversation(at:
     at.configure(model="model-a")
     with service(at, [("", Text("ok"))]) as api:
         at.gate.put("operator", "one")
-        acknowledged(at, 1)
+        at.acknowledged(1)
         at.gate.set(model="model-b")
         at.gate.put("operator", "two")
-        acknowledged(at, 2)
+        at.acknowledged(2)
         assert [asked.model for asked in api.asked] == ["model-a", "model-b"]
         assert "one" in json.dumps(api.asked[1].body["messages"])
         assert [status["model"] for status in at.gate.statuses if "model" in status][-1] == "model-b"
@@ -141,7 +108,7 @@ def test_an_agent_without_a_login_says_so_takes_nothing_and_goes_on_when_it_come
         at.gate.wait_state("needs_login")
         assert at.gate.inbox[0].deliveries == 0
         at.log_in("fake-token")
-        acknowledged(at)
+        at.acknowledged()
         assert not at.gate.inbox[0].redelivered
 
 
@@ -157,7 +124,7 @@ def test_a_refused_login_puts_the_message_back_until_another_login_is_there(at: 
         assert at.gate.inbox[0].state == "waiting"
         tried = len(api.asked)
         at.log_in("fake-good")
-        acknowledged(at)
+        at.acknowledged()
         assert at.gate.inbox[0].deliveries == 2
         assert len(api.asked) == tried + 1
 
@@ -174,7 +141,7 @@ def test_a_rate_limit_parks_the_agent_until_the_reset_it_names(at: Place) -> Non
         at.gate.put("operator", "one")
         assert at.gate.wait_state("rate_limited")["until"] == reset
         assert at.gate.inbox[0].state == "waiting"
-        acknowledged(at)
+        at.acknowledged()
         assert time.time() >= reset
         assert at.gate.inbox[0].deliveries == 2
 
@@ -190,33 +157,33 @@ def test_a_conversation_too_long_is_compacted_once_and_the_turn_tried_again(at: 
 
     with service(at, script) as api:
         at.gate.put("operator", "small")
-        acknowledged(at, 1)
+        at.acknowledged(1)
         at.gate.put("operator", "big")
-        acknowledged(at, 2)
+        at.acknowledged(2)
         at.gate.wait_state("compacting")
         assert compacted.is_set()
         assert "We talked." in json.dumps(api.asked[-1].body["messages"])
-    assert rows(at, "select outcome from turns") == [("done",), ("done",)]
+    assert at.rows("select outcome from turns") == [("done",), ("done",)]
 
 
 def test_a_conversation_that_stays_too_long_is_given_up_and_not_looped_for_ever(at: Place) -> None:
     with service(at, [("", PROMPT_TOO_LONG)]):
         at.gate.put("operator", "big")
-        acknowledged(at)
+        at.acknowledged()
         at.gate.wait(lambda gate: gate.sent, "word to the manager")
     assert at.gate.sent[0][0] == "manager"
-    assert rows(at, "select outcome, count(*) from turns group by outcome") == [("failed", 5)]
+    assert at.rows("select outcome, count(*) from turns group by outcome") == [("failed", 5)]
 
 
 def test_an_error_that_calls_itself_success_is_a_failure(at: Place) -> None:
     with service(at, [("", Failure(400, "invalid_request_error", "no such thing"))]):
         at.gate.put("operator", "one")
-        acknowledged(at)
+        at.acknowledged()
         to, body = at.gate.sent[0]
     assert to == "manager"
     assert "no such thing" in body
     assert at.gate.inbox[0].deliveries == 6
-    assert rows(at, "select distinct outcome from turns") == [("failed",)]
+    assert at.rows("select distinct outcome from turns") == [("failed",)]
 
 
 def test_a_service_that_is_overloaded_costs_no_message(at: Place) -> None:
@@ -225,7 +192,7 @@ def test_a_service_that_is_overloaded_costs_no_message(at: Place) -> None:
 
     with service(at, lambda asked: answers.pop() if answers else Text("ok")):
         at.gate.put("operator", "one")
-        acknowledged(at)
+        at.acknowledged()
         assert at.gate.wait_state("rate_limited")["until"] > 0
         assert at.gate.sent == []
 
@@ -241,21 +208,21 @@ def test_a_turn_killed_in_the_middle_is_done_again_with_its_message_marked(at: P
     with service(at, lambda asked: slow(asked, Text("late", never))) as api:
         at.gate.put("operator", "one")
         api.wait_asked(1)
-        claude = claude_of(at)
+        claude = at.cli()
         pidfd = os.pidfd_open(claude)
         if victim == "harness":
             at.kill()
             # It must not go on alone: its turn is about to be done again.
-            assert _ended(pidfd)
+            assert ended(pidfd)
             at.start()
         else:
             os.kill(claude, signal.SIGKILL)
-        acknowledged(at)
+        at.acknowledged()
         os.close(pidfd)
         never.set()
         assert at.gate.inbox[0].deliveries == 2
         assert at.gate.inbox[0].redelivered
-    outcomes = [outcome for (outcome,) in rows(at, "select outcome from turns order by id")]
+    outcomes = [outcome for (outcome,) in at.rows("select outcome from turns order by id")]
     assert outcomes == ["died" if victim == "harness" else "failed", "done"]
 
 
@@ -268,15 +235,15 @@ def test_a_cancelled_turn_is_over_and_the_next_message_finds_the_same_process(at
     with service(at, script) as api:
         at.gate.put("operator", "ant")
         api.wait_asked(1)
-        claude = claude_of(at)
+        claude = at.cli()
         assert at.process is not None
         at.process.send_signal(signal.SIGUSR1)
-        acknowledged(at, 1)
+        at.acknowledged(1)
         at.gate.put("operator", "bee")
-        acknowledged(at, 2)
+        at.acknowledged(2)
         never.set()
-        same = claude_of(at) == claude
-    assert rows(at, "select outcome from turns order by id") == [("cancelled",), ("done",)]
+        same = at.cli() == claude
+    assert at.rows("select outcome from turns order by id") == [("cancelled",), ("done",)]
     assert same
 
 
@@ -285,13 +252,13 @@ def test_a_stop_in_a_turn_ends_every_process_and_puts_the_message_back(at: Place
     with service(at, lambda asked: slow(asked, Text("late", never))) as api:
         at.gate.put("operator", "one")
         api.wait_asked(1)
-        pidfd = os.pidfd_open(claude_of(at))
+        pidfd = os.pidfd_open(at.cli())
         assert at.stop() == 0
-        assert _ended(pidfd)
+        assert ended(pidfd)
         os.close(pidfd)
         never.set()
         assert at.gate.inbox[0].state == "waiting"
-    assert rows(at, "select outcome from turns") == [("stopped",)]
+    assert at.rows("select outcome from turns") == [("stopped",)]
 
 
 def test_a_turn_that_the_process_takes_by_itself_is_not_taken_for_ours(at: Place) -> None:
@@ -309,12 +276,12 @@ def test_a_turn_that_the_process_takes_by_itself_is_not_taken_for_ours(at: Place
     os.mkfifo(at.folder / "fifo")
     with service(at, script):
         at.gate.put("operator", "leave something running")
-        acknowledged(at, 1)
+        at.acknowledged(1)
         (at.folder / "fifo").write_text("end\n")
         assert notified.wait(60)
         at.gate.put("operator", "two")
-        acknowledged(at, 2)
-    assert rows(at, "select detail from turns order by id desc limit 1") == [("two is done",)]
+        at.acknowledged(2)
+    assert at.rows("select detail from turns order by id desc limit 1") == [("two is done",)]
 
 
 def test_where_a_process_cannot_be_kept_each_turn_has_its_own(at: Place) -> None:
@@ -327,15 +294,9 @@ def test_where_a_process_cannot_be_kept_each_turn_has_its_own(at: Place) -> None
     (programs / "claude").chmod(0o755)
     with service(at, answer_with_send) as api:
         at.gate.put("operator", "one")
-        acknowledged(at, 1)
+        at.acknowledged(1)
         at.gate.put("operator", "two")
-        acknowledged(at, 2)
+        at.acknowledged(2)
         assert "one" in json.dumps(api.asked[-1].body["messages"])
     assert len(at.gate.sent) == 2
-    assert rows(at, "select outcome from turns") == [("done",), ("done",)]
-
-
-def _ended(pidfd: int, seconds: float = 30) -> bool:
-    import select
-
-    return bool(select.select([pidfd], [], [], seconds)[0])
+    assert at.rows("select outcome from turns") == [("done",), ("done",)]

@@ -11,7 +11,7 @@ from tests.agent.conftest import ROOT
 def test_the_harness_runs_on_the_standard_library_alone() -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); "
-        "import hive_agent.run, hive_agent.runners.claude, hive_agent.runners.exec; "
+        "import hive_agent.run, hive_agent.runners.claude, hive_agent.runners.codex, hive_agent.runners.exec; "
         "known = sys.stdlib_module_names; "
         "print(sorted({n.partition('.')[0] for n in sys.modules} - set(known) - {'__main__'}))"
     )

@@ -53,6 +53,7 @@ def test_no_limit_can_be_asked_for() -> None:
 def test_what_is_left_out_has_its_default() -> None:
     assert parse("command = ['true']") == AgentConfig(command=("true",))
     assert parse("runner = 'claude'").command == ()
+    assert parse("runner = 'codex'").command == ()
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_what_is_left_out_has_its_default() -> None:
         ("command = []", "line 1: command is []"),
         ("command = ['a', '']", 'line 1: command is ""'),
         ('command = ["a\\u0000"]', "line 1: command is"),
-        ("runner = 'codex'", 'line 1: runner is "codex"; give one of command, claude, exec.'),
+        ("runner = 'codec'", 'line 1: runner is "codec"; give one of command, claude, codex, exec.'),
         ("restart = true", "line 1: restart is true; give one of"),
         ("allowed_recipients = '*'", 'allowed_recipients is "*"; give a list'),
         ("allowed_recipients = ['../x']", 'allowed_recipients is "../x"'),
