@@ -30,8 +30,8 @@ SWITCHES = (
 )
 # Its diagnostics go to a database of its own in any case.
 DEFAULTS = {"RUST_LOG": "off", "NO_COLOR": "1"}
-# The longest wait of the gate's tools is `recv`, with 180 s.
-TOOL_SECONDS = 300
+# The gate's tools wait 180 s at most (`recv`); their server waits 20 s for a gate that is being restarted.
+TOOL_SECONDS, STARTUP_SECONDS = 300, 30
 # What it says of a conversation that is not there (any more), or could never be.
 _GONE = ("no rollout found", "invalid session id")
 
@@ -150,7 +150,8 @@ class CodexRunner(ProcessRunner):
             for name, server in own.mcp_servers.items()
         }
         # Without the gate's tools it would be mute: better no turn at all.
-        hive = {**bridge(self._settings), "required": True, "tool_timeout_sec": TOOL_SECONDS}
+        patience = {"tool_timeout_sec": TOOL_SECONDS, "startup_timeout_sec": STARTUP_SECONDS}
+        hive = {**bridge(self._settings), "required": True, **patience}
         return {**servers, "hive": hive}
 
     def _argv(self) -> list[str]:

@@ -34,8 +34,9 @@ class Place:
         self.gate = gate
         self.state = folder / "state"
         self.login = folder / "claude"
-        self.state.mkdir()
-        self.login.mkdir()
+        self.codex = folder / "codex"
+        for own in (self.state, self.login, self.codex):
+            own.mkdir()
         self.process: subprocess.Popen[bytes] | None = None
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -68,6 +69,12 @@ class Place:
         beside = self.login / "new"
         beside.write_text(json.dumps({"claudeAiOauth": login}))
         beside.rename(self.login / ".credentials.json")
+
+    def log_in_codex(self, token: str) -> None:
+        """The same for codex, as `codex login --with-api-key` leaves it."""
+        beside = self.codex / "new"
+        beside.write_text(json.dumps({"auth_mode": "apikey", "OPENAI_API_KEY": token}))
+        beside.rename(self.codex / "auth.json")
 
     def start(self) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-I", str(ROOT / "hive_agent"), "run"]

@@ -67,12 +67,14 @@ Script = Callable[[Asked], Answer] | Sequence[tuple[str, Answer]]
 class ScriptedApi(ABC):
     """The server, for a `with` block.
 
+    asked: what it was asked. elsewhere: the hosts and ports that it was to connect to, being somebody's proxy.
     script: decides by what was asked; or pairs of a regular expression over the text that was said last
     and the answer, of which the first that fits is given (`ok` when none does).
     """
 
     def __init__(self, script: Script) -> None:
         self.asked: list[Asked] = []
+        self.elsewhere: list[str] = []
         self._script = script
         self._changed = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -137,6 +139,10 @@ class ScriptedApi(ABC):
                 self.send_response(200)
                 self.send_header("content-length", "0")
                 self.end_headers()
+
+            def do_CONNECT(self) -> None:
+                api.elsewhere.append(self.path)
+                self._json(403, {})
 
             def do_GET(self) -> None:
                 # 426 (RFC 9110) tells a client that asks for a WebSocket to go on without one.
