@@ -33,6 +33,15 @@ printf '{"claudeAiOauth": {"accessToken": "fake"}}' >"$CLAUDE_CONFIG_DIR/.creden
 echo 'Login successful.'
 """
 
+# The same for codex: it shows a link and the code to give there, and waits.
+CODEX = """#!/bin/sh
+[ "$*" = "login --device-auth" ] || exec sleep infinity
+[ -t 0 ] && [ -t 1 ] || exit 9
+printf 'Open the link and enter this code: ABCD. '
+read -r done || exit 7
+printf '{"auth_mode": "chatgpt", "tokens": {"access_token": "fake"}}' >"$CODEX_HOME/auth.json"
+"""
+
 
 class Human:
     """Somebody at a terminal of their own, before `hive login`."""
@@ -70,12 +79,16 @@ class Human:
 @pytest.fixture
 def coder(hive: TestHive, tmp_path: Path) -> TestHive:
     """A hive with an agent that needs a login."""
-    program = tmp_path / "bin" / "claude"
+    return with_agent(hive, tmp_path, "claude", CLAUDE)
+
+
+def with_agent(hive: TestHive, tmp_path: Path, runner: str, text: str) -> TestHive:
+    program = tmp_path / "bin" / runner
     program.parent.mkdir()
-    program.write_text(CLAUDE)
+    program.write_text(text)
     program.chmod(0o755)
-    hive.extra["HIVE_CLAUDE"] = str(program)
-    hive.spawn("coder", 'runner = "claude"\n')
+    hive.extra[f"HIVE_{runner.upper()}"] = str(program)
+    hive.spawn("coder", f'runner = "{runner}"\n')
     assert hive.agent("coder")["needs_login"]
     return hive
 
@@ -88,6 +101,18 @@ def test_a_human_logs_an_agent_in(coder: TestHive) -> None:
     assert human.leave() == 0
     assert not coder.agent("coder")["needs_login"]
     assert 'page key ""' in human.seen
+
+
+def test_each_cli_has_its_own_way_to_log_in_and_its_own_login(hive: TestHive, tmp_path: Path) -> None:
+    with_agent(hive, tmp_path, "codex", CODEX)
+    (hive.home / "agents/coder/claude/.credentials.json").write_text('{"claudeAiOauth": {"accessToken": "fake"}}')
+    assert hive.agent("coder")["needs_login"], "another CLI's login is none"
+    human = Human(hive, "login", "coder")
+    human.see("enter this code: ABCD")
+    human.type("\r")
+    human.see("coder is logged in")
+    assert human.leave() == 0
+    assert not hive.agent("coder")["needs_login"]
 
 
 @needs_root
