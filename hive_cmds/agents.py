@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hive_agent.credentials import KINDS, usable_credentials
-from hive_cmds import meta, ports
+from hive_cmds import meta, ports, restarts
 from hive_core import hostile_folders, progress
 from hive_core.containers.base import Container
 from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.events import emit
+from hive_core.human import natural, span
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
 from hive_core.settings import MANAGER
 
@@ -46,7 +47,8 @@ class AgentView(AgentStatus):
 
     operation: what is being done to it. operation_since: unix seconds.
     cause: why it is not running, when nobody wanted that. turn: what its harness says it does: idle, thinking,
-    compacting, rate_limited (turn_until: unix seconds when that ends) or needs_login.
+    compacting, rate_limited (turn_until: unix seconds when that ends) or needs_login. restart_at: unix seconds when it
+    is restarted after a crash. crash_loop: it crashed so often in a row that it is not restarted any more.
     """
 
     operation: str | None
@@ -54,14 +56,21 @@ class AgentView(AgentStatus):
     cause: str | None
     turn: str | None
     turn_until: int | None
+    restart_at: int | None
+    crash_loop: bool
 
     @property
     def state(self) -> str:
-        """One word: what is being done to it, or how it is."""
+        """What is being done to it, or how it is; after a comma what comes next, or what the operator can do."""
         if self.operation:
             return self.operation
         if self.running:
             return "running"
+        if self.crash_loop:
+            return f"crash loop, `hive start {self.name}`"
+        if self.failed and self.restart_at is not None:
+            left = self.restart_at - time.time()
+            return f"failed, restart in {span(left)}" if left >= 0 else "failed, restart is due"
         return "failed" if self.failed else "stopped"
 
     def summary(self) -> str:
@@ -104,19 +113,29 @@ def require(db: sqlite3.Connection, name: str) -> sqlite3.Row:
     """The agent's row. Raises NotFound."""
     row: sqlite3.Row | None = db.execute("select * from agents where name = ?", (name,)).fetchone()
     if row is None:
-        raise NotFound(
-            f"There is no agent {name!r}.", "`hive list` shows the agents, `hive tombstones` the destroyed ones."
-        )
+        raise not_found(db, name)
     return row
 
 
+def not_found(db: sqlite3.Connection, name: str) -> NotFound:
+    """What to say of an agent that is not there: with the name that was probably meant."""
+    import difflib
+
+    close = difflib.get_close_matches(name, names(db), n=1)
+    guess = f"Did you mean {close[0]!r}? " if close else ""
+    return NotFound(
+        f"There is no agent {name!r}.", f"{guess}`hive list` shows the agents, `hive tombstones` the destroyed ones."
+    )
+
+
 def views(hive: Hive) -> list[AgentView]:
-    """Every agent as it is now, the manager first, then by name."""
+    """Every agent as it is now, the manager first, then by name, w2 before w10."""
     with hive.store.read() as db:
-        rows = db.execute("select * from agents order by name != ?, name", (MANAGER,)).fetchall()
+        rows = db.execute("select * from agents").fetchall()
         running = progress.all_in_progress(db)
     containers = hive.host.containers() if rows else {}
     base = meta.current_base(hive) if rows else None
+    rows.sort(key=lambda row: (row["name"] != MANAGER, natural(row["name"])))
     return [_view(hive, row, containers.get(row["name"]), running.get(row["name"]), base) for row in rows]
 
 
@@ -158,6 +177,8 @@ def _view(
         cause=ended.cause if ended and wanted and not running else None,
         turn=row["state"] if running else None,
         turn_until=int(row["until"]) if running and row["until"] else None,
+        restart_at=int(row["restart_at"]) if row["restart_at"] and wanted and not running else None,
+        crash_loop=wanted and not running and doing is None and restarts.in_loop(row),
     )
 
 
@@ -176,20 +197,30 @@ def has_login(hive: Hive, name: str, runner: str) -> bool:
 
 
 @operation(
-    callers=LOOKING_AFTER, group="Agents", columns=("name", "state", "badges", "deployed_sha", "url"), reads=True
+    callers=LOOKING_AFTER,
+    group="Agents",
+    columns=("name", "state", "badges", "deployed_sha", "url"),
+    reads=True,
+    empty="No agents yet. `hive request-spawn NAME` asks for one; `hive up` makes the manager and keeps watch.",
 )
 def list_(hive: Hive) -> list[AgentView]:
     """List the agents: how they are, what is deployed, where their page is."""
     return views(hive)
 
 
-@operation(callers=OPERATOR, group="Agents", columns=("name", "size", "age", "has_login"))
+@operation(
+    callers=OPERATOR,
+    group="Agents",
+    columns=("name", "size", "age", "has_login"),
+    empty="No destroyed agents. `hive destroy NAME` keeps an agent's state, and lists it here.",
+)
 def tombstones(hive: Hive) -> list[Tombstone]:
     """List the destroyed agents whose state was kept: revive brings one back, purge removes it for good."""
     with hive.store.read() as db:
         living = set(names(db))
     folder = hive.settings.agents
-    kept = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
+    kept = [path for path in folder.iterdir() if path.is_dir()] if folder.exists() else []
+    kept.sort(key=lambda path: natural(path.name))
     return [_tombstone(hive, path) for path in kept if path.name not in living]
 
 

@@ -14,11 +14,12 @@ from hive_core.arguments import AgentName, Description, Id, NewAgentName, Note, 
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, Caller, operation
-from hive_core.text import indented
+from hive_core.text import indented, one_line
 
 if TYPE_CHECKING:
     import sqlite3
 
+    from hive_core.git.changes import Authored
     from hive_core.git.repository import Repository
 
 # The kinds of tags that a request for a commit leaves in the applied repository, in the order they are made.
@@ -132,7 +133,15 @@ def revive(hive: Hive, name: NewAgentName) -> Approval:
     return request_spawn(hive, name, "revive")
 
 
-@operation(callers=LOOKING_AFTER, group="Approvals", columns=COLUMNS, reads=True)
+@operation(
+    callers=LOOKING_AFTER,
+    group="Approvals",
+    columns=COLUMNS,
+    reads=True,
+    empty="No request waits for a decision. `hive approvals --all` shows the decided ones, `hive request-spawn NAME`"
+    " makes one.",
+    empty_all="There has been no request yet. `hive request-spawn NAME` asks for an agent.",
+)
 def approvals(hive: Hive, all: bool = False) -> list[Approval]:
     """List the requests that wait for the operator's decision.
 
@@ -147,7 +156,8 @@ def approvals(hive: Hive, all: bool = False) -> list[Approval]:
 class Shown:
     """A request in full.
 
-    beyond_text: what it changes that the diff does not make obvious. history: its tags, oldest first.
+    beyond_text: what it changes that the diff does not make obvious. history: its tags, oldest first. commits: what
+    it brings, newest first, at most 50.
     """
 
     approval: Approval
@@ -155,6 +165,7 @@ class Shown:
     beyond_text: list[str]
     history: list[str]
     requested_by: str
+    commits: list[Authored]
 
     def text(self) -> str:
         """The request as a person reads it before deciding."""
@@ -162,6 +173,11 @@ class Shown:
         parts = [approval.summary(), f"asked at {approval.requested_at} by {self.requested_by}"]
         if approval.description:
             parts += ["", indented(approval.description)]
+        if len(self.commits) == 1:
+            # Several are listed beyond the text.
+            only = self.commits[0]
+            by = f"{one_line(only.author)} <{one_line(only.email)}>"
+            parts += ["", f"commit {only.sha[:12]} by {by}", indented(only.message)]
         if self.history:
             parts += ["", "tags: " + ", ".join(self.history)]
         if self.beyond_text:
@@ -180,7 +196,7 @@ def show(hive: Hive, id: Id) -> Shown:
     approval = queue.from_row(row)
     path = hive.applied_path(approval.agent)
     if approval.fetched_sha is None or not path.exists():
-        return Shown(approval, "", [], [], row["requested_by"])
+        return Shown(approval, "", [], [], row["requested_by"], [])
     from hive_core.git.repository import Repository
 
     repository = Repository(path)
@@ -191,6 +207,7 @@ def show(hive: Hive, id: Id) -> Shown:
         repository.beyond_text(base, approval.fetched_sha),
         [tag for kind in TAGS if (tag := f"{kind}/{id}") in repository.tags()],
         row["requested_by"],
+        repository.commits(base, approval.fetched_sha),
     )
 
 

@@ -7,10 +7,11 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from hive_cmds import present
 from hive_cmds.registry import everything, find, serve
@@ -74,7 +75,8 @@ def _run(arguments: list[str]) -> int:
     )
     app.callback()(_root)
     for operation in _needed(arguments):
-        app.command(operation.verb, help=operation.summary, rich_help_panel=operation.group)(_command(operation))
+        made = app.command(operation.verb, cls=_Command, help=operation.summary, rich_help_panel=operation.group)
+        made(_command(operation))
     result = app(arguments, prog_name="hive", standalone_mode=False)
     return result if isinstance(result, int) else Exit.DONE
 
@@ -87,6 +89,13 @@ def _needed(arguments: list[str]) -> list[Operation]:
         return [asked]
     shown = [operation for operation in everything().values() if operation.callers & OPERATOR]
     return sorted(shown, key=lambda operation: (GROUPS.index(operation.group), operation.verb))
+
+
+class _Command(TyperCommand):
+    """A command whose usage shows what has to be given as every other program does: ID, where typer has {ID}."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
 def _version(wanted: bool) -> None:
@@ -127,7 +136,7 @@ def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
         return _option(parameter.name, bool, parameter.default, parameter.flag, text)
     kind: Any = list[str] if parameter.many else str
     if parameter.required:
-        info: Any = typer.Argument(metavar=metavar, help=text, show_default=False)
+        info: Any = typer.Argument(metavar=f"{metavar}…" if parameter.many else metavar, help=text, show_default=False)
         return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind, info])
     if parameter.positional:
         info = typer.Argument(metavar=f"[{metavar}]", help=text, show_default=False)
@@ -148,15 +157,19 @@ def _option(name: str, kind: Any, default: Any, flag: str, text: str) -> inspect
 def _perform(operation: Operation, given: dict[str, Any], *, as_json: bool, yes: bool) -> int:
     # Checked before anything is opened: a name that is refused leaves nothing behind.
     arguments = operation.parse(given)
-    if operation.confirm and not yes:
-        _confirm(operation.confirm.format(**arguments))
     gc.freeze()
     gc.enable()
     hive = Hive.open(settings.from_environment(os.environ), say=_say)
-    return present.show(serve(hive, operation, arguments), operation.columns, as_json=as_json)
+    if operation.confirm and not yes:
+        _confirm(hive, operation, arguments)
+    empty = operation.empty_all if arguments.get("all") else operation.empty
+    return present.show(serve(hive, operation, arguments), operation.columns, as_json=as_json, empty=empty)
 
 
-def _confirm(question: str) -> None:
+def _confirm(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> None:
+    question = str(operation.confirm).format(**arguments)
+    if operation.stakes is not None:
+        _say(operation.stakes(hive, arguments))
     if not sys.stdin.isatty():
         raise Refused(f"{question} Nobody is there to answer.", "Add --yes to do it without being asked.")
     if not typer.confirm(visible(question), err=True):

@@ -24,7 +24,7 @@ class Finding:
     detail: str
 
 
-@operation(callers=OPERATOR, group="Seeing", columns=("check", "ok", "detail"))
+@operation(callers=OPERATOR, group="Seeing", columns=("check", "ok", "detail"), empty="Nothing was checked.")
 def doctor(hive: Hive) -> list[Finding]:
     """Check what this machine offers: the sandbox, limits, git, nix, the folders."""
     return [*_folders(hive), *_programs(hive), *(Finding(*row) for row in hive.host.capabilities())]

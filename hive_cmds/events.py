@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
+from hive_cmds.sentences import Line, lines
 from hive_core import events as log
 from hive_core.arguments import Seq, choice
 from hive_core.context import Hive
@@ -21,17 +22,21 @@ RECENT = 50
 @operation(callers=OPERATOR, group="Seeing", shell_only=True)
 def events(
     hive: Hive, since: Seq | None = None, kind: list[EventKind] | None = None, follow: bool = False
-) -> Iterator[Event]:
+) -> Iterator[Line]:
     """Show the newest events, or all since one; each has a number, seq, that is never used twice.
 
     since: show all events after this seq instead
     kind: only events of this kind; may be given several times
     follow: go on and show further events as they happen
     """
+    return lines(_events(hive, since, kind or [], follow), whole=bool(kind), numbered=True)
+
+
+def _events(hive: Hive, since: int | None, kinds: list[str], follow: bool) -> Iterator[Event]:
     with Wake(hive.store) as wake:
-        seq = since if since is not None else _before_recent(hive, kind or [])
+        seq = since if since is not None else _before_recent(hive, kinds)
         while True:
-            for event in after(hive, seq, kind or []):
+            for event in after(hive, seq, kinds):
                 seq = event.seq
                 yield event
             if not follow:

@@ -9,6 +9,7 @@ from hive_cmds import agents, look, ports
 from hive_cmds.agents import AgentView
 from hive_core.arguments import AgentName, choice, whole, words
 from hive_core.context import Hive
+from hive_core.errors import Refused
 from hive_core.operation import CONTAINERS, OPERATOR, operation
 
 STATES = ("idle", "thinking", "compacting", "rate_limited", "needs_login")
@@ -81,6 +82,10 @@ def model(hive: Hive, name: AgentName, model: ModelName) -> AgentView:
     name: which agent
     model: the model's name, as the agent's program knows it
     """
+    if not _has_harness(hive, name):
+        raise Refused(
+            f"{name} runs a command of its own: it has no model.", "`runner` in its agent.toml says what runs."
+        )
     return _set(hive, name, "model", None if model == "default" else model)
 
 
@@ -90,6 +95,8 @@ def pause(hive: Hive, name: AgentName) -> AgentView:
 
     name: which agent
     """
+    if not _has_harness(hive, name):
+        hive.say(f"note: {name} runs a command of its own, which has no turns to pause: `hive stop {name}` stops it")
     return _set(hive, name, "paused", 1)
 
 
@@ -100,6 +107,12 @@ def resume(hive: Hive, name: AgentName) -> AgentView:
     name: which agent
     """
     return _set(hive, name, "paused", 0)
+
+
+def _has_harness(hive: Hive, name: str) -> bool:
+    """Whether something in the agent reads what is set here. Raises NotFound."""
+    with hive.store.read() as db:
+        return bool(agents.require(db, name)["runner"] != "command")
 
 
 def _set(hive: Hive, name: str, column: str, value: object) -> AgentView:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
+from hive_cmds import agents
 from hive_core.arguments import AgentName, choice, whole
 from hive_core.context import Hive
 from hive_core.errors import NotFound
@@ -17,7 +18,7 @@ Lines = Annotated[int, whole(1, MOST_LINES, "the number of lines", "N")]
 Unit = Annotated[str, choice(UNITS, "a unit of the harness", "UNIT")]
 
 
-@operation(callers=LOOKING_AFTER, group="Seeing", reads=True)
+@operation(callers=LOOKING_AFTER, group="Seeing", reads=True, empty="It has written nothing yet.")
 def journal(
     hive: Hive, name: AgentName, unit: Unit | None = None, lines: Lines = 100, follow: bool = False
 ) -> list[str] | Iterator[str]:
@@ -29,7 +30,9 @@ def journal(
     follow: go on and show further lines as they are written
     """
     if name not in hive.host.containers():
-        raise NotFound(f"There is no container {name!r}.", "`hive list` shows the agents.")
+        with hive.store.read() as db:
+            agents.require(db, name)
+        raise NotFound(f"{name} has no container.", f"`hive start {name}` makes it.")
     if follow:
         return hive.host.follow_journal(name, lines, unit)
     return hive.host.journal(name, lines, unit)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hive_cmds import agents, folders, meta
+from collections.abc import Mapping
+from typing import Any
+
+from hive_cmds import agents, folders, meta, restarts
 from hive_cmds.acting import (
     AGREE,
     GRACE,
@@ -16,10 +19,11 @@ from hive_cmds.acting import (
 from hive_cmds.agents import AgentView
 from hive_cmds.deploys import fleet
 from hive_cmds.messages import kick, tell
-from hive_core import progress
+from hive_core import hostile_folders, progress
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
+from hive_core.human import size
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
 from hive_core.progress import InProgress, exclusive, recovery
 from hive_core.settings import MANAGER
@@ -45,9 +49,16 @@ def start(hive: Hive, name: AgentName) -> AgentView:
     """
     refuse_self(hive, name, "start")
     _require(hive, name)
+    return start_again(hive, name, looked_after=True)
+
+
+def start_again(hive: Hive, name: str, *, looked_after: bool = False) -> AgentView:
+    """As `start`; unless somebody has looked after the agent, its crashes go on being counted."""
     with exclusive(hive, name, "starting", recovery=AGREE):
         with hive.store.write() as db:
             want(db, name, "running")
+            if looked_after:
+                restarts.forget(db, name)
         if not _is_running(hive, name):
             hive.host.start(name, view_of(hive, name))
             with hive.store.write() as db:
@@ -99,6 +110,7 @@ def restart(hive: Hive, name: AgentName) -> AgentView:
     with exclusive(hive, name, "restarting", recovery=AGREE):
         with hive.store.write() as db:
             want(db, name, "running")
+            restarts.forget(db, name)
         hive.host.stop(name, grace=GRACE)
         hive.host.start(name, view_of(hive, name))
         with hive.store.write() as db:
@@ -138,11 +150,24 @@ def rebuild_held(hive: Hive, name: str) -> None:
         kick(db, name, "rebuilt")
 
 
-@operation(
-    callers=OPERATOR,
-    group="Agents",
-    confirm="Destroy {name}? Its container goes; its state is kept unless --purge is given, and then there is no undo.",
-)
+def _what_destroy_takes(hive: Hive, arguments: Mapping[str, Any]) -> str:
+    name = arguments["name"]
+    refuse_manager(name, "destroyed")
+    _require(hive, name)
+    if arguments.get("purge"):
+        return f"{name}'s container goes, and {_belongings(hive, name)}. There is no undo."
+    return (
+        f"{name}'s container and its journal go. Kept: {_belongings(hive, name)}; `hive revive {name}` brings it back."
+    )
+
+
+def _belongings(hive: Hive, name: str) -> str:
+    """What an agent has beside its container; the size is of what can be measured quickly."""
+    held = hostile_folders.measure(hive.agent_path(name)).size
+    return f"its configuration with all history, its state and its login ({size(held)})"
+
+
+@operation(callers=OPERATOR, group="Agents", confirm="Destroy {name}?", stakes=_what_destroy_takes)
 def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
     """Remove an agent's container; its configuration, state and login are kept, so that revive can bring it back.
 
@@ -156,6 +181,13 @@ def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
         progress.recorded(hive, name, "destroying", recovery=DESTROY, detail={"purge": purge}),
     ):
         _destroy_held(hive, name, purge)
+    if purge:
+        hive.say(f"{name} is destroyed and purged: nothing of it is left")
+        return
+    hive.say(
+        f"{name} is destroyed: its container is gone. Kept: {_belongings(hive, name)}.\n"
+        f"`hive revive {name}` asks for it back, `hive purge {name}` removes the rest for good."
+    )
 
 
 @recovery(DESTROY)
@@ -192,24 +224,31 @@ def _leave_meta(hive: Hive, name: str) -> None:
         meta.announce(hive, db)
 
 
-@operation(
-    callers=OPERATOR,
-    group="Agents",
-    confirm="Remove everything that was kept of {name}: configuration, history, state and login? There is no undo.",
-)
+def _what_purge_takes(hive: Hive, arguments: Mapping[str, Any]) -> str:
+    name = arguments["name"]
+    _require_tombstone(hive, name)
+    return f"What was kept of {name} goes: {_belongings(hive, name)}. There is no undo."
+
+
+def _require_tombstone(hive: Hive, name: str) -> None:
+    with hive.store.read() as db:
+        if name in agents.names(db):
+            raise Refused(f"{name} has a container.", f"`hive destroy {name} --purge` removes both.")
+    if not hive.agent_path(name).is_dir():
+        raise NotFound(f"Nothing is kept of an agent {name!r}.", "`hive tombstones` shows what is.")
+
+
+@operation(callers=OPERATOR, group="Agents", confirm="Purge {name}?", stakes=_what_purge_takes)
 def purge(hive: Hive, name: AgentName) -> None:
     """Remove what was kept of a destroyed agent, for good.
 
     name: which agent
     """
     with progress.held(hive, name, "purging"):
-        with hive.store.read() as db:
-            if name in agents.names(db):
-                raise Refused(f"{name} has a container.", f"`hive destroy {name} --purge` removes both.")
-        if name not in {tombstone.name for tombstone in agents.tombstones(hive)}:
-            raise NotFound(f"Nothing is kept of an agent {name!r}.", "`hive tombstones` shows what is.")
+        _require_tombstone(hive, name)
         with progress.recorded(hive, name, "destroying", recovery=PURGE):
             _purge_held(hive, name)
+    hive.say(f"{name} is purged: nothing of it is left")
 
 
 @recovery(PURGE)

@@ -17,6 +17,7 @@ from hive_core.arguments import Kind, agent_name, whole, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.events import emit
+from hive_core.human import ago
 from hive_core.operation import CONTAINERS, EVERYONE, Caller, operation
 from hive_core.settings import MANAGER
 from hive_core.text import indented
@@ -71,7 +72,7 @@ class Message:
 
     def summary(self) -> str:
         mark = ", delivered before" if self.redelivered else ""
-        return f"{self.id}: {self.sender} to {self.recipient}{mark}\n{indented(self.body)}"
+        return f"{self.id}: {self.sender} to {self.recipient}, {ago(self.at)} ago{mark}\n{indented(self.body)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Received:
     unread: int
 
     def text(self) -> str:
-        shown = "\n\n".join(message.summary() for message in self.messages) or "no message"
+        shown = "\n\n".join(message.summary() for message in self.messages) or "No message waits for you."
         return shown + (f"\n\n{self.unread} more" if self.unread else "")
 
 
@@ -139,14 +140,28 @@ def send(hive: Hive, to: Recipient, body: Body) -> Sent:
     body: the text
     """
     with hive.store.write() as db:
-        names = [row["name"] for row in db.execute("select name from agents order by name")]
+        runners = {row["name"]: row["runner"] for row in db.execute("select name, runner from agents order by name")}
+        names = list(runners)
         chosen = [name for name in names if name != hive.caller.name] if to == EVERYBODY else [to]
         for name in chosen:
             if name not in names and name != THE_OPERATOR:
-                raise NotFound(f"There is no agent {name!r} to send to.", "Recipients are the agents and `operator`.")
+                raise _no_recipient(hive, db, name)
             require_allowed(hive, db, name)
             require_room(hive, db, name)
-        return Sent([post(db, hive.caller.name, name, body) for name in chosen])
+        sent = Sent([post(db, hive.caller.name, name, body) for name in chosen])
+    if alone := [name for name in chosen if runners.get(name) == "command"]:
+        run = "runs a command of its own" if len(alone) == 1 else "run commands of their own"
+        hive.say(f"note: {', '.join(alone)} {run}: no harness reads messages there, only that command could")
+    return sent
+
+
+def _no_recipient(hive: Hive, db: sqlite3.Connection, name: str) -> NotFound:
+    """Only who looks after the agents is told which name was probably meant: to others they are unknown."""
+    if hive.caller.caller is Caller.OPERATOR:
+        from hive_cmds import agents
+
+        return agents.not_found(db, name)
+    return NotFound(f"There is no agent {name!r} to send to.", "Recipients are the agents and `operator`.")
 
 
 def require_allowed(hive: Hive, db: sqlite3.Connection, name: str) -> None:

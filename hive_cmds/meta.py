@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hive_core import wire
 from hive_core.arguments import Kind
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.events import emit
+from hive_core.human import natural
 from hive_core.operation import OPERATOR, operation
 
 HIVE_INPUT = "hive"
@@ -170,7 +172,7 @@ def render(inputs: dict[str, str]) -> str:
 def rows(hive: Hive) -> list[Input]:
     """Every input of the lock: `hive` first, then the agents' by name."""
     nodes = {name: node for name, node in _read_lock(hive.settings.meta).get("nodes", {}).items() if name != "root"}
-    order = sorted(nodes, key=lambda name: (name != HIVE_INPUT, name))
+    order = sorted(nodes, key=lambda name: (name != HIVE_INPUT, natural(name)))
     return [
         Input(
             name,
@@ -182,15 +184,23 @@ def rows(hive: Hive) -> list[Input]:
     ]
 
 
-@operation(callers=OPERATOR, group="Meta", columns=("name", "rev", "age", "url"))
+@operation(
+    callers=OPERATOR,
+    group="Meta",
+    columns=("name", "rev", "age", "url"),
+    empty="No inputs yet: they come with the first agent. `hive up` makes the manager, `hive spawn NAME` an agent.",
+)
 def inputs(hive: Hive) -> list[Input]:
     """List the inputs of the meta flake: what every agent is built from."""
     return rows(hive)
 
 
 def announce(hive: Hive, db: sqlite3.Connection) -> None:
-    """Emit the whole list of inputs in the caller's transaction; called after every commit of the lock."""
-    emit(db, "meta_inputs_changed", inputs=rows(hive))
+    """Emit the whole list of inputs in the caller's transaction, if it is another than the one that was told last."""
+    told = db.execute("select data from events where kind = 'meta_inputs_changed' order by seq desc limit 1").fetchone()
+    now = wire.plain(rows(hive))
+    if now != (json.loads(told["data"])["inputs"] if told else []):
+        emit(db, "meta_inputs_changed", inputs=now)
 
 
 def current_base(hive: Hive) -> str | None:

@@ -17,7 +17,12 @@ MARKER = "migrating"
 MIGRATE = "migrate"
 
 
-@operation(callers=OPERATOR, group="Meta", columns=("name", "ok", "error"))
+@operation(
+    callers=OPERATOR,
+    group="Meta",
+    columns=("name", "ok", "error"),
+    empty="Nothing to take over: the meta flake has every agent.",
+)
 def migrate(hive: Hive) -> list[Rebuilt]:
     """Take over agents whose applied repositories were made before the meta flake; again is as good as once."""
     waiting = _waiting(hive)

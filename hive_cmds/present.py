@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hive_core import wire
 from hive_core.errors import Exit
+from hive_core.human import ago, size
 from hive_core.text import one_line, safe_json, visible
 
 _COLOURS = {
@@ -19,46 +19,68 @@ _COLOURS = {
     "pending": "yellow",
     "stopped": "dim",
     "failed": "bold red",
+    "crash loop": "bold red",
     "denied": "red",
-    "False": "red",
+    "no": "red",
 }
 
 
-def show(result: Any, columns: Sequence[str], *, as_json: bool) -> int:
-    """Print a result and return the exit code: a row that says `ok: false` makes it 1."""
+def show(result: Any, columns: Sequence[str], *, as_json: bool, empty: str = "") -> int:
+    """Print a result and return the exit code: a row that says `ok: false` makes it 1.
+
+    columns: of the table that a list becomes. empty: what a person is told, on standard error, of an empty list.
+    """
     if isinstance(result, Iterator):
         _stream(result, as_json=as_json)
     elif as_json:
         rows = result.listing() if hasattr(result, "listing") else result
         print(safe_json(wire.line({} if rows is None else rows)))
-    elif isinstance(result, list) and not columns:
-        for line in result:
-            print(visible(line))
-    elif isinstance(result, list):
+    elif _is_empty(result):
+        print(empty, file=sys.stderr)
+    elif isinstance(result, list) and columns:
         _table(result, columns)
+    elif isinstance(result, list):
+        blocks = [item.in_full() for item in result if hasattr(item, "in_full")]
+        _paint(visible("\n\n".join(blocks) if blocks else "\n".join(map(str, result))))
     elif result is not None:
-        _paint(visible(_text(result)))
+        _paint(visible(_text(result) or ""))
     rows = result if isinstance(result, list) else [result]
     return Exit.REFUSED if any(getattr(row, "ok", True) is False for row in rows) else Exit.DONE
+
+
+def _is_empty(result: Any) -> bool:
+    listed = result.listing() if hasattr(result, "listing") else result
+    return isinstance(listed, list) and not listed
 
 
 def _stream(items: Iterator[Any], *, as_json: bool) -> None:
     """Print things as they come, each on its line at once, for whoever reads the pipe."""
     # Closed at once, also on Ctrl-C between two items: what the stream holds is put back before hive ends.
     with contextlib.closing(items):  # type: ignore[type-var]
-        _print_each(items, as_json=as_json)
+        for item in items:
+            line = safe_json(wire.line(item)) if as_json else _streamed(item)
+            if line is not None:
+                print(line, flush=True)
 
 
-def _print_each(items: Iterator[Any], *, as_json: bool) -> None:
-    for item in items:
-        line = safe_json(wire.line(item)) if as_json else visible(_text(item))
-        print(line, flush=True)
+def _streamed(item: Any) -> str | None:
+    """An item's text; one that says how it is meant has one line, cut to a terminal's width and coloured there."""
+    text = _text(item)
+    if text is None:
+        return None
+    if not hasattr(item, "tone") or not sys.stdout.isatty():
+        return visible(text)
+    from hive_cmds import tables
+
+    return _styled(tables.cut(visible(text), _width()), _COLOURS.get(item.tone, "") if _coloured() else "")
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> str | None:
+    """A value as its class says it; None for what a person is not told."""
     for method in ("text", "summary"):
         if hasattr(value, method):
-            return str(getattr(value, method)())
+            text: str | None = getattr(value, method)()
+            return text
     if dataclasses.is_dataclass(value):
         fields = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
         return "\n".join(f"{name:<14} {_cell(name, item)}" for name, item in fields if item is not None)
@@ -67,6 +89,10 @@ def _text(value: Any) -> str:
 
 def _paint(text: str) -> None:
     """Print a text; on a terminal the lines of a diff are coloured as git colours them."""
+    if sys.stdout.isatty():
+        from hive_cmds import tables
+
+        text = tables.set_off(text, _width())
     if not _coloured():
         print(text)
         return
@@ -83,22 +109,25 @@ def _paint(text: str) -> None:
 
 
 def _table(rows: Sequence[Any], columns: Sequence[str]) -> None:
-    cells = [[_cell(name, getattr(row, name)) for name in columns] for row in rows]
+    # Not every command draws a table.
+    from hive_cmds import tables
+
     heads = [name.replace("_", " ").upper() for name in columns]
-    if not cells:
-        print("nothing to show", file=sys.stderr)
-        return
-    widths = [max(len(line[index]) for line in [heads, *cells]) for index in range(len(heads))]
-    padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in [heads, *cells]]
-    if not _coloured():
-        print("\n".join("  ".join(line).rstrip() for line in padded))
-    elif sum(widths) + 2 * len(widths) <= _width() and all(cell.isascii() for line in padded for cell in line):
-        styles = [["bold"] * len(heads), *([_COLOURS.get(cell, "") for cell in line] for line in cells)]
-        for line, chosen in zip(padded, styles, strict=True):
-            print("  ".join(map(_styled, line, chosen)).rstrip())
-    else:
-        # Only what has to be folded, or has characters two columns wide, is worth the 30 ms that importing rich takes.
-        _rich_table(heads, cells)
+    lines = [heads, *([_cell(name, getattr(row, name)) for name in columns] for row in rows)]
+    widths = [max(tables.cells_of(line[index]) for line in lines) for index in range(len(heads))]
+    on_terminal, coloured = sys.stdout.isatty(), _coloured()
+    chosen = tables.layout(columns, widths, _width() if on_terminal else sys.maxsize)
+    for number, line in enumerate(lines):
+        styles = ["bold" if number == 0 else _style(columns[each.place], line[each.place]) for each in chosen]
+        for part in tables.folded(
+            [line[each.place] for each in chosen], [columns[each.place] for each in chosen], chosen
+        ):
+            print(tables.GAP.join(map(_styled, part, styles) if coloured else part).rstrip())
+
+
+def _style(name: str, cell: str) -> str:
+    """By a cell's first word or words: 'failed, restart in 12 s' is coloured as 'failed' is."""
+    return _COLOURS.get(cell.partition(",")[0], "") if name in ("state", "status", "ok") else ""
 
 
 def _styled(cell: str, style: str) -> str:
@@ -115,19 +144,6 @@ def _width() -> int:
     return int(said) if said.isdecimal() else os.get_terminal_size(sys.stdout.fileno()).columns or 80
 
 
-def _rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for line in cells:
-        table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in line))
-    Console(highlight=False).print(table)
-
-
 def _cell(name: str, value: Any) -> str:
     if value is None:
         return ""
@@ -138,24 +154,6 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return one_line(str(value))
-
-
-def ago(then: float) -> str:
-    """A time in the past, in one unit: '12 s', '3 min', '5 h', '2 d'."""
-    seconds = max(0, int(time.time() - then))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
-
-
-def size(count: float) -> str:
-    """A number of bytes, in the largest fitting unit of 1024."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
 def _coloured() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +13,9 @@ from hive_core.arguments import Id, whole, words
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.events import emit
+from hive_core.human import ago, span
 from hive_core.operation import EVERYONE, Caller, operation
+from hive_core.text import indented, one_line
 
 CANCELLED, EXPIRED = "[cancelled]", "[expired]"
 MOST_OPTIONS = 20
@@ -43,6 +46,18 @@ class Question:
     answerer: str | None
     answered_at: int | None
     cancelled: bool
+
+    def in_full(self) -> str:
+        """The question as a person reads it, in full, with its options and the command that answers it."""
+        until = f", expires in {span(self.deadline_at - time.time())}" if self.deadline_at and not self.answer else ""
+        head = f"{self.id}: {self.asker} asks {self.target}, {ago(self.asked_at)} ago{until}"
+        options = [indented(f"- {one_line(option)}") for option in self.options]
+        if self.answer is not None:
+            end = f"  {self.answer} by {self.answerer}" if self.cancelled else f"  answered by {self.answerer}:"
+            return "\n".join([head, indented(self.question), *options, end, indented(self.answer)])
+        one = 'some of these, joined by ", "' if self.multi else "one of these or anything else"
+        end = f"  `hive answer {self.id} TEXT`" + (f": {one}" if options else "")
+        return "\n".join([head, indented(self.question), *options, end])
 
     def summary(self) -> str:
         how = f"answered by {self.answerer}: {self.answer}" if self.answer is not None else "open"
@@ -159,7 +174,11 @@ def _announce(db: sqlite3.Connection, asked: Question) -> None:
 
 
 @operation(
-    callers=EVERYONE, group="Messages", columns=("id", "asker", "target", "age", "question", "answer"), reads=True
+    callers=EVERYONE,
+    group="Messages",
+    reads=True,
+    empty="No question waits for an answer. `hive questions --all` shows the answered ones, `hive ask` asks one.",
+    empty_all="There has been no question yet. `hive ask QUESTION` asks one.",
 )
 def questions(hive: Hive, all: bool = False) -> list[Question]:
     """List the questions that wait for an answer: the operator sees all of them, an agent its own.

@@ -11,6 +11,7 @@ from hive_cmds.messages import Limit, Message, fitting, from_row
 from hive_core.arguments import Id, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound
+from hive_core.human import count
 from hive_core.operation import EVERYONE, OPERATOR, Caller, operation
 from hive_core.text import indented
 
@@ -35,7 +36,9 @@ class Whereabouts:
 
     def text(self) -> str:
         steps = [("sent", self.sent_at), ("delivered", self.delivered_at), ("acknowledged", self.acknowledged_at)]
-        lines = [f"message {self.id} from {self.sender} to {self.recipient}, handed out {self.deliveries} times"]
+        lines = [
+            f"message {self.id} from {self.sender} to {self.recipient}, handed out {count(self.deliveries, 'time')}"
+        ]
         lines += [f"  {step:<13} {_clock(at) if at else 'not yet'}" for step, at in steps]
         return "\n".join([*lines, "", indented(self.body)])
 
@@ -51,10 +54,10 @@ class Recent:
         return self.messages
 
     def text(self) -> str:
-        return "\n\n".join(message.summary() for message in self.messages) or "no message"
+        return "\n\n".join(message.summary() for message in self.messages)
 
 
-@operation(callers=EVERYONE, group="Messages", reads=True)
+@operation(callers=EVERYONE, group="Messages", reads=True, empty="No messages yet. `hive send TO BODY` sends one.")
 def recent(hive: Hive, limit: Limit = 20) -> Recent:
     """Show the newest messages of your inbox, whether delivered or not; takes none. The operator sees everybody's.
 
@@ -67,7 +70,12 @@ def recent(hive: Hive, limit: Limit = 20) -> Recent:
         return Recent([from_row(_row(db, number)) for number in reversed(chosen)])
 
 
-@operation(callers=EVERYONE, group="Messages", reads=True)
+@operation(
+    callers=EVERYONE,
+    group="Messages",
+    reads=True,
+    empty="No message has all of these words. WORD* finds what begins so; `hive recent` shows the newest messages.",
+)
 def search(hive: Hive, words: Words, limit: Limit = 20) -> Recent:
     """Search messages for words, best first: your own, sent or received; the operator searches everybody's.
 

@@ -1,13 +1,14 @@
-"""Restarts after a crash, where the agent's configuration asks for them: later each time, and not for ever."""
+"""Restarts after a crash, where the agent's configuration asks for them: later each time, and not for ever.
+
+When one is due is known here; the watch carries it out.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from typing import NamedTuple
 
-from hive_cmds import lifecycle
-from hive_cmds.messages import tell
 from hive_core.context import Hive
-from hive_core.errors import HiveError
 
 # Seconds before the first restart of a row; doubled for each further crash, up to the longest.
 FIRST, LONGEST = 1.0, 300.0
@@ -17,42 +18,57 @@ LOOP = 8
 QUIET = 600.0
 
 
+class Outlook(NamedTuple):
+    """What a crash leads to. at: when it is restarted, unix seconds or None. loop: given up. crashes: in a row."""
+
+    at: float | None
+    loop: bool
+    crashes: int
+
+
 def delay(crashes: int) -> float:
     """Seconds to wait after the n-th crash of a row."""
     return float(min(LONGEST, FIRST * 2 ** (crashes - 1)))
 
 
-def note(hive: Hive, db: sqlite3.Connection, name: str, code: int | None) -> None:
+def in_loop(row: sqlite3.Row) -> bool:
+    """Whether an agent, by its row, was given up: it crashed too often in a row, and no restart is due any more."""
+    return bool(row["crashes"] >= LOOP and row["restart_at"] is None)
+
+
+def note(hive: Hive, db: sqlite3.Connection, name: str, code: int | None) -> Outlook:
     """Count a crash, in the transaction that tells of it.
 
-    Its restart is due `delay` seconds later, unless its policy wants none for this exit code, or it is a loop.
+    Its restart is due `delay` seconds later, unless its policy wants none for this exit code, or it is a loop. An end
+    after which none is wanted ends the row.
     """
     row = db.execute("select restart, crashes, crashed_at from agents where name = ?", (name,)).fetchone()
     now = hive.clock()
     quiet = row["crashed_at"] is None or now - row["crashed_at"] > QUIET
-    crashes = 1 if quiet else row["crashes"] + 1
     wanted = row["restart"] == "always" or (row["restart"] == "on-failure" and code != 0)
-    db.execute(
-        "update agents set crashes = ?, crashed_at = ?, restart_at = ? where name = ?",
-        (crashes, now, now + delay(crashes) if wanted and crashes < LOOP else None, name),
-    )
-    if wanted and crashes == LOOP:
-        tell(db, "crash_loop", name, note=f"crashed {crashes} times in a row; it is not restarted any more")
+    crashes = 0 if not wanted else 1 if quiet else row["crashes"] + 1
+    at = now + delay(crashes) if wanted and crashes < LOOP else None
+    db.execute("update agents set crashes = ?, crashed_at = ?, restart_at = ? where name = ?", (crashes, now, at, name))
+    return Outlook(at, crashes >= LOOP, crashes)
 
 
-def perform(hive: Hive) -> None:
-    """Restart every agent whose time has come."""
+def forget(db: sqlite3.Connection, name: str) -> None:
+    """Begin a new row, in the caller's transaction: somebody has looked after the agent and starts it again."""
+    db.execute("update agents set crashes = 0, crashed_at = null, restart_at = null where name = ?", (name,))
+
+
+def take_due(hive: Hive) -> list[str]:
+    """The agents whose time to be restarted has come.
+
+    Their restarts are forgotten with that: an agent that cannot be started is not tried at every look.
+    """
+    query = "select name from agents where restart_at <= ? and desired = 'running'"
     with hive.store.read() as db:
-        query = "select name from agents where restart_at <= ? and desired = 'running'"
         due = [row["name"] for row in db.execute(query, (hive.clock(),))]
     for name in due:
-        # Forgotten first: an agent that cannot be started is not tried at every look.
         with hive.store.write() as db:
             db.execute("update agents set restart_at = null where name = ?", (name,))
-        try:
-            lifecycle.start(hive, name)
-        except HiveError as error:
-            hive.say(f"warning: {name} could not be restarted: {error}")
+    return due
 
 
 def soonest(hive: Hive, most: float) -> float:

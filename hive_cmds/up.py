@@ -8,10 +8,12 @@ from contextlib import ExitStack
 from hive_cmds import agents, lifecycle, spawns, updates
 from hive_cmds.acting import GRACE
 from hive_cmds.gate import beside
+from hive_cmds.sentences import Line, lines
 from hive_cmds.watch import INTERVAL, watching
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.events import Event, newest
+from hive_core.events import newest
+from hive_core.human import natural
 from hive_core.operation import OPERATOR, operation
 from hive_core.progress import exclusive
 from hive_core.settings import MANAGER
@@ -19,7 +21,7 @@ from hive_core.wake import Wake
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True)
-def up(hive: Hive, stop: bool = False) -> Iterator[Event]:
+def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
     """Bring up the manager and every agent that should run, keep watch, and show what happens, until Ctrl-C.
 
     stop: stop the agents at the end; without it they go on running
@@ -35,7 +37,7 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Event]:
             bring_up(hive)
             left = "stops the agents" if stop else "leaves the agents as they are"
             hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
-            yield from watching(hive, wake, seq, INTERVAL, beside=gate)
+            yield from lines(watching(hive, wake, seq, INTERVAL, beside=gate))
         finally:
             if stop:
                 rest(hive)
@@ -49,8 +51,17 @@ def bring_up(hive: Hive) -> None:
         hive.say("making the manager")
         spawns.spawn_manager(hive)
     lifecycle.start_wanted(hive)
+    _tell_of_the_stopped(hive)
     if known:
         updates.update_stale(hive)
+
+
+def _tell_of_the_stopped(hive: Hive) -> None:
+    """Name whoever is left alone because somebody stopped it: nothing else would say why it does not run."""
+    with hive.store.read() as db:
+        stopped = [row["name"] for row in db.execute("select name from agents where desired = 'stopped'")]
+    for name in sorted(stopped, key=lambda name: (name != MANAGER, natural(name))):
+        hive.say(f"{name} was stopped by hand and stays so; `hive start {name}` starts it")
 
 
 def rest(hive: Hive) -> None:

@@ -26,7 +26,12 @@ class Rebuilt:
     error: str | None
 
 
-@operation(callers=OPERATOR, group="Meta", columns=("name", "ok", "error"))
+@operation(
+    callers=OPERATOR,
+    group="Meta",
+    columns=("name", "ok", "error"),
+    empty="No agent had to be rebuilt: there is none yet.",
+)
 def meta_update(hive: Hive, inputs: list[InputName]) -> list[Rebuilt]:
     """Move inputs of the meta flake to their newest commits, then rebuild the agents built from them.
 
@@ -68,7 +73,9 @@ def _rebuild_one(hive: Hive, name: str) -> Rebuilt:
     return Rebuilt(name, True, None)
 
 
-@operation(callers=LOOKING_AFTER, group="Agents", columns=("name", "ok", "error"))
+@operation(
+    callers=LOOKING_AFTER, group="Agents", columns=("name", "ok", "error"), empty="Every agent is up to date already."
+)
 def update(hive: Hive, name: AgentName | None = None, stale: bool = False) -> list[Rebuilt]:
     """Rebuild an agent so that it is up to date; again is as good as once.
 

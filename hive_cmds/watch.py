@@ -7,19 +7,22 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Protocol
 
-from hive_cmds import look, questions, restarts
+from hive_cmds import lifecycle, look, questions, restarts
+from hive_cmds.agents import AgentView
 from hive_cmds.events import after
 from hive_cmds.look import Picture, Seen
 from hive_cmds.messages import tell
+from hive_cmds.sentences import Line, lines
 from hive_core import progress
 from hive_core.arguments import whole
 from hive_core.containers.base import Container
 from hive_core.context import Hive
-from hive_core.errors import NotFound
+from hive_core.errors import HiveError, NotFound
 from hive_core.events import Event, newest
+from hive_core.human import count
 from hive_core.operation import OPERATOR, operation
 from hive_core.wake import Wake
 
@@ -69,7 +72,7 @@ def tick(hive: Hive, *, seed: bool) -> list[Verdict]:
     """Look once, record it, and tell what changed since the last look; with `seed` nothing is concluded from it."""
     progress.settle(hive)
     questions.expire(hive)
-    restarts.perform(hive)
+    _restart_due(hive)
     while True:
         journals = {} if seed else _journals(hive)
         # One transaction: an operation that ends meanwhile records its result before this look or after it.
@@ -77,20 +80,39 @@ def tick(hive: Hive, *, seed: bool) -> list[Verdict]:
             before = look.last(db)
             picture, rows = look.take(hive)
             verdicts = [] if seed else transitions(before, picture)
-            if {verdict.agent for verdict in verdicts if verdict.kind == "container_crash"} - journals.keys():
+            crashes = [verdict for verdict in verdicts if verdict.kind == "container_crash"]
+            if {crash.agent for crash in crashes} - journals.keys():
                 continue  # It ended between the journals and the look.
-            look.record(db, picture, rows)
+            outlooks = {crash.agent: restarts.note(hive, db, crash.agent, crash.fields["code"]) for crash in crashes}
+            look.record(db, picture, [_with_outlook(row, outlooks.get(row.name)) for row in rows])
             for verdict in verdicts:
-                _conclude(hive, db, verdict, journals)
+                evidence = {"journal": journals[verdict.agent]} if verdict in crashes else {}
+                tell(db, verdict.kind, verdict.agent, **verdict.fields, **evidence)
+            _tell_loops(db, outlooks)
         return verdicts
 
 
-def _conclude(hive: Hive, db: sqlite3.Connection, verdict: Verdict, journals: Mapping[str, str]) -> None:
-    if verdict.kind != "container_crash":
-        tell(db, verdict.kind, verdict.agent, **verdict.fields)
-        return
-    tell(db, verdict.kind, verdict.agent, **verdict.fields, journal=journals[verdict.agent])
-    restarts.note(hive, db, verdict.agent, verdict.fields["code"])
+def _restart_due(hive: Hive) -> None:
+    """Restart every agent whose time has come."""
+    for name in restarts.take_due(hive):
+        try:
+            lifecycle.start_again(hive, name)
+        except HiveError as error:
+            hive.say(f"warning: {name} could not be restarted: {error}")
+
+
+def _with_outlook(row: AgentView, outlook: restarts.Outlook | None) -> AgentView:
+    """An agent as it was looked at, with what the crash that the look has found leads to."""
+    if outlook is None:
+        return row
+    return replace(row, restart_at=None if outlook.at is None else int(outlook.at), crash_loop=outlook.loop)
+
+
+def _tell_loops(db: sqlite3.Connection, outlooks: Mapping[str, restarts.Outlook]) -> None:
+    for name, outlook in outlooks.items():
+        if outlook.crashes == restarts.LOOP:
+            note = f"crashed {outlook.crashes} times in a row; it is not restarted any more"
+            tell(db, "crash_loop", name, note=note)
 
 
 def _journals(hive: Hive) -> dict[str, str]:
@@ -118,7 +140,7 @@ def _last_lines(hive: Hive, name: str) -> str:
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True)
-def watch(hive: Hive, interval: Interval = INTERVAL, once: bool = False) -> Iterator[Event]:
+def watch(hive: Hive, interval: Interval = INTERVAL, once: bool = False) -> Iterator[Line]:
     """Watch the agents: tell of crashes, lost logins and updates at once, and show every event as it happens.
 
     interval: seconds between two looks at everything; an end is seen at once in any case
@@ -129,9 +151,9 @@ def watch(hive: Hive, interval: Interval = INTERVAL, once: bool = False) -> Iter
             seq = newest(db)
         if once:
             tick(hive, seed=False)
-            yield from after(hive, seq, [])
+            yield from lines(after(hive, seq, []))
             return
-        yield from watching(hive, wake, seq, interval)
+        yield from lines(watching(hive, wake, seq, interval))
 
 
 class Companion(Protocol):
@@ -158,7 +180,7 @@ def watching(hive: Hive, wake: Wake, seq: int, interval: float, *, beside: Compa
         if seed or ended or time.monotonic() >= due or _unseen_end(hive):
             tick(hive, seed=seed)
             if seed:
-                hive.say(f"watching {len(hive.host.containers())} containers")
+                hive.say(f"watching {count(len(hive.host.containers()), 'agent')}")
             seed, due = False, time.monotonic() + restarts.soonest(hive, interval)
         for event in after(hive, seq, []):
             seq = event.seq

@@ -62,37 +62,6 @@ class Event:
         """The event as every stream sends it: seq, kind, at (whole seconds), then the fields of its kind."""
         return {"seq": self.seq, "kind": self.kind, "at": int(self.at), **self.data}
 
-    def text(self) -> str:
-        """The event in a line for a person: its seq, when, what, about whom, and what else there is to say."""
-        clock = time.strftime("%H:%M:%S", time.localtime(self.at)) + f".{int(self.at % 1 * 1000):03d}"
-        return f"{self.seq:>6}  {clock}  {self.kind:<23} {self.agent or '':<12} {self._details()}".rstrip()
-
-    def _details(self) -> str:
-        data = self.data.get("container", self.data)
-        shown = {name: value for name, value in data.items() if name not in _SAID_ALREADY and value not in (None, [])}
-        words = (f"{name}={_short(value)}" for name, value in shown.items() if value is not False)
-        return " ".join(words)
-
-
-_SAID_ALREADY = (
-    "name",
-    "agent",
-    "diff",
-    "journal",
-    "since_unix",
-    "resolved_at",
-    "asked_at",
-    "answered_at",
-    "inputs",
-    "url",
-)
-
-
-def _short(value: Any, most: int = 72) -> str:
-    text = str(value) if not isinstance(value, (list, dict)) else f"{len(value)}"
-    text = text.replace("\n", " ")
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
 
 def emit(db: sqlite3.Connection, kind: str, *, about: str | None = None, **fields: Any) -> int:
     """Add an event in the caller's transaction, and return its seq.

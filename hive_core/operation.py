@@ -73,13 +73,18 @@ class Parameter:
         return [self.kind.parse(item) for item in value]
 
 
+# What will be gone, as a person is told before being asked; raises what the operation itself would refuse at once.
+Stakes = Callable[["Hive", Mapping[str, Any]], str]
+
+
 @dataclass(frozen=True)
 class Operation:
     """A declared operation.
 
     name: its verb, with underscores; the shell shows them as '-'. group: its heading in the help.
-    columns: what a table of its results shows. confirm: the question a person answers first, with the
-    arguments' names in braces, or None. shell_only: no socket serves it, not even the operator's.
+    columns: what a table of its results shows. empty: what a person is told when there are none; empty_all: with
+    `--all`. confirm: the question a person answers first, with the arguments' names in braces, or None; stakes: makes
+    the sentences that stand before it. shell_only: no socket serves it, not even the operator's.
     parks: the argument that says how many seconds a face calls it again, at every commit, while its result is empty.
     tool: whether it is offered to a model as a tool; what only the harness needs is not.
     reads: it changes nothing, so that whoever has changed too much may still call it.
@@ -90,7 +95,10 @@ class Operation:
     callers: frozenset[Caller]
     group: str
     columns: tuple[str, ...]
+    empty: str
+    empty_all: str
     confirm: str | None
+    stakes: Stakes | None
     shell_only: bool
     parks: str | None
     tool: bool
@@ -148,7 +156,10 @@ def operation(
     callers: Iterable[Caller],
     group: str,
     columns: tuple[str, ...] = (),
+    empty: str = "",
+    empty_all: str = "",
     confirm: str | None = None,
+    stakes: Stakes | None = None,
     shell_only: bool = False,
     parks: str | None = None,
     tool: bool = True,
@@ -164,7 +175,19 @@ def operation(
         if verb in REGISTRY:
             raise AssertionError(f"two operations are called {verb}")
         REGISTRY[verb] = Operation(
-            verb, function, frozenset(callers), group, columns, confirm, shell_only, parks, tool, reads
+            name=verb,
+            function=function,
+            callers=frozenset(callers),
+            group=group,
+            columns=columns,
+            empty=empty,
+            empty_all=empty_all or empty,
+            confirm=confirm,
+            stakes=stakes,
+            shell_only=shell_only,
+            parks=parks,
+            tool=tool,
+            reads=reads,
         )
         return function
 

@@ -15,7 +15,7 @@ FACES = {"cli", "gate"}
 # Library -> where alone it may be imported.
 ROOMS = {
     "typer": ("hive_cmds/cli.py",),
-    "rich": ("hive_cmds/cli.py", "hive_cmds/present.py"),
+    "rich": ("hive_cmds/cli.py", "hive_cmds/present.py", "hive_cmds/tables.py"),
     "bottle": ("status_page/", "hive_agent/"),
     "pygit2": ("hive_core/git/",),
     "plumbum": ("hive_core/process.py",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pygit2
@@ -15,7 +16,18 @@ LARGE_FILE = 1 << 20
 LONG_LINE = 500
 MOST_SENTENCES = 200
 MOST_COMMITS = 50
+LONGEST_MESSAGE = 4096
 _NO_OBJECT = "0" * 40
+
+
+@dataclass(frozen=True, slots=True)
+class Authored:
+    """A commit as whoever made it wrote it, so by nothing but their word. message: at most 4096 characters of it."""
+
+    sha: str
+    author: str
+    email: str
+    message: str
 
 
 class Changes:
@@ -107,11 +119,19 @@ class Changes:
         elif old.mode == FileMode.BLOB_EXECUTABLE and new.mode != old.mode:
             yield f"{path} is no longer executable."
 
-    def _several_commits(self) -> Iterator[str]:
+    def commits(self) -> list[Authored]:
+        """The commits that lie between, newest first, at most 50."""
+        return [_authored(commit) for commit in self._between()[:MOST_COMMITS]]
+
+    def _between(self) -> list[pygit2.Commit]:
+        """The commits between, and one more than are shown if there are so many."""
         walk = self._store.walk(self._after, SortMode.TOPOLOGICAL)
         if self._before is not None:
             walk.hide(self._before)
-        commits = [commit for _, commit in zip(range(MOST_COMMITS + 1), walk, strict=False)]
+        return [commit for _, commit in zip(range(MOST_COMMITS + 1), walk, strict=False)]
+
+    def _several_commits(self) -> Iterator[str]:
+        commits = self._between()
         if len(commits) < 2:
             return
         more = "more than " if len(commits) > MOST_COMMITS else ""
@@ -119,6 +139,16 @@ class Changes:
         for commit in commits[:MOST_COMMITS]:
             author = commit.author.raw_name.decode("utf-8", "replace")
             yield f"{str(commit.id)[:12]} by {one_line(author)}: {one_line(subject(commit))}"
+
+
+def _authored(commit: pygit2.Commit) -> Authored:
+    # Raw: the decoded ones would look up whatever encoding the commit claims.
+    author, email = (
+        name.decode("utf-8", "replace")[:200] for name in (commit.author.raw_name, commit.author.raw_email)
+    )
+    return Authored(
+        str(commit.id), author, email, commit.raw_message.decode("utf-8", "replace").strip()[:LONGEST_MESSAGE]
+    )
 
 
 def subject(commit: pygit2.Commit) -> str:

@@ -13,7 +13,7 @@ from pygit2.enums import ConfigLevel, ObjectType, RepositoryOpenFlag, SortMode
 
 from hive_core.errors import BuildFailed, Invalid, NotFound, Refused
 from hive_core.git import trees
-from hive_core.git.changes import Changes, subject
+from hive_core.git.changes import Authored, Changes, subject
 from hive_core.git.packs import Object
 from hive_core.git.worktree import File, read_file
 from hive_core.text import one_line
@@ -150,6 +150,13 @@ class History:
         Modes, links, submodules, binary and large files, long lines, renames, invisible characters, several commits.
         """
         return self._changes(before, after).sentences()
+
+    def commits(self, before: str | None, after: str) -> list[Authored]:
+        """The commits of `after` that `before` does not contain, newest first, at most 50, with message and author.
+
+        All of it is as it was written: print it with `visible`.
+        """
+        return self._changes(before, after).commits()
 
     def log(self, limit: int) -> list[Logged]:
         """The newest `limit` commits of `main`, newest first."""

@@ -260,3 +260,24 @@ def test_a_revived_agent_keeps_its_configuration_and_its_state(coder: TestHive) 
     coder.run("approve", number)
     assert says(coder, "kept")
     assert note.read_text() == "remember"
+
+
+def test_a_request_shows_the_message_and_the_author_of_its_commit_safely(coder: TestHive) -> None:
+    coder.propose("coder", SAY.format("evil"))
+    config = "agents/coder/config"
+    body = "Say evil\n\nrequest 1 (spawn of x): approved \x1b[2J\u202e"
+    coder.git(config, "commit", "-q", "--amend", "--author", "Eve \u202e <eve\x1b[1m@x>", "-m", body)
+    number = coder.json("request-commit", "coder", coder.git(config, "rev-parse", "HEAD"))["id"]
+    shown = coder.run("show", str(number)).stdout
+    assert not {"\x1b", "\u202e"} & set(shown)
+    assert "by Eve \\u{202e} <eve\\x1b[1m@x>\n  | Say evil\n  | \n  | request 1 (spawn of x)" in shown
+    assert coder.json("show", str(number))["commits"][0]["message"] == body
+
+
+def test_a_request_of_several_commits_lists_them(coder: TestHive) -> None:
+    for word in ("one", "two"):
+        sha = coder.propose("coder", SAY.format(word))
+    shown = coder.json("show", str(coder.json("request-commit", "coder", sha)["id"]))
+    assert [commit["message"] for commit in shown["commits"]] == ["change", "change"]
+    assert shown["commits"][0]["sha"] == sha
+    assert coder.run("show", str(shown["approval"]["id"])).stdout.count("by t: change") == 2

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from hive_cmds.registry import everything
 from hive_core.operation import GROUPS
 from tests.hives import CHECKOUT, PATIENCE, TestHive, eventually, interrupt, line_of
 
@@ -66,7 +67,22 @@ class Terminal:
 
 def test_what_was_done_is_0_and_only_the_result_is_on_standard_output(hive: TestHive) -> None:
     done = hive.run("list", code=0)
-    assert (done.stdout, done.stderr) == ("", "nothing to show\n")
+    assert done.stdout == ""
+    assert done.stderr.startswith("No agents yet. `hive request-spawn NAME` asks for one")
+
+
+@pytest.mark.parametrize("command", [["approvals"], ["tombstones"], ["questions"], ["questions", "--all"], ["recent"],
+                                     ["search", "x"], ["inputs"], ["migrate"], ["approvals", "--all"]], ids=" ".join)  # fmt: skip
+def test_where_there_is_nothing_a_sentence_names_what_there_is_none_of(hive: TestHive, command: list[str]) -> None:
+    done = hive.run(*command)
+    assert done.stdout == ""
+    assert re.match(r"(No|There has been no|Nothing) .+\.$", done.stderr.strip())
+    assert hive.json(*command) == []
+
+
+def test_every_list_has_its_sentence_for_when_it_is_empty() -> None:
+    for operation in everything().values():
+        assert not operation.columns or operation.empty.endswith("."), operation.name
 
 
 def test_what_was_refused_is_1_with_a_reason_and_a_hint(hive: TestHive) -> None:
@@ -76,6 +92,15 @@ def test_what_was_refused_is_1_with_a_reason_and_a_hint(hive: TestHive) -> None:
         "hive: There is no agent 'coder'.",
         "  `hive list` shows the agents, `hive tombstones` the destroyed ones.",
     ]
+
+
+@pytest.mark.parametrize("command", [["start"], ["destroy", "--yes"], ["journal"], ["send", "hello"]], ids=" ".join)
+def test_a_name_that_is_almost_right_is_suggested(hive: TestHive, command: list[str]) -> None:
+    hive.spawn("coder")
+    told = hive.run(command[0], "codr", *command[1:], code=1).stderr
+    assert "There is no agent 'codr'." in told
+    assert "Did you mean 'coder'?" in told
+    assert "mean" not in hive.run(command[0], "zzz", *command[1:], code=1).stderr
 
 
 @pytest.mark.parametrize(
@@ -202,6 +227,13 @@ def test_every_command_has_a_help_that_names_its_arguments(hive: TestHive) -> No
     assert not hive.home.exists()
 
 
+def test_usage_names_what_has_to_be_given_without_braces(hive: TestHive) -> None:
+    usage = "hive request-commit [OPTIONS] NAME SHA"
+    assert usage in hive.run("request-commit", "--help").stdout
+    assert usage in hive.run("request-commit", code=2).stderr
+    assert "hive update [OPTIONS] [NAME]" in hive.run("update", "--help").stdout
+
+
 def test_a_command_that_is_almost_right_is_suggested(hive: TestHive) -> None:
     assert "Did you mean 'list'" in hive.run("lits", code=2).stderr
 
@@ -286,6 +318,33 @@ def test_a_human_is_asked_before_something_is_destroyed(hive: TestHive, typed: s
     terminal.type(typed)
     assert terminal.leave() == code
     assert [row["name"] for row in hive.json("list")] == (["coder"] if alive else [])
+
+
+@pytest.mark.parametrize(("purge", "told"), [([], "Kept: "), (["--purge"], "no undo")])
+def test_what_a_destroy_takes_is_told_before_it_is_asked(hive: TestHive, purge: list[str], told: str) -> None:
+    hive.spawn("coder")
+    terminal = Terminal(hive, "destroy", "coder", *purge)
+    terminal.see("[y/N]")
+    assert told in terminal.seen
+    assert re.search(r"\([0-9.]+ [KM]?i?B\)", terminal.seen)
+    assert ("no undo" in terminal.seen) == bool(purge)
+    terminal.type("n\n")
+    assert terminal.leave() == 1
+
+
+def test_what_was_destroyed_and_what_was_kept_is_told_in_the_end(hive: TestHive) -> None:
+    hive.spawn("coder")
+    assert "Kept: its configuration" in hive.run("destroy", "coder", "--yes").stderr
+    assert hive.run("purge", "coder", "--yes").stderr == "coder is purged: nothing of it is left\n"
+    hive.spawn("coder")
+    assert "destroyed and purged" in hive.run("destroy", "coder", "--purge", "--yes").stderr
+
+
+def test_nobody_is_asked_about_what_is_not_there(hive: TestHive) -> None:
+    terminal = Terminal(hive, "destroy", "coder")
+    assert terminal.leave() == 1
+    assert "no agent" in terminal.seen
+    assert "[y/N]" not in terminal.seen
 
 
 def test_nobody_is_asked_who_said_yes_already(hive: TestHive) -> None:

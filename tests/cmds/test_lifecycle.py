@@ -251,7 +251,7 @@ def test_a_destroyed_agent_is_no_input_of_the_meta_flake_any_more(coder: TestHiv
 def test_a_destroy_asks_first_and_without_a_terminal_it_refuses(coder: TestHive, options: list[str]) -> None:
     asked = coder.run("destroy", "coder", *options, code=1).stderr
     assert "Destroy coder?" in asked
-    assert "no undo" in asked
+    assert ("no undo" in asked) == bool(options)
     assert "--yes" in asked
     assert coder.agent("coder")["running"] is True
 
@@ -439,6 +439,20 @@ def test_up_starts_what_ran_before_and_leaves_alone_what_was_stopped(managed: Te
         "coder": True,
         "tester": False,
     }
+    assert interrupt(up) == 130
+
+
+def test_up_says_who_stays_stopped_and_how_to_start_it(managed: TestHive) -> None:
+    interrupt(go_up(managed))
+    managed.spawn("coder")
+    for name in (MANAGER, "coder"):
+        managed.run("stop", name)
+    up = managed.start("up")
+    assert up.stderr is not None
+    said = [up.stderr.readline() for _ in range(2)]
+    assert said == [
+        f"{name} was stopped by hand and stays so; `hive start {name}` starts it\n" for name in (MANAGER, "coder")
+    ]
     assert interrupt(up) == 130
 
 

@@ -126,3 +126,20 @@ def test_the_way_of_a_message_is_told(hive: TestHive, inside: Hive) -> None:
     messages.recv(as_agent(inside, "coder"))
     assert hive.json("why", str(number))["deliveries"] == 1
     assert "no message" in hive.run("why", "999", code=1).stderr
+
+
+def test_who_writes_to_a_command_is_told_that_no_harness_reads_it(hive: TestHive, inside: Hive) -> None:
+    assert hive.run("send", "coder", "hello").stderr.startswith("note: coder runs a command of its own")
+    assert hive.run("send", "*", "hello").stderr.startswith("note: coder, manager, tester run commands of their own")
+    with inside.store.write() as db:
+        db.execute("update agents set runner = 'claude'")
+    assert hive.run("send", "coder", "hello").stderr == ""
+
+
+def test_only_who_looks_after_the_agents_is_told_which_name_was_meant(inside: Hive) -> None:
+    with pytest.raises(NotFound) as told:
+        messages.send(inside, "codr", "hello")
+    assert "Did you mean 'coder'" in str(told.value)
+    with pytest.raises(NotFound) as told:
+        messages.send(as_agent(inside, "tester"), "codr", "hello")
+    assert "'coder'" not in str(told.value)

@@ -130,6 +130,17 @@ def test_a_rebuild_locks_what_it_built(three: TestHive) -> None:
     assert three.events("meta_inputs_changed")[-1]["inputs"][1]["rev"] == sha[:12]
 
 
+def test_the_inputs_are_told_when_they_change_and_only_then(three: TestHive) -> None:
+    assert [len(event["inputs"]) for event in three.events("meta_inputs_changed")] == [2, 3, 4]
+    three.run("meta-update", "agent-coder")
+    three.run("update", "--stale")
+    three.run("rebuild", "coder")
+    assert len(three.events("meta_inputs_changed")) == 3
+    commit_applied(three, "coder", SAY.format("past"))
+    three.run("meta-update", "agent-coder")
+    assert len(three.events("meta_inputs_changed")) == 4
+
+
 # --- meta-update
 
 

@@ -8,6 +8,9 @@ import re
 import subprocess
 import sys
 
+import pytest
+
+from hive_cmds.tables import cells_of
 from tests.hives import CHECKOUT, TestHive
 
 
@@ -43,11 +46,53 @@ def test_a_table_on_a_terminal_has_the_words_of_the_one_in_a_pipe_and_colours(hi
     assert ages.sub("", "\n".join(bare(shown))) == ages.sub("", piped.rstrip())
 
 
-def test_a_table_that_does_not_fit_is_folded_and_loses_nothing(hive: TestHive) -> None:
-    hive.run("request-spawn", "coder", "--description", "one two three four five six seven eight nine ten")
-    lines = bare(on_a_terminal(hive, "approvals", COLUMNS="60"))
-    assert max(map(len, lines)) <= 60
-    assert {"one", "ten"} <= {word for line in lines for word in line.split()}
+@pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}])
+@pytest.mark.parametrize("width", [30, 60, 80, 140])
+def test_a_table_that_does_not_fit_is_shortened_and_has_one_line_for_each_row(
+    hive: TestHive, width: int, variables: dict[str, str]
+) -> None:
+    for name in ("w1", "w2"):
+        hive.run("request-spawn", name, "--description", "日本語 one two three four five six seven eight nine ten " * 3)
+    lines = bare(on_a_terminal(hive, "approvals", COLUMNS=str(width), **variables))
+    assert len(lines) == 3
+    assert max(map(cells_of, lines)) <= width
+    assert all("w1" in line or "w2" in line for line in lines[1:])
+    assert lines[1].endswith("…") == (width > 30)
+
+
+def test_a_table_in_a_pipe_is_whole_however_narrow_the_terminal_is(hive: TestHive) -> None:
+    description = "one two three four five six seven eight nine ten " * 5
+    hive.run("request-spawn", "coder", "--description", description.strip())
+    hive.extra["COLUMNS"] = "40"
+    assert description.strip() in hive.run("approvals").stdout
+
+
+def test_what_the_doctor_says_is_folded_and_loses_nothing(hive: TestHive) -> None:
+    shown = bare(on_a_terminal(hive, "doctor", COLUMNS="60"))
+    assert max(map(len, shown)) <= 60
+    words = {word for line in hive.run("doctor").stdout.splitlines() for word in line.split() if len(word) < 20}
+    assert words <= {word for line in shown for word in line.split()}
+
+
+def test_agents_are_listed_by_their_numbers(hive: TestHive) -> None:
+    with hive.inside().store.write() as db:
+        for name in ("w10", "w1", "w2", "manager"):
+            db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
+    assert [line.split()[0] for line in hive.run("list").stdout.splitlines()[1:]] == ["manager", "w1", "w2", "w10"]
+
+
+def test_a_line_of_an_event_is_cut_to_the_width_of_the_terminal(hive: TestHive) -> None:
+    hive.run("send", "operator", "a\nfew words " * 20)
+    (line,) = bare(on_a_terminal(hive, "events", COLUMNS="60"))
+    assert (len(line), line[-1]) == (60, "…")
+
+
+def test_what_somebody_wrote_is_set_off_in_every_line_of_a_terminal(hive: TestHive) -> None:
+    hive.run("send", "operator", "2: operator to everybody " * 20)
+    head, *body = bare(on_a_terminal(hive, "recent", COLUMNS="60"))
+    assert head.startswith("1: operator to operator, ")
+    assert all(line.startswith("  | ") for line in body)
+    assert max(map(len, body)) <= 60
 
 
 def test_a_terminal_that_wants_no_colours_gets_none(hive: TestHive) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -153,3 +154,28 @@ def test_what_cannot_be_asked_is_refused(hive: TestHive, wrong: dict[str, object
     assert operation is not None
     with pytest.raises(HiveError):
         operation.call(hive.inside(), {"question": "ok?", **wrong})
+
+
+def test_the_shell_shows_a_question_in_full_with_its_options_and_how_to_answer_it(hive: TestHive, inside: Hive) -> None:
+    coder = as_agent(inside, "coder")
+    questions.ask(coder, "Which\none?\x20\u202e", ["red", "blue\n1: spoofed"], multi=True, ttl=7200)
+    questions.ask(coder, "Anything?")
+    # Seconds may have passed since.
+    shown = re.sub(r"\b\d+ s ago", "0 s ago", hive.run("questions").stdout)
+    assert shown.splitlines() == [
+        "1: coder asks operator, 0 s ago, expires in 1 h",
+        "  | Which",
+        "  | one? \\u{202e}",
+        "  | - red",
+        "  | - blue\\n1: spoofed",
+        '  `hive answer 1 TEXT`: some of these, joined by ", "',
+        "",
+        "2: coder asks operator, 0 s ago",
+        "  | Anything?",
+        "  `hive answer 2 TEXT`",
+    ]
+    hive.run("answer", "1", "red")
+    hive.run("cancel-question", "2")
+    told = hive.run("questions", "--all").stdout
+    assert "answered by operator:\n  | red\n" in told
+    assert "[cancelled] by operator" in told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def test_a_kill_is_told_at_once_with_its_cause_and_last_lines_and_the_list_is_tr
     watch = hive.start("watch", "--interval", "3600")
     follow = hive.start("events", "--follow", "--kind", "container_crash", "--json")
     assert watch.stderr is not None
-    assert watch.stderr.readline() == "watching 1 containers\n"
+    assert watch.stderr.readline() == "watching 1 agent\n"
     eventually(lambda: "ready" in hive.run("journal", "coder").stdout)
     os.kill(program(hive, "coder"), signal.SIGKILL)
     event = json.loads(line_of(follow))
@@ -97,8 +98,8 @@ def test_a_look_by_a_timer_compares_with_the_look_before(hive: TestHive) -> None
     pid = hive.pid("coder")
     os.kill(program(hive, "coder"), signal.SIGKILL)
     eventually(lambda: not os.path.exists(f"/proc/{pid}"))
-    assert "container_crash" in hive.run("watch", "--once").stdout
-    assert "container_crash" not in hive.run("watch", "--once").stdout
+    assert "crashed: SIGKILL" in hive.run("watch", "--once").stdout
+    assert "crashed" not in hive.run("watch", "--once").stdout
 
 
 def test_the_first_look_of_a_long_watch_concludes_nothing(hive: TestHive) -> None:
@@ -113,10 +114,12 @@ def test_the_first_look_of_a_long_watch_concludes_nothing(hive: TestHive) -> Non
 
 
 def test_an_agent_is_restarted_after_a_failure_when_its_configuration_says_so(hive: TestHive) -> None:
+    watch = hive.start("watch", "--interval", "1", "--json")
+    assert watch.stderr is not None
+    assert watch.stderr.readline() == "watching 0 agents\n"
     hive.spawn(
         "coder", 'runner = "command"\ncommand = ["sh", "-c", "echo up; sleep 0.3; exit 3"]\nrestart = "on-failure"\n'
     )
-    watch = hive.start("watch", "--interval", "1", "--json")
     kinds: list[str] = []
     while kinds.count("started") < 2:
         event = json.loads(line_of(watch))
@@ -142,6 +145,51 @@ def test_an_agent_that_crashes_again_and_again_is_left_alone_in_the_end(hive: Te
         kinds = [event.kind for event in since(db, 0)]
     assert kinds.count("started") == restarts.LOOP - 1
     assert kinds.count("crash_loop") == 1
+    row = hive.agent("coder")
+    assert (row["failed"], row["crash_loop"], row.get("restart_at")) == (True, True, None)
+    assert "crash loop, `hive start coder`" in hive.run("list").stdout
+
+
+def crash_once(hive: TestHive) -> None:
+    """An agent that ends at once, and a look that finds it ended."""
+    hive.spawn("coder", 'runner = "command"\ncommand = ["true"]\nrestart = "always"\n')
+    inside = hive.inside()
+    eventually(lambda: not inside.host.containers()["coder"].running)
+    tick(inside, seed=False)
+
+
+def test_a_restart_that_is_due_shows_in_the_list_and_in_the_events(hive: TestHive) -> None:
+    crash_once(hive)
+    with hive.inside().store.write() as db:
+        db.execute("update agents set restart_at = restart_at + 7200")
+    assert re.search(r"failed, restart in [12] h", hive.run("list").stdout)
+    assert "restart_at" in hive.agent("coder")
+    changes = hive.events("container_state_changed")
+    assert [change["container"]["crash_loop"] for change in changes][-1] is False
+    assert "restart_at" in changes[-1]["container"]
+    with hive.inside().store.write() as db:
+        db.execute("update agents set restart_at = 1")
+    assert "failed, restart is due" in hive.run("list").stdout
+
+
+@pytest.mark.parametrize("verb", ["start", "restart"])
+def test_whoever_starts_an_agent_by_hand_gives_it_all_its_restarts_again(hive: TestHive, verb: str) -> None:
+    crash_once(hive)
+    with hive.inside().store.write() as db:
+        db.execute("update agents set crashes = ?, restart_at = null", (restarts.LOOP,))
+    assert hive.agent("coder")["crash_loop"] is True
+    hive.run(verb, "coder")
+    with hive.inside().store.read() as db:
+        assert tuple(db.execute("select crashes, crashed_at from agents").fetchone()) == (0, None)
+    assert hive.agent("coder")["crash_loop"] is False
+
+
+def test_an_end_after_which_no_restart_is_wanted_is_no_crash_of_a_row(hive: TestHive) -> None:
+    hive.spawn("coder", 'runner = "command"\ncommand = ["true"]\nrestart = "on-failure"\n')
+    inside = hive.inside()
+    with inside.store.write() as db:
+        db.execute("update agents set crashes = ?, crashed_at = ?", (restarts.LOOP - 1, inside.clock()))
+        assert restarts.note(inside, db, "coder", 0) == restarts.Outlook(None, False, 0)
 
 
 def test_waits_grow_up_to_the_longest() -> None:

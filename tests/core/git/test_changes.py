@@ -150,3 +150,12 @@ def test_a_commit_with_no_message_or_a_strange_one_has_a_subject(proposals: Prop
     sha = proposals.applied.receive(proposals.clone, parent, "refs/tags/proposal/1")
     said = proposals.applied.beyond_text(proposals.applied.main(), sha)
     assert said[1] == f"{sha[:12]} by \ufffd\ufffd: \ufffd"
+
+
+def test_the_commits_between_are_told_as_they_were_written(proposals: Proposals) -> None:
+    before = proposals.applied.main()
+    first = commit(proposals.clone, {"a": "1"}, "One\n\nand why")
+    second = proposals.take({"a": "2"}, "x" * 10_000)
+    told = proposals.applied.commits(before, second)
+    assert [(each.sha, each.author, len(each.message)) for each in told] == [(second, "Ada", 4096), (first, "Ada", 12)]
+    assert proposals.applied.commits(second, second) == []

@@ -1,0 +1,183 @@
+"""Events as a person reads them: one short sentence for each kind, or none for what tells nobody anything new.
+
+`--json` shows every event as it is; here is only what is said of it, and nothing but the event itself decides that.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from hive_core.events import Event
+from hive_core.human import shorter
+from hive_core.text import one_line
+
+Data = Mapping[str, Any]
+# Characters of what somebody wrote that a sentence quotes.
+QUOTED = 100
+SYSTEM = "system"
+
+
+def _quoted(text: object) -> str:
+    return shorter(str(text), QUOTED)
+
+
+def _after_colon(text: object) -> str:
+    return f": {_quoted(text)}" if text else ""
+
+
+def _sent(data: Data) -> str | None:
+    # What the system tells an agent has an event of its own kind.
+    return None if data["from"] == SYSTEM else f"message from {data['from']}{_after_colon(data['body'])}"
+
+
+def _asked_for(data: Data) -> str:
+    number, description = data["id"], _after_colon(data.get("description"))
+    if data["approval_kind"] == "spawn":
+        return f"asked for (`hive approve {number}`){description}"
+    return f"asks for {data.get('sha_short')} (`hive show {number}`){description}"
+
+
+def _decided(data: Data) -> str:
+    return f"request {data['id']} {data['status']}{_after_colon(data.get('note'))}"
+
+
+def _question(data: Data) -> str:
+    options = " / ".join(map(str, data["options"]))
+    choice = f" [{_quoted(options)}]" if options else ""
+    return f"question {data['id']} (`hive answer {data['id']} TEXT`): {_quoted(data['question'])}{choice}"
+
+
+def _answered(data: Data) -> str:
+    number, by = data["id"], data["answerer"]
+    if data["cancelled"]:
+        return f"question {number} cancelled by {by}"
+    return (
+        f"question {number} expired"
+        if by == SYSTEM
+        else f"question {number} answered by {by}: {_quoted(data['answer'])}"
+    )
+
+
+def _condition(data: Data) -> str:
+    """How an agent is: running or not, and what wants the operator's eye."""
+    row = data["container"]
+    if row.get("running"):
+        turn = str(row.get("turn") or "").replace("_", " ")
+        flags = [word.replace("_", " ") for word in ("needs_login", "needs_update", "paused") if row.get(word)]
+        return ", ".join(["running", *([] if turn in ("", "idle", "needs login") else [turn]), *flags])
+    if row.get("crash_loop"):
+        return "crash loop"
+    # Why is told by the crash itself.
+    restart = f", restart at {_clock(row['restart_at'])}" if row.get("restart_at") else ""
+    return ("failed" if row.get("failed") else "stopped") + restart
+
+
+def _at(word: str) -> Callable[[Data], str]:
+    return lambda data: word + (f" at {str(data['sha'])[:12]}" if data.get("sha") else "")
+
+
+def _always(sentence: str) -> Callable[[Data], str]:
+    return lambda _data: sentence
+
+
+def _nothing(_data: Data) -> None:
+    return None
+
+
+# One entry for every kind of event.
+SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
+    "sent": _sent,
+    "delivered": _nothing,
+    "approval_added": _asked_for,
+    "approval_resolved": _decided,
+    "question_added": _question,
+    "question_resolved": _answered,
+    "transient_set": lambda data: f"{data['transient_kind']}…",
+    "transient_cleared": _nothing,
+    "container_state_changed": _condition,
+    "container_removed": _nothing,
+    "tombstones_changed": _nothing,
+    "meta_inputs_changed": _nothing,
+    "spawned": _at("made"),
+    "rebuilt": _at("rebuilt"),
+    # The condition after it says that it runs, or that it failed at once.
+    "started": _nothing,
+    "restarted": _always("restarted"),
+    "killed": lambda data: str(data.get("note") or "killed"),
+    "destroyed": lambda data: f"destroyed{' and ' + str(data['note']) if data.get('note') else ''}",
+    "purged": _always("purged, nothing of it is left"),
+    "container_crash": lambda data: f"crashed: {data['cause']} (`hive journal {data['agent']}`)",
+    "crash_loop": lambda data: f"{data['note']} (`hive start {data['agent']}`)",
+    "needs_login": lambda data: f"needs login (`hive login {data['agent']}`)",
+    "logged_in": _always("logged in"),
+    "needs_update": lambda data: f"needs an update (`hive update {data['agent']}`)",
+    "recovered": lambda data: f"mended, as a process died {data['transient_kind']} it: {_quoted(data['outcome'])}",
+}
+
+
+def sentence(event: Event) -> str | None:
+    """What an event says to a person, in a few words of one line, safe to print; None when it says nothing new."""
+    said = SENTENCES[event.kind](event.data)
+    return None if said is None else one_line(said)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An event on its way to a face: for a program the event as it is, for a person `said`.
+
+    said: the sentence, or None for nothing. numbered: whether its seq is shown.
+    """
+
+    event: Event
+    said: str | None
+    numbered: bool
+
+    def wire(self) -> dict[str, Any]:
+        """The event as every stream sends it."""
+        return self.event.wire()
+
+    def text(self) -> str | None:
+        """When, about whom, what; None for an event that a person is not told."""
+        if self.said is None:
+            return None
+        number = f"{self.event.seq:>6}  " if self.numbered else ""
+        return f"{number}{_clock(self.event.at)}  {one_line(self.event.agent or 'hive'):<12}  {self.said}"
+
+    @property
+    def tone(self) -> str:
+        """The word that a face may colour the line by: how bad or good it is."""
+        words = (self.said or "").replace(":", ",").split(",")[0]
+        return {"crashed": "failed", "crash loop": "failed"}.get(words, words)
+
+
+def lines(events: Iterator[Event], *, whole: bool = False, numbered: bool = False) -> Iterator[Line]:
+    """Every event with what is said of it. How an agent is, is said once, until it is another way.
+
+    whole: say something of each, also of those that say nothing new: somebody asked for their kind.
+    """
+    conditions: dict[str | None, str | None] = {}
+    # Closed with this one: what the source holds is put back before hive ends.
+    with closing(events):  # type: ignore[type-var]
+        for event in events:
+            said = sentence(event)
+            # A stop is told by the condition after it, or by whoever looked in the middle of it.
+            if event.kind in ("container_state_changed", "killed"):
+                known, conditions[event.agent] = conditions.get(event.agent), said
+                said = None if said == known and not whole else said
+            yield Line(event, said or (_raw(event) if whole else None), numbered)
+
+
+def _raw(event: Event) -> str:
+    return one_line(f"{event.kind} {shorter(json.dumps(event.data, ensure_ascii=False), 2 * QUOTED)}")
+
+
+def _clock(at: float) -> str:
+    """The time of day; with the date when it was not today."""
+    then = time.localtime(at)
+    today = then[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S", then)
