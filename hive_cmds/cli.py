@@ -23,6 +23,9 @@ from hive_core.text import visible
 
 # What typer raises for a command line it cannot read; its name has moved between releases, its place has not.
 _CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
+SHELLS = ("bash", "zsh", "fish")
+# A shell sets it when it wants to know how a command line may go on.
+COMPLETING = "_HIVE_COMPLETE"
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -68,12 +71,18 @@ def _run(arguments: list[str]) -> int:
     app = typer.Typer(
         name="hive",
         no_args_is_help=True,
+        # Typer's own options print the script of the shell they are called from, whichever is asked for.
+        add_completion=False,
         pretty_exceptions_enable=False,
         # Only a page of help is worth importing rich for.
         rich_markup_mode="markdown" if "--help" in arguments or "-h" in arguments or not arguments else None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
+    if COMPLETING in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
     for operation in _needed(arguments):
         made = app.command(operation.verb, cls=_Command, help=operation.summary, rich_help_panel=operation.group)
         made(_command(operation))
@@ -85,7 +94,7 @@ def _needed(arguments: list[str]) -> list[Operation]:
     """Only the command that was asked for: making all of them takes longer than most of them run."""
     verb = next((word for word in arguments if not word.startswith("-")), "")
     asked = find(verb.replace("-", "_")) if verb else None
-    if asked is not None and asked.callers & OPERATOR and "_HIVE_COMPLETE" not in os.environ:
+    if asked is not None and asked.callers & OPERATOR and COMPLETING not in os.environ:
         return [asked]
     shown = [operation for operation in everything().values() if operation.callers & OPERATOR]
     return sorted(shown, key=lambda operation: (GROUPS.index(operation.group), operation.verb))
@@ -104,11 +113,32 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _completion_script(shell: str | None) -> None:
+    if shell is None:
+        return
+    if shell not in SHELLS:
+        raise typer.BadParameter(f"{visible(shell)!r} is not one of {', '.join(SHELLS)}.")
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
+
+    typer.echo(get_completion_script(prog_name="hive", complete_var=COMPLETING, shell=shell))
+    raise typer.Exit
+
+
 def _root(
-    # Its callback does it: without a command this function is not reached.
+    # Their callbacks do it: without a command this function is not reached.
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
     ] = False,
+    completion: Annotated[
+        str | None,
+        typer.Option(
+            "--completion",
+            metavar="SHELL",
+            help=f"Print what makes a shell complete commands: {', '.join(SHELLS)}.",
+            is_eager=True,
+            callback=_completion_script,
+        ),
+    ] = None,
 ) -> None:
     """Run a fleet of AI coding agents; nothing about one changes before you approved exactly that change."""
 

@@ -244,11 +244,14 @@ def test_the_version_is_printed(hive: TestHive) -> None:
     assert hive.run("--version").stdout == f"{__version__}\n"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_completion_script_is_printed(hive: TestHive, shell: str) -> None:
-    script = hive.run("--show-completion", shell).stdout
-    assert "hive" in script
-    assert "_HIVE_COMPLETE" in script
+@pytest.mark.parametrize(
+    ("shell", "own"), [("bash", "complete -o"), ("zsh", "#compdef hive"), ("fish", "complete --command")]
+)
+def test_the_completion_script_of_the_shell_that_is_named_is_printed(hive: TestHive, shell: str, own: str) -> None:
+    script = hive.run("--completion", shell).stdout
+    assert own in script
+    assert f"_HIVE_COMPLETE=complete_{shell}" in script
+    assert "is not one of bash, zsh, fish" in hive.run("--completion", "sh", code=2).stderr
 
 
 def test_the_script_gets_the_commands_that_begin_so(hive: TestHive) -> None:
