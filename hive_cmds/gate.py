@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from hive_cmds.calls import Calls
 from hive_cmds.connection import Connection, Subscriber, write
 from hive_cmds.events import after
 from hive_cmds.hostwire import Answer
-from hive_cmds.sockets import BACKLOG, Listening, listen, peer_uid
+from hive_cmds.sockets import BACKLOG, Listening, handed_over, listen, peer_uid
 from hive_core import disk, wire
 from hive_core.context import Hive
 from hive_core.events import Event, newest
@@ -29,10 +30,14 @@ AGAIN = 1.0
 
 
 class Gate:
-    """All sockets of one hive, served from one event loop; operations run in threads beside it."""
+    """All sockets of one hive, served from one event loop; operations run in threads beside it.
 
-    def __init__(self, hive: Hive) -> None:
+    given: sockets that are bound already, by path.
+    """
+
+    def __init__(self, hive: Hive, given: dict[str, socket.socket] | None = None) -> None:
         self.hive = hive
+        self._given = given or {}
         self._calls = Calls(hive)
         self._open: Counter[str] = Counter()
         self._subscribers: set[Subscriber] = set()
@@ -108,7 +113,7 @@ class Gate:
         """Have a socket for the operator and for every agent there is, and none for any other."""
         if not self._unlistened:
             return
-        wanted = listen(self.hive, known=self._servers.keys())
+        wanted = listen(self.hive, self._servers.keys(), self._given)
         for path, place in wanted.opened.items():
             self._servers[path] = await asyncio.start_unix_server(
                 self._handler(place), sock=place.socket, backlog=BACKLOG
@@ -211,6 +216,9 @@ def beside(hive: Hive) -> Iterator[Beside]:
 
 @operation(callers=OPERATOR, group="Running", shell_only=True)
 def gate(hive: Hive) -> None:
-    """Serve the sockets: the operator's, the manager's and every agent's, until Ctrl-C."""
+    """Serve the sockets: the operator's, the manager's and every agent's, until Ctrl-C.
+
+    A socket that a service manager such as systemd hands over is served as it is, with the callers that wait there.
+    """
     with hive.lone("gate", "serving the sockets"):
-        asyncio.run(Gate(hive).run())
+        asyncio.run(Gate(hive, handed_over()).run())

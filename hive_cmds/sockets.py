@@ -56,8 +56,28 @@ class Change:
     gone: list[str] = field(default_factory=list)
 
 
-def listen(hive: Hive, known: Collection[str]) -> Change:
-    """Make the sockets that should be there and are not in `known`; say which of `known` should not be."""
+def handed_over() -> dict[str, socket.socket]:
+    """The sockets that a service manager bound for this process and listens on already, by path; taken once.
+
+    As sd_listen_fds(3) says: from descriptor 3 on, so many as `$LISTEN_FDS`, meant for the process `$LISTEN_PID`.
+    """
+    meant_for, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
+    if meant_for != str(os.getpid()) or not count.isdecimal():
+        return {}
+    found: dict[str, socket.socket] = {}
+    for descriptor in range(3, 3 + int(count)):
+        os.set_inheritable(descriptor, False)
+        given = socket.socket(fileno=descriptor)
+        given.setblocking(False)
+        found[str(given.getsockname())] = given
+    return found
+
+
+def listen(hive: Hive, known: Collection[str], given: dict[str, socket.socket]) -> Change:
+    """Make the sockets that should be there and are not in `known`; say which of `known` should not be.
+
+    given: sockets that are bound already, by path; those that are used are taken out.
+    """
     with hive.store.read() as db:
         rows = db.execute("select name, uid from agents").fetchall()
     wanted: dict[str, tuple[Identity, int | None]] = {str(hive.settings.run / "host.sock"): (THE_OPERATOR, None)}
@@ -68,13 +88,17 @@ def listen(hive: Hive, known: Collection[str]) -> Change:
     change = Change(gone=[path for path in known if path not in wanted])
     for place in wanted.keys() - set(known):
         identity, uid = wanted[place]
-        change.opened[place] = Listening(_bind(Path(place), 0o660 if uid is None else 0o600, uid), identity, uid)
+        mode = 0o660 if uid is None else 0o600
+        bound = given.pop(place, None) or _bind(Path(place), uid)
+        # Also of one that was handed over: a service manager's own default is open to everybody.
+        Path(place).chmod(mode)
+        change.opened[place] = Listening(bound, identity, uid)
         _link(hive, identity)
     return change
 
 
-def _bind(path: Path, mode: int, uid: int | None) -> socket.socket:
-    """Bind a socket in place of whatever lies there; the folder is hive's own."""
+def _bind(path: Path, uid: int | None) -> socket.socket:
+    """Bind a socket that nobody can connect to yet, in place of whatever lies there; the folder is hive's own."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -89,7 +113,6 @@ def _bind(path: Path, mode: int, uid: int | None) -> socket.socket:
             os.umask(before)
         if uid is not None:
             os.chown(path, uid, uid)
-        path.chmod(mode)
     finally:
         os.close(folder)
     bound.listen(BACKLOG)

@@ -10,6 +10,7 @@ import pytest
 PACKAGES = {
     "bwrap": "bubblewrap",
     "nix": "nix-bin",
+    "systemd-socket-activate": "systemd",
     "unshare": "util-linux",
     "chromium": "chromium",
     "redis-server": "redis-server",

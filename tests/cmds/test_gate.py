@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import socket
+import stat
 import sys
 import termios
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from hive_agent.errors import Unreachable
 from hive_agent.link import Link
 from hive_agent.wake import Wake
 from tests.clients import Client
-from tests.hives import TestHive, eventually
+from tests.hives import CHECKOUT, TestHive, eventually
+from tests.needs import requires
 
 MEGABYTE = 1024 * 1024
 
@@ -110,6 +112,20 @@ def test_a_message_is_not_taken_for_a_receiver_that_has_hung_up(gate: TestHive) 
     gate.run("send", "coder", "for the living")
     with agents_socket(gate, "coder") as agent:
         assert agent.ask("recv", wait=30)["messages"][0]["body"] == "for the living"
+
+
+@requires("systemd-socket-activate")
+def test_a_caller_that_came_before_the_gate_is_answered_by_the_one_it_starts(hive: TestHive) -> None:
+    path = hive.root / "run" / "host.sock"
+    path.parent.mkdir()
+    # It clears the environment but for what it is told to hand on.
+    kept = [f"--setenv={name}={value}" for name, value in hive.environment.items()]
+    activate = ["systemd-socket-activate", f"--listen={path}", *kept]
+    hive.start("gate", program=[*activate, sys.executable, str(CHECKOUT / "hive")])
+    eventually(path.exists)
+    with Client(path) as client:
+        assert client.ask("list") == {"version": 1, "ok": True, "agents": []}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
 
 
 def test_a_second_gate_is_refused(gate: TestHive) -> None:
