@@ -13,6 +13,7 @@ from typing import Any
 from tests.agent.conftest import Place
 
 KEY = "the-key-of-this-start"
+OWN = "the key that the client has"
 PATIENCE = 60.0
 
 
@@ -25,13 +26,15 @@ def free_port() -> int:
 class Client:
     """Who asks an agent's page, with its key unless another is given."""
 
-    def __init__(self, place: Place) -> None:
-        self.port = int(place.environment["HIVE_PORT"])
+    def __init__(self, where: Place | int, key: str = KEY) -> None:
+        self.port = where if isinstance(where, int) else int(where.environment["HIVE_PORT"])
+        self.key = key
 
     def request(
-        self, method: str, path: str, body: object = None, *, key: str | None = KEY, **headers: str
+        self, method: str, path: str, body: object = None, *, key: str | None = OWN, **headers: str
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        key = self.key if key == OWN else key
         own = {} if key is None else {"Authorization": f"Bearer {key}"}
         data = None if body is None else json.dumps(body)
         connection.request(method, path, data, {**own, **{name.replace("_", "-"): v for name, v in headers.items()}})

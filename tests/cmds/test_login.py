@@ -11,12 +11,15 @@ import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from hive_cmds.pages import listeners
+from tests.agent.browser import Client, free_port, login
 from tests.agent.test_claude import CLAUDE as REAL
 from tests.agent.test_claude import pytestmark as needs_claude
-from tests.hives import CHECKOUT, TestHive
+from tests.hives import CHECKOUT, TestHive, eventually
 from tests.needs import needs_root, requires
 from tests.stand_ins.oauth import CODE, TOKEN, OauthService
 
@@ -191,6 +194,8 @@ def real(hive: TestHive, tmp_path: Path) -> Iterator[TestHive]:
         lines = [f'{name} = "{value}"' for name, value in given.items()]
         toml = "\n".join(['runner = "claude"', "[environment]", *lines])
         hive.configure("coder", toml)
+        # Not the port that every agent of this name on the machine has.
+        (hive.home / "agents/coder/port").write_text(f"{free_port()}\n")
         hive.propose("coder", f"{toml}\n# x\n", files={"ca.pem": service.authority.read_text()})
         hive.run("spawn", "coder")
         yield hive
@@ -240,3 +245,21 @@ def test_ctrl_c_ends_the_real_program_and_gives_the_terminal_back(real: TestHive
     assert termios.tcgetattr(human.terminal) == human.before
     assert "hive:" not in human.seen
     os.close(human.terminal)
+
+
+@needs_claude
+@requires("openssl")
+def test_the_page_logs_it_in_with_the_real_program_in_its_container(real: TestHive) -> None:
+    real.start("gate")
+    port = int((real.home / "agents/coder/port").read_text())
+    eventually(lambda: listeners(port))
+    key = urlsplit(real.run("open", "coder").stdout.strip()).fragment.removeprefix("key=")
+    client = Client(port, key)
+    with client.stream() as news:
+        eventually(lambda: real.agent("coder")["turn"] == "needs_login")
+        assert client.ask("POST", "/api/login", {}) == (200, {"ok": True})
+        (state,) = parse_qs(urlsplit(login(news, "link")["link"]).query)["state"]
+        assert client.ask("POST", "/api/login-code", {"code": f"{CODE}#{state}"})[0] == 200
+        login(news, "done")
+    eventually(lambda: real.agent("coder")["turn"] == "idle")
+    assert not real.agent("coder")["needs_login"]
