@@ -256,10 +256,10 @@ def test_the_page_logs_it_in_with_the_real_program_in_its_container(real: TestHi
     key = urlsplit(real.run("open", "coder").stdout.strip()).fragment.removeprefix("key=")
     client = Client(port, key)
     with client.stream() as news:
-        eventually(lambda: real.agent("coder")["turn"] == "needs_login")
+        eventually(lambda: real.agent("coder").get("turn") == "needs_login")
         assert client.ask("POST", "/api/login", {}) == (200, {"ok": True})
         (state,) = parse_qs(urlsplit(login(news, "link")["link"]).query)["state"]
         assert client.ask("POST", "/api/login-code", {"code": f"{CODE}#{state}"})[0] == 200
         login(news, "done")
-    eventually(lambda: real.agent("coder")["turn"] == "idle")
+    eventually(lambda: real.agent("coder").get("turn") == "idle")
     assert not real.agent("coder")["needs_login"]
