@@ -101,13 +101,16 @@ class Login:
         return program, [found, *program.arguments]
 
     def _run(self, program: LoginProgram, argv: list[str]) -> None:
+        # What is told should this thread die of a bug, which then stands in the journal.
+        told: dict[str, Any] | None = _told("failed", program, said="The login broke off.")
         try:
             told = Attempt(program, argv, self._settings, self._live).follow(self._poke, self._take)
         except AgentError as error:
             told = _told("failed", program, said=error.message)
-        with self._doors:
-            self._running = False
-            self._live.update(login=told)
+        finally:
+            with self._doors:
+                self._running = False
+                self._live.update(login=told)
 
     def _take(self) -> tuple[bool, str | None]:
         """What was asked for since: whether to cancel, and a code to hand on."""
