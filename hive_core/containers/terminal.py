@@ -86,7 +86,7 @@ def _become(
 
 
 def _pass_on(inner: int, ended: int) -> None:
-    """Carry bytes both ways until the program has ended and what it wrote is through."""
+    """Carry bytes both ways until the program has ended and what it wrote is through, or the human has gone."""
     sources = {0: inner, inner: 1, ended: -1}
     while True:
         ready = select.select(list(sources), [], [])[0]
@@ -94,12 +94,10 @@ def _pass_on(inner: int, ended: int) -> None:
             data = _read(source)
             if data:
                 _write(sources[source], data)
-            elif source == inner:
-                return
             else:
-                # Nobody will type any more; 4 is what Ctrl-D types.
-                del sources[0]
-                _write(inner, b"\x04")
+                # The program has closed its end; or the human's terminal was hung up (what Ctrl-D types is passed on),
+                # and a program that waits for a code would wait for ever.
+                return
         if ended in ready and not select.select([inner], [], [], 0)[0]:
             return
 
@@ -127,7 +125,12 @@ def _raw() -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
+        try:
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
+        except termios.error as error:
+            # Where the terminal was hung up there is nothing to put back.
+            if error.args[0] != errno.EIO:
+                raise
         sys.stdout.flush()
 
 

@@ -137,7 +137,8 @@ def test_a_wrong_code_is_told_and_leaves_no_login(coder: TestHive) -> None:
     assert coder.agent("coder")["needs_login"]
 
 
-def test_a_human_who_goes_away_leaves_nothing_running(coder: TestHive) -> None:
+def test_a_human_who_goes_away_leaves_nothing_running(coder: TestHive, tmp_path: Path) -> None:
+    coder.extra["TMPDIR"] = str(tmp_path)
     human = Human(coder, "login", "coder")
     human.see("Paste code here: ")
     (inner,) = (int(pid) for pid in children(human.process.pid))
@@ -146,6 +147,7 @@ def test_a_human_who_goes_away_leaves_nothing_running(coder: TestHive) -> None:
     assert select.select([watch], [], [], 60)[0]
     os.close(watch)
     human.process.wait(60)
+    assert not list(tmp_path.glob("hive-bug-*"))
 
 
 def children(pid: int) -> list[str]:
