@@ -15,7 +15,8 @@ from benchmarks.table import Table, arguments, interleaved, scratch, show
 from tests.agent.conftest import Place
 from tests.hives import PATIENCE
 from tests.stand_ins.gate import Gate
-from tests.stand_ins.messages_api import MessagesApi, Text
+from tests.stand_ins.messages_api import MessagesApi
+from tests.stand_ins.scripted import Text
 
 CLAUDE = os.environ.get("HIVE_TEST_CLAUDE") or shutil.which("claude")
 QUIET = {"DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}

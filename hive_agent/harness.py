@@ -139,12 +139,14 @@ class Harness:
         """Compact the conversation and try the turn again, once."""
         self._say("compacting", model=model)
         outcome = self._drive(turn, self._runner.compact(model))
-        if outcome.end is not End.DONE:
-            return outcome
-        self._say("thinking", text="again, after compacting", model=model)
-        outcome = self._drive(turn, self._runner.turn(prompt, model))
+        when = "while compacting"
+        if outcome.end is End.DONE:
+            self._say("thinking", text="again, after compacting", model=model)
+            outcome = self._drive(turn, self._runner.turn(prompt, model))
+            when = "also after compacting"
         if outcome.end is End.PROMPT_TOO_LONG:
-            return Outcome(End.FAILED, f"{outcome.detail} (also after compacting)")
+            # A failure is counted, and given up some day; what is too long would come again for ever.
+            return Outcome(End.FAILED, f"{outcome.detail} ({when})")
         return outcome
 
     def _drive(self, turn: int, events: Turn) -> Outcome:

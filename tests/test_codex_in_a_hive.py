@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
+from tests.agent.clis import CODEX
 from tests.hives import PLAIN, TestHive, eventually
 from tests.stand_ins.responses_api import ResponsesApi
 from tests.stand_ins.scripted import Answer, Asked, Text, ToolUse
 
-CODEX = os.environ.get("HIVE_TEST_CODEX") or shutil.which("codex")
-pytestmark = pytest.mark.skipif(CODEX is None and "CI" not in os.environ, reason="needs codex (npm: @openai/codex)")
+pytestmark = CODEX.needed
 
 
 def script(asked: Asked) -> Answer:
@@ -33,7 +31,7 @@ def api() -> Iterator[ResponsesApi]:
 @pytest.fixture
 def up(hive: TestHive, api: ResponsesApi) -> TestHive:
     """A hive that is up, with an agent that runs codex against the scripted service."""
-    hive.extra["HIVE_CODEX"] = str(CODEX)
+    hive.extra["HIVE_CODEX"] = str(CODEX.program)
     hive.configure("manager", PLAIN)
     configuration = {"OPENAI_BASE_URL": api.base_url, "CODEX_API_KEY": "fake-key-for-tests"}
     lines = [f"{name} = {json.dumps(value)}" for name, value in configuration.items()]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.agent.clis import CLAUDE
 from tests.hives import TestHive, eventually
-from tests.stand_ins.messages_api import Answer, Asked, MessagesApi, Text, ToolUse
+from tests.stand_ins.messages_api import MessagesApi
+from tests.stand_ins.scripted import Answer, Asked, Text, ToolUse
 
-CLAUDE = os.environ.get("HIVE_TEST_CLAUDE") or shutil.which("claude")
-pytestmark = pytest.mark.skipif(
-    CLAUDE is None and "CI" not in os.environ, reason="needs claude (npm: @anthropic-ai/claude-code)"
-)
+pytestmark = CLAUDE.needed
+
 
 COMMIT = """cd /agents/coder/config && sed -i 's/^model.*/model = "bigger"/' agent.toml &&
 git commit -qam 'A bigger model' && git rev-parse HEAD"""
@@ -69,7 +67,7 @@ def api() -> Iterator[MessagesApi]:
 @pytest.fixture
 def up(hive: TestHive, api: MessagesApi) -> TestHive:
     """A hive whose manager and coder are configured for the scripted service, brought up."""
-    hive.extra["HIVE_CLAUDE"] = str(CLAUDE)
+    hive.extra["HIVE_CLAUDE"] = str(CLAUDE.program)
     for name in ("manager", "coder"):
         hive.configure(name, configuration(api.url))
     hive.start("up")

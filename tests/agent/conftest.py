@@ -44,6 +44,7 @@ class Place:
             "TMPDIR": str(folder),
             "CLAUDE_CODE_TMPDIR": str(folder),
             "CLAUDE_CONFIG_DIR": str(self.login),
+            "CODEX_HOME": str(self.codex),
             "HIVE_SOCKET": str(gate.path),
             "HIVE_STATE": str(self.state),
             "HIVE_CONFIG": str(folder / "agent.toml"),
@@ -63,18 +64,16 @@ class Place:
         path.chmod(0o755)
         self.configure(runner="exec", command=[str(path)])
 
-    def log_in(self, token: str) -> None:
-        """Put credentials there as the CLI does: written beside, then renamed."""
+    def log_in(self, token: str, cli: str = "claude") -> None:
+        """Put credentials there as a CLI does: written beside, then renamed."""
         login = {"accessToken": token, "refreshToken": "fake", "expiresAt": 4102444800000, "scopes": ["user:inference"]}
-        beside = self.login / "new"
-        beside.write_text(json.dumps({"claudeAiOauth": login}))
-        beside.rename(self.login / ".credentials.json")
-
-    def log_in_codex(self, token: str) -> None:
-        """The same for codex, as `codex login --with-api-key` leaves it."""
-        beside = self.codex / "new"
-        beside.write_text(json.dumps({"auth_mode": "apikey", "OPENAI_API_KEY": token}))
-        beside.rename(self.codex / "auth.json")
+        folder, name, content = {
+            "claude": (self.login, ".credentials.json", {"claudeAiOauth": login}),
+            "codex": (self.codex, "auth.json", {"auth_mode": "apikey", "OPENAI_API_KEY": token}),
+        }[cli]
+        beside = folder / "new"
+        beside.write_text(json.dumps(content))
+        beside.rename(folder / name)
 
     def start(self) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-I", str(ROOT / "hive_agent"), "run"]

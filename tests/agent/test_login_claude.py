@@ -10,14 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.agent.browser import KEY, Client, free_port, login
+from tests.agent.clis import CLAUDE
 from tests.agent.conftest import Place
-from tests.agent.test_claude import CLAUDE
-from tests.agent.test_claude import pytestmark as needs_claude
 from tests.agent.test_page import wait_log
 from tests.needs import requires
 from tests.stand_ins.oauth import CODE, TOKEN, OauthService
 
-pytestmark = [needs_claude, requires("openssl")]
+pytestmark = [CLAUDE.needed, requires("openssl")]
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def service(place: Place) -> Iterator[OauthService]:
 @pytest.fixture
 def client(place: Place, service: OauthService) -> Client:
     """Who uses the page of an agent with the real program and no login."""
-    place.environment |= {"HIVE_PORT": str(free_port()), "HIVE_PAGE_TOKEN": KEY, "HIVE_CLAUDE": str(CLAUDE)}
+    place.environment |= {"HIVE_PORT": str(free_port()), "HIVE_PAGE_TOKEN": KEY, "HIVE_CLAUDE": str(CLAUDE.program)}
     place.environment |= service.environment
     place.configure(runner="claude")
     place.start()

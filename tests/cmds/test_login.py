@@ -17,8 +17,7 @@ import pytest
 
 from hive_cmds.pages import listeners
 from tests.agent.browser import Client, free_port, login
-from tests.agent.test_claude import CLAUDE as REAL
-from tests.agent.test_claude import pytestmark as needs_claude
+from tests.agent.clis import CLAUDE as REAL
 from tests.hives import CHECKOUT, TestHive, eventually
 from tests.needs import needs_root, requires
 from tests.stand_ins.oauth import CODE, TOKEN, OauthService
@@ -190,7 +189,7 @@ def test_an_agent_that_needs_no_login_is_told_so(hive: TestHive) -> None:
 @pytest.fixture
 def real(hive: TestHive, tmp_path: Path) -> Iterator[TestHive]:
     """A hive with an agent of the real program, whose service is scripted on loopback."""
-    hive.extra["HIVE_CLAUDE"] = str(REAL)
+    hive.extra["HIVE_CLAUDE"] = str(REAL.program)
     with OauthService(tmp_path) as service:
         given = {**service.environment, "NODE_EXTRA_CA_CERTS": "/config/ca.pem"}
         lines = [f'{name} = "{value}"' for name, value in given.items()]
@@ -212,7 +211,7 @@ def begin(hive: TestHive) -> tuple[Human, str]:
     return human, found[1]
 
 
-@needs_claude
+@REAL.needed
 @requires("openssl")
 def test_a_human_logs_an_agent_in_with_the_real_program(real: TestHive) -> None:
     human, state = begin(real)
@@ -233,7 +232,7 @@ def test_a_human_logs_an_agent_in_with_the_real_program(real: TestHive) -> None:
     assert TOKEN in (real.home / "agents/coder/claude/.credentials.json").read_text()
 
 
-@needs_claude
+@REAL.needed
 @requires("openssl")
 def test_ctrl_c_ends_the_real_program_and_gives_the_terminal_back(real: TestHive) -> None:
     human = Human(real, "login", "coder")
@@ -249,7 +248,7 @@ def test_ctrl_c_ends_the_real_program_and_gives_the_terminal_back(real: TestHive
     os.close(human.terminal)
 
 
-@needs_claude
+@REAL.needed
 @requires("openssl")
 def test_the_page_logs_it_in_with_the_real_program_in_its_container(real: TestHive) -> None:
     real.start("gate")

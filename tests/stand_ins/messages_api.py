@@ -6,20 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 
-from tests.stand_ins.scripted import (
-    Answer,
-    Asked,
-    Failure,
-    Json,
-    Script,
-    ScriptedApi,
-    Text,
-    ToolUse,
-    main,
-    wait_in,
-)
-
-__all__ = ["Answer", "Asked", "Failure", "MessagesApi", "Script", "Text", "ToolUse"]
+from tests.stand_ins.scripted import Asked, Failure, Json, ScriptedApi, Text, ToolUse, main, wait_in
 
 UNAUTHORIZED = Failure(401, "authentication_error", "invalid x-api-key")
 OVERLOADED = Failure(529, "overloaded_error", "Overloaded")

@@ -10,6 +10,7 @@ from itertools import takewhile
 from tests.stand_ins.scripted import Asked, Failure, Json, ScriptedApi, Text, ToolUse, main, wait_in
 
 UNAUTHORIZED = Failure(401, "invalid_request_error", "Incorrect API key provided")
+OVERLOADED = Failure(503, "server_is_overloaded", "overloaded")
 PROMPT_TOO_LONG = Failure(400, "context_length_exceeded", "Your input exceeds the context window of this model.")
 # What the summary of a compacted conversation is: for the service alone to read.
 SUMMARY = "a-summary-that-only-the-service-can-read"

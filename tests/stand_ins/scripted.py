@@ -84,6 +84,11 @@ class ScriptedApi(ABC):
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
+    @property
+    def base_url(self) -> str:
+        """The address that its clients are told."""
+        return self.url
+
     # What a service has of its own.
 
     @abstractmethod
