@@ -8,7 +8,15 @@ import time
 from dataclasses import dataclass
 from typing import Annotated
 
-from hive_cmds.messages import SYSTEM, THE_OPERATOR, Recipient, require_allowed, require_room, tell_one
+from hive_cmds.messages import (
+    MOST_UNREAD_OF_ONE,
+    SYSTEM,
+    THE_OPERATOR,
+    Recipient,
+    require_allowed,
+    require_room,
+    tell_one,
+)
 from hive_core.arguments import Id, whole, words
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
@@ -147,6 +155,22 @@ def _require_target(hive: Hive, db: sqlite3.Connection, target: str) -> None:
         raise NotFound(f"There is no other agent {target!r} to ask.", "Leave --to away to ask the operator.")
     require_allowed(hive, db, target)
     require_room(hive, db, target)
+    _require_few_unread(hive, db, target)
+
+
+def _require_few_unread(hive: Hive, db: sqlite3.Connection, target: str) -> None:
+    """Raises Refused for an agent of whose questions the target has not read so many.
+
+    The system tells of a question, so that they are not counted among the asker's messages; who asks and cancels
+    would fill the inbox with them.
+    """
+    query = (
+        "select count(*) from messages where recipient = ? and delivered_at is null and sender = ?"
+        " and case when json_valid(body) then json_extract(body, '$.asker') end = ?"
+    )
+    asked = db.execute(query, (target, SYSTEM, hive.caller.name)).fetchone()[0]
+    if hive.caller.caller is not Caller.OPERATOR and asked >= MOST_UNREAD_OF_ONE:
+        raise Refused(f"{target} has yet to read {asked} questions of {hive.caller.name}.", "Ask it when it has.")
 
 
 def _require_few(hive: Hive, db: sqlite3.Connection) -> None:
