@@ -168,7 +168,7 @@ def test_who_is_parked_when_the_gate_is_killed_gets_the_message_once_from_the_ne
     assert (message["body"], message["redelivered"]) == ("task", False)
     link.call("ack")
     assert link.call("recv", wait=0)["messages"] == []
-    assert "handed out 1 times" in hive.run("why", str(message["id"])).stdout
+    assert "handed out 1 time\n" in hive.run("why", str(message["id"])).stdout
     link.close()
 
 
