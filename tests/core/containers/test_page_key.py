@@ -10,7 +10,7 @@ read -r key; echo "key $key"; echo "number $HIVE_PAGE_TOKEN_FD"; echo "own ${OWN
 cat | grep . && echo more
 for file in /proc/[0-9]*/environ /proc/[0-9]*/cmdline; do
     # Of the processes of this user alone: where there is no sandbox there are others.
-    [ -O "$file" ] && grep -q "$key" "$file" && echo "seen in $file"
+    [ -O "$file" ] && grep -qs "$key" "$file" && echo "seen in $file"
 done
 echo ready; exec sleep 100
 """
