@@ -14,7 +14,7 @@ import json
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,21 +22,18 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from hive_agent.controls import LOOK_SECONDS, Controls, text_of
+from hive_agent.controls import Controls, text_of
 from hive_agent.errors import AgentError, Stopped
 from hive_agent.live import Live
 from hive_agent.reading import EVENTS, Reading
 from hive_agent.record import FILE
 from hive_agent.settings import Settings
-from hive_agent.wake import Wake
+from hive_agent.stream import follow
 
 ADDRESS = "127.0.0.1"
-TRIES = 12
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 # Connections at once: of those who have shown the key, and of those who have not (the oldest of these has to go).
 MOST_KNOWN = MOST_STRANGERS = 32
 LARGEST_REQUEST = 1024 * 1024
-HEARTBEAT_STEPS = 7
 _STATIC = {
     "/": ("index.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
@@ -236,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self._reading() as reading:
             after = self._after(reading)
             self._begin(HTTPStatus.OK, "text/event-stream")
-            for kind, value in follow(reading, self.server, after, self._now):
+            for kind, value in follow(reading, self.server.live, self.server.controls, after, self._now):
                 mark = f"id: {value['seq']}\n" if kind == "event" else ""
                 text = f"{mark}event: {kind}\ndata: {json.dumps(value)}\n\n" if kind else ": still here\n\n"
                 self.wfile.write(text.encode())
@@ -251,95 +248,3 @@ class _Handler(BaseHTTPRequestHandler):
         count = min(int(asked), EVENTS) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
         events = reading.last_events(count)
         return int(events[0]["seq"]) - 1 if events else reading.newest()
-
-
-def follow(
-    reading: Reading, page: Page, after: int, now: Callable[[], dict[str, Any]]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What a stream tells, for ever, as (kind, value); the kind '' is a sign of life.
-
-    A page that has seen more than there is (the record was set aside meanwhile) is told to load anew: `reset`.
-    """
-    if after > reading.newest():
-        after = 0
-        yield "reset", {}
-    shown: dict[str, Any] = {}
-    turns: dict[int, dict[str, Any]] = {}
-    version, quiet = -1, 0
-    while True:
-        version = page.live.wait(version, LOOK_SECONDS)
-        page.controls.look()
-        quiet += 1
-        for kind, value in _news(reading, after, shown, turns, now()):
-            quiet = 0
-            yield kind, value
-            if kind == "event":
-                # There may be more than one step carries: no waiting then.
-                after, version = value["seq"], -1
-        if quiet >= HEARTBEAT_STEPS:
-            quiet = 0
-            yield "", {}
-
-
-def _news(
-    reading: Reading, after: int, shown: dict[str, Any], turns: dict[int, dict[str, Any]], now: dict[str, Any]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What differs from what was told last: a turn, what happened in it, its end; notes in `shown` and `turns`."""
-    if now != shown:
-        shown |= now
-        yield "now", now
-    events, newest = reading.step(after)
-    active = {event["turn"] for event in events}
-    for gone in turns.keys() - {turn["id"] for turn in newest}:
-        del turns[gone]
-    for turn in newest:
-        if turn["id"] not in turns and turn["id"] in active:
-            turns[turn["id"]] = {**turn, "ended": None, "outcome": None, "detail": None}
-            yield "turn", turns[turn["id"]]
-    yield from (("event", event) for event in events)
-    for turn in newest if len(events) < EVENTS else ():
-        if turns.get(turn["id"]) != turn:
-            turns[turn["id"]] = turn
-            yield "turn", turn
-
-
-def bind(port: int, make: Callable[[int], Page], wake: Wake) -> Page:
-    """Make the page, trying again while something else has its port, as what ran before may for a moment.
-
-    Raises OSError: EADDRINUSE after the last of 12 tries, any other at once.
-    """
-    pause = FIRST_PAUSE
-    for _ in range(TRIES - 1):
-        try:
-            return make(port)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-        _log(f"port {port} is in use, next try in {pause:g} s")
-        wake.pause(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
-    return make(port)
-
-
-def beside(settings: Settings, wake: Wake, live: Live, controls: Controls) -> None:
-    """Serve the page in a thread for as long as the process lives. Turns never wait for it."""
-    port = settings.port
-    if port is None or not settings.page_token:
-        return
-
-    def serve() -> None:
-        try:
-            page = bind(port, lambda number: Page(number, settings, live, controls), wake)
-        except Stopped:
-            return
-        except OSError as error:
-            _log(f"no page: port {port} cannot be used: {error.strerror}")
-            return
-        _log(f"page on port {port}")
-        page.serve_forever()
-
-    threading.Thread(target=serve, name="page", daemon=True).start()
-
-
-def _log(text: str) -> None:
-    sys.stderr.write(f"hive agent: {text}\n")

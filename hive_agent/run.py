@@ -29,9 +29,9 @@ def serve_page(settings: Settings, wake: Wake, live: Live, harness: Harness, log
     """Begin to serve the agent's page, where hive has given it a port and a key."""
     if settings.port is not None and settings.page_token:
         # The server's modules take a while to load: not where there is nothing to serve.
-        from hive_agent import page
+        from hive_agent import serving
 
-        page.beside(settings, wake, live, Controls(settings, wake, live, harness.cancel, login))
+        serving.beside(settings, wake, live, Controls(settings, wake, live, harness.cancel, login))
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +13,11 @@ from hive_core.arguments import AgentName, Description, Id, NewAgentName, Note, 
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, Caller, operation
-from hive_core.text import indented, one_line
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from hive_core.git.changes import Authored
     from hive_core.git.repository import Repository
-
-# The kinds of tags that a request for a commit leaves in the applied repository, in the order they are made.
-TAGS = ("proposal", "approved", "building", "deployed", "failed", "denied")
-COLUMNS = ("id", "agent", "kind", "sha", "status", "age", "description")
 
 
 @operation(callers=LOOKING_AFTER, group="Approvals")
@@ -131,84 +124,6 @@ def revive(hive: Hive, name: NewAgentName) -> Approval:
     if name not in {tombstone.name for tombstone in agents.tombstones(hive)}:
         raise NotFound(f"There is no destroyed agent {name!r}.", "`hive tombstones` shows those whose state was kept.")
     return request_spawn(hive, name, "revive")
-
-
-@operation(
-    callers=LOOKING_AFTER,
-    group="Approvals",
-    columns=COLUMNS,
-    reads=True,
-    empty="No request waits for a decision. `hive approvals --all` shows the decided ones, `hive request-spawn NAME`"
-    " makes one.",
-    empty_all="There has been no request yet. `hive request-spawn NAME` asks for an agent.",
-)
-def approvals(hive: Hive, all: bool = False) -> list[Approval]:
-    """List the requests that wait for the operator's decision.
-
-    all: also those that were decided
-    """
-    where = "" if all else "where status = 'pending'"
-    with hive.store.read() as db:
-        return [queue.from_row(row) for row in db.execute(f"select * from approvals {where} order by id")]  # noqa: S608
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A request in full.
-
-    beyond_text: what it changes that the diff does not make obvious. history: its tags, oldest first. commits: what
-    it brings, newest first, at most 50.
-    """
-
-    approval: Approval
-    diff: str
-    beyond_text: list[str]
-    history: list[str]
-    requested_by: str
-    commits: list[Authored]
-
-    def text(self) -> str:
-        """The request as a person reads it before deciding."""
-        approval = self.approval
-        parts = [approval.summary(), f"asked at {approval.requested_at} by {self.requested_by}"]
-        if approval.description:
-            parts += ["", indented(approval.description)]
-        if len(self.commits) == 1:
-            # Several are listed beyond the text.
-            only = self.commits[0]
-            by = f"{one_line(only.author)} <{one_line(only.email)}>"
-            parts += ["", f"commit {only.sha[:12]} by {by}", indented(only.message)]
-        if self.history:
-            parts += ["", "tags: " + ", ".join(self.history)]
-        if self.beyond_text:
-            parts += ["", "beyond the text:", *(f"  ! {sentence}" for sentence in self.beyond_text)]
-        return "\n".join([*parts, "", self.diff])
-
-
-@operation(callers=LOOKING_AFTER, group="Approvals", reads=True)
-def show(hive: Hive, id: Id) -> Shown:
-    """Show a request in full: what it changes, also beyond the text, and what became of it.
-
-    id: the request's number, as `hive approvals` prints it
-    """
-    with hive.store.read() as db:
-        row = queue.require(db, id)
-    approval = queue.from_row(row)
-    path = hive.applied_path(approval.agent)
-    if approval.fetched_sha is None or not path.exists():
-        return Shown(approval, "", [], [], row["requested_by"], [])
-    from hive_core.git.repository import Repository
-
-    repository = Repository(path)
-    base = repository.main() if approval.status == "pending" else row["base_sha"]
-    return Shown(
-        approval,
-        repository.diff(base, approval.fetched_sha),
-        repository.beyond_text(base, approval.fetched_sha),
-        [tag for kind in TAGS if (tag := f"{kind}/{id}") in repository.tags()],
-        row["requested_by"],
-        repository.commits(base, approval.fetched_sha),
-    )
 
 
 @operation(callers=OPERATOR, group="Approvals")

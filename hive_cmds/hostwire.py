@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hive_cmds import agents, approvals, harness, lifecycle, ports
+from hive_cmds import agents, harness, lifecycle, ports, requests
 from hive_cmds.agents import AgentStatus
 from hive_cmds.queue import Approval
 from hive_core.arguments import agent_name, flag
@@ -58,7 +58,7 @@ def _urls(_hive: Hive, _request: Mapping[str, Any]) -> Answer:
 
 
 def _pending(hive: Hive, _request: Mapping[str, Any]) -> Answer:
-    return Answer(approvals=approvals.approvals(hive))
+    return Answer(approvals=requests.approvals(hive))
 
 
 def _start(hive: Hive, request: Mapping[str, Any]) -> Answer:

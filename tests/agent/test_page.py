@@ -13,7 +13,8 @@ import pytest
 from hive_agent.controls import FROM_PAGE, Controls
 from hive_agent.live import Live
 from hive_agent.login import Login
-from hive_agent.page import TRIES, Page, bind
+from hive_agent.page import Page
+from hive_agent.serving import TRIES, bind
 from hive_agent.settings import from_environment
 from hive_agent.wake import Wake
 from tests.agent.browser import KEY, Client, free_port

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from hive_cmds import approvals, messages, questions
+from hive_cmds import approvals, messages, questions, requests
 from hive_cmds.allowance import MOST, REFILL, Allowance
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import Caller, Identity
@@ -139,7 +139,7 @@ def test_what_fails_again_in_the_same_way_is_one_request_and_a_hundred_ways_a_da
     for _ in range(3):
         with pytest.raises(HiveError):
             approvals.request_commit(manager, "coder", "0" * 40)
-    assert [row.status for row in approvals.approvals(inside, all=True)] == ["approved", "failed"]
+    assert [row.status for row in requests.approvals(inside, all=True)] == ["approved", "failed"]
     told = [json.loads(body)["event"] for body in hive.inbox("manager")]
     assert told.count("approval_resolved") == 2
     for number in range(1, 100):
@@ -148,7 +148,7 @@ def test_what_fails_again_in_the_same_way_is_one_request_and_a_hundred_ways_a_da
     with pytest.raises(Refused, match="100 requests of manager have failed within a day") as refused:
         approvals.request_commit(manager, "coder", f"{100:040}")
     assert "Try again in 1440 minutes" in str(refused.value)
-    assert len(approvals.approvals(inside, all=True)) == 101
+    assert len(requests.approvals(inside, all=True)) == 101
 
 
 def test_a_request_for_what_is_deployed_already_leaves_one_tag_however_often_it_is_made(hive: TestHive) -> None:

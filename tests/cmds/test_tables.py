@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hive_cmds import approvals
+from hive_cmds import requests
 from hive_cmds.registry import everything
 from hive_cmds.tables import GIVES_WAY, TEXTS, cells_of, cut, fitted, folded, layout, set_off
 
@@ -32,8 +32,8 @@ def test_the_least_important_columns_go_first(room: int, left: tuple[str, ...]) 
 
 def test_a_description_is_shortened_before_anything_goes() -> None:
     widths = (2, 5, 12, 12, 7, 6, 4096)
-    assert shown(approvals.COLUMNS, widths, 80) == list(approvals.COLUMNS)
-    assert shown(approvals.COLUMNS, widths, 60) == ["id", "agent", "status", "age", "description"]
+    assert shown(requests.COLUMNS, widths, 80) == list(requests.COLUMNS)
+    assert shown(requests.COLUMNS, widths, 60) == ["id", "agent", "status", "age", "description"]
 
 
 def test_a_very_long_name_leaves_room_for_how_the_agent_is() -> None:
