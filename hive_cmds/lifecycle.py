@@ -18,7 +18,7 @@ from hive_cmds.acting import (
 )
 from hive_cmds.agents import AgentView
 from hive_cmds.deploys import fleet
-from hive_cmds.messages import kick, tell
+from hive_cmds.messages import forget_inbox, kick, tell
 from hive_core import hostile_folders, progress
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
@@ -182,7 +182,7 @@ def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
     ):
         _destroy_held(hive, name, purge)
     if purge:
-        hive.say(f"{name} is destroyed and purged: nothing of it is left")
+        hive.say(f"{name} is destroyed and purged: its configuration, state, login and inbox are gone")
         return
     hive.say(
         f"{name} is destroyed: its container is gone. Kept: {_belongings(hive, name)}.\n"
@@ -207,6 +207,8 @@ def _destroy_held(hive: Hive, name: str, purge: bool) -> None:
     if purge:
         folders.remove(hive, name)
     with hive.store.write() as db:
+        if purge:
+            forget_inbox(db, name)
         agents.announce_tombstones(hive, db)
         progress.clear(hive, db, name)
 
@@ -248,7 +250,7 @@ def purge(hive: Hive, name: AgentName) -> None:
         _require_tombstone(hive, name)
         with progress.recorded(hive, name, "destroying", recovery=PURGE):
             _purge_held(hive, name)
-    hive.say(f"{name} is purged: nothing of it is left")
+    hive.say(f"{name} is purged: its configuration, state, login and inbox are gone")
 
 
 @recovery(PURGE)
@@ -260,6 +262,7 @@ def _recover_purge(hive: Hive, left: InProgress) -> str:
 def _purge_held(hive: Hive, name: str) -> None:
     folders.remove(hive, name)
     with hive.store.write() as db:
+        forget_inbox(db, name)
         tell(db, "purged", name)
         agents.announce_tombstones(hive, db)
         progress.clear(hive, db, name)

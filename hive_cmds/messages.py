@@ -97,6 +97,11 @@ class Sent:
         return f"sent as {', '.join(map(str, self.ids))}"
 
 
+def forget_inbox(db: sqlite3.Connection, name: str) -> None:
+    """Remove all that was ever sent to an agent, in the caller's transaction: another of its name must not read it."""
+    db.execute("delete from messages where recipient = ?", (name,))
+
+
 def post(db: sqlite3.Connection, sender: str, recipient: str, body: str) -> int:
     """Put a message into an inbox in the caller's transaction, with its event; returns its id."""
     now = time.time()

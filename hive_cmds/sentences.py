@@ -110,7 +110,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "restarted": _always("restarted"),
     "killed": lambda data: str(data.get("note") or "killed"),
     "destroyed": lambda data: f"destroyed{' and ' + str(data['note']) if data.get('note') else ''}",
-    "purged": _always("purged, nothing of it is left"),
+    "purged": _always("purged: its configuration, state, login and inbox are gone"),
     "container_crash": lambda data: f"crashed: {data['cause']} (`hive journal {data['agent']}`)",
     "crash_loop": lambda data: f"{data['note']} (`hive start {data['agent']}`)",
     "needs_login": lambda data: f"needs login (`hive login {data['agent']}`)",

@@ -338,7 +338,10 @@ def test_what_a_destroy_takes_is_told_before_it_is_asked(hive: TestHive, purge: 
 def test_what_was_destroyed_and_what_was_kept_is_told_in_the_end(hive: TestHive) -> None:
     hive.spawn("coder")
     assert "Kept: its configuration" in hive.run("destroy", "coder", "--yes").stderr
-    assert hive.run("purge", "coder", "--yes").stderr == "coder is purged: nothing of it is left\n"
+    assert (
+        hive.run("purge", "coder", "--yes").stderr
+        == "coder is purged: its configuration, state, login and inbox are gone\n"
+    )
     hive.spawn("coder")
     assert "destroyed and purged" in hive.run("destroy", "coder", "--purge", "--yes").stderr
 

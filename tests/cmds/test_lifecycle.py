@@ -355,9 +355,11 @@ def test_a_purge_removes_what_was_kept_and_refuses_while_a_container_lives(coder
 
 
 def test_a_purged_name_starts_anew(coder: TestHive) -> None:
+    coder.run("send", "coder", "for the first of its name")
     coder.run("destroy", "coder", "--purge", "--yes")
     coder.spawn("coder", SAY.format("anew"))
     assert coder.git("applied/coder", "tag") == ""
+    assert coder.json("search", "first") == []
     assert eventually(lambda: any(line.endswith(" anew") for line in coder.json("journal", "coder")))
 
 
