@@ -16,6 +16,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What a person's own programs go by.
 _PERSONAL = ("HIVE_", "GIT_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_")
+_LONGEST = {"test_killed", "test_no_message_lost", "test_end_to_end"}
 _REAL = [Path("/var/lib/hive"), Path("/run/hive")]
 
 
@@ -46,3 +47,8 @@ def hive(tmp_path: Path) -> Iterator[TestHive]:
     made = TestHive(tmp_path / "hive")
     yield made
     made.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.stem not in _LONGEST)
