@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hive_cmds import questions
+from hive_cmds import asking, questions
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.events import since
@@ -46,7 +46,7 @@ def kinds(hive: Hive) -> list[str]:
 
 
 def test_the_asker_is_told_the_answer(inside: Hive) -> None:
-    asked = questions.ask(as_agent(inside, "coder"), "Which one?", ["a", "b"], multi=True)
+    asked = asking.ask(as_agent(inside, "coder"), "Which one?", ["a", "b"], multi=True)
     assert (asked.target, asked.options, asked.multi, asked.answer) == ("operator", ["a", "b"], True, None)
     answered = questions.answer(inside, asked.id, "a, b")
     assert (answered.answer, answered.answerer) == ("a, b", "operator")
@@ -57,7 +57,7 @@ def test_the_asker_is_told_the_answer(inside: Hive) -> None:
 
 
 def test_a_question_between_agents_is_not_the_operators(inside: Hive) -> None:
-    asked = questions.ask(as_agent(inside, "coder"), "Done?", to="tester")
+    asked = asking.ask(as_agent(inside, "coder"), "Done?", to="tester")
     assert inbox(inside, "tester")[0]["event"] == "question"
     questions.answer(as_agent(inside, "tester"), asked.id, "yes")
     assert inbox(inside, "coder")[-1]["answer"] == "yes"
@@ -65,7 +65,7 @@ def test_a_question_between_agents_is_not_the_operators(inside: Hive) -> None:
 
 
 def test_what_was_asked_between_others_does_not_exist(inside: Hive) -> None:
-    asked = questions.ask(as_agent(inside, "coder"), "Secret?")
+    asked = asking.ask(as_agent(inside, "coder"), "Secret?")
     stranger = as_agent(inside, "tester")
     for act in (
         lambda: questions.answer(stranger, asked.id, "x"),
@@ -80,13 +80,13 @@ def test_what_was_asked_between_others_does_not_exist(inside: Hive) -> None:
 
 def test_its_asker_cannot_answer_what_it_asked_the_operator(inside: Hive) -> None:
     coder = as_agent(inside, "coder")
-    asked = questions.ask(coder, "May I?")
+    asked = asking.ask(coder, "May I?")
     with pytest.raises(Refused, match="asked of operator"):
         questions.answer(coder, asked.id, "yes")
 
 
 def test_a_cancelled_question_says_so(inside: Hive) -> None:
-    asked = questions.ask(as_agent(inside, "coder"), "Still?")
+    asked = asking.ask(as_agent(inside, "coder"), "Still?")
     assert questions.cancel_question(inside, asked.id).cancelled is True
     assert inbox(inside, "coder")[-1]["answer"] == "[cancelled]"
     with pytest.raises(Refused, match="answered already"):
@@ -94,7 +94,7 @@ def test_a_cancelled_question_says_so(inside: Hive) -> None:
 
 
 def test_an_answer_after_the_deadline_is_refused_and_the_asker_told_that_it_expired(inside: Hive) -> None:
-    asked = questions.ask(as_agent(inside, "coder"), "Quick?", ttl=10)
+    asked = asking.ask(as_agent(inside, "coder"), "Quick?", ttl=10)
     late = replace(inside, clock=lambda: inside.clock() + 11)
     with pytest.raises(Refused, match="expired"):
         questions.answer(late, asked.id, "yes")
@@ -105,7 +105,7 @@ def test_an_answer_after_the_deadline_is_refused_and_the_asker_told_that_it_expi
 def test_answer_cancel_and_expiry_at_the_same_moment_leave_one(inside: Hive, hive: TestHive) -> None:
     coder = as_agent(inside, "coder")
     for _ in range(20):
-        asked = questions.ask(coder, "Now?", ttl=1)
+        asked = asking.ask(coder, "Now?", ttl=1)
         late = replace(hive.inside(), clock=lambda: inside.clock() + 2)
         acts = [
             lambda: questions.answer(hive.inside(), asked.id, "yes"),  # noqa: B023  (all run in this round)
@@ -132,7 +132,7 @@ def _race(start: threading.Barrier, act) -> None:  # type: ignore[no-untyped-def
 
 def test_a_deadline_is_kept_by_a_gate_that_was_started_after_it_was_set(hive: TestHive) -> None:
     hive.spawn("coder")
-    asked = questions.ask(as_agent(hive.inside(), "coder"), "Anybody?", ttl=1)
+    asked = asking.ask(as_agent(hive.inside(), "coder"), "Anybody?", ttl=1)
     gate = hive.start("gate")
     eventually((hive.root / "run" / "host.sock").exists)
     gate.kill()
@@ -158,8 +158,8 @@ def test_what_cannot_be_asked_is_refused(hive: TestHive, wrong: dict[str, object
 
 def test_the_shell_shows_a_question_in_full_with_its_options_and_how_to_answer_it(hive: TestHive, inside: Hive) -> None:
     coder = as_agent(inside, "coder")
-    questions.ask(coder, "Which\none?\x20\u202e", ["red", "blue\n1: spoofed"], multi=True, ttl=7200)
-    questions.ask(coder, "Anything?")
+    asking.ask(coder, "Which\none?\x20\u202e", ["red", "blue\n1: spoofed"], multi=True, ttl=7200)
+    asking.ask(coder, "Anything?")
     # Seconds may have passed since.
     shown = re.sub(r"\b\d+ s ago", "0 s ago", hive.run("questions").stdout)
     assert shown.splitlines() == [
