@@ -163,7 +163,7 @@ def _view(
         running=running,
         failed=wanted and not running and doing is None,
         needs_update=None not in (row["hive_rev"], base) and row["hive_rev"] != base,
-        needs_login=_needs_login(hive, row, running),
+        needs_login=_needs_login(hive, row),
         deployed_sha=container.revision[:12] if container and container.revision else None,
         pending_reminders=0,
         paused=bool(row["paused"]),
@@ -182,11 +182,11 @@ def _view(
     )
 
 
-def _needs_login(hive: Hive, row: sqlite3.Row, running: bool) -> bool:
+def _needs_login(hive: Hive, row: sqlite3.Row) -> bool:
     """Whether the agent cannot work before a human has logged it in: by its own word, or for want of credentials."""
     if row["runner"] not in KINDS:
         return False
-    told = running and row["state"] == "needs_login"
+    told = row["state"] == "needs_login"
     return told or not (row["has_key"] or has_login(hive, row["name"], row["runner"]))
 
 

@@ -55,7 +55,7 @@ def set_status(
             " status_set_at = ? where name = ?",
             (state, text, model, until, hive.clock(), hive.caller.name),
         )
-        look.update(hive, db)
+        look.show(hive, db, hive.caller.name)
 
 
 @operation(callers=CONTAINERS, group="Harness", tool=False, reads=True)
@@ -120,5 +120,5 @@ def _set(hive: Hive, name: str, column: str, value: object) -> AgentView:
         if agents.require(db, name)[column] == value:
             return agents.view(hive, name)
         db.execute(f"update agents set {column} = ? where name = ?", (value, name))  # noqa: S608
-        look.update(hive, db)
+        look.show(hive, db, name)
     return agents.view(hive, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from hive_agent.login_programs import LOGIN_PROGRAMS
-from hive_cmds import agents
+from hive_cmds import agents, look
 from hive_cmds.acting import view_of
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
@@ -38,4 +38,8 @@ def login(hive: Hive, name: AgentName) -> None:
         )
     if not agents.has_login(hive, name, runner):
         raise HiveError(f"{name} is still not logged in: its login folder holds no usable credentials.")
+    with hive.store.write() as db:
+        # By its harness's own word it needed one; a stopped agent has nobody who takes the word back.
+        db.execute("update agents set state = null where name = ? and state = 'needs_login'", (name,))
+        look.show(hive, db, name)
     hive.say(f"{name} is logged in.")

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from dataclasses import dataclass, replace
 
-from hive_cmds.agents import AgentView, views
+from hive_cmds.agents import AgentView, names, view, views
 from hive_core import progress, wire
 from hive_core.context import Hive
 from hive_core.events import emit
@@ -34,7 +34,10 @@ Picture = dict[str, Seen]
 
 def take(hive: Hive) -> tuple[Picture, list[AgentView]]:
     """Look at every agent as it is now."""
-    rows = views(hive)
+    return _take(hive, views(hive))
+
+
+def _take(hive: Hive, rows: list[AgentView]) -> tuple[Picture, list[AgentView]]:
     containers = hive.host.containers() if rows else {}
     with hive.store.read() as db:
         desired = {row["name"]: row["desired"] == "running" for row in db.execute("select name, desired from agents")}
@@ -64,38 +67,61 @@ def last(db: sqlite3.Connection) -> Picture:
 
 def record(db: sqlite3.Connection, picture: Picture, rows: list[AgentView]) -> None:
     """Make this the last look, in the caller's transaction, and emit an event for each row that differs from before."""
-    shown = {row["name"]: tuple(row) for row in db.execute("select * from pictures")}
     for row in rows:
-        seen, view = picture[row.name], _settled(row)
-        new = (row.name, seen.running, seen.instance, seen.logged_in, seen.up_to_date, view)
-        old = shown.get(row.name)
-        if old is None or old[-1] != view:
-            emit(db, "container_state_changed", about=row.name, container=json.loads(view))
-        if old != new:
-            db.execute("insert or replace into pictures values (?, ?, ?, ?, ?, ?)", new)
-    for name in shown.keys() - picture.keys():
-        db.execute("delete from pictures where name = ?", (name,))
-        emit(db, "container_removed", name=name)
+        _record_one(db, row, picture[row.name])
+    for name in last(db).keys() - picture.keys():
+        _forget(db, name)
 
 
-def update(hive: Hive, db: sqlite3.Connection) -> None:
-    """Look again and record it, in the caller's transaction."""
-    picture, rows = take(hive)
-    record(db, picture, rows)
+def show(hive: Hive, db: sqlite3.Connection, name: str) -> None:
+    """Make known how an agent is, in the caller's transaction.
+
+    What the next look compares with stays as it was: to conclude something from a change is the watch's alone. An
+    agent that was never looked at takes its place in the picture.
+    """
+    picture, (row,) = _take(hive, [view(hive, name)])
+    _record_one(db, row, last(db).get(name, picture[name]))
+
+
+def inconclusive(db: sqlite3.Connection) -> bool:
+    """Whether something was shown from which the watch has still to conclude something."""
+    query = (
+        "select 1 from pictures where json_extract(view, '$.needs_login') = logged_in"
+        " or json_extract(view, '$.needs_update') = up_to_date limit 1"
+    )
+    return db.execute(query).fetchone() is not None
 
 
 @progress.at_the_end
 def after_operation(hive: Hive, db: sqlite3.Connection, name: str) -> None:
-    """Record how everything is when an operation ends, with the operation's end.
+    """Record how the agent is when an operation on it ends, with the operation's end.
 
-    An agent that the operation has started and that has ended already counts as seen running: the next look is to
-    find that it crashed.
+    Of the others nothing is recorded: one that crashed meanwhile is the watch's to find. An agent that the operation
+    has started and that has ended already counts as seen running: the next look is to find that it crashed. So is a
+    login that the operation's result lacks.
     """
-    picture, rows = take(hive)
-    seen = picture.get(name)
-    if seen is not None and seen.wanted and not seen.running:
-        picture[name] = replace(seen, running=True)
-    record(db, picture, rows)
+    if name not in names(db):
+        _forget(db, name)
+        return
+    picture, (row,) = _take(hive, [view(hive, name)])
+    seen = picture[name]
+    logged_in = last(db).get(name, seen).logged_in
+    _record_one(db, row, replace(seen, running=seen.running or seen.wanted, logged_in=logged_in))
+
+
+def _record_one(db: sqlite3.Connection, row: AgentView, seen: Seen) -> None:
+    old = db.execute("select * from pictures where name = ?", (row.name,)).fetchone()
+    shown = _settled(row)
+    new = (row.name, seen.running, seen.instance, seen.logged_in, seen.up_to_date, shown)
+    if old is None or old["view"] != shown:
+        emit(db, "container_state_changed", about=row.name, container=json.loads(shown))
+    if old is None or tuple(old) != new:
+        db.execute("insert or replace into pictures values (?, ?, ?, ?, ?, ?)", new)
+
+
+def _forget(db: sqlite3.Connection, name: str) -> None:
+    if db.execute("delete from pictures where name = ?", (name,)).rowcount:
+        emit(db, "container_removed", name=name)
 
 
 def _settled(row: AgentView) -> str:

@@ -177,19 +177,27 @@ def watching(hive: Hive, wake: Wake, seq: int, interval: float, *, beside: Compa
         ended = _wait(hive, wake, due, also) if not seed else set()
         if beside is not None:
             beside.check()
-        if seed or ended or time.monotonic() >= due or _unseen_end(hive):
+        if seed or ended or time.monotonic() >= due or _unseen(hive):
             tick(hive, seed=seed)
             if seed:
                 hive.say(f"watching {count(len(hive.host.containers()), 'agent')}")
             seed, due = False, time.monotonic() + restarts.soonest(hive, interval)
         for event in after(hive, seq, []):
             seq = event.seq
+            if event.kind == "transient_cleared":
+                due = 0.0  # What an operation on one agent means for the others, only a look finds.
             yield event
 
 
-def _unseen_end(hive: Hive) -> bool:
-    """Whether an agent has ended that was last seen running: so fast after its start that nobody held on to it."""
+def _unseen(hive: Hive) -> bool:
+    """Whether there is something to conclude before the next look is due.
+
+    That is what was shown since the last one, and an agent that was last seen running and has ended: so fast after
+    its start that nobody held on to it.
+    """
     with hive.store.read() as db:
+        if look.inconclusive(db):
+            return True
         seen = {name for name, last in look.last(db).items() if last.running} - progress.all_in_progress(db).keys()
     containers = hive.host.containers() if seen else {}
     return any(name in containers and not containers[name].running for name in seen)

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from hive_cmds import restarts
+from hive_cmds.harness import set_status
 from hive_cmds.look import Seen
 from hive_cmds.watch import Verdict, tick, transitions
 from hive_core.events import since
+from hive_core.operation import Caller, Identity
 from tests.hives import TestHive, eventually, interrupt, line_of
 
 UP = Seen(running=True, instance="1", logged_in=True, up_to_date=True)
@@ -92,21 +94,48 @@ def test_what_an_operation_ends_is_no_crash(hive: TestHive, action: list[str]) -
     assert hive.run("events", "--since", "0", "--kind", "container_crash").stdout == ""
 
 
+def test_an_end_is_told_although_something_else_looked_first(hive: TestHive) -> None:
+    hive.spawn("coder")
+    hive.spawn("other")
+    hive.run("watch", "--once")
+    os.kill(program(hive, "coder"), signal.SIGKILL)
+    eventually(lambda: not hive.agent("coder")["running"])
+    hive.run("rebuild", "other")  # An operation on another agent,
+    hive.run("pause", "coder")  # and a change of how this one is shown.
+    assert "crashed: SIGKILL" in hive.run("watch", "--once").stdout
+    assert len(hive.events("container_crash")) == 1
+
+
+def test_a_lost_login_is_told_when_the_harness_says_so_and_a_stopped_agent_does_not_get_it_back(hive: TestHive) -> None:
+    hive.spawn("coder")
+    inside = hive.inside()
+    with inside.store.write() as db:
+        db.execute("update agents set runner = 'claude', has_key = 1")
+    watch = hive.start("watch", "--interval", "3600")
+    follow = hive.start("events", "--follow", "--kind", "needs_login", "--json")
+    assert watch.stderr is not None
+    assert watch.stderr.readline() == "watching 1 agent\n"
+    set_status(inside.acting_as(Identity(Caller.AGENT, "coder")), "needs_login")
+    event = json.loads(line_of(follow))
+    assert (event["kind"], event["agent"]) == ("needs_login", "coder")
+    hive.run("stop", "coder")
+    assert hive.agent("coder")["needs_login"]
+    assert hive.events("logged_in") == []
+
+
 def test_a_look_by_a_timer_compares_with_the_look_before(hive: TestHive) -> None:
     hive.spawn("coder")
     hive.run("watch", "--once")
-    pid = hive.pid("coder")
     os.kill(program(hive, "coder"), signal.SIGKILL)
-    eventually(lambda: not os.path.exists(f"/proc/{pid}"))
+    eventually(lambda: not hive.agent("coder")["running"])
     assert "crashed: SIGKILL" in hive.run("watch", "--once").stdout
     assert "crashed" not in hive.run("watch", "--once").stdout
 
 
 def test_the_first_look_of_a_long_watch_concludes_nothing(hive: TestHive) -> None:
     hive.spawn("coder")
-    pid = hive.pid("coder")
     os.kill(program(hive, "coder"), signal.SIGKILL)
-    eventually(lambda: not os.path.exists(f"/proc/{pid}"))
+    eventually(lambda: not hive.agent("coder")["running"])
     watch = hive.start("watch", "--interval", "1", "--json")
     assert json.loads(line_of(watch))["kind"] == "container_state_changed"
     assert interrupt(watch) == 130
