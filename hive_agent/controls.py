@@ -24,7 +24,7 @@ FROM_PAGE = "(written on your page)\n\n"
 class Controls:
     """The hands of the page. cancel: ends the turn in progress. login: the agent's logins. For any thread."""
 
-    def __init__(self, settings: Settings, wake: Wake, live: Live, cancel: Callable[[], None], login: Login) -> None:
+    def __init__(self, settings: Settings, wake: Wake, live: Live, cancel: Callable[[], bool], login: Login) -> None:
         self._settings = settings
         self._wake = wake
         self._live = live
@@ -44,8 +44,9 @@ class Controls:
         self._look(0.0)
 
     def cancel(self) -> None:
-        """End the turn in progress, if there is one."""
-        self._cancel()
+        """End the turn in progress. Raises AgentError when there is none."""
+        if not self._cancel():
+            raise AgentError("No turn is in progress.")
 
     def look(self) -> None:
         """See what the gate knows that nobody tells: inbox, model and pause; at most every two seconds."""

@@ -61,10 +61,11 @@ class Harness:
         self._wake.stop()
         self._runner.cancel()
 
-    def cancel(self) -> None:
-        """End the turn in progress, if there is one; its message is done with. As safe as `stop`."""
+    def cancel(self) -> bool:
+        """End the turn in progress; its message is done with. False when there is none. As safe as `stop`."""
         if self._in_turn:
             self._runner.cancel()
+        return self._in_turn
 
     def run(self) -> None:
         """Run turns until `stop`."""
@@ -211,9 +212,12 @@ class Harness:
         for reader in readers:
             try:
                 self._link.call("send", to=reader, body=about)
-                break
             except Refused as error:
                 _log(f"{reader} could not be told: {error.message}")
+                continue
+            # A human who wrote the message waits for an answer: the manager's knowing is not enough.
+            if message.sender != "operator" or reader == "operator":
+                break
         _log(about)
         self._link.call("ack")
 

@@ -3,7 +3,8 @@
 Every process of the machine can reach it, other agents' too. So nothing about the agent is said and nothing done
 without the key that hive gave this start of the container (shield.py) and hands to the operator alone (`hive open`).
 The key travels in a header, never in a cookie: a browser sends the cookies of 127.0.0.1 to each of its ports, and so to
-every agent whose page is looked at. Only the empty page, its style and its script are there for anyone.
+every agent whose page is looked at. Only the empty page, its style and its script are there for anyone, and the
+proof that whoever serves them has the key.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from hive_agent.live import Live
 from hive_agent.reading import EVENTS, Reading
 from hive_agent.record import FILE
 from hive_agent.settings import Settings
+from hive_agent.shield import NONCE, prove
 from hive_agent.stream import follow
 
 ADDRESS = "127.0.0.1"
@@ -146,6 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
             if self.command == "GET" and path in _STATIC:
                 self._static(*_STATIC[path])
                 return
+            if self.command == "GET" and path == "/proof":
+                self._prove()
+                return
             self._check_key()
             if path not in routes:
                 raise Denied(HTTPStatus.NOT_FOUND, "There is nothing here.")
@@ -207,6 +212,14 @@ class _Handler(BaseHTTPRequestHandler):
         data = (Path(__file__).resolve().parent / "static" / name).read_bytes()
         self._begin(HTTPStatus.OK, kind, len(data))
         self.wfile.write(data)
+
+    def _prove(self) -> None:
+        """Show that this is the page of whoever has the key, without either side giving it away."""
+        nonce = parse_qs(urlsplit(self.path).query).get("nonce", [""])[0]
+        key = self.server.settings.page_token
+        if not key or not NONCE.fullmatch(nonce):
+            raise Denied(HTTPStatus.BAD_REQUEST, "A nonce is 32 to 128 hexadecimal digits.")
+        self._json({"proof": prove(key, nonce, self.server.server_port)})
 
     def _act(self, act: Callable[[], None]) -> None:
         act()

@@ -7,11 +7,16 @@ by processes of its user, and the key comes to it by a way that leaves no copy b
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import hmac
 import os
+import re
 from collections.abc import MutableMapping
 
 from hive_agent.errors import AgentError
 
+# What the nonce of a challenge must look like: chosen by who asks, so large that none is chosen twice.
+NONCE = re.compile(r"[0-9a-f]{32,128}", re.ASCII)
 PAGE_TOKEN = "HIVE_PAGE_TOKEN"  # noqa: S105 - the name of the variable
 PAGE_TOKEN_FD = "HIVE_PAGE_TOKEN_FD"  # noqa: S105 - likewise
 LONGEST_KEY = 4096
@@ -43,6 +48,14 @@ def take_page_key(environ: MutableMapping[str, str]) -> str | None:
         return _drained(int(descriptor)) or None
     except (OSError, ValueError) as error:
         raise AgentError(f"The page's key cannot be read from descriptor {descriptor}: {error}.") from error
+
+
+def prove(key: str, nonce: str, port: int) -> str:
+    """What only who has the page's key can answer to a nonce: HMAC-SHA256 in hex, over the nonce and the page's port.
+
+    The port, so that whoever took a page's place cannot have the page itself answer for it, at another port.
+    """
+    return hmac.new(key.encode(), f"{nonce} {port}".encode(), hashlib.sha256).hexdigest()
 
 
 def _drained(descriptor: int) -> str:

@@ -78,7 +78,7 @@ class Wake:
             self.pause(min(left, 30.0))
 
 
-def on_signals(actions: Mapping[int, Callable[[], None]]) -> None:
+def on_signals(actions: Mapping[int, Callable[[], object]]) -> None:
     """Have a thread act on signals, at once, whatever the main thread waits in.
 
     A handler of Python's own runs when the main thread comes back to Python. A signal that arrives just before it

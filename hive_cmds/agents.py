@@ -14,9 +14,13 @@ from hive_core.containers.base import Container
 from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.events import emit
-from hive_core.human import natural, span
+from hive_core.human import natural, shorter, span
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
 from hive_core.settings import MANAGER
+from hive_core.text import one_line
+
+# Characters of what a harness says of itself that a list has room for.
+TOLD = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ class AgentView(AgentStatus):
             "needs update": self.needs_update,
             "paused": self.paused,
             self.cause or "": bool(self.cause),
+            # Idle with a word to it: a turn has failed, or its program is missing.
+            shorter(one_line(self.status_text or ""), TOLD): self.turn == "idle" and bool(self.status_text),
         }
         return ", ".join(word for word, shown in flags.items() if shown)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hive_cmds import agents, folders, meta, restarts
+from hive_cmds import agents, folders, meta, queue, restarts
 from hive_cmds.acting import (
     AGREE,
     GRACE,
@@ -183,6 +183,7 @@ def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
         _destroy_held(hive, name, purge)
     if purge:
         hive.say(f"{name} is destroyed and purged: its configuration, state, login and inbox are gone")
+        _warn_of_requests(hive, name)
         return
     hive.say(
         f"{name} is destroyed: its container is gone. Kept: {_belongings(hive, name)}.\n"
@@ -251,6 +252,14 @@ def purge(hive: Hive, name: AgentName) -> None:
         with progress.recorded(hive, name, "destroying", recovery=PURGE):
             _purge_held(hive, name)
     hive.say(f"{name} is purged: its configuration, state, login and inbox are gone")
+    _warn_of_requests(hive, name)
+
+
+def _warn_of_requests(hive: Hive, name: str) -> None:
+    """Tell the operator who has purged an agent that its return is still asked for: approving that makes a new one."""
+    with hive.store.read() as db:
+        for row in queue.pending(db, name, "spawn"):
+            hive.say(f"note: request {row['id']} still asks for {name}; approving it makes a new, empty one")
 
 
 @recovery(PURGE)

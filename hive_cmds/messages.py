@@ -72,7 +72,18 @@ class Message:
 
     def summary(self) -> str:
         mark = ", delivered before" if self.redelivered else ""
-        return f"{self.id}: {self.sender} to {self.recipient}, {ago(self.at)} ago{mark}\n{indented(self.body)}"
+        return f"{self.id}: {self.sender} to {self.recipient}, {ago(self.at)} ago{mark}\n{indented(self._readable())}"
+
+    def _readable(self) -> str:
+        """The body as a person reads it: what the system tells is JSON, and becomes a line for each field."""
+        if self.sender != SYSTEM or not self.body.startswith("{"):
+            return self.body
+        return "\n".join(_field(name, value) for name, value in json.loads(self.body).items())
+
+
+def _field(name: str, value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"{name}:\n{indented(text)}" if "\n" in text else f"{name}: {text}"
 
 
 @dataclass(frozen=True, slots=True)

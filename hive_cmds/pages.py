@@ -2,20 +2,23 @@
 
 The page is served by the agent's harness, so everything that comes from it is the agent's word, and is treated so:
 lines of at most a mebibyte, printed safely. That is also why `attach` reads the page's stream and not the file that
-the turns are recorded in: no parser of ours ever opens a database that an agent wrote. What has to be sure before the
-key is given to anybody is who listens on the port: any process of the machine could.
+the turns are recorded in: no parser of ours ever opens a database that an agent wrote. Any process of the machine could
+listen on the port, so before the key is given to anybody, who listens there has to prove that it has the key.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from hive_cmds import agents, folders, ports
+from hive_agent.shield import prove
+from hive_cmds import agents, ports
 from hive_core.arguments import AgentName, whole
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
@@ -28,6 +31,8 @@ ADDRESS = "127.0.0.1"
 LONGEST_LINE = 1024 * 1024
 # The page gives a sign of life twice as often.
 SILENCE_SECONDS = 30.0
+# How long who serves a port may take to prove that it is the agent, and how long its answer may be, in bytes.
+PROOF_SECONDS, LONGEST_PROOF = 10.0, 4096
 _LISTENING = "0A"
 
 Last = Annotated[int, whole(0, 500, "the number of events", "N")]
@@ -81,20 +86,37 @@ def _reach(hive: Hive, name: str) -> tuple[int, str]:
     with hive.store.read() as db:
         if agents.require(db, name)["runner"] == "command":
             raise Refused(f"{name} runs a command of its own, and has no page.", f"`hive journal {name}` shows it.")
-        uid = folders.uid_of(db, name)
     key, port = hive.host.page_key(name), ports.of(hive, name)
     if key is None:
         raise Refused(f"{name} is not running, so it has no page.", f"`hive start {name}` starts it.")
     listening = listeners(port)
     if not listening:
         raise Refused(f"{name} serves no page on port {port} (yet).", f"`hive journal {name}` may say why.")
-    # Where hive is not root every agent is the same user as hive, and this says nothing.
-    if uid is not None and listening != {uid}:
+    if not _has(port, key):
+        users = " and ".join(f"user {uid}" for uid in sorted(listening))
         raise Refused(
-            f"Port {port} of {name}'s page is held by user {min(listening - {uid})}, not by {name}.",
-            "The key would fall into their hands. End that process, then restart the agent.",
+            f"{name} has no page: its port {port} is held by another process, of {users}.",
+            f"End that one, or write another number to {hive.agent_path(name) / 'port'}; then `hive restart {name}`.",
         )
     return port, key
+
+
+def _has(port: int, key: str) -> bool:
+    """Whether who serves the port has the key, by a proof that gives it to nobody (shield.py)."""
+    from http.client import HTTPConnection, HTTPException
+
+    nonce = secrets.token_hex(32)
+    connection = HTTPConnection(ADDRESS, port, timeout=PROOF_SECONDS)
+    try:
+        connection.request("GET", f"/proof?nonce={nonce}")
+        answer = json.loads(connection.getresponse().read(LONGEST_PROOF))
+    except (OSError, HTTPException, ValueError, RecursionError):
+        return False
+    finally:
+        connection.close()
+    proof = answer.get("proof") if isinstance(answer, dict) else None
+    right = prove(key, nonce, port).encode()
+    return isinstance(proof, str) and hmac.compare_digest(proof.encode("utf-8", "replace"), right)
 
 
 def listeners(port: int) -> set[int]:

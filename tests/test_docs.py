@@ -9,7 +9,7 @@ import pytest
 
 from hive_cmds.reference import FILES
 from hive_cmds.registry import everything
-from tests.hives import CHECKOUT
+from tests.hives import CHECKOUT, TestHive, eventually
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 
@@ -30,6 +30,20 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_the_program_that_the_sockets_page_shows_answers_its_messages(hive: TestHive) -> None:
+    text = (CHECKOUT / "docs/sockets.md").read_text()
+    program, config = (re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("python", "toml"))
+    assert program is not None
+    assert config is not None
+    hive.start("gate")
+    hive.spawn("coder")
+    hive.run("approve", str(hive.request("coder", config[1], files={"answer.py": program[1]})))
+    (number,) = hive.json("send", "coder", "hello")["ids"]
+    (answer,) = hive.json("recv", "--wait", "60")["messages"]
+    assert (answer["from"], answer["body"]) == ("coder", "You wrote 5 characters.")
+    eventually(lambda: hive.json("why", str(number))["acknowledged_at"])
 
 
 def test_the_headings_of_the_design_are_the_folders() -> None:

@@ -27,7 +27,9 @@ def find(program: str, environment: Mapping[str, str]) -> str:
     """The path of a program on the environment's PATH. Raises AgentError."""
     found = shutil.which(program, path=environment.get("PATH"))
     if found is None:
-        raise AgentError(f"{program} is not on the PATH of this container.", "Add it to the agent's packages.")
+        raise AgentError(
+            f"{program} is not on the PATH of this container.", "`hive doctor` says where hive looks for it."
+        )
     return found
 
 

@@ -205,7 +205,8 @@ function tick() {
   let text = STATES[now.state] || shown(now.state);
   if (now.state === "rate_limited" && now.until) text += ` until ${clock(now.until)}`;
   if (["thinking", "compacting"].includes(now.state)) text += ` ${span(Date.now() / 1000 - now.since)}`;
-  badge(now.state, text);
+  // Idle with a word to it: a turn has failed, or the program is missing.
+  badge(now.state === "idle" && now.text && !now.paused ? "troubled" : now.state, text);
 }
 
 function message(value) {
@@ -213,8 +214,21 @@ function message(value) {
   const about = make("div", "about");
   about.append(make("b", "", value.from), make("span", "", clock(value.at)));
   if (value.redelivered) about.append(make("span", "", "delivered again"));
-  item.append(about, make("div", "body", value.body));
+  item.append(about, make("div", "body", readable(value.from, value.body)));
   return item;
+}
+
+// What the system tells is JSON: a line for each field.
+function readable(sender, body) {
+  if (sender !== "system" || !body.startsWith("{")) return body;
+  let fields;
+  try {
+    fields = JSON.parse(body);
+  } catch {
+    return body; // The record is the agent's: what stands there may be anything.
+  }
+  return Object.entries(fields)
+    .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`).join("\n");
 }
 
 function showTurn(turn) {
@@ -228,8 +242,9 @@ function showTurn(turn) {
     const word = turn.outcome === "done" ? "" : `${turn.outcome.replace("_", " ")} · `;
     about.append(make("span", bad ? "end bad" : "end", `${word}${span(turn.ended - turn.started)}`));
   }
-  found.head.replaceChildren(about, make("div", "message", turn.body));
-  if (turn.ended && !["done", "cancelled"].includes(turn.outcome)) found.why.textContent = shown(turn.detail || "");
+  found.head.replaceChildren(about, make("div", "message", readable(turn.sender, turn.body)));
+  // The first line says what it was; a program's output stands above already.
+  if (turn.ended && !["done", "cancelled"].includes(turn.outcome)) found.why.textContent = shown((turn.detail || "").split("\n")[0]);
 }
 
 function begin(id) {

@@ -128,6 +128,14 @@ def test_a_failing_message_is_given_up_with_a_word_and_the_next_one_is_worked_on
     assert "bad" in body
 
 
+def test_an_operator_whose_message_is_given_up_is_told_beside_the_manager(place: Place) -> None:
+    place.program("exit 3")
+    place.gate.put("operator", "bad")
+    place.start()
+    acknowledged(place)
+    assert [to for to, _ in place.gate.sent] == ["manager", "operator"]
+
+
 def test_the_operator_is_told_when_the_manager_cannot_be(place: Place) -> None:
     place.program("exit 3")
     place.gate.refuse["send"] = "you may not"

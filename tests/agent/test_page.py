@@ -16,6 +16,7 @@ from hive_agent.login import Login
 from hive_agent.page import Page
 from hive_agent.serving import TRIES, bind
 from hive_agent.settings import from_environment
+from hive_agent.shield import prove
 from hive_agent.wake import Wake
 from tests.agent.browser import KEY, Client, free_port
 from tests.agent.conftest import ROOT, Place
@@ -65,6 +66,21 @@ def test_nothing_is_told_or_done_without_the_key(paged: Place, client: Client, k
     for path, body in ACTS.items():
         assert client.ask("POST", path, body, key=key)[0] == 401
     assert paged.gate.sent == []
+
+
+def test_the_page_proves_that_it_has_the_key_without_giving_it_away(paged: Place, client: Client) -> None:
+    nonce = "0f" * 32
+    status, answer = client.ask("GET", f"/proof?nonce={nonce}", key=None)
+    assert (status, answer) == (200, {"proof": prove(KEY, nonce, client.port)})
+    assert len({answer["proof"], prove(KEY + "x", nonce, client.port), prove(KEY, nonce, client.port + 1)}) == 3
+    for bad in ("", "x" * 64, "0f" * 15, "0f" * 65, "0F" * 32):
+        assert client.ask("GET", f"/proof?nonce={bad}", key=None)[0] == 400
+    assert client.ask("GET", f"/proof?nonce={nonce}", key=None, Host="evil.example")[0] == 421
+    assert client.ask("POST", f"/proof?nonce={nonce}", {}, key=None)[0] == 401
+
+
+def test_a_cancel_without_a_turn_says_so(client: Client) -> None:
+    assert client.ask("POST", "/api/cancel", {}) == (409, {"ok": False, "error": "No turn is in progress."})
 
 
 def test_the_empty_page_says_nothing_of_the_agent(client: Client) -> None:

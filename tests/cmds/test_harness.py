@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hive_cmds.harness import set_status
+from hive_core.operation import Caller, Identity
 from tests.hives import TestHive
 
 MODELLED = "update agents set runner = 'claude'"
@@ -23,3 +25,16 @@ def test_who_pauses_an_agent_that_runs_a_command_is_told_how_to_stop_it(hive: Te
     with hive.inside().store.write() as db:
         db.execute(MODELLED)
     assert hive.run("pause", "coder").stderr == ""
+
+
+def test_the_list_says_what_keeps_an_idle_agent_from_its_work(hive: TestHive) -> None:
+    hive.spawn("coder")
+    coder = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    set_status(coder, "idle", text="a turn failed, next try in 5 s: \x1b[31mit is broken " + "x" * 150)
+    line = hive.run("list").stdout
+    assert "a turn failed, next try in 5 s: \\x1b[31mit" in line
+    assert "x" * 60 not in line
+    set_status(coder, "thinking", text="on a message from operator")
+    assert "on a message" not in hive.run("list").stdout
+    set_status(coder, "idle")
+    assert "thinking" not in hive.run("list").stdout

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hive_cmds import queue
 from hive_core.settings import MANAGER
 from tests.clients import Client
 from tests.hives import PLAIN, TestHive, eventually, interrupt
@@ -352,6 +353,16 @@ def test_a_purge_removes_what_was_kept_and_refuses_while_a_container_lives(coder
     assert coder.json("tombstones") == []
     assert told(coder)[-1] == {"event": "purged", "agent": "coder"}
     assert "nothing is kept" in coder.run("purge", "coder", "--yes", code=1).stderr.lower()
+
+
+@pytest.mark.parametrize("arguments", [["purge"], ["destroy", "--purge"]], ids=["purge", "destroy"])
+def test_who_purges_an_agent_whose_return_is_asked_for_is_told_so(coder: TestHive, arguments: list[str]) -> None:
+    verb, *options = arguments
+    if verb == "purge":
+        coder.run("destroy", "coder", "--yes")
+    with coder.inside().store.write() as db:
+        number = queue.add(coder.inside(), db, agent="coder", kind="spawn", commit_ref="", description=None)
+    assert f"request {number} still asks for coder" in coder.run(verb, "coder", *options, "--yes").stderr
 
 
 def test_a_purged_name_starts_anew(coder: TestHive) -> None:

@@ -157,6 +157,10 @@ def test_login_is_no_verb_of_any_socket() -> None:
     assert all(operation.shell_only for name, operation in everything().items() if "login" in name)
 
 
+def test_the_shell_serves_no_tools_of_an_agent_that_is_not_there(served: TestHive) -> None:
+    assert "There is no agent 'nobody'." in served.run("mcp", "nobody", code=1).stderr
+
+
 def test_the_shell_serves_the_same_tools_on_standard_input_and_output(served: TestHive) -> None:
     shell = subprocess.Popen(
         [sys.executable, str(CHECKOUT / "hive"), "mcp", "coder"],

@@ -120,6 +120,18 @@ def test_an_agent_finds_only_what_it_sent_or_got(inside: Hive) -> None:
     assert [m.sender for m in recall.search(as_agent(inside, "tester"), "apple").messages] == ["tester"]
 
 
+def test_what_the_system_tells_is_readable_for_a_person_and_whole_for_a_program(hive: TestHive, inside: Hive) -> None:
+    with inside.store.write() as db:
+        messages.tell(db, "container_crash", "coder", cause="SIGKILL", code=137, journal="one\n\x1btwo")
+    messages.send(inside, "coder", '{"event": "no, a text"}')
+    shown = hive.run("recent").stdout
+    assert "  | event: container_crash\n  | agent: coder\n  | cause: SIGKILL\n  | code: 137\n" in shown
+    assert "  | journal:\n  |   | one\n  |   | \\x1btwo\n" in shown
+    assert '  | {"event": "no, a text"}\n' in shown
+    told, _ = hive.json("recent")
+    assert json.loads(told["body"])["journal"] == "one\n\x1btwo"
+
+
 def test_the_way_of_a_message_is_told(hive: TestHive, inside: Hive) -> None:
     number = messages.send(inside, "coder", "follow me").ids[0]
     assert hive.run("why", str(number)).stdout.count("not yet") == 2

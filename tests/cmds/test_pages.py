@@ -6,9 +6,11 @@ import http.client
 import json
 import os
 import select
-import socket
 import stat
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +18,6 @@ import pytest
 from hive_cmds.pages import listeners
 from tests.agent.browser import free_port
 from tests.hives import PATIENCE, TestHive, eventually, interrupt
-from tests.needs import needs_root
 
 PROGRAM = 'runner = "exec"\ncommand = ["sh", "-c", "cat >/dev/null; printf \'it is \\\\033[31mdone\\\\n\'"]\n'
 
@@ -101,15 +102,38 @@ def test_an_agent_that_is_stopped_or_unknown_has_no_page(paged: TestHive) -> Non
     assert "is not running" in paged.run("attach", "coder", code=1).stderr
 
 
-@needs_root
-def test_the_key_is_not_given_out_while_somebody_else_has_the_port(paged: TestHive) -> None:
+class Impostor(BaseHTTPRequestHandler):
+    """Who has taken a page's port, and proves what it can."""
+
+    answer = b""
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(f"{self.path} {self.headers}")
+        self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + self.answer)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """It keeps quiet."""
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}", b'{"proof": "%s"}' % (b"0" * 64), b"[" * 4000, b'{"proof": "\\ud800"}'])
+def test_the_key_is_not_given_out_while_somebody_else_has_the_port(paged: TestHive, answer: bytes) -> None:
     paged.run("stop", "coder")
-    with socket.create_server(("127.0.0.1", port_of(paged))):
+    asked: list[str] = []
+    handler = type("Handler", (Impostor,), {"answer": answer, "asked": asked})
+    with HTTPServer(("127.0.0.1", port_of(paged)), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
         paged.run("start", "coder")
         for verb in ("open", "attach"):
             done = paged.run(verb, "coder", code=1)
-            assert f"held by user {os.geteuid()}" in done.stderr
+            assert f"is held by another process, of user {os.geteuid()}." in done.stderr
             assert "key=" not in done.stdout
+        server.shutdown()
+        thread.join()
+    key = (paged.home / "containers/coder/page-key").read_text().strip()
+    assert asked
+    assert not any(key in one for one in asked)
 
 
 def test_turns_are_followed_live_and_printed_safely(paged: TestHive) -> None:
