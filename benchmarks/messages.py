@@ -24,7 +24,7 @@ import redis
 from huey import SqliteHuey
 
 from benchmarks.table import Table, arguments, scratch, show, throw_away_hive
-from hive_cmds import messages
+from hive_cmds import inbox, messages
 from hive_core.operation import Caller, Identity
 from tests.clients import Client
 from tests.hives import CHECKOUT, PATIENCE, TestHive, eventually
@@ -212,8 +212,8 @@ def direct_pass(hive: TestHive) -> Pass:
     def work(count: int) -> None:
         for _ in range(count):
             messages.send(operator, "coder", BODY)
-            assert messages.recv(agent, 0).messages
-            messages.ack(agent)
+            assert inbox.recv(agent, 0).messages
+            inbox.ack(agent)
 
     return work
 

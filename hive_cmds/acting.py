@@ -36,6 +36,12 @@ def refuse_manager(name: str, verb: str) -> None:
         raise Refused(f"The manager cannot be {verb}.", "`hive stop manager` stops it, if it should not run.")
 
 
+def require(hive: Hive, name: str) -> None:
+    """Raises NotFound unless there is such an agent."""
+    with hive.store.read() as db:
+        agents.require(db, name)
+
+
 def view_of(hive: Hive, name: str) -> View:
     """What the agent's container may see; its folders are made where they are missing."""
     with hive.store.read() as db:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import sqlite3
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from hive_agent.credentials import KINDS, usable_credentials
 from hive_cmds import meta, ports, restarts
-from hive_core import hostile_folders, progress
+from hive_core import progress
 from hive_core.containers.base import Container
 from hive_core.context import Hive
 from hive_core.errors import NotFound
-from hive_core.events import emit
 from hive_core.human import natural, shorter, span
-from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
+from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.settings import MANAGER
 from hive_core.text import one_line
 
@@ -94,20 +92,6 @@ class AgentView(AgentStatus):
             shorter(one_line(self.status_text or ""), TOLD): self.turn == "idle" and bool(self.status_text),
         }
         return ", ".join(word for word, shown in flags.items() if shown)
-
-
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """A destroyed agent whose state was kept. size: bytes. last_modified: unix seconds."""
-
-    name: str
-    size: int
-    last_modified: int
-    has_login: bool
-
-    @property
-    def age(self) -> float:
-        return float(self.last_modified)
 
 
 def names(db: sqlite3.Connection) -> list[str]:
@@ -212,31 +196,3 @@ def has_login(hive: Hive, name: str, runner: str) -> bool:
 def list_(hive: Hive) -> list[AgentView]:
     """List the agents: how they are, what is deployed, where their page is."""
     return views(hive)
-
-
-@operation(
-    callers=OPERATOR,
-    group="Agents",
-    columns=("name", "size", "age", "has_login"),
-    empty="No destroyed agents. `hive destroy NAME` keeps an agent's state, and lists it here.",
-)
-def tombstones(hive: Hive) -> list[Tombstone]:
-    """List the destroyed agents whose state was kept: revive brings one back, purge removes it for good."""
-    with hive.store.read() as db:
-        living = set(names(db))
-    folder = hive.settings.agents
-    kept = [path for path in folder.iterdir() if path.is_dir()] if folder.exists() else []
-    kept.sort(key=lambda path: natural(path.name))
-    return [_tombstone(hive, path) for path in kept if path.name not in living]
-
-
-def _tombstone(hive: Hive, path: Path) -> Tombstone:
-    found = hostile_folders.measure(path)
-    # A hostile agent may have set a time in the future.
-    kept = any(has_login(hive, path.name, runner) for runner in KINDS)
-    return Tombstone(path.name, found.size, int(min(found.newest, time.time())), kept)
-
-
-def announce_tombstones(hive: Hive, db: sqlite3.Connection) -> None:
-    """Emit the whole list of tombstones in the caller's transaction."""
-    emit(db, "tombstones_changed", tombstones=tombstones(hive))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hive_cmds import agents, queue, spawns
+from hive_cmds import agents, queue, removal, spawns
 from hive_cmds.deploys import DEPLOY, Deploy, deploy
 from hive_cmds.queue import Approval
 from hive_core import progress
@@ -121,7 +121,7 @@ def revive(hive: Hive, name: NewAgentName) -> Approval:
 
     name: as `hive tombstones` shows it
     """
-    if name not in {tombstone.name for tombstone in agents.tombstones(hive)}:
+    if name not in {tombstone.name for tombstone in removal.tombstones(hive)}:
         raise NotFound(f"There is no destroyed agent {name!r}.", "`hive tombstones` shows those whose state was kept.")
     return request_spawn(hive, name, "revive")
 

@@ -1,8 +1,4 @@
-"""Messages: sent, delivered, acknowledged, found again; and what the system tells agents by the same way.
-
-A message is *delivered* when it was handed out, and *acknowledged* when the turn it was handed to has ended. What was
-delivered and not acknowledged is put back by `nack` and handed out again, marked. Both are synced to the disk.
-"""
+"""Messages: who may send what to whom, and what the system tells agents by the same way."""
 
 from __future__ import annotations
 
@@ -13,12 +9,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from hive_core import wire
-from hive_core.arguments import Kind, agent_name, whole, words
+from hive_core.arguments import Kind, agent_name, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.events import emit
 from hive_core.human import ago
-from hive_core.operation import CONTAINERS, EVERYONE, Caller, operation
+from hive_core.operation import EVERYONE, Caller, operation
 from hive_core.settings import MANAGER
 from hive_core.text import indented
 
@@ -27,8 +23,6 @@ MOST_BYTES = 256 * 1024
 # Unread messages that an inbox may hold before agents can put no more into it, and that one of them may have in it:
 # an agent that writes and writes leaves room for the others.
 MOST_UNREAD, MOST_UNREAD_OF_ONE = 1000, 250
-# Bytes of bodies in one answer; a single message always fits.
-MOST_TAKEN = 4 * 1024 * 1024
 
 
 def recipient(value: object) -> str:
@@ -40,8 +34,6 @@ def recipient(value: object) -> str:
 
 Recipient = Annotated[str, Kind(recipient, {"type": "string"}, "TO")]
 Body = Annotated[str, words(MOST_BYTES, "the message", "BODY")]
-Wait = Annotated[int, whole(0, 180, "the time to wait in seconds", "SECONDS")]
-Limit = Annotated[int, whole(1, 1000, "the limit", "N")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +78,9 @@ def _field(name: str, value: object) -> str:
     return f"{name}:\n{indented(text)}" if "\n" in text else f"{name}: {text}"
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What `recv` handed out, and how many messages still wait."""
-
-    messages: list[Message]
-    unread: int
-
-    def text(self) -> str:
-        shown = "\n\n".join(message.summary() for message in self.messages) or "No message waits for you."
-        return shown + (f"\n\n{self.unread} more" if self.unread else "")
+def from_row(row: sqlite3.Row) -> Message:
+    """The message of a row."""
+    return Message(row["id"], row["sender"], row["recipient"], row["body"], int(row["sent_at"]), row["deliveries"] > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +183,7 @@ def require_room(hive: Hive, db: sqlite3.Connection, name: str) -> None:
     me = hive.caller.name
     if hive.caller.caller is Caller.OPERATOR:
         return
-    if _unread(db, name) >= MOST_UNREAD:
+    if unread(db, name) >= MOST_UNREAD:
         raise Refused(f"The inbox of {name} is full: {MOST_UNREAD} messages are unread.", "Send it when some are read.")
     query = "select count(*) from messages where recipient = ? and delivered_at is null and sender = ?"
     if db.execute(query, (name, me)).fetchone()[0] >= MOST_UNREAD_OF_ONE:
@@ -208,91 +193,7 @@ def require_room(hive: Hive, db: sqlite3.Connection, name: str) -> None:
         )
 
 
-@operation(callers=EVERYONE, group="Messages", parks="wait")
-def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:  # noqa: ARG001  (read by whoever parks it)
-    """Take the oldest messages of your inbox; with none there, wait for one.
-
-    wait: seconds to wait for a message, at most 180
-    limit: how many to take at the most
-    """
-    me = hive.caller.name
-    with hive.store.read() as db:
-        if not _unread(db, me):
-            return Received([], 0)
-    with hive.store.write() as db:
-        chosen = fitting(db.execute(_WAITING, (me, limit)).fetchall())
-        taken = [_hand_out(db, db.execute(_CLAIM, (time.time(), number)).fetchone()) for number in chosen]
-        if hive.caller.caller is Caller.OPERATOR:
-            _acknowledge(db, me)
-        return Received(sorted(taken, key=lambda message: message.id), _unread(db, me))
-
-
-_WAITING = """
-    select id, length(body) as size from messages where recipient = ? and delivered_at is null order by id limit ?
-"""
-_CLAIM = "update messages set delivered_at = ?, deliveries = deliveries + 1 where id = ? returning *"
-
-
-def fitting(rows: list[sqlite3.Row]) -> list[int]:
-    """The ids of the first of these messages that fit into one answer together."""
-    chosen: list[int] = []
-    size = 0
-    for row in rows:
-        size += row["size"]
-        if chosen and size > MOST_TAKEN:
-            break
-        chosen.append(int(row["id"]))
-    return chosen
-
-
-def _hand_out(db: sqlite3.Connection, row: sqlite3.Row) -> Message:
-    fields = {"from": row["sender"], "to": row["recipient"], "body": row["body"]}
-    emit(db, "delivered", about=row["recipient"], **fields)
-    return from_row(row)
-
-
-def from_row(row: sqlite3.Row) -> Message:
-    """The message of a row."""
-    return Message(row["id"], row["sender"], row["recipient"], row["body"], int(row["sent_at"]), row["deliveries"] > 1)
-
-
-def _unread(db: sqlite3.Connection, name: str) -> int:
+def unread(db: sqlite3.Connection, name: str) -> int:
+    """How many messages wait in an inbox."""
     query = "select count(*) from messages where recipient = ? and delivered_at is null"
     return int(db.execute(query, (name,)).fetchone()[0])
-
-
-@operation(callers=CONTAINERS, group="Messages", tool=False)
-def ack(hive: Hive) -> None:
-    """Acknowledge everything that was delivered to you: the turn that it went to has ended well."""
-    if _in_hand(hive):
-        with hive.store.write() as db:
-            _acknowledge(db, hive.caller.name)
-
-
-def _acknowledge(db: sqlite3.Connection, name: str) -> None:
-    db.execute(
-        "update messages set acknowledged_at = ? where recipient = ? and delivered_at is not null"
-        " and acknowledged_at is null",
-        (time.time(), name),
-    )
-
-
-@operation(callers=CONTAINERS, group="Messages", tool=False)
-def nack(hive: Hive) -> None:
-    """Put back what was delivered to you and not acknowledged: the turn that it went to has died."""
-    if _in_hand(hive):
-        with hive.store.write() as db:
-            db.execute(
-                "update messages set delivered_at = null where recipient = ? and delivered_at is not null"
-                " and acknowledged_at is null",
-                (hive.caller.name,),
-            )
-
-
-def _in_hand(hive: Hive) -> bool:
-    """Whether anything was delivered to the caller that it has not acknowledged."""
-    query = (
-        "select 1 from messages where recipient = ? and delivered_at is not null and acknowledged_at is null limit 1"
-    )
-    with hive.store.read() as db:
-        return db.execute(query, (hive.caller.name,)).fetchone() is not None

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import Annotated
 
-from hive_cmds.messages import Limit, Message, fitting, from_row
+from hive_cmds.inbox import Limit, fitting
+from hive_cmds.messages import Message, from_row
 from hive_core.arguments import Id, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound

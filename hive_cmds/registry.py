@@ -39,6 +39,10 @@ def everything() -> Mapping[str, Operation]:
     return REGISTRY
 
 
+# One process may have to finish what another began: any operation, whatever it was itself called for.
+progress.declared_by(everything)
+
+
 def serve(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any:
     """Run an operation for a face, with arguments it has parsed; a parked one is waited for."""
     if operation.parks is not None:

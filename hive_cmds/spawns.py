@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hive_cmds import agents, folders, messages, meta, queue
+from hive_cmds import folders, messages, meta, queue, removal
 from hive_cmds.acting import build_and_switch, record_build
 from hive_cmds.deploys import fleet
 from hive_core import progress
@@ -104,6 +104,6 @@ def conclude(hive: Hive, number: int | None, name: str) -> None:
             queue.resolve(hive, db, number, "approved")
         messages.tell(db, "spawned", name, sha=revision)
         record_build(hive, db, name, revision)
-        agents.announce_tombstones(hive, db)
+        removal.announce_tombstones(hive, db)
         meta.announce(hive, db)
         progress.clear(hive, db, name)

@@ -32,6 +32,8 @@ class InProgress:
 # It may be killed itself and is then run again, so it looks at what is, never at how far it came.
 Recovery = Callable[[Hive, InProgress], str]
 _RECOVERIES: dict[str, Recovery] = {}
+# What declares those that are not declared yet: a command imports its own concern alone.
+_LOADERS: list[Callable[[], object]] = []
 
 
 def recovery(name: str) -> Callable[[Recovery], Recovery]:
@@ -42,6 +44,11 @@ def recovery(name: str) -> Callable[[Recovery], Recovery]:
         return function
 
     return declare
+
+
+def declared_by(load: Callable[[], object]) -> None:
+    """Have `load` called when a recovery is needed that is not declared yet: it is to import all that declare any."""
+    _LOADERS.append(load)
 
 
 # What else becomes true in the transaction that ends an operation; see `at_the_end`.
@@ -177,10 +184,17 @@ def _recover(hive: Hive, agent: str) -> str:
         row = all_in_progress(db).get(agent)
     if row is None:
         return "done"
-    outcome = _RECOVERIES[row.recovery](hive, row) if row.recovery else "cleared"
+    outcome = _find(row.recovery)(hive, row) if row.recovery else "cleared"
     with hive.store.write() as db:
         clear(hive, db, agent)
     return outcome
+
+
+def _find(name: str) -> Recovery:
+    if name not in _RECOVERIES:
+        for load in _LOADERS:
+            load()
+    return _RECOVERIES[name]
 
 
 def _from_row(row: sqlite3.Row) -> InProgress:

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from hive_cmds import approvals, asking, messages, questions, requests
+from hive_cmds import approvals, asking, inbox, messages, questions, requests
 from hive_cmds.allowance import MOST, REFILL, Allowance
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import Caller, Identity
@@ -119,7 +119,7 @@ def test_questions_that_are_asked_and_cancelled_fill_an_inbox_only_so_far(hive: 
         questions.cancel_question(agent, asking.ask(agent, "why?", to="other").id)
     with pytest.raises(Refused, match="other has yet to read 250 questions of coder"):
         asking.ask(agent, "why?", to="other")
-    messages.recv(inside.acting_as(Identity(Caller.AGENT, "other")), limit=1000)
+    inbox.recv(inside.acting_as(Identity(Caller.AGENT, "other")), limit=1000)
     asking.ask(agent, "why?", to="other")
 
 
@@ -180,10 +180,10 @@ def test_an_agent_can_fill_an_inbox_only_so_far_and_the_operator_can_still_write
 def test_what_is_received_at_once_is_bounded_by_its_size_and_the_rest_comes_next(hive: TestHive) -> None:
     hive.spawn("coder")
     agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
-    messages.recv(agent, limit=1000)
+    inbox.recv(agent, limit=1000)
     for _ in range(20):
         messages.send(agent, "coder", "x" * 256 * 1024)
-    first, second = messages.recv(agent, limit=1000), messages.recv(agent, limit=1000)
+    first, second = inbox.recv(agent, limit=1000), inbox.recv(agent, limit=1000)
     assert [len(first.messages), first.unread, len(second.messages), second.unread] == [16, 4, 4, 0]
 
 

@@ -143,7 +143,7 @@ def test_a_denial_killed_anywhere_stands_with_its_tag_or_is_none(hive: TestHive)
 
 
 def test_a_destroy_killed_anywhere_is_finished_by_the_next_command(hive: TestHive) -> None:
-    files = ("hive_cmds/lifecycle.py",)
+    files = ("hive_cmds/removal.py",)
     hive.spawn("first")
     count = lines_of(hive, files, "destroy", "first", "--yes")
     for line in range(1, count + 1, 2):
@@ -196,3 +196,29 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
             desired = db.execute("select desired from agents where name = 'coder'").fetchone()[0]
         assert agent.running is (desired == "running")
     assert eventually(lambda: not list(Path(hive.home / "containers").glob(".*new*")))
+
+
+LEAVE_HALF_DESTROYED = """
+import os
+from hive_cmds.removal import DESTROY
+from hive_core import progress, settings
+from hive_core.context import Hive
+hive = Hive.open(settings.from_environment(os.environ))
+progress.begin(hive, "coder", "destroying", DESTROY, {"purge": False})
+"""
+HOLD = """
+import os
+from hive_cmds import registry
+from hive_core import progress, settings
+from hive_core.context import Hive
+with progress.held(Hive.open(settings.from_environment(os.environ)), "coder", "a test"):
+    pass
+"""
+
+
+def test_any_command_mends_what_another_left_also_when_it_died_after_the_first_look(hive: TestHive) -> None:
+    hive.spawn("coder")
+    for program in (LEAVE_HALF_DESTROYED, HOLD):
+        hive.run(program=[sys.executable, "-c", program], cwd=CHECKOUT)
+    assert hive.json("list") == []
+    assert hive.events("recovered")[-1]["outcome"] == "destroyed"

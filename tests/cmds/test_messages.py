@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from hive_cmds import messages, recall
+from hive_cmds import inbox, messages, recall
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import Caller, Identity
@@ -28,7 +28,7 @@ def as_agent(hive: Hive, name: str) -> Hive:
     return hive.acting_as(Identity(Caller.MANAGER if name == "manager" else Caller.AGENT, name))
 
 
-def bodies(received: messages.Received) -> list[str]:
+def bodies(received: inbox.Received) -> list[str]:
     return [message.body for message in received.messages]
 
 
@@ -36,10 +36,10 @@ def test_a_message_is_handed_out_once_and_in_order(inside: Hive) -> None:
     for body in ("one", "two", "three"):
         messages.send(inside, "coder", body)
     coder = as_agent(inside, "coder")
-    first = messages.recv(coder)
+    first = inbox.recv(coder)
     assert (bodies(first), first.unread) == (["one"], 2)
-    assert bodies(messages.recv(coder, limit=10)) == ["two", "three"]
-    assert bodies(messages.recv(coder)) == []
+    assert bodies(inbox.recv(coder, limit=10)) == ["two", "three"]
+    assert bodies(inbox.recv(coder)) == []
 
 
 def test_many_receivers_of_one_inbox_take_each_message_once(hive: TestHive, inside: Hive) -> None:
@@ -49,7 +49,7 @@ def test_many_receivers_of_one_inbox_take_each_message_once(hive: TestHive, insi
 
     def take() -> None:
         coder = as_agent(hive.inside(), "coder")
-        while found := bodies(messages.recv(coder, limit=random.randint(1, 5))):
+        while found := bodies(inbox.recv(coder, limit=random.randint(1, 5))):
             taken.extend(found)
 
     threads = [threading.Thread(target=take) for _ in range(6)]
@@ -63,19 +63,19 @@ def test_many_receivers_of_one_inbox_take_each_message_once(hive: TestHive, insi
 def test_what_was_acknowledged_never_comes_back_and_what_was_not_comes_marked(inside: Hive) -> None:
     coder = as_agent(inside, "coder")
     messages.send(inside, "coder", "done with")
-    messages.recv(coder)
-    messages.ack(coder)
+    inbox.recv(coder)
+    inbox.ack(coder)
     messages.send(inside, "coder", "died with")
-    messages.recv(coder)
-    messages.nack(coder)
-    again = messages.recv(coder, limit=10).messages
+    inbox.recv(coder)
+    inbox.nack(coder)
+    again = inbox.recv(coder, limit=10).messages
     assert [(message.body, message.redelivered) for message in again] == [("died with", True)]
 
 
 def test_a_broadcast_reaches_everybody_but_its_sender(inside: Hive) -> None:
     messages.send(as_agent(inside, "coder"), "*", "hello all")
     for name, expected in (("coder", []), ("tester", ["hello all"]), ("manager", ["hello all"])):
-        assert bodies(messages.recv(as_agent(inside, name), limit=10)) == expected
+        assert bodies(inbox.recv(as_agent(inside, name), limit=10)) == expected
 
 
 def test_only_those_that_the_configuration_allows_can_be_written_to(inside: Hive) -> None:
@@ -86,7 +86,7 @@ def test_only_those_that_the_configuration_allows_can_be_written_to(inside: Hive
     for to in ("tester", "operator", "*"):
         with pytest.raises(Refused, match="may not write"):
             messages.send(coder, to, "not fine")
-    assert bodies(messages.recv(as_agent(inside, "tester"), limit=10)) == []
+    assert bodies(inbox.recv(as_agent(inside, "tester"), limit=10)) == []
 
 
 def test_nobody_is_written_to_who_is_not_there(inside: Hive) -> None:
@@ -135,7 +135,7 @@ def test_what_the_system_tells_is_readable_for_a_person_and_whole_for_a_program(
 def test_the_way_of_a_message_is_told(hive: TestHive, inside: Hive) -> None:
     number = messages.send(inside, "coder", "follow me").ids[0]
     assert hive.run("why", str(number)).stdout.count("not yet") == 2
-    messages.recv(as_agent(inside, "coder"))
+    inbox.recv(as_agent(inside, "coder"))
     assert hive.json("why", str(number))["deliveries"] == 1
     assert "no message" in hive.run("why", "999", code=1).stderr
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from hive_cmds import lifecycle
+from hive_cmds import removal
 from hive_core.events import emit
 from tests.hives import PLAIN, TestHive, interrupt
 from tests.needs import needs_root
@@ -24,7 +24,7 @@ def test_whatever_waits_while_its_agent_is_destroyed_says_so_and_leaves_the_name
         late = hive.start(verb, "coder")
         assert late.stderr is not None
         assert "waiting for agent-coder" in late.stderr.readline()
-        lifecycle._destroy_held(inside, "coder", False)
+        removal.destroy_held(inside, "coder", False)
     _, told = late.communicate(timeout=60)
     assert late.returncode == 1, told
     assert "There is no agent 'coder'" in told or "no input 'agent-coder'" in told

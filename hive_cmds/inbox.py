@@ -1,0 +1,116 @@
+"""The inbox: messages handed out, acknowledged, put back.
+
+A message is *delivered* when it was handed out, and *acknowledged* when the turn it was handed to has ended. What was
+delivered and not acknowledged is put back by `nack` and handed out again, marked. Both are synced to the disk.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from hive_cmds.messages import Message, from_row, unread
+from hive_core.arguments import whole
+from hive_core.context import Hive
+from hive_core.events import emit
+from hive_core.operation import CONTAINERS, EVERYONE, Caller, operation
+
+# Bytes of bodies in one answer; a single message always fits.
+MOST_TAKEN = 4 * 1024 * 1024
+
+Wait = Annotated[int, whole(0, 180, "the time to wait in seconds", "SECONDS")]
+Limit = Annotated[int, whole(1, 1000, "the limit", "N")]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What `recv` handed out, and how many messages still wait."""
+
+    messages: list[Message]
+    unread: int
+
+    def text(self) -> str:
+        shown = "\n\n".join(message.summary() for message in self.messages) or "No message waits for you."
+        return shown + (f"\n\n{self.unread} more" if self.unread else "")
+
+
+@operation(callers=EVERYONE, group="Messages", parks="wait")
+def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:  # noqa: ARG001  (read by whoever parks it)
+    """Take the oldest messages of your inbox; with none there, wait for one.
+
+    wait: seconds to wait for a message, at most 180
+    limit: how many to take at the most
+    """
+    me = hive.caller.name
+    with hive.store.read() as db:
+        if not unread(db, me):
+            return Received([], 0)
+    with hive.store.write() as db:
+        chosen = fitting(db.execute(_WAITING, (me, limit)).fetchall())
+        taken = [_hand_out(db, db.execute(_CLAIM, (time.time(), number)).fetchone()) for number in chosen]
+        if hive.caller.caller is Caller.OPERATOR:
+            _acknowledge(db, me)
+        return Received(sorted(taken, key=lambda message: message.id), unread(db, me))
+
+
+_WAITING = """
+    select id, length(body) as size from messages where recipient = ? and delivered_at is null order by id limit ?
+"""
+_CLAIM = "update messages set delivered_at = ?, deliveries = deliveries + 1 where id = ? returning *"
+
+
+def fitting(rows: list[sqlite3.Row]) -> list[int]:
+    """The ids of the first of these messages that fit into one answer together."""
+    chosen: list[int] = []
+    size = 0
+    for row in rows:
+        size += row["size"]
+        if chosen and size > MOST_TAKEN:
+            break
+        chosen.append(int(row["id"]))
+    return chosen
+
+
+def _hand_out(db: sqlite3.Connection, row: sqlite3.Row) -> Message:
+    fields = {"from": row["sender"], "to": row["recipient"], "body": row["body"]}
+    emit(db, "delivered", about=row["recipient"], **fields)
+    return from_row(row)
+
+
+@operation(callers=CONTAINERS, group="Messages", tool=False)
+def ack(hive: Hive) -> None:
+    """Acknowledge everything that was delivered to you: the turn that it went to has ended well."""
+    if _in_hand(hive):
+        with hive.store.write() as db:
+            _acknowledge(db, hive.caller.name)
+
+
+def _acknowledge(db: sqlite3.Connection, name: str) -> None:
+    db.execute(
+        "update messages set acknowledged_at = ? where recipient = ? and delivered_at is not null"
+        " and acknowledged_at is null",
+        (time.time(), name),
+    )
+
+
+@operation(callers=CONTAINERS, group="Messages", tool=False)
+def nack(hive: Hive) -> None:
+    """Put back what was delivered to you and not acknowledged: the turn that it went to has died."""
+    if _in_hand(hive):
+        with hive.store.write() as db:
+            db.execute(
+                "update messages set delivered_at = null where recipient = ? and delivered_at is not null"
+                " and acknowledged_at is null",
+                (hive.caller.name,),
+            )
+
+
+def _in_hand(hive: Hive) -> bool:
+    """Whether anything was delivered to the caller that it has not acknowledged."""
+    query = (
+        "select 1 from messages where recipient = ? and delivered_at is not null and acknowledged_at is null limit 1"
+    )
+    with hive.store.read() as db:
+        return db.execute(query, (hive.caller.name,)).fetchone() is not None
