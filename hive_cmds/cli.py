@@ -151,7 +151,7 @@ def _command(operation: Operation) -> Callable[..., int]:
         given = {name: value for name, value in values.items() if value is not None and value != []}
         return _perform(operation, given, as_json=as_json, yes=yes)
 
-    parameters = [_typer_parameter(parameter) for parameter in operation.parameters]
+    parameters = [_typer_parameter(operation, parameter) for parameter in operation.parameters]
     parameters.append(_option("as_json", bool, False, "--json", "Print the result as JSON."))
     if operation.confirm:
         parameters.append(_option("yes", bool, False, "--yes", "Do not ask."))
@@ -160,18 +160,23 @@ def _command(operation: Operation) -> Callable[..., int]:
     return command
 
 
-def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
+def _typer_parameter(operation: Operation, parameter: Parameter) -> inspect.Parameter:
     metavar, text = parameter.kind.metavar, parameter.help
     if not metavar:
         return _option(parameter.name, bool, parameter.default, parameter.flag, text)
     kind: Any = list[str] if parameter.many else str
+    more: dict[str, Any] = {"help": text, "show_default": False}
+    if COMPLETING in os.environ:
+        from hive_cmds import completion
+
+        more["autocompletion"] = completion.values(operation, parameter)
     if parameter.required:
-        info: Any = typer.Argument(metavar=f"{metavar}…" if parameter.many else metavar, help=text, show_default=False)
+        info: Any = typer.Argument(metavar=f"{metavar}…" if parameter.many else metavar, **more)
         return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind, info])
     if parameter.positional:
-        info = typer.Argument(metavar=f"[{metavar}]", help=text, show_default=False)
+        info = typer.Argument(metavar=f"[{metavar}]", **more)
         return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=None)
-    info = typer.Option(parameter.flag, metavar=metavar, help=text, show_default=False)
+    info = typer.Option(parameter.flag, metavar=metavar, **more)
     default: Any = [] if parameter.many else None
     return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=default)
 

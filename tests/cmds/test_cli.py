@@ -259,6 +259,41 @@ def test_the_script_gets_the_commands_that_begin_so(hive: TestHive) -> None:
     assert hive.run().stdout.split() == ["rebuild"]
 
 
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("start ", ["coder", "tester"]),
+        ("start te", ["tester"]),
+        ("revive ", ["gone"]),
+        ("approve ", ["1"]),
+        ("answer ", ["1"]),
+        ("send op", ["operator"]),
+        ("meta-update ", ["agent-coder", "agent-tester", "hive"]),
+        ("watch ", []),
+        ("request-spawn ", []),
+        ("approve 1 ", []),
+    ],
+)
+def test_the_script_gets_the_values_that_make_sense(hive: TestHive, line: str, offered: list[str]) -> None:
+    inside = hive.inside()
+    with inside.store.write() as db:
+        for name in ("coder", "tester"):
+            db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
+    for name in ("coder", "gone"):
+        (hive.home / "agents" / name).mkdir(parents=True)
+    hive.run("request-spawn", "third")
+    hive.run("ask", "why?", "--to", "coder")
+    words = f"hive {line}"
+    hive.extra |= {"_HIVE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
+    assert sorted(hive.run().stdout.split()) == offered
+
+
+def test_who_presses_tab_where_no_hive_is_yet_makes_none(hive: TestHive) -> None:
+    hive.extra |= {"_HIVE_COMPLETE": "complete_bash", "COMP_WORDS": "hive start ", "COMP_CWORD": "2"}
+    assert hive.run().stdout.split() == []
+    assert not hive.home.exists()
+
+
 # --- terminals and pipes
 
 
