@@ -21,7 +21,7 @@ def test_generated_pages_are_up_to_date(name: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_a_page_names_exists(page: Path) -> None:
-    verbs = {operation.verb for operation in everything().values()} | {"--help", "--version"}
+    verbs = {operation.verb for operation in everything().values()} | {"--help", "--version", "--completion"}
     shown = re.findall(r"(?:\./hive|`hive) ([a-z-]+)", page.read_text())
     assert set(shown) <= verbs
 
