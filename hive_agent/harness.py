@@ -63,9 +63,10 @@ class Harness:
 
     def cancel(self) -> bool:
         """End the turn in progress; its message is done with. False when there is none. As safe as `stop`."""
-        if self._in_turn:
-            self._runner.cancel()
-        return self._in_turn
+        if not self._in_turn:
+            return False
+        self._runner.cancel()
+        return True
 
     def run(self) -> None:
         """Run turns until `stop`."""

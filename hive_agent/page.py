@@ -183,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> dict[str, Any]:
         """The JSON object that a POST carries. Raises Denied."""
         length = self.headers.get("Content-Length", "")
-        if not length.isascii() or not length.isdigit() or int(length) > LARGEST_REQUEST:
+        if not length.isascii() or not length.isdigit() or len(length) > 9 or int(length) > LARGEST_REQUEST:
             raise Denied(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request has no length, or is too large.")
         try:
             value = json.loads(self.rfile.read(int(length)))

@@ -47,6 +47,8 @@ def view_of(hive: Hive, name: str) -> View:
     with hive.store.read() as db:
         uid = folders.uid_of(db, name)
     folders.ensure_state(hive, name, uid, new=False)
+    if name == MANAGER:
+        folders.give_clones(hive, uid)
     return folders.view(hive, name, uid)
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from hive_cmds.allowance import Allowance
+from hive_cmds.intake import Intake
 from hive_cmds.registry import everything, is_empty, serve_once
 from hive_core.context import Hive
 from hive_core.errors import Invalid, Refused
@@ -33,6 +34,11 @@ class Calls:
         self._inboxes: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._unread: Counter[str] = Counter()
         self._allowances: dict[Identity, Allowance] = defaultdict(Allowance)
+        self._intakes: dict[Identity, Intake] = defaultdict(Intake)
+
+    def intake(self, caller: Identity) -> Intake:
+        """Where the caller's lines come in, over whichever of its connections."""
+        return self._intakes[caller]
 
     async def call(
         self, caller: Identity, operation: Operation, raw: Mapping[str, Any], gone: Callable[[], bool]
@@ -104,6 +110,7 @@ class Calls:
             self._threads.pop(caller).shutdown(wait=False)
             self._inboxes.pop(caller.name, None)
             self._allowances.pop(caller, None)
+            self._intakes.pop(caller, None)
 
     def close(self) -> None:
         """Begin nothing more."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import select
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from hive_cmds import hostwire, mcp
@@ -90,25 +89,29 @@ class Connection:
             self._calls.answering(self._caller, -len(line))
 
     async def _one(self, line: bytes) -> None:
+        intake = self._calls.intake(self._caller)
         try:
-            request = json.loads(line, parse_constant=_refuse_constant)
+            request = await intake.take(line)
         except (ValueError, RecursionError):
             await self._answer(Answer(ok=False, error="That line is no JSON document."))
             return
         if isinstance(request, dict) and "jsonrpc" in request and self._caller.caller is not Caller.OPERATOR:
             await self._room.acquire()
-            self._spawn(self._mcp(request))
-        elif isinstance(request, dict) and request.get("cmd") == "mcp":
-            return  # A bridge says what it is; its JSON-RPC lines follow.
-        else:
-            await self._answer(await self._answer_to(request))
+            self._spawn(self._mcp(request, lambda: intake.leave(line)))
+            return
+        try:
+            # A bridge says what it is; its JSON-RPC lines follow.
+            if not (isinstance(request, dict) and request.get("cmd") == "mcp"):
+                await self._answer(await self._answer_to(request))
+        finally:
+            await intake.leave(line)
 
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _mcp(self, request: Any) -> None:
+    async def _mcp(self, request: Any, leave: Callable[[], Awaitable[None]]) -> None:
         offered = mcp.tools(self._calls.operations, self._caller)
 
         async def call(operation: Operation, arguments: Mapping[str, Any]) -> Any:
@@ -127,6 +130,7 @@ class Connection:
             return  # The peer has hung up, or was hung up on.
         finally:
             self._room.release()
+            await leave()
 
     def _bug(self, verb: str, error: Exception) -> HiveError:
         """What to tell of a failure that nobody foresaw; the operator's terminal is told more."""
@@ -171,11 +175,6 @@ class Connection:
             return  # It has hung up, or was hung up on.
         finally:
             self._subscribers.discard(subscriber)
-
-
-def _refuse_constant(text: str) -> Any:
-    """NaN and Infinity are Python's, not JSON's: sent back, they would be no answer."""
-    raise ValueError(text)
 
 
 def _spread(result: Any) -> dict[str, Any]:

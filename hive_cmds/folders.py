@@ -119,6 +119,12 @@ def ensure_managers_clone(hive: Hive, name: str, manager_uid: int | None) -> Non
         Repository.clone(applied, folder / "config", origin=f"/agents/{name}/applied.git", owner=owner)
 
 
+def give_clones(hive: Hive, uid: int | None) -> None:
+    """Give the manager the clones that were made when there was none."""
+    for config in hive.settings.proposed.glob("*/config"):
+        hand_over(config, uid)
+
+
 def hand_over(folder: Path, uid: int | None) -> None:
     """Give a folder and all in it to `uid`. Nothing happens when it has it already. Raises HiveError."""
     if uid is None or folder.stat(follow_symlinks=False).st_uid == uid:
@@ -184,9 +190,7 @@ def view(hive: Hive, name: str, uid: int | None) -> View:
 def _git_environment(name: str) -> dict[str, str]:
     """Git for the manager: the applied repositories belong to another user, which git refuses unless told."""
     return {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": "*",
+        "GIT_CONFIG_SYSTEM": "/hive/hive_agent/gitconfig",
         "GIT_AUTHOR_NAME": name,
         "GIT_AUTHOR_EMAIL": f"{name}@hive",
         "GIT_COMMITTER_NAME": name,

@@ -25,6 +25,8 @@ from hive_core.wake import SETTLED, Wake
 
 # Connections that one caller may have open at once: an agent's may not use up what the gate can have open.
 MOST_CONNECTIONS = {Caller.OPERATOR: 512, Caller.MANAGER: 64, Caller.AGENT: 64}
+# New connections of one socket that are let in before anybody else has a turn.
+ADMITTED_AT_ONCE = 8
 # Seconds until what the disk refused is tried again.
 AGAIN = 1.0
 
@@ -116,8 +118,10 @@ class Gate:
         wanted = listen(self.hive, self._servers.keys(), self._given)
         for path, place in wanted.opened.items():
             self._servers[path] = await asyncio.start_unix_server(
-                self._handler(place), sock=place.socket, backlog=BACKLOG
+                self._handler(place), sock=place.socket, backlog=ADMITTED_AT_ONCE
             )
+            # To asyncio the backlog is also how many it lets in before it looks at anybody else.
+            place.socket.listen(BACKLOG)
         for path in wanted.gone:
             self._servers.pop(path).close()
         with self.hive.store.read() as db:

@@ -176,7 +176,7 @@ def _state(data: dict[str, Any]) -> str:
 
 def _turn(data: dict[str, Any]) -> str:
     if data.get("ended") is None:
-        return f"--- turn {data.get('id')}, a message from {data.get('sender')}\n{data.get('body')}"
+        return f"--- turn {data.get('id')}, a message from {data.get('sender')}\n{_indented(str(data.get('body')))}"
     return f"--- turn {data.get('id')} ended: {str(data.get('outcome')).replace('_', ' ')}"
 
 
@@ -185,12 +185,11 @@ def _event(data: dict[str, Any]) -> str:
     if not isinstance(fields, dict):
         return ""
     match data.get("kind"):
-        case "text":
-            return str(fields.get("text", ""))
-        case "thinking" | "note":
+        # All that the agent can write stands apart from the left edge, where hive's own lines begin.
+        case "text" | "thinking" | "note":
             return _indented(str(fields.get("text", "")))
         case "tool_call":
-            return f"> {fields.get('name')} {json.dumps(fields.get('input'), ensure_ascii=False)}"
+            return f"  > {fields.get('name')} {json.dumps(fields.get('input'), ensure_ascii=False)}"
         case "tool_result":
             return _indented(str(fields.get("text", "")))
         case "compacting":

@@ -53,8 +53,9 @@ def _what_destroy_takes(hive: Hive, arguments: Mapping[str, Any]) -> str:
 
 def _belongings(hive: Hive, name: str) -> str:
     """What an agent has beside its container; the size is of what can be measured quickly."""
-    held = hostile_folders.measure(hive.agent_path(name)).size
-    return f"its configuration with all history, its state and its login ({size(held)})"
+    held = hostile_folders.measure(hive.agent_path(name))
+    least = "" if held.whole else "more than "
+    return f"its configuration with all history, its state and its login ({least}{size(held.size)})"
 
 
 @operation(callers=OPERATOR, group="Agents", confirm="Destroy {name}?", stakes=_what_destroy_takes)

@@ -18,10 +18,14 @@ MOST_ENTRIES = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """size: bytes of the files. newest: when a folder was last changed, unix seconds. Both of what was looked at."""
+    """size: bytes that the files take up, holes left out. newest: when a folder was last changed, unix seconds.
+
+    whole: whether everything was looked at; else both are of a part.
+    """
 
     size: int
     newest: float
+    whole: bool
 
 
 def measure(folder: Path) -> Measured:
@@ -31,11 +35,12 @@ def measure(folder: Path) -> Measured:
         if stat.S_ISDIR(status.st_mode):
             newest = max(newest, status.st_mtime)
         else:
-            size += status.st_size
+            # A block is 512 bytes, whatever the file system's are (stat(2)).
+            size += min(status.st_size, status.st_blocks * 512)
         left -= 1
         if left <= 0:
             break
-    return Measured(size, newest)
+    return Measured(size, newest, left > 0)
 
 
 def _statuses(folder: Path) -> Iterator[os.stat_result]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from hive_core.containers.toml_lines import Path, key_lines
+from hive_core.containers.toml_lines import MOST_PARTS, Path, key_lines, overlong_key
 from hive_core.errors import BuildFailed
 
 # command: any program, left to itself. The others: the turn loop, with a CLI or any program for each turn.
@@ -66,6 +66,8 @@ def parse(text: str, file: str = "agent.toml") -> AgentConfig:
     """
     if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
         raise BuildFailed(f"{file} is larger than {MOST_BYTES // 1024} KiB.")
+    if (line := overlong_key(text)) is not None:
+        raise BuildFailed(f"{file}, line {line}: this key has more than {MOST_PARTS} parts; none of hive's has.")
     checker = _Checker(file, key_lines(text))
     top = checker.table(_load(text, file), (), _TOP)
     config = AgentConfig(**top)
@@ -106,7 +108,10 @@ class _Checker:
     def wrong(self, value: object, path: Path, advice: str) -> NoReturn:
         import json
 
-        shown = json.dumps(value, default=str, ensure_ascii=True)
+        try:
+            shown = json.dumps(value, default=str, ensure_ascii=True)
+        except ValueError:
+            shown = "a number of thousands of digits"  # More than Python writes out (int_max_str_digits).
         self.refuse(path, f"is {shown if len(shown) <= 80 else shown[:76] + '...'}", advice)
 
     def table(self, value: Any, path: Path, checks: Mapping[str, Check]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _REMEMBERED = 5
 
 
 class JournalWriter:
-    """Appends to `journal`; at FILE_BYTES it becomes `journal.1` and a new one is begun.
+    """Appends to `journal`; before it has more than FILE_BYTES it becomes `journal.1` and a new one is begun.
 
     A container's output may be anything. It is kept byte for byte, but for NUL-free line breaks: only a line feed
     ends a line, and a line longer than LINE_BYTES is cut into pieces.
@@ -35,42 +35,55 @@ class JournalWriter:
         self._file = os.open(self._path, flags, 0o600)
         self._size = os.fstat(self._file).st_size
 
-    def feed(self, data: bytes) -> None:
-        """Take what was read from the container; an unfinished last line is kept for the next time."""
+    def feed(self, data: bytes) -> int:
+        """Take what was read from the container; an unfinished last line is kept for the next time.
+
+        Returns how many bytes that added to the journal.
+        """
         *lines, rest = (self._pending + data).split(b"\n")
-        for line in lines:
-            self._line(line)
         while len(rest) >= LINE_BYTES:
-            self._line(rest[:LINE_BYTES])
+            lines.append(rest[:LINE_BYTES])
             rest = rest[LINE_BYTES:]
         self._pending = rest
+        return self._lines(lines)
 
     def say(self, text: str) -> None:
         """Write a line of hive's own."""
         self.flush()
-        self._line(f"hive: {text}".encode(errors="backslashreplace").replace(b"\n", b" "))
+        self._lines([f"hive: {text}".encode(errors="backslashreplace").replace(b"\n", b" ")])
 
     def flush(self) -> None:
         """Write the unfinished last line as if it had ended."""
         if self._pending:
             line, self._pending = self._pending, b""
-            self._line(line)
+            self._lines([line])
 
-    def _line(self, line: bytes) -> None:
-        for start in range(0, max(len(line), 1), LINE_BYTES):
-            piece = line[start : start + LINE_BYTES]
-            self.last = [*self.last[1 - _REMEMBERED :], piece]
-            self._put(b"%s %s\n" % (_now(), piece))
+    def _lines(self, lines: list[bytes]) -> int:
+        """Write lines, in one go: there may be many thousands."""
+        pieces = [
+            line[start : start + LINE_BYTES] for line in lines for start in range(0, max(len(line), 1), LINE_BYTES)
+        ]
+        if not pieces:
+            return 0
+        self.last = [*self.last, *pieces[-_REMEMBERED:]][-_REMEMBERED:]
+        now = _now()
+        text = b"".join([b"%s %s\n" % (now, piece) for piece in pieces])
+        self._put(text)
+        return len(text)
 
-    def _put(self, line: bytes) -> None:
+    def _put(self, text: bytes) -> None:
         try:
             if self._lost is not None:
                 notice = f"hive: lines are missing here: {self._lost.strerror}"
                 os.write(self._file, b"\n%s %s\n" % (_now(), notice.encode()))
                 self._lost = None
-            self._size += os.write(self._file, line)
-            if self._size >= FILE_BYTES:
+            if self._size and self._size + len(text) > FILE_BYTES:
                 self._rotate()
+            written = os.write(self._file, text)
+            self._size += written
+            if written < len(text):
+                # The disk has become full: the rest says why.
+                self._size += os.write(self._file, text[written:])
         except OSError as error:
             # A full disk must not end the container; the gap is told as soon as there is room again.
             self._lost = error

@@ -16,6 +16,7 @@ from hive_core.containers import cgroups
 from hive_core.containers.journal_writer import JournalWriter
 from hive_core.containers.keeper import keep
 from hive_core.containers.record_writer import write_exit, write_run
+from hive_core.containers.tap import CHUNK, Tap
 from hive_core.containers.tree import children_of, close_all_but, hold, send
 
 TYPE_CHECKING = False
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 REPORT = 3
 START = 3
 _TERM, _USR1, _KILL, _PIPE, _XFSZ = 15, 10, 9, 13, 25
-_CHUNK = 64 * 1024
 # More than any pipe holds: what was written before everything was killed.
 _MOST_CHUNKS = 64
 _FAILED = {b"126": "cannot be executed", b"127": "is not there"}
@@ -133,12 +133,13 @@ class Supervisor:
         """Follow the container until its first process has ended; returns the exit code, 128 + n for signal n."""
         child = os.pidfd_open(self.child)
         poll = select.poll()
-        for descriptor in (output, start, wake, child):
+        for descriptor in (start, wake, child):
             poll.register(descriptor, select.POLLIN)
+        tap = Tap(output, self.journal, poll)
         while True:
-            ready = {descriptor for descriptor, _event in poll.poll()}
-            if output in ready and not self.take(output):
-                poll.unregister(output)
+            ready = {descriptor for descriptor, _event in poll.poll(tap.milliseconds())}
+            if output in ready:
+                tap.take()
             if start in ready and self.learn(start) is not None:
                 poll.unregister(start)
             if wake in ready:
@@ -152,16 +153,6 @@ class Supervisor:
         # From here on the number may be another process's.
         self.child = 0
         return 128 - code if code < 0 else code
-
-    def take(self, output: int) -> bool:
-        """Move what the container wrote to the journal; False when that was the end."""
-        try:
-            data = os.read(output, _CHUNK)
-        except BlockingIOError:
-            # The container can open its end for reading (/proc/self/fd) and be faster; that is no end.
-            return True
-        self.journal.feed(data)
-        return bool(data)
 
     def learn(self, start: int) -> bool | None:
         """Read on the start-up pipe: None while there is more, then whether the program runs or has run."""
@@ -222,9 +213,9 @@ class Supervisor:
         if not cgroups.kill(self.groups):
             self.journal.say("some processes could not be killed")
         rest = select.poll()
-        rest.register(output, select.POLLIN)
+        tap = Tap(output, self.journal, rest)
         for _ in range(_MOST_CHUNKS):
-            if not rest.poll(0) or not self.take(output):
+            if not rest.poll(0) or not tap.take():
                 break
         self.journal.flush()
 
@@ -239,7 +230,7 @@ class Supervisor:
 
 def _read_all(descriptor: int) -> bytes:
     data = b""
-    while more := os.read(descriptor, _CHUNK):
+    while more := os.read(descriptor, CHUNK):
         data += more
     return data
 

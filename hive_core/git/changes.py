@@ -174,8 +174,7 @@ def _of_the_lines(patch: pygit2.Patch) -> Iterator[str]:
 
 
 def _named(delta: pygit2.DiffDelta) -> bytes:
-    old, new = delta.old_file.raw_path, delta.new_file.raw_path
-    return b"diff --git a/" + old + b" b/" + new + b"\nLarger than 1 MiB, not shown\n"
+    return f"diff --git a/{_shown(delta.old_file)} b/{_shown(delta.new_file)}\nLarger than 1 MiB, not shown\n".encode()
 
 
 def _path(delta: pygit2.DiffDelta) -> str:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from hive_core.errors import Refused
 from hive_core.git.packs import Damaged, Object
-from hive_core.git.trees import SUBMODULE, Entry, forged, tree_entries
+from hive_core.git.trees import MOST_BYTES, MOST_FILES, SUBMODULE, Entry, forged, tree_entries
 from hive_core.text import one_line
 
-MOST_PATHS = 10_000
 MOST_DEPTH = 32
 MOST_PATH_BYTES = 1000
 LARGEST_COMMIT = 1 << 20
@@ -28,7 +27,8 @@ Read = Callable[[str], Object]
 class _Shape:
     """How far a tree reaches when it is laid out as files."""
 
-    paths: int
+    files: int
+    size: int
     depth: int
     longest: int
 
@@ -36,13 +36,17 @@ class _Shape:
 class Closure:
     """Collects what is new below a commit.
 
-    known: the kind of an object that the repository to be written has, with all below it, or None. trusted: reads
+    known: the kind of an object that the repository to be written has, with all below it, or None; size: its size in
+    bytes. trusted: reads
     such an object; trees are looked into nevertheless: what many small steps add up to has to stay within bounds too.
     untrusted: reads any other object, or raises.
     """
 
-    def __init__(self, known: Callable[[str], str | None], trusted: Read, untrusted: Read) -> None:
+    def __init__(
+        self, known: Callable[[str], str | None], size: Callable[[str], int], trusted: Read, untrusted: Read
+    ) -> None:
         self._known = known
+        self._size = size
         self._trusted = trusted
         self._untrusted = untrusted
         self._new: dict[str, Object] = {}
@@ -84,18 +88,25 @@ class Closure:
             self._new[sha] = found
 
     def _shape(self, sha: str, lines: list[Entry]) -> _Shape:
-        paths, depth, longest = 0, 1, 0
+        files, size, depth, longest = 0, 0, 1, 0
         for line in lines:
-            below = self._shapes[line.sha] if line.kind == "tree" else _Shape(1, 0, 0)
-            paths += below.paths
+            below = self._shapes[line.sha] if line.kind == "tree" else _Shape(1, self._size_of(line), 0, 0)
+            files += below.files
+            size += below.size
             depth = max(depth, below.depth + 1)
             longest = max(longest, len(line.name) + 1 + below.longest)
-        if paths > MOST_PATHS or depth > MOST_DEPTH or longest > MOST_PATH_BYTES:
+        if files > MOST_FILES or size > MOST_BYTES or depth > MOST_DEPTH or longest > MOST_PATH_BYTES:
             raise Refused(
-                f"The tree {sha[:12]} is too large for a configuration: at most {MOST_PATHS} files, "
-                f"{MOST_DEPTH} folders deep, {MOST_PATH_BYTES} bytes to a path."
+                f"The tree {sha[:12]} is too large for a configuration: at most {MOST_FILES} files, "
+                f"{MOST_BYTES >> 20} MiB, {MOST_DEPTH} folders deep, {MOST_PATH_BYTES} bytes to a path."
             )
-        return _Shape(paths, depth, longest)
+        return _Shape(files, size, depth, longest)
+
+    def _size_of(self, line: Entry) -> int:
+        if line.kind == SUBMODULE:
+            return 0
+        new = self._new.get(line.sha)
+        return self._size(line.sha) if new is None else len(new[1])
 
 
 def _names(sha: str, found: Object) -> list[tuple[str, str]]:

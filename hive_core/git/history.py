@@ -21,8 +21,6 @@ from hive_core.text import one_line
 MAIN = "refs/heads/main"
 TAGS = "refs/tags/"
 NAME, EMAIL = "hive", "hive@localhost"
-MOST_FILES = 2000
-MOST_BYTES = 16 << 20
 SHA = re.compile(r"[0-9a-f]{7,40}")
 OBJECT_TYPES = {
     "commit": ObjectType.COMMIT,
@@ -115,7 +113,7 @@ class History:
         entry = self._entry(sha, path)
         if entry is None or entry.kind != "blob" or entry.mode == trees.LINK:
             return None
-        if self._repository.odb.read_header(entry.sha)[1] > limit:
+        if self._size(entry.sha) > limit:
             raise Refused(f"{one_line(path)} of {sha[:12]} is larger than {limit} bytes.")
         return self._repository.odb.read(entry.sha)[1]
 
@@ -129,11 +127,11 @@ class History:
         for count, (path, entry) in enumerate(self._walk(sha), start=1):
             if reason := _unbuildable(path, entry):
                 raise BuildFailed(f"The configuration cannot be built: {one_line(path)!r} {reason}.")
-            size += self._repository.odb.read_header(entry.sha)[1]
-            if count > MOST_FILES or size > MOST_BYTES:
+            size += self._size(entry.sha)
+            if count > trees.MOST_FILES or size > trees.MOST_BYTES:
                 raise BuildFailed(
-                    f"The configuration cannot be built: it has more than {MOST_FILES} files or "
-                    f"{MOST_BYTES >> 20} MiB, counted up to {one_line(path)!r}."
+                    f"The configuration cannot be built: it has more than {trees.MOST_FILES} files or "
+                    f"{trees.MOST_BYTES >> 20} MiB, counted up to {one_line(path)!r}."
                 )
             yield path, entry.permissions, self._repository.odb.read(entry.sha)[1]
 
@@ -181,6 +179,9 @@ class History:
         found = self._repository[full]
         assert isinstance(found, pygit2.Commit)
         return found
+
+    def _size(self, sha: str) -> int:
+        return self._repository.odb.read_header(sha)[1]
 
     def _kind(self, sha: str) -> str | None:
         odb = self._repository.odb

@@ -115,7 +115,7 @@ class Repository(History):
         checked_tag(ref)
         with open_untrusted(untrusted) as objects:
             full = prefix if len(prefix) == 40 and self.resolve(prefix) else objects.find(prefix)
-            new = Closure(self._kind, self._object, objects.read).of(full)
+            new = Closure(self._kind, self._size, self._object, objects.read).of(full)
         with self._writing(f"receiving {full[:12]}"):
             # Each object after what it names: what is there is complete, whenever this is killed.
             for name, (kind, content) in new.items():

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from hive_core.git.packs import Damaged
 from hive_core.text import one_line
 
+# What a configuration may hold at the most. One blob counts as often as it is named: so often it is written out.
+MOST_FILES = 2000
+MOST_BYTES = 16 << 20
 SUBMODULE = "commit"
 LINK = 0o120000
 _TREE = 0o040000

@@ -79,6 +79,10 @@ def test_the_page_proves_that_it_has_the_key_without_giving_it_away(paged: Place
     assert client.ask("POST", f"/proof?nonce={nonce}", {}, key=None)[0] == 401
 
 
+def test_a_length_of_thousands_of_digits_is_refused(client: Client) -> None:
+    assert client.ask("POST", "/api/send", None, Content_Length="9" * 5000)[0] == 413
+
+
 def test_a_cancel_without_a_turn_says_so(client: Client) -> None:
     assert client.ask("POST", "/api/cancel", {}) == (409, {"ok": False, "error": "No turn is in progress."})
 

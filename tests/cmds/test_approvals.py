@@ -66,6 +66,22 @@ def test_an_approved_commit_runs_and_tags_lock_and_log_say_so(coder: TestHive) -
     assert next(line for line in coder.json("inputs") if line["name"] == "agent-coder")["rev"] == sha[:12]
 
 
+PULL = """
+git config --global alias.mine "log -1 --format=pulled-%s"
+cd /agents/coder/config && git pull --quiet && git mine
+exec sleep infinity
+"""
+
+
+def test_the_manager_pulls_what_was_deployed_and_keeps_settings_of_its_own(coder: TestHive) -> None:
+    coder.configure("manager", f"runner = 'command'\ncommand = ['sh', '-c', '''{PULL}''']")
+    coder.run("approve", str(coder.request("coder", SAY.format("new"))))
+    # The clone was made before there was a manager, and is given to it.
+    coder.start("up")
+    eventually(lambda: coder.json("list")[0]["name"] == "manager")
+    eventually(lambda: "pulled-change" in coder.run("journal", "manager").stdout)
+
+
 @pytest.mark.parametrize(
     ("toml", "words"),
     [

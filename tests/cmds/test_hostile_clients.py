@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
+import socket
+import threading
+from pathlib import Path
 
 import pytest
 
 from hive_cmds import approvals, asking, inbox, messages, questions, requests
 from hive_cmds.allowance import MOST, REFILL, Allowance
+from hive_cmds.intake import MOST_HELD, Intake
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import Caller, Identity
 from tests.clients import Client
@@ -32,13 +37,13 @@ def as_coder(gate: TestHive) -> Client:
 
 @pytest.mark.parametrize(
     "number",
-    [b"[" * 900 + b"]" * 900, b'{"a":1}', b"true", b"NaN", b"1e999"],
-    ids=["deep", "object", "true", "nan", "inf"],
+    [b"[" * 900 + b"]" * 900, b'{"a":1}', b"true", b"NaN", b"1e999", b"-1e999"],
+    ids=["deep", "object", "true", "nan", "inf", "minus"],
 )
 def test_an_odd_id_of_a_call_is_answered_and_the_connection_stays_usable(gate: TestHive, number: bytes) -> None:
     with as_coder(gate) as agent:
         agent.send(b'{"jsonrpc":"2.0","method":"ping","id":' + number + b"}\n")
-        agent.reader.readline()
+        assert b"Infinity" not in agent.reader.readline()
         assert agent.ask("recent")["ok"] is True
 
 
@@ -91,6 +96,59 @@ def hung_up(client: Client) -> bool:
     except BlockingIOError:
         return False
     return False
+
+
+def test_a_caller_s_lines_are_taken_in_as_far_as_there_is_room_and_each_in_the_end() -> None:
+    line = b'"' + b"x" * (MOST_HELD // 3) + b'"'
+
+    async def run() -> None:
+        intake = Intake()
+        first = await intake.take(line)
+        await intake.take(line)
+        third = asyncio.create_task(intake.take(line))
+        broken = asyncio.create_task(intake.take(b"{" * len(line)))
+        assert not (await asyncio.wait([third, broken], timeout=0.1))[0]
+        await intake.leave(line)
+        assert await third == first
+        await intake.leave(line)
+        with pytest.raises(ValueError, match="Expecting property name"):
+            await broken
+        # What was broken holds no room: there is some for two again.
+        await intake.leave(line)
+        await intake.take(line)
+        await intake.take(line)
+
+    asyncio.run(run())
+
+
+def test_calls_that_carry_much_and_wait_do_not_fill_the_gate_s_memory(gate: TestHive) -> None:
+    (pid,) = (process.pid for process in gate.started if "gate" in process.args)
+    before = memory(pid)
+    junk = b",".join([b"{}"] * 330_000)
+    call = (
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"recv","arguments":{"wait":60},"junk":[%s]}}'
+    )
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(as_coder(gate)) for _ in range(8)]
+        threads = [threading.Thread(target=client.send, args=(call % junk + b"\n",)) for client in clients]
+        for thread in threads:
+            thread.start()
+        host = stack.enter_context(Client(gate.root / "run" / "host.sock"))
+        eventually(lambda: memory(pid) > before + 20 * MIB)
+        assert host.ask("list")["ok"] is True
+        assert memory(pid) < before + 120 * MIB
+        for client in clients:
+            client.socket.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+
+
+MIB = 1024 * 1024
+
+
+def memory(pid: int) -> int:
+    """Bytes that a process has in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_many_calls_at_once_are_all_answered(gate: TestHive) -> None:

@@ -142,7 +142,7 @@ def test_turns_are_followed_live_and_printed_safely(paged: TestHive) -> None:
     lines.until("idle")
     paged.run("send", "coder", "go \u202eon")
     text = lines.until("ended: done")
-    assert "a message from operator\ngo \\u{202e}on" in text
+    assert "a message from operator\n  go \\u{202e}on" in text
     assert "it is \\x1b[31mdone" in text
     assert "\x1b" not in text
     assert interrupt(process) == 130

@@ -98,7 +98,17 @@ def test_measuring_a_folder_of_too_many_files_ends_early(state: Path) -> None:
     for number in range(300):
         (state / str(number)).write_text("12345")
     assert measure(state).size == 1500
+    assert measure(state).whole
     assert MOST_ENTRIES < 100_000
+
+
+def test_a_hole_takes_up_nothing_and_a_part_says_that_it_is_one(state: Path) -> None:
+    with (state / "hole").open("wb") as file:
+        file.truncate(1 << 40)
+    assert measure(state).size == 0
+    for number in range(MOST_ENTRIES):
+        os.close(os.open(state / str(number), os.O_CREAT))
+    assert not measure(state).whole
 
 
 def test_removing_what_is_not_there_is_fine(tmp_path: Path) -> None:

@@ -98,10 +98,47 @@ def test_a_refusal_names_file_line_and_key(text: str, sentence: str) -> None:
     assert sentence in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["x" * 70_000, "a = " + "[" * 6000, "a = " + "9" * 6000, "a = {b = " * 3000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 70_000,
+        "a = " + "[" * 6000,
+        "a = " + "9" * 6000,
+        "a = {b = " * 3000,
+        "limits.memory = 0x" + "f" * 6000,
+        "limits = {processes = 0x" + "f" * 6000 + "}",
+        '"""' + '"\\' * 20_000,
+    ],
+)
 def test_a_text_made_to_exhaust_the_reader_is_refused(text: str) -> None:
     with pytest.raises(BuildFailed, match=r"agent\.toml"):
         parse(text)
+
+
+DOTS = ".".join("a" * 17)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{DOTS} = 1",
+        f"\n[{DOTS}]",
+        f"x = {{ {DOTS} = 1}}",
+        f"{DOTS.replace('.', ' . ')} = 1",
+        DOTS.replace("a", '"a b"') + " = 1",
+        DOTS.replace("a", "'a'") + " = 1",
+        f'# """\n{DOTS} = 1\n# """',
+    ],
+)
+def test_a_key_of_too_many_parts_is_refused_before_anything_reads_it(text: str) -> None:
+    with pytest.raises(BuildFailed, match=r"agent\.toml, line [12]: this key has more than 16 parts"):
+        parse(text)
+
+
+@pytest.mark.parametrize("quote", ['"', "'", '"""', "'''"])
+def test_many_dots_in_a_text_are_no_key(quote: str) -> None:
+    text = f"command = ['x']\nmodel = {quote}{DOTS}{quote} # {DOTS}"
+    assert parse(text).model == DOTS
 
 
 def test_the_file_is_named_as_the_caller_calls_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 
 from hive_core.containers.journal import follow, tail
 from hive_core.containers.journal_writer import FILE_BYTES, JournalWriter
+from hive_core.containers.tap import CHUNK, Tap
+from tests.hives import eventually
 
 
 @pytest.fixture
@@ -62,6 +66,31 @@ def test_a_full_disk_is_told_when_there_is_room_again(path: Path) -> None:
     os.close(full)
     written = [line for line in tail(path, 10) if line]
     assert bodies(written) == ["before", "hive: lines are missing here: No space left on device", "after"]
+
+
+def test_who_writes_without_end_has_to_wait_and_is_heard_again(path: Path) -> None:
+    output, end = os.pipe()
+    os.set_blocking(output, False)
+    poll = select.poll()
+    tap = Tap(output, JournalWriter(str(path)), poll)
+    while (rest := tap.milliseconds()) is None:
+        # Empty lines: a byte each, to which the journal adds the time.
+        os.write(end, b"\n" * CHUNK)
+        assert poll.poll(0)
+        assert tap.take()
+    os.write(end, b"heard\n")
+    assert 0 < rest < 2000
+    assert not poll.poll(0)
+    eventually(lambda: tap.milliseconds() is None)
+    assert poll.poll(0)
+    tap.take()
+    assert bodies(tail(path, 1)) == ["heard"]
+    os.close(end)
+    assert not tap.take()
+    assert tap.milliseconds() is None
+    assert not poll.poll(0)
+    os.close(output)
+    assert all(file.stat().st_size <= FILE_BYTES for file in path.parent.glob("journal*"))
 
 
 def test_the_writer_follows_no_link(path: Path) -> None:

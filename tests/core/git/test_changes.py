@@ -95,6 +95,13 @@ def test_binary_large_and_long_things_are_named(proposals: Proposals) -> None:
     assert "diff --git a/large b/large\nLarger than 1 MiB, not shown\n" in diff
 
 
+def test_the_name_of_a_large_file_forges_no_line_of_the_diff(proposals: Proposals) -> None:
+    before = proposals.applied.main()
+    diff = proposals.applied.diff(before, proposals.take({"x\n+++ b": b"line\n" * 300_000}))
+    assert r"diff --git a/x\n+++ b b/x\n+++ b" in diff
+    assert len(diff.splitlines()) == 2
+
+
 def test_invisible_characters_in_added_lines_and_names_are_shown(proposals: Proposals) -> None:
     before = proposals.take({"old": "a\u202eb\n"})
     after = proposals.take(

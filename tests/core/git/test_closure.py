@@ -111,16 +111,28 @@ def test_a_tree_of_few_objects_and_billions_of_files_is_refused(applied: Reposit
     below, mode = write_object(clone, "blob", b"x"), "100644"
     for _ in range(10):
         below, mode = write_object(clone, "tree", tree(*((mode, f"{place}", below) for place in range(10)))), "40000"
-    refused(applied, clone, raw_commit(clone, below), "too large for a configuration: at most 10000 files")
+    refused(applied, clone, raw_commit(clone, below), "too large for a configuration: at most 2000 files")
+
+
+def test_a_blob_counts_as_often_as_it_is_named(applied: Repository, clone: Path) -> None:
+    blob = write_object(clone, "blob", bytes(1 << 20))
+    root = write_object(clone, "tree", tree(*(("100644", f"{place:02}", blob) for place in range(17))))
+    refused(applied, clone, raw_commit(clone, root), "too large for a configuration: at most 2000 files, 16 MiB")
+    root = write_object(clone, "tree", tree(*(("100644", f"{place:02}", blob) for place in range(16))))
+    applied.receive(clone, raw_commit(clone, root), REF)
+    # It is there now, and counts all the same.
+    root = write_object(clone, "tree", tree(("40000", "a", root), ("100644", "b", blob)))
+    with pytest.raises(Refused, match="16 MiB"):
+        applied.receive(clone, raw_commit(clone, root), "refs/tags/proposal/9")
 
 
 def test_many_small_steps_do_not_add_up_to_a_huge_tree(applied: Repository, clone: Path) -> None:
     below, mode = write_object(clone, "blob", b"x"), "100644"
-    for number in range(4):
+    for number in range(3):
         below, mode = write_object(clone, "tree", tree(*((mode, f"{place}", below) for place in range(10)))), "40000"
         applied.receive(clone, raw_commit(clone, below), f"refs/tags/proposal/{number}")
-    below = write_object(clone, "tree", tree(("40000", "a", below), ("100644", "b", write_object(clone, "blob", b"x"))))
-    with pytest.raises(Refused, match="at most 10000 files"):
+    below = write_object(clone, "tree", tree(*(("40000", f"{place}", below) for place in range(3))))
+    with pytest.raises(Refused, match="at most 2000 files"):
         applied.receive(clone, raw_commit(clone, below), "refs/tags/proposal/9")
 
 
