@@ -31,6 +31,8 @@ COMPLETING = "_HIVE_COMPLETE"
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code = _run(arguments)
@@ -41,7 +43,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except _CLICK_ERROR as error:
         error.show()
         code = Exit.USAGE
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
+        # A question was left unanswered: what comes next begins on a line of its own.
+        print(file=sys.stderr)
+        code = Exit.INTERRUPTED
+    except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     except BrokenPipeError:
         code = _unread()

@@ -17,10 +17,10 @@ from hive_core.settings import CLIS
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. ok: whether hive can do its work with it."""
+    """One thing looked at. ok: whether hive can do its work with it; None when it is not there, and need not be."""
 
     check: str
-    ok: bool
+    ok: bool | None
     detail: str
 
 
@@ -46,7 +46,7 @@ def _programs(hive: Hive) -> Iterator[Finding]:
     for name in CLIS:
         found = toolbox.program(hive.settings, name)
         missing = f"not found: agents with the runner {name} wait for it; put it on the PATH of `hive`"
-        yield Finding(name, True, missing if found is None else str(found))
+        yield Finding(name, None if found is None else True, missing if found is None else str(found))
     tool = nix.installed(hive.settings.home / "cache")
     words = "not usable here; hive writes the meta flake's lock itself"
     yield Finding(

@@ -86,7 +86,10 @@ def model(hive: Hive, name: AgentName, model: ModelName) -> AgentView:
         raise Refused(
             f"{name} runs a command of its own: it has no model.", "`runner` in its agent.toml says what runs."
         )
-    return _set(hive, name, "model", None if model == "default" else model)
+    view = _set(hive, name, "model", None if model == "default" else model)
+    chosen = "what its configuration says" if model == "default" else model
+    hive.say(f"the next turn of {name} runs with {chosen}")
+    return view
 
 
 @operation(callers=OPERATOR, group="Agents")

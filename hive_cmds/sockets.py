@@ -86,6 +86,8 @@ def listen(hive: Hive, known: Collection[str], given: dict[str, socket.socket]) 
         path = folders.ensure_sockets(hive, row["name"]) / "agent.sock"
         wanted[str(path)] = (Identity(caller, row["name"]), row["uid"])
     change = Change(gone=[path for path in known if path not in wanted])
+    for closed in change.gone:
+        (hive.settings.run / "agents" / f"{Path(closed).parent.name}.sock").unlink(missing_ok=True)
     for place in wanted.keys() - set(known):
         identity, uid = wanted[place]
         mode = 0o660 if uid is None else 0o600
@@ -98,24 +100,28 @@ def listen(hive: Hive, known: Collection[str], given: dict[str, socket.socket]) 
 
 
 def _bind(path: Path, uid: int | None) -> socket.socket:
-    """Bind a socket that nobody can connect to yet, in place of whatever lies there; the folder is hive's own."""
+    """Bind a socket that nobody can connect to yet, in place of whatever lies there; the folder is hive's own.
+
+    It is made beside its place: a socket that is there is listened on, also when whoever makes it is slow, or killed.
+    """
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+    beside = f".{path.name}.new"
+    (path.parent / beside).unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         # By way of the folder's descriptor: the address of a socket may be 107 bytes long, a path may be more.
-        short = f"/proc/self/fd/{folder}/{path.name}"
         before = os.umask(0o777)
         try:
-            bound.bind(short)
+            bound.bind(f"/proc/self/fd/{folder}/{beside}")
         finally:
             os.umask(before)
         if uid is not None:
-            os.chown(path, uid, uid)
+            os.chown(beside, uid, uid, dir_fd=folder)
+        bound.listen(BACKLOG)
+        os.rename(beside, path.name, src_dir_fd=folder, dst_dir_fd=folder)
     finally:
         os.close(folder)
-    bound.listen(BACKLOG)
     bound.setblocking(False)
     return bound
 

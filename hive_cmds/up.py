@@ -38,6 +38,10 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
             left = "stops the agents" if stop else "leaves the agents as they are"
             hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
             yield from lines(watching(hive, wake, seq, INTERVAL, beside=gate))
+        except (KeyboardInterrupt, GeneratorExit):
+            if not stop:
+                hive.say("hive up has ended; the agents go on without it, unwatched (`hive stop NAME` stops one)")
+            raise
         finally:
             if stop:
                 rest(hive)

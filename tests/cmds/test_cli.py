@@ -155,6 +155,7 @@ def test_ctrl_c_at_a_question_is_130_and_does_nothing(hive: TestHive) -> None:
     terminal.see("Destroy coder?")
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.leave() == 130
+    assert terminal.seen.endswith("\n"), "the shell's prompt begins a line"
     assert hive.agent("coder")["running"] is True
 
 
@@ -208,6 +209,11 @@ def test_a_stream_is_one_json_object_a_line(hive: TestHive) -> None:
 
 
 # --- help and completion
+
+
+def test_help_is_a_word_too(hive: TestHive) -> None:
+    assert hive.run("help", "approve").stdout == hive.run("approve", "--help").stdout
+    assert hive.run("help").stdout == hive.run("--help").stdout
 
 
 def test_the_help_groups_the_commands_in_their_order(hive: TestHive) -> None:

@@ -249,6 +249,7 @@ def test_the_socket_of_a_destroyed_agent_is_closed(gate: TestHive) -> None:
     gate.run("destroy", "coder", "--yes")
     path = gate.root / "run" / "agents" / "coder.sock"
     eventually(lambda: not _connected_or_gone(path))
+    eventually(lambda: not path.is_symlink())
 
 
 def _connected_or_gone(path):  # type: ignore[no-untyped-def]

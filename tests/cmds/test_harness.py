@@ -14,7 +14,8 @@ def test_an_agent_that_runs_a_command_has_no_model_to_choose(hive: TestHive) -> 
     assert "coder runs a command of its own: it has no model." in hive.run("model", "coder", "x", code=1).stderr
     with hive.inside().store.write() as db:
         db.execute(MODELLED)
-    assert hive.run("model", "coder", "x").stderr == ""
+    assert hive.run("model", "coder", "x").stderr == "the next turn of coder runs with x\n"
+    assert "with what its configuration says" in hive.run("model", "coder", "default").stderr
 
 
 def test_who_pauses_an_agent_that_runs_a_command_is_told_how_to_stop_it(hive: TestHive) -> None:

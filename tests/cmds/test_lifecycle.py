@@ -430,7 +430,10 @@ def test_the_operator_stops_and_restarts_the_manager(managed: TestHive, manager:
 
 
 def test_up_makes_the_manager_and_ctrl_c_leaves_it_running(managed: TestHive) -> None:
-    assert interrupt(go_up(managed)) == 130
+    up = go_up(managed)
+    up.send_signal(signal.SIGINT)
+    assert "the agents go on without it" in up.communicate()[1]
+    assert up.returncode == 130
     pid = managed.pid(MANAGER)
     assert managed.agent(MANAGER)["running"] is True
     assert interrupt(go_up(managed)) == 130

@@ -73,6 +73,8 @@ def test_a_plain_program_is_shown_with_its_folder_and_one_of_the_system_as_it_is
 
 def test_doctor_says_which_clis_it_found(hive: TestHive, tmp_path: Path, npm: Path) -> None:
     hive.extra |= {"HIVE_CODEX": str(tmp_path / "bin/codex"), "HIVE_CLAUDE": str(tmp_path / "absent")}
-    found = {row["check"]: row["detail"] for row in hive.json("doctor")}
+    rows = {row["check"]: row for row in hive.json("doctor")}
+    assert (rows["codex"]["ok"], rows["claude"].get("ok")) == (True, None)
+    found = {check: row["detail"] for check, row in rows.items()}
     assert found["codex"] == str(npm / f"codex-linux-x64/vendor/{TRIPLE}/bin/codex")
     assert found["claude"].startswith("not found: agents with the runner claude wait for it")
