@@ -192,11 +192,12 @@ class Harness:
             self._refused = (self._fingerprint(), self._pacing.refused(time.time()))
         elif end is End.RATE_LIMITED:
             self._park(self._pacing.limit(outcome.until, time.time()), outcome.detail)
-        elif end is End.UNAVAILABLE:
-            self._park(time.time() + self._pacing.back_off(), outcome.detail)
         else:
             seconds = self._pacing.back_off()
-            self._say("idle", text=f"a turn failed, next try in {seconds:.0f} s: {_first_line(outcome.detail)}")
+            what = "a turn failed" if end is End.FAILED else "a turn could not be run"
+            said = f"{what}, next try in {seconds:.0f} s: {_first_line(outcome.detail)}"
+            _log(said)
+            self._say("idle", text=said)
             self._wake.pause(seconds)
 
     def _park(self, until: float, why: str) -> None:

@@ -34,7 +34,7 @@ def follow(
             yield kind, value
             if kind == "event":
                 # There may be more than one step carries: no waiting then.
-                after, version = value["seq"], -1
+                after, version = max(after, value["seq"]), -1
         if quiet >= HEARTBEAT_STEPS:
             quiet = 0
             yield "", {}
@@ -48,15 +48,19 @@ def _news(
         shown |= now
         yield "now", now
     events, newest = reading.step(after)
-    active = {event["turn"] for event in events}
     for gone in turns.keys() - {turn["id"] for turn in newest}:
         del turns[gone]
+    # The turns follow each other: what happened in each stands between its beginning and its end.
+    unended = events[-1]["turn"] if len(events) >= EVENTS else None
+    yield from (("event", event) for event in events if event["turn"] not in {turn["id"] for turn in newest})
     for turn in newest:
-        if turn["id"] not in turns and turn["id"] in active:
+        own = [event for event in events if event["turn"] == turn["id"]]
+        if own and turn["id"] not in turns:
             turns[turn["id"]] = {**turn, "ended": None, "outcome": None, "detail": None}
             yield "turn", turns[turn["id"]]
-    yield from (("event", event) for event in events)
-    for turn in newest if len(events) < EVENTS else ():
+        yield from (("event", event) for event in own)
+        if unended is not None and turn["id"] >= unended:
+            return
         if turns.get(turn["id"]) != turn:
             turns[turn["id"]] = turn
             yield "turn", turn

@@ -62,6 +62,8 @@ def want(db: sqlite3.Connection, name: str, desired: str) -> None:
     """Record what the operator wants of an agent: 'running' or 'stopped'."""
     agents.require(db, name)
     db.execute("update agents set desired = ?, restart_at = null where name = ?", (desired, name))
+    # What the harness of an earlier start said is over; that it needs a login is not.
+    db.execute("update agents set state = null, status_text = null where name = ? and state != 'needs_login'", (name,))
 
 
 def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None:

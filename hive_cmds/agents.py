@@ -83,15 +83,19 @@ class AgentView(AgentStatus):
     def badges(self) -> str:
         """What wants the operator's eye."""
         flags = {
-            (self.turn or "").replace("_", " "): self.turn not in (None, "idle", "needs_login"),
+            # Idle with a word to it: a turn has failed, or its program is missing.
+            shorter(one_line(self.status_text or ""), TOLD): self.turn == "idle" and bool(self.status_text),
+            self._doing(): self.turn not in (None, "idle", "needs_login"),
             "needs login": self.needs_login,
             "needs update": self.needs_update,
             "paused": self.paused,
             self.cause or "": bool(self.cause),
-            # Idle with a word to it: a turn has failed, or its program is missing.
-            shorter(one_line(self.status_text or ""), TOLD): self.turn == "idle" and bool(self.status_text),
         }
         return ", ".join(word for word, shown in flags.items() if shown)
+
+    def _doing(self) -> str:
+        until = time.strftime(" until %H:%M:%S", time.localtime(self.turn_until)) if self.turn_until else ""
+        return (self.turn or "").replace("_", " ") + until
 
 
 def names(db: sqlite3.Connection) -> list[str]:

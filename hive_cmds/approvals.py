@@ -55,6 +55,11 @@ def _fetch(hive: Hive, number: int, agent: str, sha: str) -> None:
         fetched = _receive(hive, applied, agent, sha, f"refs/tags/proposal/{number}")
         if fetched == applied.main():
             raise Refused(f"{fetched[:12]} is what {agent} is deployed with already.", "Commit a change first.")
+        if applied.is_fast_forward(fetched, applied.main()):
+            raise Refused(
+                f"{fetched[:12]} is older than what {agent} is deployed with.",
+                f"Going back is a change too: `git checkout {fetched[:12]} -- .`, commit, and request that commit.",
+            )
     except HiveError as error:
         with hive.store.write() as db:
             again = queue.forget_repeated(db, number, str(error))
@@ -176,8 +181,14 @@ def _approve_commit(hive: Hive, row: sqlite3.Row, sha: str | None) -> None:
     with hive.store.write() as db:
         db.execute("update approvals set base_sha = ? where id = ?", (before, number))
     plan = {"approval": number, "before": before, "target": target}
-    with progress.recorded(hive, name, "rebuilding", recovery=DEPLOY, detail=plan):
-        deploy(hive, Deploy(number, name, before, target))
+    try:
+        with progress.recorded(hive, name, "rebuilding", recovery=DEPLOY, detail=plan):
+            deploy(hive, Deploy(number, name, before, target))
+    except HiveError as error:
+        with hive.store.read() as db:
+            status = queue.require(db, number)["status"]
+        error.hint = " ".join(filter(None, [error.hint, f"Request {number}: {status}. {name} stays at {before[:12]}."]))
+        raise
 
 
 def _checked_main(hive: Hive, number: int, name: str, target: str) -> str:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
 from hive_cmds import agents, look, ports
 from hive_cmds.agents import AgentView
-from hive_core.arguments import AgentName, choice, whole, words
+from hive_core.arguments import AgentName, Kind, choice, whole, words
 from hive_core.context import Hive
-from hive_core.errors import Refused
+from hive_core.errors import Invalid, Refused
 from hive_core.operation import CONTAINERS, OPERATOR, operation
 
 STATES = ("idle", "thinking", "compacting", "rate_limited", "needs_login")
 
 State = Annotated[str, choice(STATES, "a state of the harness", "STATE")]
 StatusText = Annotated[str, words(500, "the status", "TEXT", empty=True)]
-ModelName = Annotated[str, words(200, "the model", "MODEL")]
+
+
+def _model_name(value: object) -> str:
+    name: str = words(200, "the model", "MODEL").parse(value)
+    if not re.fullmatch("[!-~]+", name):
+        raise Invalid(f"{ascii(name)[:80]} is not the name of a model.", "It has no spaces.")
+    return name
+
+
+ModelName = Annotated[str, Kind(_model_name, {"type": "string", "maxLength": 200}, "MODEL")]
 UnixTime = Annotated[int, whole(0, 2**40, "the time in unix seconds", "UNIX")]
 
 
@@ -123,5 +133,10 @@ def _set(hive: Hive, name: str, column: str, value: object) -> AgentView:
         if agents.require(db, name)[column] == value:
             return agents.view(hive, name)
         db.execute(f"update agents set {column} = ? where name = ?", (value, name))  # noqa: S608
+        if column == "model":
+            # Which one that is, the next turn tells.
+            db.execute("update agents set active_model = null where name = ?", (name,))
+        if column == "paused" and not value:
+            db.execute("update agents set status_text = null where name = ? and status_text = 'paused'", (name,))
         look.show(hive, db, name)
     return agents.view(hive, name)

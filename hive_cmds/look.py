@@ -105,7 +105,7 @@ def after_operation(hive: Hive, db: sqlite3.Connection, name: str) -> None:
         return
     picture, (row,) = _take(hive, [view(hive, name)])
     seen = picture[name]
-    logged_in = last(db).get(name, seen).logged_in
+    logged_in = seen.logged_in or last(db).get(name, seen).logged_in
     _record_one(db, row, replace(seen, running=seen.running or seen.wanted, logged_in=logged_in))
 
 

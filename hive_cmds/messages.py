@@ -109,8 +109,11 @@ def post(db: sqlite3.Connection, sender: str, recipient: str, body: str) -> int:
 
 
 def kick(db: sqlite3.Connection, name: str, what: str) -> None:
-    """Wake an agent after something was done to it."""
-    post(db, SYSTEM, name, f"You were {what}. See your state folder for notes; your session continues.")
+    """Wake an agent after something was done to it. The same said twice before it has looked is a turn too many."""
+    body = f"You were {what}. See your state folder for notes; your session continues."
+    waiting = "select 1 from messages where recipient = ? and sender = ? and body = ? and delivered_at is null"
+    if db.execute(waiting, (name, SYSTEM, body)).fetchone() is None:
+        post(db, SYSTEM, name, body)
 
 
 def tell(db: sqlite3.Connection, event: str, agent: str, **fields: Any) -> None:

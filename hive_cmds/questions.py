@@ -206,7 +206,7 @@ def require(db: sqlite3.Connection, number: int) -> Question:
 
 
 def _no_question(number: int) -> NotFound:
-    return NotFound(f"There is no question {number}.", "`questions` lists those that wait for an answer.")
+    return NotFound(f"There is no question {number}.", "`hive questions` lists those that wait for an answer.")
 
 
 def _current(hive: Hive, number: int) -> Question:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def inside(settings: Settings) -> Toolbox:
     for name in CLIS:
         found = program(settings, name)
         if found is not None:
+            _keep(settings, name)
             box.environment[variable(name)] = _shown(box, name, found)
     return box
 
@@ -41,10 +43,33 @@ def variable(name: str) -> str:
 
 def program(settings: Settings, name: str) -> Path | None:
     """The file of a CLI on this machine, links followed; None where it is not installed."""
-    found = settings.programs.get(name) or shutil.which(name)
-    if found is None or not Path(found).exists():
-        return None
-    return _native(Path(found).resolve())
+    found = _named(settings, name)
+    return None if found is None else _native(found.resolve())
+
+
+def _named(settings: Settings, name: str) -> Path | None:
+    """What the environment names, else what was used last, else what the PATH has.
+
+    Which CLI an agent has must not depend on the shell that happens to restart it.
+    """
+    kept = _kept(settings, name)
+    found = settings.programs.get(name) or (str(kept) if kept.exists() else shutil.which(name))
+    return Path(found).absolute() if found is not None and Path(found).exists() else None
+
+
+def _kept(settings: Settings, name: str) -> Path:
+    return settings.home / "clis" / name
+
+
+def _keep(settings: Settings, name: str) -> None:
+    """Remember which CLI is used, by its place: what is installed there later is used then."""
+    kept, found = _kept(settings, name), _named(settings, name)
+    if found is None or found == kept or (kept.is_symlink() and kept.readlink() == found):
+        return
+    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = kept.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
+    made.symlink_to(found)
+    made.replace(kept)
 
 
 def _native(found: Path) -> Path:

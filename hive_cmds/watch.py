@@ -69,7 +69,10 @@ def _of_one(name: str, old: Seen, new: Seen) -> Iterator[Verdict]:
 
 
 def tick(hive: Hive, *, seed: bool) -> list[Verdict]:
-    """Look once, record it, and tell what changed since the last look; with `seed` nothing is concluded from it."""
+    """Look once, record it, and tell what changed since the last look; with `seed` nothing is told.
+
+    Whoever ended before that, unwatched, is restarted all the same where its configuration asks for it.
+    """
     progress.settle(hive)
     questions.expire(hive)
     _restart_due(hive)
@@ -83,13 +86,25 @@ def tick(hive: Hive, *, seed: bool) -> list[Verdict]:
             crashes = [verdict for verdict in verdicts if verdict.kind == "container_crash"]
             if {crash.agent for crash in crashes} - journals.keys():
                 continue  # It ended between the journals and the look.
-            outlooks = {crash.agent: restarts.note(hive, db, crash.agent, crash.fields["code"]) for crash in crashes}
+            ended = (
+                {crash.agent: crash.fields["code"] for crash in crashes} if not seed else _unwatched(before, picture)
+            )
+            outlooks = {name: restarts.note(hive, db, name, code) for name, code in ended.items()}
             look.record(db, picture, [_with_outlook(row, outlooks.get(row.name)) for row in rows])
             for verdict in verdicts:
                 evidence = {"journal": journals[verdict.agent]} if verdict in crashes else {}
                 tell(db, verdict.kind, verdict.agent, **verdict.fields, **evidence)
             _tell_loops(db, outlooks)
         return verdicts
+
+
+def _unwatched(before: Picture, now: Picture) -> dict[str, int | None]:
+    """Who has ended since somebody last watched, with the exit code: nothing is told of it, but it may be restarted."""
+    return {
+        verdict.agent: verdict.fields["code"]
+        for verdict in transitions(before, now)
+        if verdict.kind == "container_crash" and not now[verdict.agent].running
+    }
 
 
 def _restart_due(hive: Hive) -> None:

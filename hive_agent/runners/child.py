@@ -28,7 +28,8 @@ def find(program: str, environment: Mapping[str, str]) -> str:
     found = shutil.which(program, path=environment.get("PATH"))
     if found is None:
         raise AgentError(
-            f"{program} is not on the PATH of this container.", "`hive doctor` says where hive looks for it."
+            f"{program} is not on the PATH of this container.",
+            "`hive doctor` says whether hive finds it; restart the agent when it does.",
         )
     return found
 

@@ -234,7 +234,10 @@ def _server(checker: _Checker, value: Any, path: Path) -> McpServer:
 
 def _servers(checker: _Checker, value: Any, path: Path) -> dict[str, McpServer]:
     advice = "a name is 1 to 64 of letters, digits, _ and -"
-    return checker.named(value, path, _SERVER, _server, advice)
+    found = checker.named(value, path, _SERVER, _server, advice)
+    if "hive" in found:
+        checker.refuse((*path, "hive"), "is hive's own", "choose another name")
+    return found
 
 
 _TOP: dict[str, Check] = {

@@ -148,6 +148,26 @@ def test_the_sha_that_was_shown_must_be_the_one_that_was_fetched(coder: TestHive
     assert coder.json("approvals")[0]["status"] == "pending"
 
 
+def test_a_failed_approval_says_what_the_agent_goes_on_with(coder: TestHive) -> None:
+    main = coder.git("applied/coder", "rev-parse", "main")
+    number = coder.request("coder", 'runner = "command"\ncommand = ["no-such-program"]\n')
+    told = coder.run("approve", str(number), code=1).stderr
+    assert f"Request {number}: failed. coder stays at {main[:12]}." in told
+
+
+def test_going_back_is_told_to_be_a_change_too(coder: TestHive) -> None:
+    first = coder.git("applied/coder", "rev-parse", "main")
+    coder.run("approve", str(coder.request("coder", SAY.format("new"))))
+    told = coder.run("request-commit", "coder", first, code=1).stderr
+    assert "is older than what coder is deployed with" in told
+    assert f"git checkout {first[:12]} -- ." in told
+    coder.git("agents/coder/config", "checkout", first[:12], "--", ".")
+    coder.git("agents/coder/config", "commit", "-qm", "go back")
+    sha = coder.git("agents/coder/config", "rev-parse", "HEAD")
+    coder.run("approve", str(coder.json("request-commit", "coder", sha)["id"]))
+    assert coder.git("applied/coder", "diff", first, "main") == ""
+
+
 def test_a_proposal_that_main_has_left_behind_is_stale(coder: TestHive) -> None:
     first = str(coder.request("coder", SAY.format("one")))
     coder.git("agents/coder/config", "reset", "-q", "--hard", "HEAD~1")

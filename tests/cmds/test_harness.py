@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hive_cmds.harness import set_status
 from hive_core.operation import Caller, Identity
 from tests.hives import TestHive
@@ -39,3 +41,26 @@ def test_the_list_says_what_keeps_an_idle_agent_from_its_work(hive: TestHive) ->
     assert "on a message" not in hive.run("list").stdout
     set_status(coder, "idle")
     assert "thinking" not in hive.run("list").stdout
+
+
+def test_what_was_said_before_a_change_is_not_shown_after_it(hive: TestHive) -> None:
+    hive.spawn("coder")
+    coder = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    hive.run("pause", "coder")
+    set_status(coder, "idle", text="paused", model="m1")
+    assert "paused" not in hive.run("resume", "coder").stdout
+    with hive.inside().store.write() as db:
+        db.execute(MODELLED)
+    assert hive.agent("coder")["active_model"] == "m1"
+    hive.run("model", "coder", "m2")
+    hive.run("model", "coder", "default")
+    assert "active_model" not in hive.agent("coder")
+    assert "has no spaces" in hive.run("model", "coder", "a b", code=2).stderr
+    set_status(coder, "idle", text="something is missing")
+    assert "missing" not in hive.run("restart", "coder").stdout
+
+
+def test_the_list_says_until_when_a_limit_lasts(hive: TestHive) -> None:
+    hive.spawn("coder")
+    set_status(hive.inside().acting_as(Identity(Caller.AGENT, "coder")), "rate_limited", until=4_000_000_000)
+    assert re.search(r"rate limited until \d\d:\d\d:\d\d", hive.run("list").stdout)

@@ -120,6 +120,21 @@ def test_an_agent_finds_only_what_it_sent_or_got(inside: Hive) -> None:
     assert [m.sender for m in recall.search(as_agent(inside, "tester"), "apple").messages] == ["tester"]
 
 
+def test_what_is_said_twice_before_anybody_looked_wakes_once(inside: Hive) -> None:
+    with inside.store.write() as db:
+        for _ in range(3):
+            messages.kick(db, "coder", "restarted")
+        messages.kick(db, "coder", "rebuilt")
+    coder = as_agent(inside, "coder")
+    assert [body.split(".")[0] for body in bodies(inbox.recv(coder, limit=10))] == [
+        "You were restarted",
+        "You were rebuilt",
+    ]
+    with inside.store.write() as db:
+        messages.kick(db, "coder", "restarted")
+    assert len(bodies(inbox.recv(coder, limit=10))) == 1
+
+
 def test_what_the_system_tells_is_readable_for_a_person_and_whole_for_a_program(hive: TestHive, inside: Hive) -> None:
     with inside.store.write() as db:
         messages.tell(db, "container_crash", "coder", cause="SIGKILL", code=137, journal="one\n\x1btwo")

@@ -159,6 +159,22 @@ def test_what_is_followed_is_json_for_a_program_and_begins_with_what_was(paged: 
     assert interrupt(process) == 130
 
 
+def test_what_was_comes_turn_by_turn(paged: TestHive) -> None:
+    first = paged.start("attach", "coder")
+    lines = Lines(first)
+    for number in range(3):
+        paged.run("send", "coder", f"task {number}")
+        lines.until(f"task {number}")
+        lines.until("ended: done")
+    interrupt(first)
+    process = paged.start("attach", "coder")
+    seen = Lines(process)
+    for number in range(3):
+        assert "ended" not in seen.until(f"task {number}").partition(f"task {number - 1}")[0]
+        assert "it is" in seen.until("ended: done")
+    interrupt(process)
+
+
 def test_a_stream_ends_with_the_agent(paged: TestHive) -> None:
     process = paged.start("attach", "coder")
     Lines(process).until("idle")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,19 @@ def test_a_plain_program_is_shown_with_its_folder_and_one_of_the_system_as_it_is
     assert "/hive/codex" not in box.read_only
 
 
+def test_doctor_says_whether_anybody_watches(hive: TestHive) -> None:
+    def found() -> dict[str, object]:
+        return {row["check"]: row.get("ok") for row in hive.json("doctor") if row["check"] in ("watch", "gate")}
+
+    assert found() == {"watch": None, "gate": None}
+    watch = hive.start("watch")
+    assert watch.stderr is not None
+    watch.stderr.readline()
+    assert found() == {"watch": True, "gate": None}
+    rows = {row["check"]: row["detail"] for row in hive.json("doctor")}
+    assert f"process {watch.pid} " in rows["watch"]
+
+
 def test_doctor_says_which_clis_it_found(hive: TestHive, tmp_path: Path, npm: Path) -> None:
     hive.extra |= {"HIVE_CODEX": str(tmp_path / "bin/codex"), "HIVE_CLAUDE": str(tmp_path / "absent")}
     rows = {row["check"]: row for row in hive.json("doctor")}
@@ -78,3 +92,17 @@ def test_doctor_says_which_clis_it_found(hive: TestHive, tmp_path: Path, npm: Pa
     found = {check: row["detail"] for check, row in rows.items()}
     assert found["codex"] == str(npm / f"codex-linux-x64/vendor/{TRIPLE}/bin/codex")
     assert found["claude"].startswith("not found: agents with the runner claude wait for it")
+
+
+def test_a_cli_that_was_used_is_used_again_whatever_the_shell_knows(tmp_path: Path, npm: Path) -> None:
+    native = npm / f"codex-linux-x64/vendor/{TRIPLE}/bin/codex"
+    knowing, unknowing = settings(tmp_path, tmp_path / "bin/codex"), settings(tmp_path, Path())
+    unknowing = replace(unknowing, programs={})
+    assert toolbox.program(unknowing, "codex") != native
+    for _ in range(2):
+        toolbox.inside(knowing)
+        assert toolbox.program(unknowing, "codex") == native
+        toolbox.inside(unknowing)
+    assert [path.name for path in (tmp_path / "home/clis").iterdir()] == ["codex"]
+    (tmp_path / "bin/codex").unlink()
+    assert toolbox.program(unknowing, "codex") != native

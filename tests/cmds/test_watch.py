@@ -18,7 +18,7 @@ from hive_cmds.look import Seen
 from hive_cmds.watch import Verdict, tick, transitions
 from hive_core.events import since
 from hive_core.operation import Caller, Identity
-from tests.hives import TestHive, eventually, interrupt, line_of
+from tests.hives import PLAIN, TestHive, eventually, interrupt, line_of
 
 UP = Seen(running=True, instance="1", logged_in=True, up_to_date=True)
 DOWN = replace(UP, running=False, instance=None, cause="SIGKILL", code=137)
@@ -140,6 +140,30 @@ def test_the_first_look_of_a_long_watch_concludes_nothing(hive: TestHive) -> Non
     assert json.loads(line_of(watch))["kind"] == "container_state_changed"
     assert interrupt(watch) == 130
     assert hive.run("events", "--since", "0", "--kind", "container_crash").stdout == ""
+
+
+def test_an_agent_that_ended_unwatched_is_restarted_when_its_configuration_says_so(hive: TestHive) -> None:
+    script = '["sh", "-c", "exec sleep infinity"]'
+    hive.spawn("coder", f'runner = "command"\ncommand = {script}\nrestart = "always"\n')
+    hive.spawn("other", f'runner = "command"\ncommand = {script}\n')
+    for name in ("coder", "other"):
+        os.kill(program(hive, name), signal.SIGKILL)
+        eventually(lambda name=name: not hive.agent(name)["running"])  # type: ignore[misc]
+    hive.start("watch", "--interval", "3600")
+    eventually(lambda: hive.agent("coder")["running"])
+    assert not hive.agent("other")["running"]
+    assert hive.events("container_crash") == []
+
+
+def test_an_agent_that_needs_no_login_any_more_was_not_logged_in(hive: TestHive) -> None:
+    hive.spawn("coder", 'runner = "claude"\n')
+    hive.run("watch", "--once")
+    hive.run("approve", str(hive.request("coder", PLAIN)))
+    hive.run("watch", "--once")
+    assert hive.events("logged_in") == []
+    hive.run("approve", str(hive.request("coder", 'runner = "claude"\n')))
+    hive.run("watch", "--once")
+    assert len(hive.events("needs_login")) == 1
 
 
 def test_an_agent_is_restarted_after_a_failure_when_its_configuration_says_so(hive: TestHive) -> None:

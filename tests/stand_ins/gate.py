@@ -106,10 +106,14 @@ class Gate:
             held = self.changed.wait_for(lambda: condition(self), seconds)
             assert held, f"no {what}: inbox={self.inbox} sent={self.sent} statuses={self.statuses} calls={self.calls}"
 
-    def wait_state(self, state: str, after: int = 0) -> Json:
-        """Wait for a status of this state past the first `after` statuses, and return it."""
-        found = lambda gate: [status for status in gate.statuses[after:] if status["state"] == state]  # noqa: E731
-        self.wait(found, f"status {state!r}")
+    def wait_state(self, state: str, after: int = 0, text: str = "") -> Json:
+        """Wait for a status of this state past the first `after` statuses, with this in its text, and return it."""
+        found = lambda gate: [
+            status
+            for status in gate.statuses[after:]
+            if status["state"] == state and text in (status.get("text") or "")
+        ]
+        self.wait(found, f"status {state!r} {text!r}")
         return dict(found(self)[0])
 
     def answer(self, request: Json, connection: object) -> Json:

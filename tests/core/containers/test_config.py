@@ -80,6 +80,7 @@ def test_what_is_left_out_has_its_default() -> None:
         ("[limits]\nprocesses = true", "line 2: limits.processes is true"),
         ("[limits]\ncpu = nan", "line 2: limits.cpu is NaN"),
         ("[mcp_servers.x]\nargs = []", "line 1: mcp_servers.x.command is missing"),
+        ("[mcp_servers.hive]\ncommand = 'x'", "line 1: mcp_servers.hive is hive's own; choose another name."),
         ("[mcp_servers.'a b']\ncommand = 'x'", "line 1: mcp_servers.a b has a name that cannot be"),
         (
             "[mcp_servers.x]\ncommand = 'y'\nenvironment = {HIVE_A = ''}",
