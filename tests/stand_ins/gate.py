@@ -108,11 +108,11 @@ class Gate:
 
     def wait_state(self, state: str, after: int = 0, text: str = "") -> Json:
         """Wait for a status of this state past the first `after` statuses, with this in its text, and return it."""
-        found = lambda gate: [
-            status
-            for status in gate.statuses[after:]
-            if status["state"] == state and text in (status.get("text") or "")
-        ]
+
+        def found(gate: Gate) -> list[Json]:
+            told = [status for status in gate.statuses[after:] if status["state"] == state]
+            return [status for status in told if text in (status.get("text") or "")]
+
         self.wait(found, f"status {state!r} {text!r}")
         return dict(found(self)[0])
 
