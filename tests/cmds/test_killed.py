@@ -77,7 +77,7 @@ def assert_whole(hive: TestHive, number: int, before: str, target: str) -> str:
     return status
 
 
-PLACES = [Places(EVERY_LINE, 1), Places(OTHERS, 19)]
+PLACES = [Places(EVERY_LINE, 1), Places(OTHERS, 31)]
 
 
 @pytest.mark.parametrize("places", PLACES, ids=["every-line-of-a-deploy", "around-it"])
@@ -185,7 +185,7 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
     if verb in opposite:
         hive.run(opposite[verb], "coder")
     count = lines_of(hive, files, verb, "coder")
-    for line in range(1, count + 1, 11):
+    for line in range(1, count + 1, 17):
         if verb in opposite:
             hive.run(opposite[verb], "coder")
         killed_at(hive, line, files, verb, "coder")
