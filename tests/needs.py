@@ -9,7 +9,6 @@ import pytest
 
 PACKAGES = {
     "bwrap": "bubblewrap",
-    "nix": "nix-bin",
     "systemd-socket-activate": "systemd",
     "unshare": "util-linux",
     "chromium": "chromium",
@@ -17,6 +16,8 @@ PACKAGES = {
     "claude": "npm: @anthropic-ai/claude-code",
     "codex": "npm: @openai/codex",
 }
+
+_DAEMON = "/nix/var/nix/daemon-socket/socket"
 
 
 def requires(*programs: str) -> pytest.MarkDecorator:
@@ -28,4 +29,9 @@ def requires(*programs: str) -> pytest.MarkDecorator:
     )
 
 
+# nix without a daemon works only for whom the store belongs to.
+_NIX = shutil.which("nix") and (os.access("/nix/var/nix", os.W_OK) or os.access(_DAEMON, os.W_OK))
+needs_nix = pytest.mark.skipif(
+    not _NIX and "CI" not in os.environ, reason="needs nix, with its store or its daemon (install nix-bin)"
+)
 needs_root = pytest.mark.skipif(os.geteuid() != 0 and "CI" not in os.environ, reason="needs root")

@@ -282,7 +282,8 @@ def test_twenty_commands_of_all_kinds_at_once(coder: TestHive) -> None:
     processes = [(command, coder.start(*command)) for command in commands]
     for command, process in processes:
         _, err = process.communicate()
-        assert process.returncode == 0, (command, err)
+        # The doctor's code says what the machine lacks.
+        assert process.returncode == 0 or command == ["doctor"], (command, err)
     assert {row["name"] for row in coder.json("list")} == {"coder", "c", "d"}
 
 

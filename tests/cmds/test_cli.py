@@ -339,7 +339,7 @@ def test_a_pipe_that_is_closed_early_is_no_error(hive: TestHive, command: list[s
     assert process.stderr is not None
     assert line_of(process)
     process.stdout.close()
-    assert process.wait(PATIENCE) == 0
+    assert process.wait(PATIENCE) == 0 or command == ["doctor"], "the doctor's says what the machine lacks"
     assert process.stderr.read() == ""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hive_cmds import queue
+from hive_core.hostile_folders import remove
 from hive_core.settings import MANAGER
 from tests.clients import Client
 from tests.hives import PLAIN, TestHive, eventually, interrupt
@@ -501,6 +502,6 @@ def test_one_agent_that_cannot_be_started_does_not_keep_the_others_down(managed:
     for name in ("broken", "coder"):
         os.kill(managed.pid(name), signal.SIGKILL)
         eventually(lambda name=name: not managed.agent(name)["running"])
-    shutil.rmtree(managed.home / "containers" / "broken" / "generations")
+    remove(managed.home / "containers" / "broken" / "generations")
     interrupt(go_up(managed))
     assert {row["name"] for row in managed.json("list") if row["running"]} >= {MANAGER, "coder"}

@@ -14,7 +14,7 @@ import pytest
 
 from hive_core.settings import MANAGER
 from tests.hives import CHECKOUT, PLAIN, TestHive, interrupt
-from tests.needs import requires
+from tests.needs import needs_nix
 
 SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 BROKEN = 'runner = "nonsense"\n'
@@ -385,7 +385,7 @@ def revisions(hive: TestHive) -> dict[str, Any]:
     }
 
 
-@requires("nix")
+@needs_nix
 def test_nix_writes_the_lock_of_a_spawn_and_of_a_deploy(hive: TestHive) -> None:
     base(nix(hive))
     hive.spawn("coder")
@@ -399,7 +399,7 @@ def test_nix_writes_the_lock_of_a_spawn_and_of_a_deploy(hive: TestHive) -> None:
     assert hive.git("meta", "status", "--porcelain") == ""
 
 
-@requires("nix")
+@needs_nix
 def test_a_build_that_fails_leaves_the_lock_that_nix_wrote(hive: TestHive) -> None:
     base(nix(hive))
     hive.spawn("coder")
@@ -409,7 +409,7 @@ def test_a_build_that_fails_leaves_the_lock_that_nix_wrote(hive: TestHive) -> No
     assert hive.git("meta", "status", "--porcelain") == ""
 
 
-@requires("nix")
+@needs_nix
 def test_nix_moves_just_the_inputs_that_are_named(hive: TestHive) -> None:
     base(nix(hive))
     for name in ("coder", "tester"):
@@ -425,7 +425,7 @@ def test_nix_moves_just_the_inputs_that_are_named(hive: TestHive) -> None:
     assert locked(hive, "hive") == new
 
 
-@requires("nix")
+@needs_nix
 def test_hive_and_nix_lock_the_same(hive: TestHive) -> None:
     base(by_hive(hive))
     for name in ("coder", "tester"):
@@ -436,7 +436,7 @@ def test_hive_and_nix_lock_the_same(hive: TestHive) -> None:
     assert revisions(hive) == written
 
 
-@requires("nix")
+@needs_nix
 def test_nix_takes_the_lock_that_hive_wrote_as_it_is(hive: TestHive) -> None:
     base(by_hive(hive))
     for name in ("coder", "tester"):
@@ -448,7 +448,7 @@ def test_nix_takes_the_lock_that_hive_wrote_as_it_is(hive: TestHive) -> None:
     assert lock(hive) == written
 
 
-@requires("nix")
+@needs_nix
 def test_the_flake_gives_every_agents_configuration_at_the_revision_that_is_locked(hive: TestHive) -> None:
     base(by_hive(hive))
     hive.spawn("coder")
@@ -457,7 +457,7 @@ def test_the_flake_gives_every_agents_configuration_at_the_revision_that_is_lock
     assert json.loads(flake(hive, "eval", "--json", ".#agents.coder.rev")) == wanted
 
 
-@requires("nix")
+@needs_nix
 def test_hive_goes_on_with_a_lock_that_nix_wrote_and_nix_with_one_that_hive_wrote(hive: TestHive) -> None:
     base(nix(hive))
     hive.spawn("coder")

@@ -27,7 +27,7 @@ def on_a_terminal(hive: TestHive, *arguments: str, **variables: str) -> str:
     except OSError:
         pass  # How Linux tells the end of a terminal (EIO).
     os.close(ours)
-    assert process.wait() == 0
+    assert process.wait() == 0 or "doctor" in arguments, "the doctor's says what the machine lacks"
     return shown.decode().replace("\r\n", "\n")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from hive_core.containers import records
 from hive_core.containers.base import Container
 from hive_core.containers.local import LocalHost
 from hive_core.containers.tree import below
+from hive_core.hostile_folders import remove
 from hive_core.settings import from_environment
 from tests.users import CHECKOUT, become, packages_of, runnable
 
@@ -200,4 +200,4 @@ def machine(sandbox: str | None, user: int | None) -> Iterator[Machine]:
     finally:
         for name in made.host.containers():
             made.ask("destroy", name=name)
-        shutil.rmtree(home)
+        remove(home)
