@@ -84,7 +84,7 @@ class AgentView(AgentStatus):
         """What wants the operator's eye."""
         flags = {
             # Idle with a word to it: a turn has failed, or its program is missing.
-            shorter(one_line(self.status_text or ""), TOLD): self.turn == "idle" and bool(self.status_text),
+            shorter(one_line(self.status_text or "").rstrip("."), TOLD): self.turn == "idle" and bool(self.status_text),
             self._doing(): self.turn not in (None, "idle", "needs_login"),
             "needs login": self.needs_login,
             "needs update": self.needs_update,
