@@ -7,11 +7,11 @@ rung after it. The log is watched all the same, for a writer that was killed in 
 from __future__ import annotations
 
 import os
-import select
 import time
 from collections.abc import Iterable
 from types import TracebackType
 
+from hive_core.signals import readable
 from hive_core.store import Store
 
 # How long after a write to the log its commit is visible at the latest, whether or not the bell was rung, in seconds.
@@ -56,7 +56,7 @@ class Wake:
         end = None if seconds is None else time.monotonic() + seconds
         others = list(also)
         while True:
-            ready = self._poll(others, end)
+            ready = readable((self.fileno(), *others), None if end is None else end - time.monotonic())
             if self.fileno() in ready and self.drain():
                 # The bell rings in a moment, or the writer has died.
                 soon = time.monotonic() + SETTLED
@@ -64,10 +64,3 @@ class Wake:
                 if not ready - {self.fileno()}:
                     continue
             return ready - {self.fileno()}
-
-    def _poll(self, others: list[int], end: float | None) -> set[int]:
-        poll = select.poll()
-        for descriptor in (self.fileno(), *others):
-            poll.register(descriptor, select.POLLIN)
-        left = None if end is None else max(0.0, end - time.monotonic()) * 1000
-        return {descriptor for descriptor, _ in poll.poll(left)}

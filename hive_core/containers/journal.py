@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from hive_core.signals import readable
+
 _BLOCK = 256 * 1024
 
 
@@ -31,7 +33,8 @@ def follow(path: Path, lines: int) -> Iterator[str]:
         try:
             yield from follower.begin(lines)
             while True:
-                gone = any(event.mask & (flags.IGNORED | flags.MOVE_SELF) for event in watch.read())
+                readable([watch.fileno()])
+                gone = any(event.mask & (flags.IGNORED | flags.MOVE_SELF) for event in watch.read(timeout=0))
                 yield from follower.further()
                 if gone:
                     return

@@ -51,6 +51,12 @@ class Terminal:
         while text not in self.seen:
             assert self._read(), self.seen
 
+    def ask(self, question: str) -> None:
+        """See a question, and that its answer is waited for: an interrupt a moment before would end nothing."""
+        self.see(question)
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "S")
+
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
@@ -152,7 +158,7 @@ def test_ctrl_c_is_130(hive: TestHive) -> None:
 def test_ctrl_c_at_a_question_is_130_and_does_nothing(hive: TestHive) -> None:
     hive.spawn("coder")
     terminal = Terminal(hive, "destroy", "coder")
-    terminal.see("Destroy coder?")
+    terminal.ask("Destroy coder? [y/N]: ")
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.leave() == 130
     assert terminal.seen.endswith("\n"), "the shell's prompt begins a line"
