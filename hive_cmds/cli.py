@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import inspect
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NoReturn
@@ -19,6 +18,7 @@ from hive_core import __version__, disk, settings
 from hive_core.context import Hive
 from hive_core.errors import Exit, HiveError, Refused
 from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter
+from hive_core.signals import interruptible
 from hive_core.text import visible
 
 # What typer raises for a command line it cannot read; its name has moved between releases, its place has not.
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]
-    signal.signal(signal.SIGTERM, _terminated)
+    interruptible()
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -225,11 +225,6 @@ def _tell(error: HiveError) -> None:
     print(f"hive: {visible(error.message)}", file=sys.stderr)
     if error.hint:
         print(f"  {visible(error.hint)}", file=sys.stderr)
-
-
-def _terminated(_signal: int, _frame: object) -> NoReturn:
-    """SIGTERM ends a command as Ctrl-C does: what it holds is put back on the way out."""
-    raise KeyboardInterrupt
 
 
 def _report_bug(arguments: list[str]) -> int:

@@ -21,6 +21,7 @@ from hive_core import disk, wire
 from hive_core.context import Hive
 from hive_core.events import Event, newest
 from hive_core.operation import OPERATOR, THE_OPERATOR, Caller, operation
+from hive_core.signals import deferring, readable
 from hive_core.wake import SETTLED, Wake
 
 # Connections that one caller may have open at once: an agent's may not use up what the gate can have open.
@@ -175,11 +176,11 @@ def _allow_many_descriptors() -> None:
 class Beside:
     """A gate in a thread of its own. fileno: becomes readable when it has ended."""
 
-    def __init__(self, hive: Hive) -> None:
+    def __init__(self, hive: Hive, given: dict[str, socket.socket] | None = None) -> None:
         self._ended, self._end = os.pipe2(os.O_CLOEXEC)
         self._error: BaseException | None = None
         self._loop = asyncio.new_event_loop()
-        self._task = self._loop.create_task(Gate(hive).run())
+        self._task = self._loop.create_task(Gate(hive, given).run())
         self._thread = threading.Thread(target=self._serve, name="gate")
         self._thread.start()
 
@@ -209,13 +210,19 @@ class Beside:
 
 
 @contextmanager
-def beside(hive: Hive) -> Iterator[Beside]:
-    """Serve the sockets in a thread for as long as the block runs. The caller is the one gate there is."""
-    serving = Beside(hive)
+def beside(hive: Hive, given: dict[str, socket.socket] | None = None) -> Iterator[Beside]:
+    """Serve the sockets in a thread for as long as the block runs. The caller is the one gate there is.
+
+    given: sockets that are there already, by what they are called.
+    """
+    serving = None
     try:
+        with deferring():
+            serving = Beside(hive, given)
         yield serving
     finally:
-        serving.close()
+        if serving is not None:
+            serving.close()
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True)
@@ -224,5 +231,7 @@ def gate(hive: Hive) -> None:
 
     A socket that a service manager such as systemd hands over is served as it is, with the callers that wait there.
     """
-    with hive.lone("gate", "serving the sockets"):
-        asyncio.run(Gate(hive, handed_over()).run())
+    with hive.lone("gate", "serving the sockets"), beside(hive, handed_over()) as serving:
+        while not readable([serving.fileno()]):
+            continue
+        serving.check()

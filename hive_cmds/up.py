@@ -32,19 +32,24 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
         wake = held.enter_context(Wake(hive.store))
         with hive.store.read() as db:
             seq = newest(db)
+        interrupt: type[BaseException] | None = None
         try:
-            gate = held.enter_context(beside(hive))
-            bring_up(hive)
-            left = "stops the agents" if stop else "leaves the agents as they are"
-            hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
-            yield from lines(watching(hive, wake, seq, INTERVAL, beside=gate))
-        except (KeyboardInterrupt, GeneratorExit):
-            if not stop:
-                hive.say("hive up has ended; the agents go on without it, unwatched (`hive stop NAME` stops one)")
-            raise
+            try:
+                gate = held.enter_context(beside(hive))
+                bring_up(hive)
+                left = "stops the agents" if stop else "leaves the agents as they are"
+                hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
+                yield from lines(watching(hive, wake, seq, INTERVAL, beside=gate))
+            except (KeyboardInterrupt, GeneratorExit) as error:
+                interrupt = type(error)
         finally:
+            # Not while the interrupt is handled: what it has left half-way lets go of its locks when that is over.
             if stop:
                 rest(hive)
+        if interrupt is not None:
+            if not stop:
+                hive.say("hive up has ended; the agents go on without it, unwatched (`hive stop NAME` stops one)")
+            raise interrupt
 
 
 def bring_up(hive: Hive) -> None:

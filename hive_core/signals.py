@@ -1,4 +1,4 @@
-"""Waiting in the kernel so that no signal slips past."""
+"""Ctrl-C, and SIGTERM, which ends a command as that does: at once, also in a wait, but never amid a change."""
 
 from __future__ import annotations
 
@@ -8,6 +8,49 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+
+class _Deferral(threading.local):
+    """Of each thread, though only the main one is ever interrupted. depth: of the blocks that are not to be."""
+
+    depth = 0
+    interrupted = False
+
+
+_deferral = _Deferral()
+
+
+def interruptible() -> None:
+    """Have SIGINT and SIGTERM raise KeyboardInterrupt, but for blocks that are `deferring`; for the main thread.
+
+    A SIGINT that whoever started us had us ignore, as a shell does for what runs behind it, stays ignored.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    if _deferral.depth:
+        _deferral.interrupted = True
+    else:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def deferring() -> Iterator[None]:
+    """Have an interrupt wait for the end of the block, which takes milliseconds.
+
+    Python raises it between any two steps, also between one that takes something and the `try` that gives it back.
+    """
+    _deferral.depth += 1
+    try:
+        yield
+    finally:
+        _deferral.depth -= 1
+        if _deferral.interrupted and not _deferral.depth:
+            _deferral.interrupted = False
+            raise KeyboardInterrupt
 
 
 def readable(descriptors: Iterable[int], seconds: float | None = None) -> set[int]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from hive_core import migrations
 from hive_core.errors import Refused
 from hive_core.locks import file_lock
+from hive_core.signals import deferring
 
 # How long a writer waits for another's transaction. Transactions here take milliseconds; whoever
 # waits this long has found a stopped process, and is told so by SQLite.
@@ -49,7 +50,7 @@ class Store:
         if db.in_transaction:
             yield db
             return
-        with _transaction(db, "begin"):
+        with deferring(), _transaction(db, "begin"):
             yield db
 
     @contextmanager
@@ -63,7 +64,7 @@ class Store:
         if db.in_transaction:
             yield db
             return
-        with self._turn(), _transaction(db, "begin immediate"):
+        with deferring(), self._turn(), _transaction(db, "begin immediate"):
             yield db
         self._ring()
 
