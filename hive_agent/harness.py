@@ -189,7 +189,7 @@ class Harness:
         self._link.call("nack")
         if end is End.LOGGED_OUT:
             # Which credentials were refused, and when they may be tried again as they are.
-            self._refused = (self._fingerprint(), self._pacing.refused(time.time()))
+            self._refused = (self._fingerprint(), self._pacing.refused(time.monotonic()))
         elif end is End.RATE_LIMITED:
             self._park(self._pacing.limit(outcome.until, time.time()), outcome.detail)
         else:
@@ -264,7 +264,7 @@ class Harness:
         if self._refused is None:
             return True
         mark, again = self._refused
-        return self._fingerprint() != mark or time.time() >= again
+        return self._fingerprint() != mark or time.monotonic() >= again
 
     def _fingerprint(self) -> tuple[int, ...] | None:
         return credentials.fingerprint(*self._settings.login)

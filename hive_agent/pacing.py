@@ -40,7 +40,7 @@ class Pacing:
         return min(max(until, now + min(self.back_off(), 60.0)), now + LONGEST_LIMIT)
 
     def refused(self, now: float) -> float:
-        """The moment, in unix seconds, to try refused credentials again that nobody changed."""
+        """The moment, by the clock that `now` is of, to try refused credentials again that nobody changed."""
         return now + self._doubled(REFUSED_LOGIN, LONGEST_LIMIT)
 
     def _doubled(self, seconds: float, most: float) -> float:

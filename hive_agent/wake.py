@@ -73,8 +73,9 @@ class Wake:
         self.check()
 
     def pause_until(self, moment: float) -> None:
-        """Do nothing until `moment` (unix seconds), also when the clock is set meanwhile. Raises Stopped."""
-        while (left := moment - time.time()) > 0:
+        """Do nothing until `moment` (unix seconds); when the clock is set meanwhile, not longer. Raises Stopped."""
+        end = time.monotonic() + moment - time.time()
+        while (left := min(moment - time.time(), end - time.monotonic())) > 0:
             self.pause(min(left, 30.0))
 
 

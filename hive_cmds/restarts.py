@@ -62,9 +62,11 @@ def take_due(hive: Hive) -> list[str]:
 
     Their restarts are forgotten with that: an agent that cannot be started is not tried at every look.
     """
-    query = "select name from agents where restart_at <= ? and desired = 'running'"
+    # One further away than any is ever set was set before somebody set the clock back.
+    query = "select name from agents where (restart_at <= ? or restart_at > ?) and desired = 'running'"
+    now = hive.clock()
     with hive.store.read() as db:
-        due = [row["name"] for row in db.execute(query, (hive.clock(),))]
+        due = [row["name"] for row in db.execute(query, (now, now + LONGEST))]
     for name in due:
         with hive.store.write() as db:
             db.execute("update agents set restart_at = null where name = ?", (name,))

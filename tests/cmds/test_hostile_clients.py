@@ -87,6 +87,17 @@ def test_an_agent_that_asks_for_much_and_reads_nothing_is_hung_up_on(gate: TestH
         assert host.ask("list")["ok"] is True
 
 
+def test_descriptors_that_an_agent_passes_are_not_kept(gate: TestHive) -> None:
+    serving = Path(f"/proc/{gate.started[0].pid}/fd")
+    with as_coder(gate) as agent:
+        assert agent.ask("recent")["ok"] is True
+        before = len(list(serving.iterdir()))
+        for _ in range(20):
+            socket.send_fds(agent.socket, [b'{"cmd":"recent"}\n'], [0] * 100)
+            assert agent.read()["ok"] is True
+        eventually(lambda: len(list(serving.iterdir())) <= before)
+
+
 def hung_up(client: Client) -> bool:
     client.socket.setblocking(False)
     try:

@@ -225,6 +225,16 @@ def test_a_restart_that_is_due_shows_in_the_list_and_in_the_events(hive: TestHiv
     assert "failed, restart is due" in hive.run("list").stdout
 
 
+@pytest.mark.parametrize("set_by", [1.0, -86400.0])
+def test_a_clock_that_is_set_forward_or_back_holds_no_restart_up(hive: TestHive, set_by: float) -> None:
+    crash_once(hive)
+    inside = hive.inside()
+    real = inside.clock
+    inside.clock = lambda: real() + set_by
+    tick(inside, seed=False)
+    assert len(hive.events("started")) == 1
+
+
 @pytest.mark.parametrize("verb", ["start", "restart"])
 def test_whoever_starts_an_agent_by_hand_gives_it_all_its_restarts_again(hive: TestHive, verb: str) -> None:
     crash_once(hive)
