@@ -29,7 +29,7 @@ def test_the_first_ten_minutes_of_the_readme(hive: TestHive) -> None:
     # A new machine: git has never been told who works there.
     stranger = {name: value for name, value in hive.environment.items() if not name.startswith("GIT_")}
     hive.start("up")
-    eventually(lambda: "manager" in {row["name"] for row in hive.json("list")})
+    eventually(lambda: [row["name"] for row in hive.json("list") if row["running"]] == ["manager"])
     script = "\n".join(line for line in lines if not line.startswith(ELSEWHERE))
     shell = shutil.which("bash") or "/bin/sh"
     done = subprocess.run(

@@ -78,7 +78,7 @@ def test_the_manager_pulls_what_was_deployed_and_keeps_settings_of_its_own(coder
     coder.run("approve", str(coder.request("coder", SAY.format("new"))))
     # The clone was made before there was a manager, and is given to it.
     coder.start("up")
-    eventually(lambda: coder.json("list")[0]["name"] == "manager")
+    eventually(lambda: coder.json("list")[0]["running"] and coder.json("list")[0]["name"] == "manager")
     eventually(lambda: "pulled-change" in coder.run("journal", "manager").stdout)
 
 
