@@ -64,13 +64,15 @@ class Message:
 
     def summary(self) -> str:
         mark = ", delivered before" if self.redelivered else ""
-        return f"{self.id}: {self.sender} to {self.recipient}, {ago(self.at)} ago{mark}\n{indented(self._readable())}"
+        body = indented(readable(self.sender, self.body))
+        return f"{self.id}: {self.sender} to {self.recipient}, {ago(self.at)} ago{mark}\n{body}"
 
-    def _readable(self) -> str:
-        """The body as a person reads it: what the system tells is JSON, and becomes a line for each field."""
-        if self.sender != SYSTEM or not self.body.startswith("{"):
-            return self.body
-        return "\n".join(_field(name, value) for name, value in json.loads(self.body).items())
+
+def readable(sender: str, body: str) -> str:
+    """A body as a person reads it: what the system tells is JSON, and becomes a line for each field."""
+    if sender != SYSTEM or not body.startswith("{"):
+        return body
+    return "\n".join(_field(name, value) for name, value in json.loads(body).items())
 
 
 def _field(name: str, value: object) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 import time
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from hive_cmds.inbox import Limit, fitting
-from hive_cmds.messages import Message, from_row
+from hive_cmds.messages import Message, from_row, readable
 from hive_core.arguments import Id, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound
@@ -35,13 +35,23 @@ class Whereabouts:
     acknowledged_at: float | None
     deliveries: int
 
+    def wire(self) -> dict[str, Any]:
+        """With the names that the message has everywhere else; a step that is yet to come is absent."""
+        fields = {"id": self.id, "from": self.sender, "to": self.recipient, "body": self.body, "sent_at": self.sent_at}
+        later = {"delivered_at": self.delivered_at, "acknowledged_at": self.acknowledged_at}
+        return {
+            **fields,
+            **{step: at for step, at in later.items() if at is not None},
+            "deliveries": self.deliveries,
+        }
+
     def text(self) -> str:
         steps = [("sent", self.sent_at), ("delivered", self.delivered_at), ("acknowledged", self.acknowledged_at)]
         lines = [
             f"message {self.id} from {self.sender} to {self.recipient}, handed out {count(self.deliveries, 'time')}"
         ]
         lines += [f"  {step:<13} {_clock(at) if at else 'not yet'}" for step, at in steps]
-        return "\n".join([*lines, "", indented(self.body)])
+        return "\n".join([*lines, "", indented(readable(self.sender, self.body))])
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,7 @@ def test_what_the_system_tells_is_readable_for_a_person_and_whole_for_a_program(
     assert "  | event: container_crash\n  | agent: coder\n  | cause: SIGKILL\n  | code: 137\n" in shown
     assert "  | journal:\n  |   | one\n  |   | \\x1btwo\n" in shown
     assert '  | {"event": "no, a text"}\n' in shown
+    assert "  | event: container_crash\n" in hive.run("why", "1").stdout
     told, _ = hive.json("recent")
     assert json.loads(told["body"])["journal"] == "one\n\x1btwo"
 
@@ -150,8 +151,13 @@ def test_what_the_system_tells_is_readable_for_a_person_and_whole_for_a_program(
 def test_the_way_of_a_message_is_told(hive: TestHive, inside: Hive) -> None:
     number = messages.send(inside, "coder", "follow me").ids[0]
     assert hive.run("why", str(number)).stdout.count("not yet") == 2
+    sent = ["id", "from", "to", "body", "sent_at"]
+    assert list(hive.json("why", str(number))) == [*sent, "deliveries"]
     inbox.recv(as_agent(inside, "coder"))
-    assert hive.json("why", str(number))["deliveries"] == 1
+    inbox.ack(as_agent(inside, "coder"))
+    told = hive.json("why", str(number))
+    assert list(told) == [*sent, "delivered_at", "acknowledged_at", "deliveries"]
+    assert (told["from"], told["to"], told["deliveries"]) == ("operator", "coder", 1)
     assert "no message" in hive.run("why", "999", code=1).stderr
 
 
