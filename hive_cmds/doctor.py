@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from hive_cmds import toolbox
 from hive_core import nix
@@ -44,22 +43,9 @@ def _folders(hive: Hive) -> Iterator[Finding]:
 def _running(hive: Hive) -> Iterator[Finding]:
     """Who watches and who serves the sockets: without them agents run on, and nobody hears them."""
     for name, does in {"watch": "sees crashes, restarts agents", "gate": "carries the agents' messages"}.items():
-        pid = _holder(hive.settings.locks / f"{name}.lock")
+        pid = hive.running(name)
         detail = f"process {pid} {does}" if pid else f"nobody {does}: `hive up` does"
         yield Finding(name, True if pid else None, detail)
-
-
-def _holder(lock: Path) -> int | None:
-    """The process that holds a lock, without trying to take it (proc(5), locks); None where nobody does."""
-    if not lock.exists():
-        return None
-    status = lock.stat()
-    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    for line in Path("/proc/locks").read_text().splitlines():
-        fields = line.split()
-        if fields[1] == "FLOCK" and fields[5] == place:
-            return int(fields[4])
-    return None
 
 
 def _programs(hive: Hive) -> Iterator[Finding]:

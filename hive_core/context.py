@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hive_core.containers.base import Host
 from hive_core.errors import Refused
-from hive_core.locks import Busy, Say, file_lock
+from hive_core.locks import Busy, Say, file_lock, holder
 from hive_core.operation import THE_OPERATOR, Identity
 from hive_core.settings import Settings
 from hive_core.store import Store
@@ -61,6 +61,10 @@ class Hive:
     def lone(self, name: str, purpose: str) -> AbstractContextManager[None]:
         """Be the only process of this kind (`watch`, `up`, `gate`). Raises Refused when there is one."""
         return self._alone(name, purpose)
+
+    def running(self, name: str) -> int | None:
+        """The process that is the one of its kind, as `lone` makes it; None when there is none."""
+        return holder(self.settings.locks / f"{name}.lock")
 
     @contextmanager
     def _alone(self, name: str, purpose: str) -> Iterator[None]:

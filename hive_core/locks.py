@@ -40,6 +40,19 @@ def file_lock(path: Path, purpose: str, *, wait: bool = True, say: Say | None = 
         os.close(descriptor)
 
 
+def holder(path: Path) -> int | None:
+    """The process that holds a lock file, without trying to take it (proc(5), locks); None where nobody does."""
+    if not path.exists():
+        return None
+    status = path.stat()
+    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    for line in Path("/proc/locks").read_text().splitlines():
+        fields = line.split()
+        if fields[1] == "FLOCK" and fields[5] == place:
+            return int(fields[4])
+    return None
+
+
 def _take(descriptor: int, path: Path, wait: bool, say: Say | None) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,10 +60,10 @@ def _take(descriptor: int, path: Path, wait: bool, say: Say | None) -> None:
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise
-    holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
+    told = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
     if not wait:
-        raise Busy(path.stem, holder)
-    (say or _say_on_stderr)(f"waiting for {path.stem}: {holder}")
+        raise Busy(path.stem, told)
+    (say or _say_on_stderr)(f"waiting for {path.stem}: {told}")
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 

@@ -12,7 +12,7 @@ from hive_cmds import inbox, messages, recall
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import Caller, Identity
-from tests.hives import TestHive
+from tests.hives import TestHive, eventually
 
 
 @pytest.fixture
@@ -161,12 +161,22 @@ def test_the_way_of_a_message_is_told(hive: TestHive, inside: Hive) -> None:
     assert "no message" in hive.run("why", "999", code=1).stderr
 
 
+def test_who_writes_while_nobody_serves_the_sockets_is_told(hive: TestHive, inside: Hive) -> None:
+    with inside.store.write() as db:
+        db.execute("update agents set runner = 'claude' where name = 'coder'")
+    assert hive.run("send", "coder", "hello").stderr.startswith("note: nobody carries it there yet: `hive up`")
+    assert hive.run("send", "operator", "hello").stderr == ""
+    hive.start("gate")
+    eventually((hive.root / "run" / "host.sock").exists)
+    assert hive.run("send", "coder", "hello").stderr == ""
+
+
 def test_who_writes_to_a_command_is_told_that_no_harness_reads_it(hive: TestHive, inside: Hive) -> None:
     assert hive.run("send", "coder", "hello").stderr.startswith("note: coder runs a command of its own")
     assert hive.run("send", "*", "hello").stderr.startswith("note: coder, manager, tester run commands of their own")
     with inside.store.write() as db:
         db.execute("update agents set runner = 'claude'")
-    assert hive.run("send", "coder", "hello").stderr == ""
+    assert "of its own" not in hive.run("send", "coder", "hello").stderr
 
 
 def test_only_who_looks_after_the_agents_is_told_which_name_was_meant(inside: Hive) -> None:
