@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hive_agent.credentials import KINDS
 from hive_cmds import ports, toolbox
-from hive_core import hostile_folders
+from hive_core import hostile_folders, run_folder
 from hive_core.containers.base import View
 from hive_core.context import Hive
 from hive_core.errors import HiveError
@@ -65,7 +65,8 @@ def ensure_state(hive: Hive, name: str, uid: int | None, *, new: bool) -> None:
 
 
 def ensure_sockets(hive: Hive, name: str) -> Path:
-    """Make the folder that holds the agent's socket; the socket itself is made by the gate."""
+    """Make the folder that holds the agent's socket; the socket itself is made by the gate. Raises Refused."""
+    run_folder.claim(hive.settings)
     folder = hive.settings.sockets / name
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     return folder
@@ -146,7 +147,8 @@ def remove(hive: Hive, name: str, *, kept: Sequence[str] = ()) -> None:
         "state": hive.agent_path(name),
     }
     for place, folder in places.items():
-        if place not in kept and folder.exists():
+        anothers = place == "sockets" and run_folder.is_anothers(hive.settings)
+        if place not in kept and folder.exists() and not anothers:
             _remove(folder)
 
 

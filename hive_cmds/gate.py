@@ -17,7 +17,7 @@ from hive_cmds.connection import Connection, Subscriber, write
 from hive_cmds.events import after
 from hive_cmds.hostwire import Answer
 from hive_cmds.sockets import BACKLOG, Listening, handed_over, listen, peer_uid
-from hive_core import disk, wire
+from hive_core import disk, run_folder, wire
 from hive_core.context import Hive
 from hive_core.events import Event, newest
 from hive_core.operation import OPERATOR, THE_OPERATOR, Caller, operation
@@ -35,10 +35,11 @@ AGAIN = 1.0
 class Gate:
     """All sockets of one hive, served from one event loop; operations run in threads beside it.
 
-    given: sockets that are bound already, by path.
+    given: sockets that are bound already, by path. Raises Refused where the sockets of another hive lie.
     """
 
     def __init__(self, hive: Hive, given: dict[str, socket.socket] | None = None) -> None:
+        run_folder.claim(hive.settings)
         self.hive = hive
         self._given = given or {}
         self._calls = Calls(hive)

@@ -10,6 +10,7 @@ import sys
 import termios
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -258,3 +259,20 @@ def _connected_or_gone(path):  # type: ignore[no-untyped-def]
     except (ConnectionRefusedError, FileNotFoundError):
         return False
     return True
+
+
+def test_another_hive_is_kept_from_these_sockets_while_this_one_is_there(hive: TestHive, tmp_path: Path) -> None:
+    hive.spawn("coder")
+    other = TestHive(tmp_path / "other", extra={"HIVE_RUN": str(hive.root / "run")})
+    try:
+        for command in (["gate"], ["up"], ["spawn", "coder"]):
+            refused = other.run(*command, code=1).stderr
+            assert f"holds the sockets of the hive in {hive.home}" in refused
+        assert other.json("list") == []
+        assert (hive.root / "run" / "sockets" / "coder").exists()
+        hive.run("destroy", "coder", "--purge", "--yes")
+        hive.home.rename(tmp_path / "gone")
+        other.spawn("coder")
+        assert other.agent("coder")["running"]
+    finally:
+        other.close()
