@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from hive_agent.controls import Controls, text_of
 from hive_agent.errors import AgentError, Stopped
@@ -142,9 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve({path: lambda act=act: self._act(act) for path, act in acts.items()})  # type: ignore[misc]
 
     def _serve(self, routes: dict[str, Callable[[], None]]) -> None:
-        path = urlsplit(self.path).path
         try:
             self._check_origin()
+            path = self._url().path
             if self.command == "GET" and path in _STATIC:
                 self._static(*_STATIC[path])
                 return
@@ -164,12 +164,18 @@ class _Handler(BaseHTTPRequestHandler):
         except sqlite3.Error as error:
             self._json({"ok": False, "error": f"The record cannot be read: {error}."}, HTTPStatus.CONFLICT)
 
+    def _url(self) -> SplitResult:
+        try:
+            return urlsplit(self.path)
+        except ValueError:
+            raise Denied(HTTPStatus.BAD_REQUEST, "That is no address of a page.") from None
+
     def _check_origin(self) -> None:
         """Refuse what comes by another name (DNS rebinding) or from another page."""
         if self.headers.get_all("Host", []) not in [[host] for host in self.server.hosts]:
             raise Denied(HTTPStatus.MISDIRECTED_REQUEST, "This page is not served under that name.")
-        origin = self.headers.get("Origin")
-        if origin is not None and origin.removeprefix("http://") not in self.server.hosts:
+        origins = {origin.removeprefix("http://") for origin in self.headers.get_all("Origin", [])}
+        if not origins <= self.server.hosts:
             raise Denied(HTTPStatus.FORBIDDEN, "Another page may not use this one.")
 
     def _check_key(self) -> None:
@@ -215,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _prove(self) -> None:
         """Show that this is the page of whoever has the key, without either side giving it away."""
-        nonce = parse_qs(urlsplit(self.path).query).get("nonce", [""])[0]
+        nonce = parse_qs(self._url().query).get("nonce", [""])[0]
         key = self.server.settings.page_token
         if not key or not NONCE.fullmatch(nonce):
             raise Denied(HTTPStatus.BAD_REQUEST, "A nonce is 32 to 128 hexadecimal digits.")
@@ -257,7 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
         last = self.headers.get("Last-Event-ID", "")
         if last.isascii() and last.isdigit():
             return int(last[:18])
-        asked = parse_qs(urlsplit(self.path).query).get("last", ["0"])[0]
+        asked = parse_qs(self._url().query).get("last", ["0"])[0]
         count = min(int(asked), EVENTS) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
         events = reading.last_events(count)
         return int(events[0]["seq"]) - 1 if events else reading.newest()

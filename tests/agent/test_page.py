@@ -106,6 +106,24 @@ def test_another_page_is_refused_with_the_key_too(paged: Place, client: Client, 
     assert paged.gate.sent == []
 
 
+def test_what_is_no_address_is_refused_and_leaves_no_line_in_the_journal(
+    client: Client, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_connection(("127.0.0.1", client.port)) as stranger:
+        stranger.sendall(f"GET http://[/ HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\n\r\n".encode())
+        assert b" 400 " in stranger.recv(100)
+    assert "page:" not in capfd.readouterr().err
+
+
+def test_a_second_origin_counts_too(paged: Place, client: Client) -> None:
+    with socket.create_connection(("127.0.0.1", client.port)) as stranger:
+        own = f"127.0.0.1:{client.port}"
+        lines = ["POST /api/cancel HTTP/1.1", f"Host: {own}", f"Authorization: Bearer {KEY}"]
+        lines += [f"Origin: http://{own}", "Origin: http://evil.example", "", ""]
+        stranger.sendall("\r\n".join(lines).encode())
+        assert b" 403 " in stranger.recv(100)
+
+
 def test_its_own_pages_may_act(paged: Place, client: Client) -> None:
     assert client.ask("POST", "/api/send", {"body": "x"}, Origin=f"http://localhost:{client.port}")[0] == 200
 
