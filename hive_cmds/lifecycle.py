@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from hive_cmds import agents, meta, restarts
 from hive_cmds.acting import (
     AGREE,
@@ -16,9 +18,10 @@ from hive_cmds.acting import (
 from hive_cmds.agents import AgentView
 from hive_cmds.deploys import fleet
 from hive_cmds.messages import kick, tell
+from hive_core import disk
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
-from hive_core.errors import HiveError
+from hive_core.errors import HiveError, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
 from hive_core.progress import exclusive
 from hive_core.settings import MANAGER
@@ -76,6 +79,22 @@ def kill(hive: Hive, name: AgentName) -> AgentView:
 
 def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
     require(hive, name)
+    try:
+        _end_recorded(hive, name, grace, note)
+    except (OSError, sqlite3.OperationalError) as error:
+        refused = disk.refusal(error)
+        if refused is None:
+            raise
+        # Whoever has filled the disk must not be safe from this by having done so.
+        hive.host.stop(name, grace=grace)
+        raise Refused(
+            f"{name} was ended, but that could not be recorded. {refused.message}",
+            f"Make room, then `hive stop {name}`; until then it counts as crashed.",
+        ) from error
+    return agents.view(hive, name)
+
+
+def _end_recorded(hive: Hive, name: str, grace: float, note: str | None) -> None:
     with exclusive(hive, name, "stopping", recovery=AGREE):
         with hive.store.write() as db:
             want(db, name, "stopped")
@@ -84,7 +103,6 @@ def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
         if ran:
             with hive.store.write() as db:
                 tell(db, "killed", name, note=note)
-    return agents.view(hive, name)
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")

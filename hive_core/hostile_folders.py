@@ -32,7 +32,9 @@ def measure(folder: Path) -> Measured:
     """Add up a folder, following no link; of one that is too deep or too full only a part."""
     size, newest, left = 0, 0.0, MOST_ENTRIES
     for status in _statuses(folder):
-        if stat.S_ISDIR(status.st_mode):
+        if status is None:
+            pass
+        elif stat.S_ISDIR(status.st_mode):
             newest = max(newest, status.st_mtime)
         else:
             # A block is 512 bytes, whatever the file system's are (stat(2)).
@@ -43,14 +45,18 @@ def measure(folder: Path) -> Measured:
     return Measured(size, newest, left > 0)
 
 
-def _statuses(folder: Path) -> Iterator[os.stat_result]:
-    """The status of a folder and of everything below it; only one descriptor is open for each level."""
+def _statuses(folder: Path) -> Iterator[os.stat_result | None]:
+    """The status of a folder and of everything below it, None for what is closed to us; at most 50,000 names are read.
+
+    Only one descriptor is open for each level.
+    """
     try:
         top = os.open(folder, _FOLDER)
     except OSError:
         return
     yield os.fstat(top)
-    stack = [(top, _names(top))]
+    room = _Room()
+    stack = [(top, _names(top, room))]
     try:
         while stack:
             parent, names = stack[-1]
@@ -58,30 +64,42 @@ def _statuses(folder: Path) -> Iterator[os.stat_result]:
                 stack.pop()
                 os.close(parent)
                 continue
-            yield from _entry(parent, names.pop(), stack)
+            yield from _entry(parent, names.pop(), stack, room)
     finally:
         for descriptor, _names_left in stack:
             os.close(descriptor)
 
 
-def _entry(parent: int, name: str, stack: list[tuple[int, list[str]]]) -> Iterator[os.stat_result]:
+@dataclass(slots=True)
+class _Room:
+    """How many names may still be read."""
+
+    left: int = MOST_ENTRIES
+
+
+def _entry(parent: int, name: str, stack: list[tuple[int, list[str]]], room: _Room) -> Iterator[os.stat_result | None]:
     try:
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        yield status
+    except OSError:
+        yield None  # It has gone meanwhile, or is closed to us.
+        return
+    yield status
+    try:
         if stat.S_ISDIR(status.st_mode) and len(stack) < MOST_DEEP:
             child = os.open(name, _FOLDER, dir_fd=parent)
-            stack.append((child, _names(child)))
+            stack.append((child, _names(child, room)))
     except OSError:
-        return  # It has gone meanwhile, or is closed to us: it counts for nothing.
+        return  # As above: it is counted, but not what is in it.
 
 
-def _names(folder: int) -> list[str]:
+def _names(folder: int, room: _Room) -> list[str]:
     names = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            names.append(entry.name)
-            if len(names) >= MOST_ENTRIES:
+            if room.left <= 0:
                 break
+            room.left -= 1
+            names.append(entry.name)
     return names
 
 
@@ -154,7 +172,7 @@ def _empty(top: int) -> None:
     """Empty the folder of this descriptor, and close it: each folder in it is emptied into it, then removed."""
     count = 0
     try:
-        while names := _names(top):
+        while names := _names(top, _Room()):
             for name in names:
                 if not _is_folder(top, name):
                     os.unlink(name, dir_fd=top)
@@ -169,7 +187,7 @@ def _raise_up(top: int, name: str, count: int) -> int:
     """Remove the files of a folder in `top`, and move its folders up into `top`; returns how many were moved so far."""
     folder = _open_for_us(top, name)
     try:
-        while names := _names(folder):
+        while names := _names(folder, _Room()):
             for inner in names:
                 if not _is_folder(folder, inner):
                     os.unlink(inner, dir_fd=folder)

@@ -44,6 +44,20 @@ def test_a_full_disk_is_said_to_be_full_and_all_goes_on_when_there_is_room(small
     assert small.agent("coder")["running"] is True
 
 
+@needs_root
+@pytest.mark.parametrize("verb", ["kill", "stop"])
+def test_who_has_filled_the_disk_can_be_ended_all_the_same(small: TestHive, verb: str) -> None:
+    small.start("gate")
+    eventually((small.root / "run" / "host.sock").exists)
+    filling = fill(small)
+    refused = small.run(verb, "coder", code=1).stderr
+    assert "coder was ended, but that could not be recorded" in refused
+    assert small.agent("coder")["running"] is False
+    filling.unlink()
+    small.run("stop", "coder")
+    assert small.agent("coder")["failed"] is False
+
+
 def fill(hive: TestHive) -> Path:
     filling = hive.root / "filling"
     with filling.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):

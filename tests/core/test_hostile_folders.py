@@ -102,6 +102,26 @@ def test_measuring_a_folder_of_too_many_files_ends_early(state: Path) -> None:
     assert MOST_ENTRIES < 100_000
 
 
+@needs_root
+def test_names_that_may_not_be_looked_at_count_too(tmp_path: Path) -> None:
+    tmp_path.chmod(0o711)
+    state = tmp_path / "state"
+    for folder in range(3):
+        (state / str(folder)).mkdir(parents=True)
+        for file in range(MOST_ENTRIES // 2):
+            os.close(os.open(state / str(folder) / str(file), os.O_CREAT))
+        (state / str(folder)).chmod(0o444)
+    for parent in tmp_path.parents:
+        if parent != Path("/tmp") and parent.is_relative_to("/tmp"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    os.seteuid(65534)
+    try:
+        found = measure(state)
+    finally:
+        os.seteuid(0)
+    assert (found.size, found.whole) == (0, False)
+
+
 def test_a_hole_takes_up_nothing_and_a_part_says_that_it_is_one(state: Path) -> None:
     with (state / "hole").open("wb") as file:
         file.truncate(1 << 40)
