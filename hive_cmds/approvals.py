@@ -58,7 +58,7 @@ def _fetch(hive: Hive, number: int, agent: str, sha: str) -> None:
         if applied.is_fast_forward(fetched, applied.main()):
             raise Refused(
                 f"{fetched[:12]} is older than what {agent} is deployed with.",
-                f"Going back is a change too: `git checkout {fetched[:12]} -- .`, commit, and request that commit.",
+                f"Going back is a change too: `git restore -SWs {fetched[:12]} .`, commit, and request that commit.",
             )
     except HiveError as error:
         with hive.store.write() as db:
@@ -106,6 +106,9 @@ def request_spawn(hive: Hive, name: NewAgentName, description: Description | Non
         waiting = queue.pending(db, name, "spawn")
         if waiting:
             return queue.from_row(waiting[0])
+        if (hive.agent_path(name) / "state").exists():
+            # In hive's own word, whatever the asker says of it.
+            description = "revive" if description is None else f"revive: {description}"
         number = queue.add(hive, db, agent=name, kind="spawn", commit_ref="", description=description)
         return queue.from_row(queue.require(db, number))
 
@@ -128,7 +131,7 @@ def revive(hive: Hive, name: NewAgentName) -> Approval:
     """
     if name not in {tombstone.name for tombstone in removal.tombstones(hive)}:
         raise NotFound(f"There is no destroyed agent {name!r}.", "`hive tombstones` shows those whose state was kept.")
-    return request_spawn(hive, name, "revive")
+    return request_spawn(hive, name)
 
 
 @operation(callers=OPERATOR, group="Approvals")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from hive_core.text import indented, one_line
 
 if TYPE_CHECKING:
     from hive_core.git.changes import Authored
+    from hive_core.git.repository import Repository
 
 # The kinds of tags that a request for a commit leaves in the applied repository, in the order they are made.
 TAGS = ("proposal", "approved", "building", "deployed", "failed", "denied")
@@ -83,16 +85,53 @@ def show(hive: Hive, id: Id) -> Shown:
     approval = queue.from_row(row)
     path = hive.applied_path(approval.agent)
     if approval.fetched_sha is None or not path.exists():
-        return Shown(approval, "", [], [], row["requested_by"], [])
+        return Shown(approval, "", list(_kept(hive, approval)), [], row["requested_by"], [])
     from hive_core.git.repository import Repository
 
     repository = Repository(path)
     base = repository.main() if approval.status == "pending" else row["base_sha"]
+    tags, commits = repository.tags(), repository.commits(base, approval.fetched_sha)
+    diff = repository.diff(base, approval.fetched_sha)
     return Shown(
         approval,
-        repository.diff(base, approval.fetched_sha),
-        repository.beyond_text(base, approval.fetched_sha),
-        [tag for kind in TAGS if (tag := f"{kind}/{id}") in repository.tags()],
+        diff,
+        [
+            *([] if diff else ["No file changes."]),
+            *_stale(repository, approval, base),
+            *_denied(tags, commits, id),
+            *repository.beyond_text(base, approval.fetched_sha),
+        ],
+        [tag for kind in TAGS if (tag := f"{kind}/{id}") in tags],
         row["requested_by"],
-        repository.commits(base, approval.fetched_sha),
+        commits,
     )
+
+
+def _kept(hive: Hive, approval: Approval) -> Iterator[str]:
+    """What the agent that a request asks for would not begin afresh with."""
+    folder = hive.agent_path(approval.agent)
+    if approval.kind != "spawn" or approval.status != "pending":
+        return
+    if (folder / "state").exists():
+        yield (
+            f"Not a new agent: {approval.agent} was destroyed, and comes back with the configuration, state and login"
+            " that were kept."
+        )
+    elif (folder / "config").exists():
+        yield f"It begins with the configuration that lies in {folder / 'config'}."
+
+
+def _stale(repository: Repository, approval: Approval, base: str) -> Iterator[str]:
+    if approval.status == "pending" and not repository.is_fast_forward(base, str(approval.fetched_sha)):
+        yield (
+            f"Stale: {approval.agent} has moved to {base[:12]} since, which this commit does not contain. It cannot be"
+            " approved, and the diff shows that move taken back."
+        )
+
+
+def _denied(tags: Mapping[str, str], commits: Sequence[Authored], number: int) -> Iterator[str]:
+    """Which of the commits that a request brings was denied in another."""
+    brought = {commit.sha for commit in commits}
+    for tag, sha in tags.items():
+        if tag.startswith("denied/") and tag != f"denied/{number}" and sha in brought:
+            yield f"Commit {sha[:12]} was denied as request {tag.removeprefix('denied/')}."

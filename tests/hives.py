@@ -184,6 +184,12 @@ def line_of(process: subprocess.Popen[str]) -> str:
     return found[0]
 
 
+def asleep(process: subprocess.Popen[str]) -> None:
+    """Wait until a process waits in the kernel: an interrupt a moment before may go unnoticed until the wait's end."""
+    stat = Path(f"/proc/{process.pid}/stat")
+    eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "S")
+
+
 def interrupt(process: subprocess.Popen[str]) -> int:
     """Press Ctrl-C."""
     process.send_signal(signal.SIGINT)

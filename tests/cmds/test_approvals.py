@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 from pathlib import Path
 
 import pytest
 
-from tests.hives import TestHive, eventually
+from tests.hives import PATIENCE, TestHive, asleep, eventually
 
 SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 
@@ -160,12 +161,52 @@ def test_going_back_is_told_to_be_a_change_too(coder: TestHive) -> None:
     coder.run("approve", str(coder.request("coder", SAY.format("new"))))
     told = coder.run("request-commit", "coder", first, code=1).stderr
     assert "is older than what coder is deployed with" in told
-    assert f"git checkout {first[:12]} -- ." in told
+    assert f"git restore -SWs {first[:12]} ." in told
     coder.git("agents/coder/config", "checkout", first[:12], "--", ".")
     coder.git("agents/coder/config", "commit", "-qm", "go back")
     sha = coder.git("agents/coder/config", "rev-parse", "HEAD")
     coder.run("approve", str(coder.json("request-commit", "coder", sha)["id"]))
     assert coder.git("applied/coder", "diff", first, "main") == ""
+
+
+def test_a_request_says_that_it_is_stale_that_it_changes_nothing_and_what_of_it_was_denied(coder: TestHive) -> None:
+    denied = coder.request("coder", SAY.format("wide"))
+    coder.run("deny", str(denied))
+    shown = coder.json("show", str(denied))
+    assert not any("was denied" in sentence for sentence in shown["beyond_text"])
+    later = coder.request("coder", SAY.format("wider"))
+    told = coder.run("show", str(later)).stdout
+    assert f"{shown['approval']['fetched_sha'][:12]} was denied as request {denied}." in told
+    coder.git("agents/coder/config", "commit", "-q", "--allow-empty", "-m", "nothing")
+    empty = coder.git("agents/coder/config", "rev-parse", "HEAD").strip()
+    coder.run("approve", str(later))
+    number = coder.json("request-commit", "coder", empty)["id"]
+    assert "! No file changes." in coder.run("show", str(number)).stdout
+    coder.git("agents/coder/config", "reset", "-q", "--hard", "HEAD~1")
+    coder.run("approve", str(coder.request("coder", SAY.format("other"))))
+    assert "! Stale: coder has moved to" in coder.run("show", str(number)).stdout
+
+
+def test_a_request_for_an_agent_that_was_destroyed_says_so_whatever_the_asker_says(coder: TestHive) -> None:
+    coder.run("destroy", "coder", "--yes")
+    number = coder.json("request-spawn", "coder", "--description", "brand new")["id"]
+    assert coder.json("approvals")[0]["description"] == "revive: brand new"
+    assert "! Not a new agent: coder was destroyed, and comes back" in coder.run("show", str(number)).stdout
+    fresh = coder.json("request-spawn", "fresh")["id"]
+    assert "new agent" not in coder.run("show", str(fresh)).stdout
+
+
+def test_whoever_is_interrupted_is_told_where_to_look(coder: TestHive) -> None:
+    number = coder.request("coder", SAY.format("new"))
+    with coder.inside().lock("coder", "a test"):
+        approving = coder.start("approve", str(number))
+        assert approving.stderr is not None
+        assert "waiting for agent-coder" in approving.stderr.readline()
+        asleep(approving)
+        approving.send_signal(signal.SIGINT)
+        assert "interrupted; `hive events`" in approving.communicate(timeout=PATIENCE)[1]
+    assert approving.returncode == 130
+    assert coder.json("approvals")[0]["status"] == "pending"
 
 
 def test_a_proposal_that_main_has_left_behind_is_stale(coder: TestHive) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from hive_cmds.registry import everything
 from hive_core.operation import GROUPS
-from tests.hives import CHECKOUT, PATIENCE, TestHive, eventually, interrupt, line_of
+from tests.hives import CHECKOUT, PATIENCE, TestHive, asleep, eventually, interrupt, line_of
 
 ESCAPE = "\x1b"
 
@@ -54,8 +54,7 @@ class Terminal:
     def ask(self, question: str) -> None:
         """See a question, and that its answer is waited for: an interrupt a moment before would end nothing."""
         self.see(question)
-        stat = Path(f"/proc/{self.process.pid}/stat")
-        eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "S")
+        asleep(self.process)  # type: ignore[arg-type]
 
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
