@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import inspect
 import os
@@ -204,7 +205,13 @@ def _perform(operation: Operation, given: dict[str, Any], *, as_json: bool, yes:
     if operation.confirm and not yes:
         _confirm(hive, operation, arguments)
     empty = operation.empty_all if arguments.get("all") else operation.empty
-    return present.show(serve(hive, operation, arguments), operation.columns, as_json=as_json, empty=empty)
+    try:
+        result = serve(hive, operation, arguments)
+    except KeyboardInterrupt:
+        if not operation.reads and not operation.shell_only:
+            _say("hive: interrupted; `hive events` shows what was done, and nothing is left half-done")
+        raise
+    return present.show(result, operation.columns, as_json=as_json, empty=empty)
 
 
 def _confirm(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> None:
@@ -218,7 +225,12 @@ def _confirm(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> 
 
 
 def _say(text: str) -> None:
-    print(visible(text), file=sys.stderr, flush=True)
+    try:
+        print(visible(text), file=sys.stderr, flush=True)
+    except OSError as error:
+        # The terminal has been closed: whoever stops agents at the end must get there.
+        if error.errno != errno.EIO:
+            raise
 
 
 def _tell(error: HiveError) -> None:

@@ -157,8 +157,8 @@ def send(hive: Hive, to: Recipient, body: Body) -> Sent:
         sent = Sent([post(db, hive.caller.name, name, body) for name in chosen])
     if alone := [name for name in chosen if runners.get(name) == "command"]:
         run = "runs a command of its own" if len(alone) == 1 else "run commands of their own"
-        hive.say(f"note: {', '.join(alone)} {run}: no harness reads messages there, only that command could")
-    elif chosen != [THE_OPERATOR] and hive.running("gate") is None:
+        hive.say(f"note: {', '.join(alone)} {run}: messages are read only if it asks for them at its socket")
+    if chosen != [THE_OPERATOR] and hive.running("gate") is None:
         hive.say("note: nobody carries it there yet: `hive up` serves the agents' sockets")
     return sent
 

@@ -29,7 +29,27 @@ def permissions() -> str:
         is_tool = operation.tool and not operation.shell_only and operation.callers - OPERATOR
         where = "shell" if operation.shell_only else "shell, socket" if operation.callers & OPERATOR else "socket"
         lines.append(f"| `{operation.verb}` | {' | '.join(marks)} | {'yes' if is_tool else ''} | {where} |")
+    lines += [
+        "",
+        "## Their arguments on a socket",
+        "",
+        "The tool of a verb takes the same. What stands in brackets may be left away.",
+        "",
+        "| `cmd` | arguments |",
+        "|---|---|",
+    ]
+    for operation in ordered():
+        if not operation.shell_only:
+            arguments = ", ".join(_argument(parameter) for parameter in operation.parameters)
+            lines.append(f"| `{operation.name}` | {arguments} |")
     return "\n".join(lines) + "\n"
+
+
+def _argument(parameter: Parameter) -> str:
+    schema = parameter.kind.schema
+    kind = f"one of {', '.join(schema['enum'])}" if "enum" in schema else schema["type"]
+    text = f"`{parameter.name}`: {f'list of {kind}' if parameter.many else kind}"
+    return text if parameter.required else f"[{text}]"
 
 
 def commands() -> str:

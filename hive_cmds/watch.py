@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
 from hive_cmds import lifecycle, look, questions, restarts
@@ -140,18 +141,23 @@ def _journals(hive: Hive) -> dict[str, str]:
         before = look.last(db)
     now = hive.host.containers()
     ended = [name for name, seen in before.items() if seen.running and not _same_start(now.get(name), seen)]
-    return {name: _last_lines(hive, name) for name in ended}
+    return {name: _last_lines(hive, name, now.get(name)) for name in ended}
 
 
 def _same_start(container: Container | None, seen: Seen) -> bool:
     return container is not None and container.running and container.instance == seen.instance
 
 
-def _last_lines(hive: Hive, name: str) -> str:
+def _last_lines(hive: Hive, name: str, container: Container | None) -> str:
+    """The last lines of the run that has ended, not those of runs before; of all where another has begun."""
     try:
-        return "\n".join(hive.host.journal(name, LAST_LINES))
+        lines = hive.host.journal(name, LAST_LINES)
     except NotFound:
         return ""  # It was destroyed in this moment.
+    since = 0.0 if container is None or container.running else container.started_at or 0.0
+    # Each line begins with the time at which the supervisor read it.
+    first = datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds")[:-6]
+    return "\n".join(line for line in lines if line >= first)
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 
 def enter(root: Path) -> None:
@@ -14,6 +15,13 @@ def enter(root: Path) -> None:
     packages = root / ".venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     # Appended, and not by re-executing: the second start would cost as much as the command itself.
     sys.path.append(str(packages))
+
+
+def lacking(root: Path, error: ModuleNotFoundError) -> NoReturn:
+    """End with what to do about a library that the environment should hold."""
+    if (error.name or "").startswith("hive"):
+        raise error
+    sys.exit(f"hive: {root / '.venv'} is damaged: {error}. Remove that folder; the next call makes it anew.")
 
 
 def _wanted(root: Path, extra: str) -> str:

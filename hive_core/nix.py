@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from hive_core.errors import ProgramFailed
+from hive_core.errors import ProgramFailed, Refused
 from hive_core.process import run
 
 # The first version in which `nix flake update` takes the names of inputs; before, it took names of flakes.
 _UPDATE_TAKES_INPUTS = (2, 19)
+# Nix makes a URL of the folder that it runs in, and quotes nothing.
+_PLAIN = re.compile(r"[A-Za-z0-9/._~+-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,14 @@ class Nix:
     def lock(self, flake: Path, update: Sequence[str] = ()) -> None:
         """Bring flake.lock in line with flake.nix, moving the inputs in `update` to their newest commits.
 
-        Unknown names are only warned of by nix: check them first. Raises ProgramFailed.
+        Unknown names are only warned of by nix: check them first. Raises ProgramFailed, and Refused for a path that
+        nix cannot take.
         """
+        if not _PLAIN.fullmatch(str(flake)):
+            raise Refused(
+                f"nix cannot work in {flake.parent}: it takes only A-Z a-z 0-9 / . _ ~ + - in the path of a flake.",
+                "Name another HIVE_HOME, or set HIVE_NIX=off: hive then writes the lock itself.",
+            )
         self._run(flake, "lock")
         if update and self.version >= _UPDATE_TAKES_INPUTS:
             self._run(flake, "update", *update)

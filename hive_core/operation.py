@@ -132,13 +132,13 @@ class Operation:
         """
         known = {parameter.name: parameter for parameter in self.parameters}
         if unknown := sorted(set(raw) - set(known)):
-            raise Invalid(f"{self.verb} takes no {unknown[0]!a}.", f"It takes: {', '.join(known) or 'nothing'}.")
+            raise Invalid(f"{self.name} takes no {unknown[0]!a}.", f"It takes: {', '.join(known) or 'nothing'}.")
         parsed = {}
         for name, parameter in known.items():
             if raw.get(name) is not None:
                 parsed[name] = parameter.parse(raw[name])
             elif parameter.required:
-                raise Invalid(f"{self.verb} needs {name}.")
+                raise Invalid(f"{self.name} needs {name}.")
         return parsed
 
     def call(self, hive: Hive, raw: Mapping[str, Any]) -> Any:

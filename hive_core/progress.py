@@ -97,8 +97,10 @@ def recorded(
     begin(hive, agent, kind, recovery, detail or {})
     try:
         yield
-    except BaseException:
-        _recover(hive, agent)
+    except BaseException as error:
+        outcome = _recover(hive, agent)
+        if isinstance(error, KeyboardInterrupt):
+            hive.say(f"interrupted while {kind} {agent}: {outcome}")
         raise
     with hive.store.write() as db:
         clear(hive, db, agent)

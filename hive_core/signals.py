@@ -1,4 +1,4 @@
-"""Ctrl-C, and SIGTERM, which ends a command as that does: at once, also in a wait, but never amid a change."""
+"""Ctrl-C, and SIGTERM and SIGHUP, which end a command as that does: at once, but never amid a change."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _deferral = _Deferral()
 
 
 def interruptible() -> None:
-    """Have SIGINT and SIGTERM raise KeyboardInterrupt, but for blocks that are `deferring`; for the main thread.
+    """Have SIGINT, SIGTERM, SIGHUP raise KeyboardInterrupt, but for blocks that are `deferring`; for the main thread.
 
-    A SIGINT that whoever started us had us ignore, as a shell does for what runs behind it, stays ignored.
+    What whoever started us had us ignore, as nohup and a shell's `&` do, stays ignored.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -17,7 +17,7 @@ from hive_cmds import queue
 from hive_core.hostile_folders import remove
 from hive_core.settings import MANAGER
 from tests.clients import Client
-from tests.hives import PLAIN, TestHive, eventually, interrupt
+from tests.hives import PATIENCE, PLAIN, TestHive, eventually, interrupt
 
 SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 DIES_AT_ONCE = 'runner = "command"\ncommand = ["false"]\n'
@@ -484,6 +484,14 @@ def test_up_that_is_to_stop_them_rests_the_agents_and_the_next_up_starts_those_a
     assert managed.events("container_crash") == []
     interrupt(go_up(managed))
     assert {row["name"] for row in managed.json("list") if row["running"]} == {MANAGER, "coder"}
+
+
+def test_a_terminal_that_is_closed_ends_up_as_ctrl_c_does(managed: TestHive) -> None:
+    up = go_up(managed, "--stop")
+    up.send_signal(signal.SIGHUP)
+    up.communicate(timeout=PATIENCE)
+    assert up.returncode == 130
+    assert [(row["running"], row["failed"]) for row in managed.json("list")] == [(False, False)]
 
 
 def test_a_second_up_is_refused(managed: TestHive) -> None:

@@ -262,6 +262,18 @@ def test_waits_grow_up_to_the_longest() -> None:
     assert waits[-1] == restarts.LONGEST
 
 
+def test_a_crash_is_told_with_the_lines_of_its_own_run_alone(hive: TestHive) -> None:
+    script = "test -e /state/x || { touch /state/x; echo of the first run; }; exec sleep infinity"
+    hive.spawn("coder", f'runner = "command"\ncommand = ["sh", "-c", "{script}"]\n')
+    eventually(lambda: "of the first run" in hive.run("journal", "coder").stdout)
+    hive.run("restart", "coder")
+    hive.run("watch", "--once")
+    os.kill(program(hive, "coder"), signal.SIGKILL)
+    eventually(lambda: not hive.agent("coder")["running"])
+    hive.run("watch", "--once")
+    assert [event["journal"] for event in hive.events("container_crash")] == [""]
+
+
 def test_the_journal_of_a_crash_is_read_while_others_can_write(hive: TestHive) -> None:
     hive.spawn("coder")
     os.kill(program(hive, "coder"), signal.SIGKILL)
