@@ -78,7 +78,12 @@ def attach(hive: Hive, name: AgentName, last: Last = 20) -> Iterator[Told]:
     last: begin with so many of the newest events
     """
     port, key = _reach(hive, name)
-    return _stream(name, port, key, last)
+    return _until_it_ends(hive, name, _stream(name, port, key, last))
+
+
+def _until_it_ends(hive: Hive, name: str, stream: Iterator[Told]) -> Iterator[Told]:
+    yield from stream
+    hive.say(f"{name}'s turns have ended with it, or with its harness: `hive list` shows how it is")
 
 
 def _reach(hive: Hive, name: str) -> tuple[int, str]:

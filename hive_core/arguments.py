@@ -52,10 +52,11 @@ def new_agent_name(value: object) -> str:
 
 def sha(value: object) -> str:
     """Check a commit's sha: 7 to 40 hex digits, never a branch or a tag."""
-    text = _string(value, "a commit").lower()
+    given = _string(value, "a commit")
+    text = given.lower()
     if not _SHA.fullmatch(text):
         raise Invalid(
-            f"{_short(text)} is not the sha of a commit.",
+            f"{_short(given)} is not the sha of a commit.",
             "Give 7 to 40 hex digits, as `git rev-parse HEAD` prints them; names of branches or tags are not taken.",
         )
     return text

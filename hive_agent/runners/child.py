@@ -34,6 +34,14 @@ def find(program: str, environment: Mapping[str, str]) -> str:
     return found
 
 
+def how_it_ended(program: str, code: int) -> str:
+    """A sentence's worth of an exit code as subprocess gives it, where -n is signal n."""
+    if code >= 0:
+        return f"{program} ended with code {code}"
+    known = {number.value: number.name for number in signal.Signals}
+    return f"{program} was killed by {known.get(-code, f'signal {-code}')}"
+
+
 class Child:
     """A running program. poke: what wakes `lines` so that its reader can do something else.
 

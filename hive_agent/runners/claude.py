@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from hive_agent.runners.base import End, Event, Outcome, Turn
-from hive_agent.runners.child import Child, find
+from hive_agent.runners.child import Child, find, how_it_ended
 from hive_agent.runners.claude_events import Reading, events
 from hive_agent.runners.json_lines import dump, parse
 from hive_agent.runners.process import CANCEL_SECONDS, ProcessRunner, bridge
@@ -92,7 +92,7 @@ class ClaudeRunner(ProcessRunner):
         self._child = None
         if reading.cancelling:
             return Outcome(End.CANCELLED, "cancelled")
-        return Outcome(End.FAILED, "\n".join([f"claude ended with code {code}", *written]).strip())
+        return Outcome(End.FAILED, "\n".join([how_it_ended("claude", code), *written]).strip())
 
     def _ready(self, model: str | None) -> Child:
         """The process to use: the kept one, or a new one when there is none, it ended, or the model is another."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 
 from hive_agent.errors import AgentError
 from hive_agent.runners.base import Event
-from hive_agent.runners.child import GRACE_SECONDS, Child
+from hive_agent.runners.child import GRACE_SECONDS, Child, how_it_ended
 from hive_agent.runners.codex_events import Reading, events
 from hive_agent.runners.json_lines import Json, dump, parse
 from hive_agent.runners.process import CANCEL_SECONDS
@@ -84,7 +84,7 @@ class Server:
                 yield from events(message)
                 if wanted(message):
                     return message
-        raise Ended("\n".join([f"codex ended with code {self._child.end()}", *self._written]))
+        raise Ended("\n".join([how_it_ended("codex", self._child.end()), *self._written]))
 
     def _ours(self, message: Json) -> bool:
         params = message.get("params")

@@ -11,7 +11,7 @@ from collections import deque
 
 from hive_agent.errors import AgentError
 from hive_agent.runners.base import End, Event, Outcome, Turn
-from hive_agent.runners.child import find
+from hive_agent.runners.child import find, how_it_ended
 from hive_agent.runners.process import CANCEL_SECONDS, ProcessRunner
 from hive_agent.settings import Settings
 
@@ -63,4 +63,4 @@ class ExecRunner(ProcessRunner):
         if code == 0:
             return Outcome(End.DONE, text)
         end = End.UNAVAILABLE if code == os.EX_TEMPFAIL else End.FAILED
-        return Outcome(end, f"{self._argv[0]} ended with code {code}\n{text}".strip())
+        return Outcome(end, f"{how_it_ended(self._argv[0], code)}\n{text}".strip())
