@@ -86,7 +86,8 @@ def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
         if refused is None:
             raise
         # Whoever has filled the disk must not be safe from this by having done so.
-        hive.host.stop(name, grace=grace)
+        with hive.lock(name, "stopping"):
+            hive.host.stop(name, grace=grace)
         raise Refused(
             f"{name} was ended, but that could not be recorded. {refused.message}",
             f"Make room, then `hive stop {name}`; until then it counts as crashed.",

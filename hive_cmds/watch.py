@@ -155,8 +155,8 @@ def _last_lines(hive: Hive, name: str, container: Container | None) -> str:
     except NotFound:
         return ""  # It was destroyed in this moment.
     since = 0.0 if container is None or container.running else container.started_at or 0.0
-    # Each line begins with the time at which the supervisor read it.
-    first = datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds")[:-6]
+    # Each line begins with the time at which the supervisor read it, cut to a millisecond; `since` is rounded to one.
+    first = datetime.fromtimestamp(max(0.0, since - 0.001), UTC).isoformat(timespec="milliseconds")[:-6]
     return "\n".join(line for line in lines if line >= first)
 
 

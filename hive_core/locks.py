@@ -33,11 +33,20 @@ def file_lock(path: Path, purpose: str, *, wait: bool = True, say: Say | None = 
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         _take(descriptor, path, wait, say)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}, {purpose}".encode(), 0)
+        _write(descriptor, f"process {os.getpid()}, {purpose}")
         yield
     finally:
         os.close(descriptor)
+
+
+def _write(descriptor: int, text: str) -> None:
+    """Say who holds the lock. On a full disk nobody is told; the lock is held all the same."""
+    os.ftruncate(descriptor, 0)
+    try:
+        os.pwrite(descriptor, text.encode(), 0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def holder(path: Path) -> int | None:

@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from pathlib import Path
 
 from hive_core.errors import Refused
+from hive_core.locks import file_lock
 from hive_core.settings import Settings
 
 
 def claim(settings: Settings) -> None:
     """Make the folder this hive's. Raises Refused while it is another's that is still there."""
-    home = str(settings.home.resolve())
-    mark = settings.run / "home"
-    if mark.exists() and mark.read_text() == home:
+    if _owner(settings) == _own(settings):
         return
     settings.run.mkdir(mode=0o755, parents=True, exist_ok=True)
-    own = settings.run / f".home.{threading.get_native_id()}"
-    own.write_text(home)
-    try:
-        # Whole or not at all, and only one of two at once.
-        os.link(own, mark)
-    except FileExistsError:
-        owner = mark.read_text()
-        if owner != home and (Path(owner) / settings.database.name).exists():
+    with file_lock(settings.run / "home.lock", "taking the folder of the sockets"):
+        owner = _owner(settings)
+        if is_anothers(settings) and (Path(str(owner)) / settings.database.name).exists():
             raise Refused(
-                f"{settings.run} holds the sockets of the hive in {owner}, not of the one in {home}.",
+                f"{settings.run} holds the sockets of the hive in {owner}, not of the one in {_own(settings)}.",
                 "Give each a folder of its own: HIVE_RUN names it.",
-            ) from None
-        own.replace(mark)
-    finally:
-        own.unlink(missing_ok=True)
+            )
+        # Whole or not at all, whoever is killed here.
+        made = settings.run / ".home"
+        made.write_text(_own(settings))
+        made.replace(_mark(settings))
 
 
 def is_anothers(settings: Settings) -> bool:
-    """Whether the folder belongs to another hive."""
-    mark = settings.run / "home"
-    return mark.exists() and mark.read_text() != str(settings.home.resolve())
+    """Whether the folder belongs to another hive, be that one there or not."""
+    return _owner(settings) not in (None, _own(settings))
+
+
+def _own(settings: Settings) -> str:
+    return str(settings.home.resolve())
+
+
+def _owner(settings: Settings) -> str | None:
+    mark = _mark(settings)
+    return mark.read_text() if mark.exists() else None
+
+
+def _mark(settings: Settings) -> Path:
+    return settings.run / "home"

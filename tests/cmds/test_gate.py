@@ -18,7 +18,7 @@ from hive_agent.errors import Unreachable
 from hive_agent.link import Link
 from hive_agent.wake import Wake
 from tests.clients import Client
-from tests.hives import CHECKOUT, TestHive, eventually
+from tests.hives import CHECKOUT, PATIENCE, TestHive, eventually
 from tests.needs import requires
 
 MEGABYTE = 1024 * 1024
@@ -276,3 +276,19 @@ def test_another_hive_is_kept_from_these_sockets_while_this_one_is_there(hive: T
         assert other.agent("coder")["running"]
     finally:
         other.close()
+
+
+def test_of_two_hives_that_want_the_sockets_of_one_that_is_gone_one_has_them(hive: TestHive, tmp_path: Path) -> None:
+    run = hive.root / "run"
+    run.mkdir()
+    (run / "home").write_text(str(tmp_path / "gone"))
+    (run / ".home").write_text("whoever was killed here")
+    rivals = [TestHive(tmp_path / name, extra={"HIVE_RUN": str(run)}) for name in ("one", "two")]
+    try:
+        started = [rival.start("spawn", "coder") for rival in rivals]
+        told = [process.communicate(timeout=PATIENCE)[1] for process in started]
+        assert sorted(process.returncode for process in started) == [0, 1], told
+        assert any("holds the sockets of the hive in" in text for text in told)
+    finally:
+        for rival in rivals:
+            rival.close()

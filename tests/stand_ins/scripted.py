@@ -77,7 +77,7 @@ class ScriptedApi(ABC):
         self.elsewhere: list[str] = []
         self._script = script
         self._changed = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"api": self}))
         self._server.daemon_threads = True
 
     @property
@@ -133,60 +133,61 @@ class ScriptedApi(ABC):
             return self._script(asked)
         return next((answer for pattern, answer in self._script if re.search(pattern, asked.text)), Text("ok"))
 
-    def _handler(api: ScriptedApi) -> type[BaseHTTPRequestHandler]:
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def log_message(self, *_: object) -> None:
-                pass
+class _Handler(BaseHTTPRequestHandler):
+    """What the server does with a request; each server has a class of its own that names its api."""
 
-            def do_HEAD(self) -> None:
-                self.send_response(200)
-                self.send_header("content-length", "0")
-                self.end_headers()
+    api: ScriptedApi
+    protocol_version = "HTTP/1.1"
 
-            def do_CONNECT(self) -> None:
-                api.elsewhere.append(self.path)
-                self._json(403, {})
+    def log_message(self, *_: object) -> None:
+        pass
 
-            def do_GET(self) -> None:
-                # 426 (RFC 9110) tells a client that asks for a WebSocket to go on without one.
-                self._json(426 if "upgrade" in self.headers else 404, {})
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
 
-            def do_POST(self) -> None:
-                length = int(self.headers.get("content-length", 0))
-                body = json.loads(self.rfile.read(length) or b"{}")
-                # A client that was killed meanwhile is none of the server's trouble.
-                with suppress(ConnectionError):
-                    if not api.serves(self.path):
-                        self._json(404, api.error(Failure(404, "not_found_error", self.path)))
-                        return
-                    headers = {name.lower(): value for name, value in self.headers.items()}
-                    self._answer(api.answer(body, headers), body)
+    def do_CONNECT(self) -> None:
+        self.api.elsewhere.append(self.path)
+        self._json(403, {})
 
-            def _answer(self, answer: Answer, body: Json) -> None:
-                if isinstance(answer, Failure):
-                    self._json(answer.status, api.error(answer), answer.headers)
-                    return
-                self.send_response(200)
-                self.send_header("content-type", "text/event-stream")
-                self.send_header("connection", "close")
-                self.end_headers()
-                for event in api.stream(answer, body):
-                    self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
-                    self.wfile.flush()
-                self.close_connection = True
+    def do_GET(self) -> None:
+        # 426 (RFC 9110) tells a client that asks for a WebSocket to go on without one.
+        self._json(426 if "upgrade" in self.headers else 404, {})
 
-            def _json(self, status: int, value: Json, headers: dict[str, str] | None = None) -> None:
-                data = json.dumps(value).encode()
-                self.send_response(status)
-                for name, text in {"content-type": "application/json", **(headers or {})}.items():
-                    self.send_header(name, text)
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+    def do_POST(self) -> None:
+        length = int(self.headers.get("content-length", 0))
+        body = json.loads(self.rfile.read(length) or b"{}")
+        # A client that was killed meanwhile is none of the server's trouble.
+        with suppress(ConnectionError):
+            if not self.api.serves(self.path):
+                self._json(404, self.api.error(Failure(404, "not_found_error", self.path)))
+                return
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self._answer(self.api.answer(body, headers), body)
 
-        return Handler
+    def _answer(self, answer: Answer, body: Json) -> None:
+        if isinstance(answer, Failure):
+            self._json(answer.status, self.api.error(answer), answer.headers)
+            return
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
+        self.end_headers()
+        for event in self.api.stream(answer, body):
+            self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+            self.wfile.flush()
+        self.close_connection = True
+
+    def _json(self, status: int, value: Json, headers: dict[str, str] | None = None) -> None:
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        for name, text in {"content-type": "application/json", **(headers or {})}.items():
+            self.send_header(name, text)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
 
 def wait_in(answer: Text | ToolUse) -> None:
