@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hive_agent.errors import Refused, Unreachable
+from hive_agent.mcp import reach
 from hive_agent.wake import Wake
 
 # What does the same when it is done twice. `recv` is not among them: a first answer that got lost took a
@@ -69,7 +70,7 @@ class Link:
         while self._socket is None:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             try:
-                connection.connect(str(self._path))
+                reach(connection, str(self._path))
             except OSError as error:
                 connection.close()
                 if deadline is not None and time.monotonic() + pause > deadline:

@@ -12,6 +12,19 @@ import sys
 import time
 
 CONNECT_SECONDS = 20.0
+LONGEST_ADDRESS = 107
+
+
+def reach(connection: socket.socket, path: str) -> None:
+    """Connect to a socket, also to one whose path is longer than an address may be (unix(7): 107 bytes)."""
+    if len(os.fsencode(path)) <= LONGEST_ADDRESS:
+        connection.connect(path)
+        return
+    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: PTH120
+    try:
+        connection.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")  # noqa: PTH119
+    finally:
+        os.close(folder)
 
 
 def connect(path: str) -> socket.socket:
@@ -20,7 +33,7 @@ def connect(path: str) -> socket.socket:
     while True:
         gate = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            gate.connect(path)
+            reach(gate, path)
         except OSError:
             gate.close()
             if time.monotonic() > deadline:

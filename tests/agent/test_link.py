@@ -57,6 +57,15 @@ def test_a_send_whose_fate_is_unknown_is_not_repeated(gate: Gate, link: Link) ->
     assert gate.sent == [("operator", "hello")]
 
 
+def test_a_path_that_is_longer_than_an_address_leads_to_the_gate(gate: Gate, folder: Path, wake: Wake) -> None:
+    place = folder / ("long" * 40) / "agent.sock"
+    place.parent.mkdir()
+    gate.path.rename(place)
+    link = Link(place, wake)
+    link.call("ack")
+    link.close()
+
+
 def test_patience_ends(folder: Path, wake: Wake) -> None:
     with pytest.raises(Unreachable, match="cannot be reached"):
         Link(folder / "nobody.sock", wake).call("ack", patience=0.2)

@@ -27,6 +27,16 @@ def ask(process: subprocess.Popen[str], **request: object) -> dict[str, object]:
     return answer
 
 
+def test_a_path_that_is_longer_than_an_address_leads_to_the_gate(gate: Gate, folder: Path) -> None:
+    place = folder / ("long" * 40) / "agent.sock"
+    place.parent.mkdir()
+    gate.path.rename(place)
+    with bridge(place) as process:
+        assert "tools" in str(ask(process, method="tools/list"))
+        assert process.stdin is not None
+        process.stdin.close()
+
+
 def test_lines_pass_both_ways_large_ones_too(gate: Gate) -> None:
     with bridge(gate.path) as process:
         assert "tools" in str(ask(process, method="tools/list"))
