@@ -89,7 +89,8 @@ def read_configuration(path: Path) -> Configuration:
     import tomllib
 
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        # With or without the byte order mark that some editors begin a file with.
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return Configuration()
     except (OSError, ValueError) as error:

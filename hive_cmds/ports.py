@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from pathlib import Path
@@ -90,5 +91,5 @@ def _written(folder: Path) -> int | None:
         text = os.read(descriptor, _LONGEST + 1) if regular else b""
     finally:
         os.close(descriptor)
-    digits = text.strip()
+    digits = text.removeprefix(codecs.BOM_UTF8).strip()
     return int(digits) if len(text) <= _LONGEST and digits.isdigit() and 0 < int(digits) < 65536 else None

@@ -64,6 +64,8 @@ def parse(text: str, file: str = "agent.toml") -> AgentConfig:
 
     Raises BuildFailed for the first thing that is wrong: "agent.toml, line 7: limits.memory is "lots"; ...".
     """
+    # With which some editors begin every file.
+    text = text.removeprefix("\ufeff")
     if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
         raise BuildFailed(f"{file} is larger than {MOST_BYTES // 1024} KiB.")
     if (line := overlong_key(text)) is not None:

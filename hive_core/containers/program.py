@@ -21,7 +21,7 @@ def read_config(generation: Path) -> AgentConfig:
         return parse(data.decode())
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BuildFailed(f"agent.toml, line {line}: this is not UTF-8.") from error
+        raise BuildFailed(f"agent.toml, line {line}: this is not UTF-8.", "Save the file as UTF-8.") from error
 
 
 def program(config: AgentConfig, harness: tuple[str, ...]) -> tuple[str, ...]:

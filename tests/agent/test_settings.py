@@ -26,6 +26,12 @@ def test_the_configurations_environment_is_added_but_does_not_move_the_login(tmp
     assert settings.environment["CLAUDE_CONFIG_DIR"] == "/claude"
 
 
+def test_a_byte_order_mark_at_the_beginning_is_no_part_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('runner = "exec"\r\n', encoding="utf-8-sig")
+    assert read_configuration(file).runner == "exec"
+
+
 @pytest.mark.parametrize("text", ["runner = 7", "runner = ", "mcp_servers = []"])
 def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "agent.toml"

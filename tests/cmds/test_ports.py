@@ -82,6 +82,13 @@ def test_a_port_that_is_written_down_wins_and_stays(hive: TestHive) -> None:
     assert hive.agent("porter")["url"] == url(8999)
 
 
+def test_a_byte_order_mark_before_the_number_is_no_part_of_it(hive: TestHive) -> None:
+    port_file(hive, "porter").parent.mkdir(parents=True)
+    port_file(hive, "porter").write_bytes(b"\xef\xbb\xbf8999\r\n")
+    hive.spawn("porter")
+    assert hive.agent("porter")["url"] == url(8999)
+
+
 def test_the_agent_itself_is_told_its_port(hive: TestHive) -> None:
     prepare(hive, "porter", "8765")
     hive.spawn("porter", 'runner = "command"\ncommand = ["sh", "-c", "echo port $HIVE_PORT; exec sleep infinity"]\n')

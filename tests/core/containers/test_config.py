@@ -45,6 +45,14 @@ def test_a_whole_configuration_is_read() -> None:
     )
 
 
+def test_a_byte_order_mark_at_the_beginning_is_no_part_of_the_text() -> None:
+    assert parse("\ufeff" + WHOLE.replace("\n", "\r\n")) == parse(WHOLE)
+    with pytest.raises(BuildFailed, match="line 2: model is 7"):
+        parse("\ufeffrunner = 'claude'\nmodel = 7")
+    with pytest.raises(BuildFailed, match="not TOML"):
+        parse("runner = 'claude'\n\ufeffmodel = 'x'")
+
+
 def test_no_limit_can_be_asked_for() -> None:
     limits = parse("command = ['true']\nlimits = {memory = 'none', processes = 'none', cpu = 'none'}").limits
     assert limits == Limits(math.inf, math.inf, math.inf)
