@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import inspect
 import os
@@ -15,7 +14,7 @@ from typer.core import TyperCommand
 
 from hive_cmds import present
 from hive_cmds.registry import everything, find, serve
-from hive_core import __version__, disk, settings
+from hive_core import __version__, disk, settings, streams
 from hive_core.context import Hive
 from hive_core.errors import Exit, HiveError, Refused
 from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter
@@ -34,44 +33,54 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]
+    streams.prepare()
     interruptible()
     try:
-        code = _run(arguments)
+        code = _guarded(arguments)
         sys.stdout.flush()
-    except HiveError as error:
-        _tell(error)
-        code = error.exit_code
-    except _CLICK_ERROR as error:
-        error.show()
-        code = Exit.USAGE
-    except typer.Abort:
-        # A question was left unanswered: what comes next begins on a line of its own.
-        print(file=sys.stderr)
-        code = Exit.INTERRUPTED
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     except BrokenPipeError:
-        code = _unread()
-    except SystemExit as end:
-        # Typer and rich make an exit with code 1 of a broken pipe themselves.
-        if not isinstance(end.__context__, BrokenPipeError):
-            raise
-        code = _unread()
-    except PermissionError as error:
-        _tell(Refused(f"{error.filename}: {error.strerror}.", "Run hive as the user that HIVE_HOME belongs to."))
-        code = Exit.REFUSED
-    except Exception as error:  # noqa: BLE001
-        refused = disk.refusal(error)
-        if refused is not None:
-            _tell(refused)
-        code = Exit.REFUSED if refused is not None else _report_bug(arguments)
+        # Whoever read our output has seen enough.
+        code = Exit.DONE
+    except streams.OutputLost as error:
+        _tell(error)
+        code = error.exit_code
     sys.exit(int(code))
 
 
-def _unread() -> int:
-    """Whoever read our output has seen enough; the interpreter must not complain about that at its exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
-    return Exit.DONE
+def _guarded(arguments: list[str]) -> int:
+    """Run a command; every failure becomes a sentence on standard error and a code."""
+    try:
+        return _run(arguments)
+    except (KeyboardInterrupt, BrokenPipeError, streams.OutputLost):
+        raise
+    except HiveError as error:
+        _tell(error)
+        return error.exit_code
+    except _CLICK_ERROR as error:
+        error.show()
+        return Exit.USAGE
+    except typer.Abort:
+        # A question was left unanswered: what comes next begins on a line of its own.
+        print(file=sys.stderr)
+        return Exit.INTERRUPTED
+    except SystemExit as end:
+        # Typer and rich make an exit with code 1 of a broken pipe themselves.
+        if isinstance(end.__context__, BrokenPipeError):
+            return Exit.DONE
+        if not isinstance(end.code, int):
+            raise
+        return end.code
+    except PermissionError as error:
+        _tell(Refused(f"{error.filename}: {error.strerror}.", "Run hive as the user that HIVE_HOME belongs to."))
+        return Exit.REFUSED
+    except Exception as error:  # noqa: BLE001
+        refused = disk.refusal(error)
+        if refused is None:
+            return _report_bug(arguments)
+        _tell(refused)
+        return Exit.REFUSED
 
 
 def _run(arguments: list[str]) -> int:
@@ -204,6 +213,8 @@ def _perform(operation: Operation, given: dict[str, Any], *, as_json: bool, yes:
     hive = Hive.open(settings.from_environment(os.environ), say=_say)
     if operation.confirm and not yes:
         _confirm(hive, operation, arguments)
+    if operation.endures:
+        streams.endure(sys.stdout)
     empty = operation.empty_all if arguments.get("all") else operation.empty
     try:
         result = serve(hive, operation, arguments)
@@ -225,12 +236,7 @@ def _confirm(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> 
 
 
 def _say(text: str) -> None:
-    try:
-        print(visible(text), file=sys.stderr, flush=True)
-    except OSError as error:
-        # The terminal has been closed: whoever stops agents at the end must get there.
-        if error.errno != errno.EIO:
-            raise
+    print(visible(text), file=sys.stderr, flush=True)
 
 
 def _tell(error: HiveError) -> None:
@@ -243,7 +249,12 @@ def _report_bug(arguments: list[str]) -> int:
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="hive-bug-", suffix=".txt", delete=False) as report:
-        report.write(f"hive {__version__}, Python {sys.version}\narguments: {arguments!r}\n\n{traceback.format_exc()}")
-    _say(f"hive: this is a bug in hive: {sys.exc_info()[1]!r}\n  What led to it lies in {report.name}.")
+    what = f"hive {__version__}, Python {sys.version}\narguments: {arguments!r}\n\n{traceback.format_exc()}"
+    try:
+        with tempfile.NamedTemporaryFile("wb", prefix="hive-bug-", suffix=".txt", delete=False) as report:
+            report.write(what.encode(errors="backslashreplace"))
+        lies = f"What led to it lies in {report.name}."
+    except OSError as error:
+        lies = f"What led to it could not be kept ({error.strerror}):\n{what}"
+    _say(f"hive: this is a bug in hive: {sys.exc_info()[1]!r}\n  {lies}")
     return Exit.BUG

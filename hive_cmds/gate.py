@@ -226,7 +226,7 @@ def beside(hive: Hive, given: dict[str, socket.socket] | None = None) -> Iterato
             serving.close()
 
 
-@operation(callers=OPERATOR, group="Running", shell_only=True)
+@operation(callers=OPERATOR, group="Running", shell_only=True, endures=True)
 def gate(hive: Hive) -> None:
     """Serve the sockets: the operator's, the manager's and every agent's, until Ctrl-C.
 

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hive_core import wire
+from hive_core import streams, wire
 from hive_core.errors import Exit
 from hive_core.human import ago, size
-from hive_core.text import one_line, safe_json, visible
+from hive_core.text import ascii_json, one_line, safe_json, visible
 
 _COLOURS = {
     "running": "green",
@@ -34,7 +34,7 @@ def show(result: Any, columns: Sequence[str], *, as_json: bool, empty: str = "")
         _stream(result, as_json=as_json)
     elif as_json:
         rows = result.listing() if hasattr(result, "listing") else result
-        print(safe_json(wire.line({} if rows is None else rows)))
+        print(_json({} if rows is None else rows))
     elif _is_empty(result):
         print(empty, file=sys.stderr)
     elif isinstance(result, list) and columns:
@@ -48,6 +48,12 @@ def show(result: Any, columns: Sequence[str], *, as_json: bool, empty: str = "")
     return Exit.REFUSED if any(getattr(row, "ok", True) is False for row in rows) else Exit.DONE
 
 
+def _json(value: Any) -> str:
+    """A value as one line of JSON, for where it goes: in ASCII where not every character can be written."""
+    document = safe_json(wire.line(value))
+    return document if streams.is_utf8(sys.stdout) else ascii_json(document)
+
+
 def _is_empty(result: Any) -> bool:
     listed = result.listing() if hasattr(result, "listing") else result
     return isinstance(listed, list) and not listed
@@ -58,7 +64,7 @@ def _stream(items: Iterator[Any], *, as_json: bool) -> None:
     # Closed at once, also on Ctrl-C between two items: what the stream holds is put back before hive ends.
     with contextlib.closing(items):  # type: ignore[type-var]
         for item in items:
-            line = safe_json(wire.line(item)) if as_json else _streamed(item)
+            line = _json(item) if as_json else _streamed(item)
             if line is not None:
                 print(line, flush=True)
 

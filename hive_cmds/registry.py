@@ -24,7 +24,7 @@ def find(verb: str) -> Operation | None:
     what makes a short command feel short.
     """
     if verb not in REGISTRY:
-        wanted = verb.encode()
+        wanted = verb.encode(errors="backslashreplace")
         for path in sorted(_FOLDER.glob("*.py")):
             if wanted in _DECLARED.findall(path.read_bytes()):
                 importlib.import_module(f"hive_cmds.{path.stem}")

@@ -20,7 +20,7 @@ from hive_core.settings import MANAGER
 from hive_core.wake import Wake
 
 
-@operation(callers=OPERATOR, group="Running", shell_only=True)
+@operation(callers=OPERATOR, group="Running", shell_only=True, endures=True)
 def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
     """Bring up the manager and every agent that should run, keep watch, and show what happens, until Ctrl-C.
 

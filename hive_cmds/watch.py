@@ -160,7 +160,7 @@ def _last_lines(hive: Hive, name: str, container: Container | None) -> str:
     return "\n".join(line for line in lines if line >= first)
 
 
-@operation(callers=OPERATOR, group="Running", shell_only=True)
+@operation(callers=OPERATOR, group="Running", shell_only=True, endures=True)
 def watch(hive: Hive, interval: Interval = INTERVAL, once: bool = False) -> Iterator[Line]:
     """Watch the agents: tell of crashes, lost logins and updates at once, and show every event as it happens.
 

@@ -88,6 +88,7 @@ class Operation:
     parks: the argument that says how many seconds a face calls it again, at every commit, while its result is empty.
     tool: whether it is offered to a model as a tool; what only the harness needs is not.
     reads: it changes nothing, so that whoever has changed too much may still call it.
+    endures: it goes on when what it prints can no longer be written: somebody depends on it, read or not.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Operation:
     parks: str | None
     tool: bool
     reads: bool
+    endures: bool
 
     @property
     def verb(self) -> str:
@@ -164,6 +166,7 @@ def operation(
     parks: str | None = None,
     tool: bool = True,
     reads: bool = False,
+    endures: bool = False,
 ) -> Callable[[F], F]:
     """Declare the function below as an operation; it stays a plain function to whoever calls it in Python.
 
@@ -188,6 +191,7 @@ def operation(
             parks=parks,
             tool=tool,
             reads=reads,
+            endures=endures,
         )
         return function
 

@@ -72,7 +72,7 @@ class Settings:
 def from_environment(environ: Mapping[str, str]) -> Settings:
     """Read the settings.
 
-    Raises Invalid when a path is not absolute or the backend is unknown.
+    Raises Invalid when a path is not absolute or not UTF-8, or the backend is unknown.
     """
     root = os.geteuid() == 0
     user_home = Path(environ.get("HOME") or "/nonexistent")
@@ -85,6 +85,11 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     for variable, path in (("HIVE_HOME", home), ("HIVE_RUN", run)):
         if not path.is_absolute():
             raise Invalid(f"{variable} is {str(path)!r}, which is not an absolute path.")
+        if not _is_text(path):
+            raise Invalid(
+                f"{variable} is {str(path)!a}: that is not UTF-8, and what hive keeps about it is.",
+                f"Name another folder, as in {variable}=/srv/hive.",
+            )
     backend = environ.get("HIVE_BACKEND") or "local"
     if backend not in BACKENDS:
         raise Invalid(f"HIVE_BACKEND is {backend!r}; this hive knows: {', '.join(BACKENDS)}.")
@@ -97,3 +102,11 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         flake=environ.get("HIVE_FLAKE") or None,
         programs={name: own for name in CLIS if (own := environ.get(f"HIVE_{name.upper()}"))},
     )
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

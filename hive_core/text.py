@@ -10,6 +10,7 @@ import re
 # selectors, private-use, surrogates and the line separators. Python's str.isprintable() follows the
 # Unicode categories Other and Separator, so one rule covers all that has no glyph of its own.
 _UNSAFE = re.compile(r"[^\t\n -~]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _INVISIBLE = {0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800, 0x034F, 0x17B4, 0x17B5}
 _VARIATION = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
 
@@ -34,6 +35,11 @@ def visible(text: str) -> str:
 def safe_json(document: str) -> str:
     """A JSON document with what `visible` would write out escaped as JSON does it: it means the same as before."""
     return _UNSAFE.sub(_escape, document)
+
+
+def ascii_json(document: str) -> str:
+    """A JSON document with all that is not ASCII escaped: it means the same as before."""
+    return _NOT_ASCII.sub(lambda match: json.dumps(match.group())[1:-1], document)
 
 
 def _escape(match: re.Match[str]) -> str:
