@@ -1,0 +1,147 @@
+"""Commands of hive without their start: a server that has imported everything forks a process for each.
+
+A command that a test runs to its end is a process of its own here too, with its own environment, folder, streams and
+exit code, and may be killed at any line; only the interpreter's start and the imports, nine tenths of most commands'
+time, are done once. Tests of the start itself, and of long-running commands, start the real program.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+LONGEST_REQUEST = 1 << 20
+
+
+class ForkServer:
+    """The other end of a server process; started at the first command, ended with the tests."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket = ours
+        nobody = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.forking", str(theirs.fileno())],
+            cwd=CHECKOUT,
+            env=nobody,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+        )
+        theirs.close()
+        atexit.register(self._end)
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        cwd: Path | str | None = None,
+        kill_at: tuple[int, Sequence[str]] | None = None,
+        timeout: float,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command of hive to its end.
+
+        kill_at: a line's number, and parts of file names: see tests/killing.py. timeout: seconds, after which the
+        command is killed and subprocess.TimeoutExpired raised.
+        """
+        request = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(cwd or Path.cwd())}
+        request["kill_at"] = [kill_at[0], list(kill_at[1])] if kill_at else None
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            socket.send_fds(self._socket, [json.dumps(request).encode()], [out.fileno(), err.fileno()])
+            pid = int(self._socket.recv(32))
+            self._socket.settimeout(timeout)
+            try:
+                code = int(self._socket.recv(32))
+            except TimeoutError:
+                os.kill(pid, signal.SIGKILL)
+                self._socket.settimeout(None)
+                self._socket.recv(32)
+                raise subprocess.TimeoutExpired(request["arguments"], timeout) from None
+            self._socket.settimeout(None)
+            texts = [_text(stream) for stream in (out, err)]
+        return subprocess.CompletedProcess(request["arguments"], code, *texts)
+
+    def _end(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+def _text(stream: Any) -> str:
+    stream.seek(0)
+    return str(stream.read().decode())
+
+
+_servers: dict[int, ForkServer] = {}
+
+
+def server() -> ForkServer:
+    """The one server of this process."""
+    return _servers.setdefault(os.getpid(), _servers.get(os.getpid()) or ForkServer())
+
+
+def serve(connection: socket.socket) -> None:
+    """Fork a process for each request that comes, one after another, until the other end is closed."""
+    while True:
+        request, streams, *_ = socket.recv_fds(connection, LONGEST_REQUEST, 2)
+        if not request:
+            return
+        child = os.fork()
+        if child == 0:
+            connection.close()
+            _become(json.loads(request), streams)
+        for stream in streams:
+            os.close(stream)
+        connection.send(str(child).encode())
+        _, status = os.waitpid(child, 0)
+        connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _become(request: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
+    """Be the command: its streams, its environment, its folder, and then its end as an interpreter's own."""
+    from hive_cmds.cli import main
+    from tests.killing import Killer
+
+    for descriptor, stream in zip((1, 2), streams, strict=True):
+        os.dup2(stream, descriptor)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["cwd"])
+    sys.argv = [str(CHECKOUT / "hive"), *request["arguments"]]
+    code = 0
+    try:
+        if request["kill_at"]:
+            Killer(*request["kill_at"]).arm()
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001  (what an interpreter prints as it ends)
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    # As an interpreter ends: threads that are no daemons, then what was registered for it, then its streams.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    from hive_cmds import cli, registry  # noqa: F401
+    from hive_core import process  # noqa: F401
+    from hive_core.containers import local  # noqa: F401
+    from hive_core.git import repository  # noqa: F401
+
+    registry.everything()
+    serve(socket.socket(fileno=int(sys.argv[1])))
