@@ -12,6 +12,7 @@ from hive_cmds import (
     look,  # noqa: F401  (its `after_operation` is part of every operation)
     meta,
 )
+from hive_core import disk
 from hive_core.containers.base import View
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
@@ -123,6 +124,8 @@ def agree(hive: Hive, left: InProgress) -> str:
     try:
         ensure_container(hive, left.agent, Repository(hive.applied_path(left.agent)).main())
     except HiveError as error:
+        if error.__cause__ is not None and disk.refusal(error.__cause__):
+            raise  # The machine's trouble passes, and then this can be done: it is tried again.
         hive.say(f"warning: {left.agent} stays as it is: {error.message}")
         return f"left as it is: {error.message}"
     return "agreed"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hive_agent.credentials import KINDS, usable_credentials
 from hive_cmds import meta, ports, restarts
-from hive_core import progress
+from hive_core import progress, repairs
 from hive_core.containers.base import Container
 from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.human import natural, shorter, span
 from hive_core.operation import LOOKING_AFTER, operation
+from hive_core.progress import repair_of
 from hive_core.settings import MANAGER
 from hive_core.text import one_line
 
@@ -50,7 +52,8 @@ class AgentView(AgentStatus):
     operation: what is being done to it. operation_since: unix seconds.
     cause: why it is not running, when nobody wanted that. turn: what its harness says it does: idle, thinking,
     compacting, rate_limited (turn_until: unix seconds when that ends) or needs_login. restart_at: unix seconds when it
-    is restarted after a crash. crash_loop: it crashed so often in a row that it is not restarted any more.
+    is restarted after a crash. crash_loop: it crashed so often in a row that it is not restarted any more. repair: why
+    what was left half-done of it could not be mended yet.
     """
 
     operation: str | None
@@ -60,6 +63,7 @@ class AgentView(AgentStatus):
     turn_until: int | None
     restart_at: int | None
     crash_loop: bool
+    repair: str | None
 
     @property
     def state(self) -> str:
@@ -90,6 +94,7 @@ class AgentView(AgentStatus):
             "needs update": self.needs_update,
             "paused": self.paused,
             self.cause or "": bool(self.cause),
+            "left half-done, `hive doctor`": bool(self.repair),
         }
         return ", ".join(word for word, shown in flags.items() if shown)
 
@@ -127,10 +132,14 @@ def views(hive: Hive) -> list[AgentView]:
     with hive.store.read() as db:
         rows = db.execute("select * from agents").fetchall()
         running = progress.all_in_progress(db)
+        failed = repairs.by_agent(hive, db)
     containers = hive.host.containers() if rows else {}
     base = meta.current_base(hive) if rows else None
     rows.sort(key=lambda row: (row["name"] != MANAGER, natural(row["name"])))
-    return [_view(hive, row, containers.get(row["name"]), running.get(row["name"]), base) for row in rows]
+    return [
+        _view(hive, row, containers.get(name := row["name"]), running.get(name), failed.get(name, []), base)
+        for row in rows
+    ]
 
 
 def view(hive: Hive, name: str) -> AgentView:
@@ -138,17 +147,21 @@ def view(hive: Hive, name: str) -> AgentView:
     with hive.store.read() as db:
         row = require(db, name)
         doing = progress.all_in_progress(db).get(name)
-    return _view(hive, row, hive.host.containers().get(name), doing, meta.current_base(hive))
+        failed = repairs.by_agent(hive, db).get(name, [])
+    return _view(hive, row, hive.host.containers().get(name), doing, failed, meta.current_base(hive))
 
 
 def _view(
     hive: Hive,
     row: sqlite3.Row,
     container: Container | None,
-    doing: progress.InProgress | None,
+    left: progress.InProgress | None,
+    failed: Sequence[repairs.Failed],
     base: str | None,
 ) -> AgentView:
     name = row["name"]
+    # What was left and cannot be mended is not in progress: the agent is as it is, and can crash.
+    doing = None if repair_of(name) in {repair.what for repair in failed} else left
     running = container is not None and container.running
     wanted = row["desired"] == "running"
     ended = container.ended if container else None
@@ -173,6 +186,7 @@ def _view(
         turn_until=int(row["until"]) if running and row["until"] else None,
         restart_at=int(row["restart_at"]) if row["restart_at"] and wanted and not running else None,
         crash_loop=wanted and not running and doing is None and restarts.in_loop(row),
+        repair=failed[0].error if failed else None,
     )
 
 

@@ -235,12 +235,14 @@ def cancel(hive: Hive, id: Id) -> Approval:
 
 def _close(hive: Hive, number: int, note: str | None) -> Approval:
     row = _undecided(hive, number)
-    with progress.held(hive, row["agent"], f"denying request {number}"):
+    with progress.held_anyway(hive, row["agent"], f"denying request {number}") as left:
+        if left is not None and left.detail.get("approval") == number:
+            raise Refused(f"Request {number} was left half carried out, which cannot be undone yet.", "`hive doctor`")
         with hive.store.write() as db:
             row = queue.require_pending(db, number)
             tag = f"denied/{number}" if row["fetched_sha"] else None
             queue.resolve(hive, db, number, "denied", note=note or None, tag=tag)
-        queue.plant_denials(hive)
+        queue.plant_denial(hive, number)
     return _approval(hive, number)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hive_cmds import toolbox
-from hive_core import nix
+from hive_core import disk, nix, repairs
 from hive_core.context import Hive
+from hive_core.errors import HiveError
+from hive_core.human import ago, count, span
 from hive_core.operation import OPERATOR, operation
 from hive_core.settings import CLIS
 
@@ -27,7 +30,35 @@ class Finding:
 @operation(callers=OPERATOR, group="Seeing", columns=("check", "ok", "detail"), empty="Nothing was checked.")
 def doctor(hive: Hive) -> list[Finding]:
     """Check what this machine offers: the sandbox, limits, git, nix, the folders."""
-    return [*_folders(hive), *_running(hive), *_programs(hive), *(Finding(*row) for row in hive.host.capabilities())]
+    parts = {"home": _folders, "repairs": _repairs, "running": _running, "programs": _programs, "machine": _machine}
+    return [finding for name, look in parts.items() for finding in _contained(hive, name, look)]
+
+
+def _contained(hive: Hive, name: str, look: Callable[[Hive], Iterator[Finding]]) -> Iterator[Finding]:
+    """What one part finds; that it cannot look is found, too, and keeps no other from looking."""
+    try:
+        yield from look(hive)
+    except (OSError, sqlite3.Error, HiveError) as error:
+        known = error if isinstance(error, HiveError) else disk.refusal(error)
+        yield Finding(name, False, f"could not be looked at: {known.message if known else error}")
+
+
+def _repairs(hive: Hive) -> Iterator[Finding]:
+    """What was left half-done and could not be mended: why, and when it is tried again."""
+    failed: dict[str, repairs.Failed] = {}
+    if hive.settings.database.exists():
+        with hive.store.read() as db:
+            failed = repairs.all_failed(hive, db)
+    if not failed:
+        yield Finding("repairs", True, "nothing is left half-done")
+    for repair in failed.values():
+        tried = f"tried {count(repair.tries, 'time')} in {ago(repair.since)}"
+        left = span(repair.due_at - hive.clock())
+        yield Finding("repairs", False, f"{repair.what}: {repair.error} ({tried}; again in {left})")
+
+
+def _machine(hive: Hive) -> Iterator[Finding]:
+    yield from (Finding(*row) for row in hive.host.capabilities())
 
 
 def _folders(hive: Hive) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import nullcontext
 
 from hive_cmds import agents, meta, restarts
 from hive_cmds.acting import (
@@ -23,7 +24,7 @@ from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
-from hive_core.progress import exclusive
+from hive_core.progress import exclusive, held_first, recorded
 from hive_core.settings import MANAGER
 
 
@@ -96,14 +97,17 @@ def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
 
 
 def _end_recorded(hive: Hive, name: str, grace: float, note: str | None) -> None:
-    with exclusive(hive, name, "stopping", recovery=AGREE):
-        with hive.store.write() as db:
-            want(db, name, "stopped")
-        ran = _is_running(hive, name)
-        hive.host.stop(name, grace=grace)
-        if ran:
+    # What another left half-done may take long to mend, or fail to be: neither keeps an agent from being ended.
+    with held_first(hive, name, "stopping") as left:
+        operation = recorded(hive, name, "stopping", recovery=AGREE) if left is None else nullcontext()
+        with operation:
             with hive.store.write() as db:
-                tell(db, "killed", name, note=note)
+                want(db, name, "stopped")
+            ran = _is_running(hive, name)
+            hive.host.stop(name, grace=grace)
+            if ran:
+                with hive.store.write() as db:
+                    tell(db, "killed", name, note=note)
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")

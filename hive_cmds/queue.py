@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hive_cmds import messages
+from hive_core import repairs
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.events import emit
@@ -233,14 +234,36 @@ def resolve(
 
 
 def plant_denials(hive: Hive) -> None:
-    """Tag what was denied: right after the decision, and after a process that was killed in between."""
+    """Tag what was denied and is not tagged yet, after a process that was killed in between."""
     with hive.store.read() as db:
         rows = db.execute("select id, agent, fetched_sha, note from approvals where not tagged").fetchall()
+        failed = repairs.all_failed(hive, db) if rows else {}
     for row in rows:
+        before = failed.get(f"denied/{row['id']}")
+        if before is None or before.due_at <= hive.clock():
+            _plant(hive, row)
+
+
+def plant_denial(hive: Hive, number: int) -> None:
+    """Tag what has just been denied. The denial stands whatever comes of it: a tag that fails is made up for later."""
+    with hive.store.read() as db:
+        row = require(db, number)
+    if not row["tagged"]:
+        _plant(hive, row)
+
+
+def _plant(hive: Hive, row: sqlite3.Row) -> None:
+    tag = f"denied/{row['id']}"
+
+    def mend() -> None:
         from hive_core.git.repository import Repository
 
         path = hive.applied_path(row["agent"])
         if path.exists():
-            Repository(path).annotate(f"denied/{row['id']}", row["fetched_sha"], row["note"] or "")
+            Repository(path).annotate(tag, row["fetched_sha"], row["note"] or "")
         with hive.store.write() as db:
             db.execute("update approvals set tagged = 1 where id = ?", (row["id"],))
+            if repairs.done(hive, db, tag):
+                emit(db, "recovered", name=row["agent"], transient_kind="denying", outcome=f"tagged {tag}")
+
+    repairs.attempt(hive, tag, row["agent"], mend)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from hive_core import progress
 from hive_core.context import Hive
+from hive_core.errors import HiveError
 from hive_core.operation import REGISTRY, Operation
 
 _FOLDER = Path(__file__).parent
@@ -51,14 +53,22 @@ def serve(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any
 
 
 def serve_once(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any:
-    """Run an operation once; what dead processes left is mended first."""
-    if progress.unsettled(hive):
-        everything()
-        progress.settle(hive)
-        from hive_cmds import queue
-
-        queue.plant_denials(hive)
+    """Run an operation once; what dead processes left is mended first, as far as it can be."""
+    _mend(hive)
     return operation.function(hive, **arguments)
+
+
+def _mend(hive: Hive) -> None:
+    """Mend what was left half-done. Where not even that can be looked up, whoever needs the database will say so."""
+    try:
+        if progress.unsettled(hive):
+            everything()
+            progress.settle(hive)
+            from hive_cmds import queue
+
+            queue.plant_denials(hive)
+    except (sqlite3.Error, OSError, HiveError) as error:
+        hive.say(f"warning: what was left half-done could not be looked up: {error}")
 
 
 def _parked(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any:

@@ -67,11 +67,11 @@ def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
     """
     refuse_manager(name, "destroyed")
     require(hive, name)
-    with (
-        progress.held_anyway(hive, name, "destroying"),
-        progress.recorded(hive, name, "destroying", recovery=DESTROY, detail={"purge": purge}),
-    ):
-        destroy_held(hive, name, purge)
+    with progress.held_anyway(hive, name, "destroying") as left:
+        if left is not None:
+            progress.forget(hive, name)
+        with progress.recorded(hive, name, "destroying", recovery=DESTROY, detail={"purge": purge}):
+            destroy_held(hive, name, purge)
     if purge:
         hive.say(f"{name} is destroyed and purged: its configuration, state, login and inbox are gone")
         _warn_of_requests(hive, name)

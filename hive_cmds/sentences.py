@@ -117,6 +117,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "logged_in": _always("logged in"),
     "needs_update": lambda data: f"needs an update (`hive update {data['agent']}`)",
     "recovered": lambda data: f"mended, as a process died {data['transient_kind']} it: {_quoted(data['outcome'])}",
+    "repair_failed": lambda data: f"could not be mended, is tried again (`hive doctor`): {_quoted(data['note'])}",
 }
 
 

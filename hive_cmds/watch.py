@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
-from hive_cmds import lifecycle, look, questions, restarts
+from hive_cmds import lifecycle, look, questions, queue, restarts
 from hive_cmds.agents import AgentView
 from hive_cmds.events import after
 from hive_cmds.look import Picture, Seen
@@ -75,6 +75,7 @@ def tick(hive: Hive, *, seed: bool) -> list[Verdict]:
     Whoever ended before that, unwatched, is restarted all the same where its configuration asks for it.
     """
     progress.settle(hive)
+    queue.plant_denials(hive)
     questions.expire(hive)
     _restart_due(hive)
     while True:

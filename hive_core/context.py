@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hive_core.containers.base import Host
 from hive_core.errors import Refused
@@ -15,6 +16,9 @@ from hive_core.locks import Busy, Say, file_lock, holder
 from hive_core.operation import THE_OPERATOR, Identity
 from hive_core.settings import Settings
 from hive_core.store import Store
+
+if TYPE_CHECKING:
+    from hive_core.repairs import Failed
 
 
 def _silent(text: str) -> None:
@@ -25,7 +29,8 @@ def _silent(text: str) -> None:
 class Hive:
     """One caller's view of one hive.
 
-    clock: unix seconds. say: takes a line of progress for the person who waits.
+    clock: unix seconds. say: takes a line of progress for the person who waits. unwritten: repairs that have failed
+    while the database could not be written; this process alone knows of them.
     """
 
     settings: Settings
@@ -33,6 +38,7 @@ class Hive:
     caller: Identity = THE_OPERATOR
     clock: Callable[[], float] = time.time
     say: Say = field(default=_silent)
+    unwritten: dict[str, Failed] = field(default_factory=dict)
 
     @classmethod
     def open(cls, settings: Settings, say: Say = _silent) -> Hive:
@@ -65,6 +71,10 @@ class Hive:
     def running(self, name: str) -> int | None:
         """The process that is the one of its kind, as `lone` makes it; None when there is none."""
         return holder(self.settings.locks / f"{name}.lock")
+
+    def locked_by(self, name: str) -> int | None:
+        """The process that holds the lock of an agent; None when nobody does."""
+        return holder(self.settings.locks / f"agent-{name}.lock")
 
     @contextmanager
     def _alone(self, name: str, purpose: str) -> Iterator[None]:

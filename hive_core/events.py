@@ -45,6 +45,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "needs_update": ("agent",),
     # What was mended after a process had died in the middle.
     "recovered": ("name", "transient_kind", "outcome"),
+    # What could not be mended; it is tried again, and told of once for each reason.
+    "repair_failed": ("agent", "repair", "note"),
 }
 
 

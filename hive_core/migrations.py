@@ -114,6 +114,17 @@ STEPS: Mapping[str, str] = {
         ) strict;
         create index questions_open on questions (deadline_at) where answered_at is null;
     """,
+    "m003_repairs": """
+        create table repairs (            -- what was left half-done and could not be mended yet
+            what text primary key,        -- which: 'operation/AGENT', 'denied/ID'
+            agent text not null,
+            error text not null,          -- why it failed last
+            since real not null,          -- when it failed first
+            tried_at real not null,
+            tries integer not null,
+            due_at real not null          -- when it is tried again by itself
+        ) strict;
+    """,
 }
 
 

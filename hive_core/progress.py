@@ -7,10 +7,12 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from hive_core import repairs
 from hive_core.context import Hive
-from hive_core.errors import HiveError
+from hive_core.errors import Refused
 from hive_core.events import emit
 from hive_core.locks import Busy
 from hive_core.process import Owner
@@ -64,24 +66,31 @@ def at_the_end(function: Ending) -> Ending:
 
 @contextmanager
 def held(hive: Hive, agent: str, purpose: str) -> Iterator[None]:
-    """Hold the agent's lock, with what a dead operation left on it mended."""
+    """Hold the agent's lock, with what a dead operation left on it mended. Raises Refused when that fails."""
     with hive.lock(agent, purpose):
-        _mend(hive, agent)
+        failed = _attempt(hive, agent)
+        if failed is not None:
+            raise Refused(
+                f"What was left half-done of {agent} could not be mended: {failed.error}",
+                f"Every command on it tries again; `hive kill {agent}` and `hive destroy {agent}` go on all the same.",
+            )
         yield
 
 
 @contextmanager
-def held_anyway(hive: Hive, agent: str, purpose: str) -> Iterator[None]:
-    """As `held`, for what removes the agent: a leftover that cannot be mended (its repository is gone) is forgotten."""
+def held_anyway(hive: Hive, agent: str, purpose: str) -> Iterator[InProgress | None]:
+    """As `held`, for what needs no whole agent: the block is given what could not be mended, or None."""
     with hive.lock(agent, purpose):
-        try:
-            _mend(hive, agent)
-        except HiveError as error:
-            hive.say(f"warning: {error}")
-            with hive.store.write() as db:
-                db.execute("delete from operations where agent = ?", (agent,))
-                emit(db, "transient_cleared", name=agent)
-        yield
+        _attempt(hive, agent)
+        yield _row(hive, agent)
+
+
+@contextmanager
+def held_first(hive: Hive, agent: str, purpose: str) -> Iterator[InProgress | None]:
+    """Hold the agent's lock for what cannot wait for a repair: the block is given what was left, mended after it."""
+    with hive.lock(agent, purpose):
+        yield _row(hive, agent)
+        _attempt(hive, agent)
 
 
 @contextmanager
@@ -91,15 +100,17 @@ def recorded(
     """Show the operation for as long as the block runs. The caller holds the agent's lock.
 
     kind: spawning, starting, stopping, restarting, rebuilding or destroying. recovery: what mends it, run at
-    once when the block raises, and by another process when this one dies. When mending fails too, the row
-    stays, and whoever comes next tries again.
+    once when the block raises, and by another process when this one dies. When mending fails too, or the end cannot
+    be written, the row stays, and whoever comes next tries again.
     """
     begin(hive, agent, kind, recovery, detail or {})
     try:
         yield
     except BaseException as error:
-        outcome = _recover(hive, agent)
+        outcomes: list[str] = []
+        failed = repairs.attempt(hive, repair_of(agent), agent, lambda: outcomes.append(_recover(hive, agent)))
         if isinstance(error, KeyboardInterrupt):
+            outcome = f"could not be undone: {failed.error}" if failed else outcomes[0]
             hive.say(f"interrupted while {kind} {agent}: {outcome}")
         raise
     with hive.store.write() as db:
@@ -130,6 +141,7 @@ def clear(hive: Hive, db: sqlite3.Connection, agent: str) -> None:
     Its result is recorded with it: whoever watches sees either the operation or its result, and takes
     neither for a crash.
     """
+    repairs.done(hive, db, repair_of(agent))
     if db.execute("delete from operations where agent = ?", (agent,)).rowcount:
         emit(db, "transient_cleared", name=agent)
         for ending in _ENDINGS:
@@ -141,38 +153,72 @@ def all_in_progress(db: sqlite3.Connection) -> dict[str, InProgress]:
     return {row["agent"]: _from_row(row) for row in db.execute("select * from operations")}
 
 
+def repair_of(agent: str) -> str:
+    """What the repair of an operation on this agent is kept as."""
+    return f"operation/{agent}"
+
+
+def forget(hive: Hive, agent: str) -> None:
+    """Give up what could not be mended: the agent is going to be removed. The caller holds its lock."""
+    with hive.store.write() as db:
+        repairs.done(hive, db, repair_of(agent))
+        if db.execute("delete from operations where agent = ?", (agent,)).rowcount:
+            emit(db, "transient_cleared", name=agent)
+
+
 def unsettled(hive: Hive) -> bool:
-    """Whether a dead process left something half-done: an operation, or a denial without its tag."""
+    """Whether there is something to mend now: what a process left half-done, or a denial without its tag."""
     with hive.store.read() as db:
-        owners = [Owner.from_json(row["owner"]) for row in db.execute("select owner from operations")]
-        untagged = db.execute("select 1 from approvals where not tagged limit 1").fetchone()
-    return untagged is not None or not all(owner.alive() for owner in owners)
+        rows = all_in_progress(db).values()
+        pending = {f"denied/{row['id']}" for row in db.execute("select id from approvals where not tagged")}
+        failed = repairs.all_failed(hive, db) if rows or pending else {}
+    pending |= {repair_of(row.agent) for row in rows if _is_left(hive, row)}
+    return any(what not in failed or failed[what].due_at <= hive.clock() for what in pending)
 
 
 def settle(hive: Hive) -> None:
     """Finish or undo whatever dead processes left; what another process is mending already is left to it.
 
-    What cannot be mended now is told and left for the next try: it is no reason to refuse anything else.
+    What cannot be mended now is kept for a later try: it is no reason to refuse anything else.
     """
     with hive.store.read() as db:
         rows = all_in_progress(db)
+        failed = repairs.all_failed(hive, db) if rows else {}
     for agent, row in rows.items():
-        if row.owner.alive():
+        before = failed.get(repair_of(agent))
+        if not _is_left(hive, row) or (before is not None and before.due_at > hive.clock()):
             continue
         try:
-            with hive.lock(agent, "recovery", wait=False):
-                _mend(hive, agent)
+            repairs.attempt(hive, repair_of(agent), agent, partial(_mend_unless_busy, hive, agent))
         except Busy:
             continue
-        except HiveError as error:
-            # One agent that cannot be mended must not keep the others from being watched.
-            hive.say(f"warning: what was left of {row.kind} {agent} could not be mended: {error}")
+
+
+def _is_left(hive: Hive, row: InProgress) -> bool:
+    """Whether nobody is at work on this any more: its owner is dead, or has let go of the agent without ending it.
+
+    The latter is what a disk that is full at the end leaves, in a process that lives on.
+    """
+    return not row.owner.alive() or hive.locked_by(row.agent) is None
+
+
+def _mend_unless_busy(hive: Hive, agent: str) -> None:
+    with hive.lock(agent, "recovery", wait=False):
+        _mend(hive, agent)
+
+
+def _attempt(hive: Hive, agent: str) -> repairs.Failed | None:
+    return repairs.attempt(hive, repair_of(agent), agent, partial(_mend, hive, agent))
+
+
+def _row(hive: Hive, agent: str) -> InProgress | None:
+    with hive.store.read() as db:
+        return all_in_progress(db).get(agent)
 
 
 def _mend(hive: Hive, agent: str) -> None:
     """Mend what a dead owner left. The caller holds the agent's lock, so a row that is there is a leftover."""
-    with hive.store.read() as db:
-        row = all_in_progress(db).get(agent)
+    row = _row(hive, agent)
     if row is not None:
         hive.say(f"mending {agent}: the process that was {row.kind} it has died")
         outcome = _recover(hive, agent)
@@ -182,8 +228,7 @@ def _mend(hive: Hive, agent: str) -> None:
 
 def _recover(hive: Hive, agent: str) -> str:
     """Run the recovery of the operation on this agent, if it is still there, and end it."""
-    with hive.store.read() as db:
-        row = all_in_progress(db).get(agent)
+    row = _row(hive, agent)
     if row is None:
         return "done"
     outcome = _find(row.recovery)(hive, row) if row.recovery else "cleared"
