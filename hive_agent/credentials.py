@@ -6,74 +6,38 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from hive_agent.clis import Credentials
 
 LARGEST = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How one CLI is logged in.
-
-    variable: names its login folder to it. folder: what that folder is called, on the machine and in the container.
-    file: where the login is in there. tokens: the places in that file, as keys of nested objects, any one of which
-    holds a text when there is a login. keys: the environment variables that it takes instead.
-    """
-
-    variable: str
-    folder: str
-    file: str
-    tokens: tuple[tuple[str, ...], ...]
-    keys: tuple[str, ...]
-
-
-# Runner -> how it is logged in; the others need no login.
-KINDS = {
-    # https://docs.claude.com/en/docs/claude-code/settings (environment variables)
-    "claude": Kind(
-        variable="CLAUDE_CONFIG_DIR",
-        folder="claude",
-        file=".credentials.json",
-        tokens=(("claudeAiOauth", "accessToken"),),
-        keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
-    ),
-    # https://developers.openai.com/codex/auth; which of the two a login has depends on how it was made.
-    "codex": Kind(
-        variable="CODEX_HOME",
-        folder="codex",
-        file="auth.json",
-        tokens=(("tokens", "access_token"), ("OPENAI_API_KEY",)),
-        keys=("CODEX_API_KEY",),
-    ),
-}
-
-
-def usable_credentials(kind: Kind, folder: int | str | Path, environment: Mapping[str, str]) -> bool:
+def usable_credentials(login: Credentials, folder: int | str | Path, environment: Mapping[str, str]) -> bool:
     """Tell whether the CLI has something to log in with.
 
     folder: the login folder, as a path or an open descriptor of it. environment: what the CLI will be given.
     True with a key or token in the environment, or a regular file of at most 1 MiB that holds a token which is not
     empty. Follows no link, opens no pipe, raises nothing for whatever is there.
     """
-    if any(environment.get(name, "").strip() for name in kind.keys):
+    if any(environment.get(name, "").strip() for name in login.keys):
         return True
-    data = _read(folder, kind.file)
+    data = _read(folder, login.file)
     if data is None:
         return False
     try:
-        login = json.loads(data)
+        held = json.loads(data)
     except (ValueError, RecursionError):
         # Half-written or made up: no login, whichever it is.
         return False
-    return any(_holds_text(login, place) for place in kind.tokens)
+    return any(_holds_text(held, place) for place in login.tokens)
 
 
-def fingerprint(kind: Kind, folder: str | Path) -> tuple[int, ...] | None:
+def fingerprint(login: Credentials, folder: str | Path) -> tuple[int, ...] | None:
     """What changes whenever the credentials file is written or replaced; None where there is none."""
     try:
-        found = os.lstat(Path(folder) / kind.file)
+        found = os.lstat(Path(folder) / login.file)
     except OSError:
         return None
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

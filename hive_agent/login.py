@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from hive_agent import credentials
+from hive_agent.clis import CLIS, LoginProgram
 from hive_agent.errors import AgentError
 from hive_agent.live import Live
-from hive_agent.login_programs import LOGIN_PROGRAMS, LoginProgram
-from hive_agent.runners.child import Child, find
+from hive_agent.runners.child import Child, find_cli
 from hive_agent.settings import Settings
 from hive_agent.wake import Poke
 
@@ -90,15 +90,13 @@ class Login:
 
     def _program(self) -> tuple[LoginProgram, list[str]]:
         runner, environment = self._settings.configuration.runner, self._settings.environment
-        program = LOGIN_PROGRAMS.get(runner)
-        if program is None:
+        cli = CLIS.get(runner)
+        if cli is None:
             raise AgentError(f"The runner `{runner}` needs no login.")
-        kind, _ = self._settings.login
-        key = next((name for name in kind.keys if environment.get(name, "").strip()), None)
+        key = next((name for name in cli.credentials.keys if environment.get(name, "").strip()), None)
         if key is not None:
             raise AgentError(f"{key} is set for this agent and goes before a login.", "Change it in its configuration.")
-        found = find(environment.get(program.variable) or program.name, environment)
-        return program, [found, *program.arguments]
+        return cli.login, [find_cli(cli.name, environment), *cli.login.arguments]
 
     def _run(self, program: LoginProgram, argv: list[str]) -> None:
         # What is told should this thread die of a bug, which then stands in the journal.

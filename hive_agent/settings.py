@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hive_agent.credentials import KINDS, Kind
+from hive_agent.clis import CLIS, Credentials
 from hive_agent.errors import AgentError
 
 
@@ -49,10 +49,10 @@ class Settings:
     page_token: str | None = None
 
     @property
-    def login(self) -> tuple[Kind, Path]:
+    def login(self) -> tuple[Credentials, Path]:
         """How the runner is logged in, and its login folder. Raises KeyError for a runner that needs no login."""
         name = self.configuration.runner
-        return KINDS[name], self.logins[name]
+        return CLIS[name].credentials, self.logins[name]
 
 
 def from_environment(environ: Mapping[str, str], page_token: str | None = None) -> Settings:
@@ -61,7 +61,8 @@ def from_environment(environ: Mapping[str, str], page_token: str | None = None) 
     page_token: the key of the agent's page, which is in `environ` no more.
     """
     configuration = read_configuration(Path(environ.get("HIVE_CONFIG") or "/config/agent.toml"))
-    logins = {name: Path(environ.get(kind.variable) or f"/{kind.folder}") for name, kind in KINDS.items()}
+    places = {name: cli.credentials for name, cli in CLIS.items()}
+    logins = {name: Path(environ.get(place.variable) or f"/{place.folder}") for name, place in places.items()}
     try:
         retry = float(environ.get("HIVE_RETRY_SECONDS") or 5)
     except ValueError as error:
@@ -69,7 +70,7 @@ def from_environment(environ: Mapping[str, str], page_token: str | None = None) 
     port = environ.get("HIVE_PORT") or ""
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise AgentError("HIVE_PORT is not a port's number.")
-    own = {KINDS[name].variable: str(folder) for name, folder in logins.items()}
+    own = {places[name].variable: str(folder) for name, folder in logins.items()}
     return Settings(
         socket=Path(environ.get("HIVE_SOCKET") or "/run/hive/agent.sock"),
         state=Path(environ.get("HIVE_STATE") or "/state"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from hive_agent.credentials import KINDS
+from hive_agent.clis import CLIS
 from hive_cmds import (
     agents,
     folders,
@@ -80,7 +80,7 @@ def record_build(hive: Hive, db: sqlite3.Connection, name: str, revision: str) -
 
     text = Repository(hive.applied_path(name)).read(revision, "agent.toml") or b""
     built = config.parse(text.decode(errors="replace"))
-    keys = KINDS[built.runner].keys if built.runner in KINDS else ()
+    keys = CLIS[built.runner].credentials.keys if built.runner in CLIS else ()
     db.execute(
         "update agents set state = null, status_text = null, active_model = null, until = null,"
         " hive_rev = ?, runner = ?, restart = ?, crashes = 0, has_key = ?, allowed_recipients = ?"

@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hive_agent.credentials import KINDS, usable_credentials
+from hive_agent.clis import CLIS
+from hive_agent.credentials import usable_credentials
 from hive_cmds import meta, ports, restarts
 from hive_core import progress, repairs
 from hive_core.containers.base import Container
@@ -192,7 +193,7 @@ def _view(
 
 def _needs_login(hive: Hive, row: sqlite3.Row) -> bool:
     """Whether the agent cannot work before a human has logged it in: by its own word, or for want of credentials."""
-    if row["runner"] not in KINDS:
+    if row["runner"] not in CLIS:
         return False
     told = row["state"] == "needs_login"
     return told or not (row["has_key"] or has_login(hive, row["name"], row["runner"]))
@@ -200,8 +201,8 @@ def _needs_login(hive: Hive, row: sqlite3.Row) -> bool:
 
 def has_login(hive: Hive, name: str, runner: str) -> bool:
     """Whether the agent's login folder holds usable credentials. The folder is the agent's: no link is followed."""
-    kind = KINDS[runner]
-    return usable_credentials(kind, hive.agent_path(name) / kind.folder, {})
+    login = CLIS[runner].credentials
+    return usable_credentials(login, hive.agent_path(name) / login.folder, {})
 
 
 @operation(

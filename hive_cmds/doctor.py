@@ -9,13 +9,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from hive_agent.clis import CLIS
 from hive_cmds import toolbox
 from hive_core import disk, nix, repairs
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.human import ago, count, span
 from hive_core.operation import OPERATOR, operation
-from hive_core.settings import CLIS
 
 
 @dataclass(frozen=True, slots=True)

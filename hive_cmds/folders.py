@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from hive_agent.credentials import KINDS
+from hive_agent.clis import CLIS
 from hive_cmds import ports, toolbox
 from hive_core import hostile_folders, run_folder
 from hive_core.containers.base import View
@@ -58,7 +58,7 @@ def ensure_state(hive: Hive, name: str, uid: int | None, *, new: bool) -> None:
     """
     folder = hive.agent_path(name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for own in ("state", *(kind.folder for kind in KINDS.values())):
+    for own in ("state", *(cli.credentials.folder for cli in CLIS.values())):
         (folder / own).mkdir(mode=0o700, exist_ok=True)
         hand_over(folder / own, uid)
     ports.settle_on(hive, name, new=new)
@@ -174,9 +174,10 @@ def view(hive: Hive, name: str, uid: int | None) -> View:
     }
     read_write = {"/state": folder / "state"}
     # Every CLI's, whichever it runs: a change of the runner keeps the other login.
-    for kind in KINDS.values():
-        environment[kind.variable] = f"/{kind.folder}"
-        read_write[f"/{kind.folder}"] = folder / kind.folder
+    for cli in CLIS.values():
+        login = cli.credentials
+        environment[login.variable] = f"/{login.folder}"
+        read_write[f"/{login.folder}"] = folder / login.folder
     tools = toolbox.inside(hive.settings)
     environment |= tools.environment
     read_only = {"/run/hive": ensure_sockets(hive, name), **tools.read_only}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from hive_agent.login_programs import LOGIN_PROGRAMS
+from hive_agent.clis import CLIS
 from hive_cmds import agents, look
 from hive_cmds.acting import view_of
 from hive_core.arguments import AgentName
@@ -21,18 +21,18 @@ def login(hive: Hive, name: AgentName) -> None:
     """
     with hive.store.read() as db:
         runner = agents.require(db, name)["runner"]
-    program = LOGIN_PROGRAMS.get(runner)
-    if program is None:
+    cli = CLIS.get(runner)
+    if cli is None:
         raise Refused(f"{name} runs `{runner}`, which needs no login.")
     view = view_of(hive, name)
-    if program.variable not in view.environment:
+    if cli.variable not in view.environment:
         raise Refused(f"{runner} is not installed where hive finds it.", "`hive doctor` says what it looks for.")
-    code = hive.host.enter(name, view, (view.environment[program.variable], *program.arguments))
+    code = hive.host.enter(name, view, (view.environment[cli.variable], *cli.login.arguments))
     if code == 128 + signal.SIGINT:
         # Ctrl-C was the program's to see; that it ended by it is no failure of anything.
         raise KeyboardInterrupt
     if code != 0:
-        shown = " ".join((program.name, *program.arguments))
+        shown = " ".join((cli.name, *cli.login.arguments))
         raise HiveError(
             f"{name} was not logged in: `{shown}` ended with code {code}.", "Try again; what it wrote stands above."
         )

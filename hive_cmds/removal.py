@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hive_agent.credentials import KINDS
+from hive_agent.clis import CLIS
 from hive_cmds import agents, folders, meta, queue
 from hive_cmds.acting import refuse_manager, require
 from hive_cmds.deploys import fleet
@@ -188,7 +188,7 @@ def tombstones(hive: Hive) -> list[Tombstone]:
 def _tombstone(hive: Hive, path: Path) -> Tombstone:
     found = hostile_folders.measure(path)
     # A hostile agent may have set a time in the future.
-    kept = any(agents.has_login(hive, path.name, runner) for runner in KINDS)
+    kept = any(agents.has_login(hive, path.name, runner) for runner in CLIS)
     return Tombstone(path.name, found.size, int(min(found.newest, time.time())), kept)
 
 

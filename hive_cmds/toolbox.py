@@ -9,7 +9,8 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hive_core.settings import CLIS, Settings
+from hive_agent.clis import CLIS
+from hive_core.settings import Settings
 
 # What lies here is seen in every container already, read-only.
 _SYSTEM = (Path("/usr"), Path("/opt"))
@@ -28,17 +29,12 @@ def inside(settings: Settings) -> Toolbox:
     """Where everything is inside a container; only what is not part of the system is shown in addition."""
     box = Toolbox(read_only={"/hive/hive_agent": settings.source / "hive_agent"})
     box.harness = (_python(box), "-I", "-B", "/hive/hive_agent", "run")
-    for name in CLIS:
+    for name, cli in CLIS.items():
         found = program(settings, name)
         if found is not None:
             _keep(settings, name)
-            box.environment[variable(name)] = _shown(box, name, found)
+            box.environment[cli.variable] = _shown(box, name, found)
     return box
-
-
-def variable(name: str) -> str:
-    """The environment variable that says where a CLI is: to hive by its user, to the harness by hive."""
-    return f"HIVE_{name.upper()}"
 
 
 def program(settings: Settings, name: str) -> Path | None:

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hive_agent.clis import CLIS
 from hive_core.errors import Invalid
 
 MANAGER = "manager"
 BACKENDS = ("local",)
-# The CLIs that agents can run, by the names of their programs and runners.
-CLIS = ("claude", "codex")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         pronouns=environ.get("HIVE_OPERATOR_PRONOUNS") or "she/her",
         source=Path(__file__).resolve().parent.parent,
         flake=environ.get("HIVE_FLAKE") or None,
-        programs={name: own for name in CLIS if (own := environ.get(f"HIVE_{name.upper()}"))},
+        programs={name: own for name, cli in CLIS.items() if (own := environ.get(cli.variable))},
     )
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from tests.hives import CHECKOUT
 
-FLOORS = {"hive_core": 0, "hive_agent": 1, "status_page": 1, "hive_cmds": 2}
+# The harness is the lowest: it imports the standard library alone, and the ground reads its table of CLIs.
+FLOORS = {"hive_agent": 0, "hive_core": 1, "status_page": 2, "hive_cmds": 2}
 FACES = {"cli", "gate"}
 # Library -> where alone it may be imported.
 ROOMS = {

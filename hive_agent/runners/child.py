@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from hive_agent.clis import CLIS
 from hive_agent.errors import AgentError
 from hive_agent.wake import Poke
 
@@ -32,6 +33,11 @@ def find(program: str, environment: Mapping[str, str]) -> str:
             "`hive doctor` says whether hive finds it; restart the agent when it does.",
         )
     return found
+
+
+def find_cli(name: str, environment: Mapping[str, str]) -> str:
+    """The path of a CLI's program: where hive said it is, or on the PATH. Raises AgentError."""
+    return find(environment.get(CLIS[name].variable) or name, environment)
 
 
 def how_it_ended(program: str, code: int) -> str:

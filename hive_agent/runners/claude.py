@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from hive_agent.runners.base import End, Event, Outcome, Turn
-from hive_agent.runners.child import Child, find, how_it_ended
+from hive_agent.runners.child import Child, find_cli, how_it_ended
 from hive_agent.runners.claude_events import Reading, events
 from hive_agent.runners.json_lines import dump, parse
 from hive_agent.runners.process import CANCEL_SECONDS, ProcessRunner, bridge
@@ -43,7 +43,7 @@ class ClaudeRunner(ProcessRunner):
         self.kept = kept
 
     def start(self) -> None:
-        self._program = find(self._environment.get("HIVE_CLAUDE") or "claude", self._environment)
+        self._program = find_cli("claude", self._environment)
 
     def turn(self, prompt: str, model: str | None) -> Turn:
         self._poke.clear()

@@ -10,10 +10,10 @@ import json
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 
-from hive_agent.credentials import KINDS
+from hive_agent.clis import CLIS
 from hive_agent.errors import AgentError
 from hive_agent.runners.base import End, Event, Outcome, Turn
-from hive_agent.runners.child import find
+from hive_agent.runners.child import find_cli
 from hive_agent.runners.codex_server import CallRefused, Ended, Server
 from hive_agent.runners.json_lines import Json, parse
 from hive_agent.runners.process import ProcessRunner, bridge
@@ -60,7 +60,7 @@ class CodexRunner(ProcessRunner):
         self._told = hashlib.sha256(self._system.encode()).hexdigest()
 
     def start(self) -> None:
-        self._program = find(self._environment.get("HIVE_CODEX") or "codex", self._environment)
+        self._program = find_cli("codex", self._environment)
 
     def turn(self, prompt: str, model: str | None) -> Turn:
         self._poke.clear()
@@ -167,7 +167,9 @@ class CodexRunner(ProcessRunner):
     @property
     def _key(self) -> str:
         """A key from the environment. The app server, unlike `codex exec`, does not look for it there."""
-        return next((key for name in KINDS["codex"].keys if (key := self._environment.get(name, "").strip())), "")
+        return next(
+            (key for name in CLIS["codex"].credentials.keys if (key := self._environment.get(name, "").strip())), ""
+        )
 
     def _kept(self) -> Kept:
         """What is remembered. The file is the agent's, too: whatever else is in it, a new conversation begins."""

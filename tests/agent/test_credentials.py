@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from hive_agent.credentials import KINDS, Kind, fingerprint, usable_credentials
+from hive_agent.clis import CLIS, Credentials
+from hive_agent.credentials import fingerprint, usable_credentials
 
-CLAUDE, CODEX = KINDS["claude"], KINDS["codex"]
+CLAUDE, CODEX = (CLIS[name].credentials for name in ("claude", "codex"))
 GOOD = json.dumps({"claudeAiOauth": {"accessToken": "fake-token"}})
 
 
-def put(folder: Path, text: str, kind: Kind = CLAUDE) -> None:
+def put(folder: Path, text: str, kind: Credentials = CLAUDE) -> None:
     (folder / kind.file).write_text(text)
 
 
@@ -36,9 +37,11 @@ def test_an_open_folder_does_as_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for kind in KINDS.values() for name in kind.keys], ids=lambda value: str(value)[:30]
+    ("kind", "name"),
+    [(kind, name) for kind in (CLAUDE, CODEX) for name in kind.keys],
+    ids=lambda value: str(value)[:30],
 )
-def test_a_key_in_the_environment_is_a_login(tmp_path: Path, kind: Kind, name: str) -> None:
+def test_a_key_in_the_environment_is_a_login(tmp_path: Path, kind: Credentials, name: str) -> None:
     assert usable_credentials(kind, tmp_path, {name: "fake"})
     assert not usable_credentials(kind, tmp_path, {name: " "})
 

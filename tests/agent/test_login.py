@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from hive_agent.clis import CLIS, LoginProgram
 from hive_agent.errors import AgentError
 from hive_agent.live import Live
 from hive_agent.login import Attempt, trusted
-from hive_agent.login_programs import LOGIN_PROGRAMS, LoginProgram
 from hive_agent.settings import from_environment
 from hive_agent.wake import Poke
 from tests.agent.browser import KEY, Client, free_port, login
@@ -24,7 +24,7 @@ from tests.agent.test_harness import wait_line
 from tests.agent.test_page import wait_log
 from tests.stand_ins.login_program import HOST, LINK, install
 
-HOSTS = LOGIN_PROGRAMS["claude"].hosts
+HOSTS = CLIS["claude"].login.hosts
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_credentials_that_come_by_another_way_are_seen_at_once_and_end_a_login_t
 def test_credentials_that_were_refused_are_no_success(paged: Place, client: Client, tmp_path: Path) -> None:
     paged.log_in("fake-old")
     settings = from_environment(paged.environment)
-    attempt = Attempt(LOGIN_PROGRAMS["claude"], ["true"], settings, Live())
+    attempt = Attempt(CLIS["claude"].login, ["true"], settings, Live())
     told = attempt.follow(Poke(), lambda: (False, None))
     assert told is not None
     assert (told["state"], told["said"]) == ("failed", "It ended without usable credentials.")
@@ -162,7 +162,7 @@ def test_credentials_that_were_refused_are_no_success(paged: Place, client: Clie
 
 def test_nobody_waits_for_a_human_for_ever(paged: Place) -> None:
     settings = from_environment(paged.environment)
-    attempt = Attempt(LOGIN_PROGRAMS["claude"], ["sleep", "1000"], settings, Live(), seconds=0.1)
+    attempt = Attempt(CLIS["claude"].login, ["sleep", "1000"], settings, Live(), seconds=0.1)
     told = attempt.follow(Poke(), lambda: (False, None))
     assert told is not None
     assert told["state"] == "failed"
@@ -240,7 +240,7 @@ def test_a_link_of_the_service_is_shown_as_it_is() -> None:
 def test_a_program_that_shows_such_a_link_is_ended(paged: Place, said: str) -> None:
     settings = from_environment(paged.environment)
     argv = ["sh", "-c", 'printf "%s\\n" "$1"; exec sleep 1000', "sh", said]
-    attempt = Attempt(LOGIN_PROGRAMS["claude"], argv, settings, Live())
+    attempt = Attempt(CLIS["claude"].login, argv, settings, Live())
     with pytest.raises(AgentError, match=r"was ended: https://evil\.example/"):
         attempt.follow(Poke(), lambda: (False, None))
 
@@ -251,7 +251,7 @@ def test_only_the_first_link_counts_and_what_is_told_is_short_and_plain(paged: P
     script = (
         'printf "\\033[1m%s\\033[0m\\n" "$1"; echo https://evil.example/; head -c 100000 /dev/zero | tr "\\0" x; exit 3'
     )
-    attempt = Attempt(LOGIN_PROGRAMS["claude"], ["sh", "-c", script, "sh", LINK], settings, live)
+    attempt = Attempt(CLIS["claude"].login, ["sh", "-c", script, "sh", LINK], settings, live)
     told = attempt.follow(Poke(), lambda: (False, None))
     assert live.snapshot()["login"]["link"] == LINK
     assert told is not None
@@ -261,7 +261,7 @@ def test_only_the_first_link_counts_and_what_is_told_is_short_and_plain(paged: P
 
 def test_a_program_that_takes_no_code_says_itself_what_to_do_at_the_link(paged: Place) -> None:
     live = Live()
-    program = LoginProgram("HIVE_OTHER", "other", ("login",), ("service.example",), takes_code=False)
+    program = LoginProgram(("login",), ("service.example",), takes_code=False)
     script = "echo Welcome; echo https://service.example/device; echo 'Enter this code:'; printf '\\033[94mABCD-1234\\033[0m\n'"
     attempt = Attempt(program, ["sh", "-c", f"{script}; exec cat"], from_environment(paged.environment), live)
     poke, seen = Poke(), []
