@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -323,15 +322,10 @@ def test_one_agent_that_cannot_be_taken_over_does_not_stop_the_rest(three: TestH
     }
 
 
-KILLER = [sys.executable, str(CHECKOUT / "tests" / "killing.py")]
-
-
 def killed_at(hive: TestHive, line: int, *command: str) -> int:
     """Run a command that is killed at its n-th line of the migration; its exit code, -9 when it was."""
     files = ["hive_cmds/migrate.py", "hive_cmds/lifecycle.py", "hive_cmds/meta.py"]
-    process = hive.start(program=[*KILLER, str(line), *files, "--", str(CHECKOUT / "hive"), *command])
-    process.communicate()
-    return process.returncode
+    return hive.forked(*command, kill_at=(line, files)).returncode
 
 
 def test_a_migration_that_was_cut_short_goes_on_and_ends_as_one_that_was_not(three: TestHive) -> None:
