@@ -15,7 +15,8 @@ from hive_cmds.messages import (
     require_room,
     tell_one,
 )
-from hive_cmds.questions import Question, require
+from hive_cmds.questions import Question, from_row, require
+from hive_cmds.readers import known_as
 from hive_core.arguments import whole, words
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
@@ -60,12 +61,13 @@ def ask(
             " values (?, ?, ?, ?, ?, ?, ?)",
             (hive.caller.name, target, question, json.dumps(options or []), multi, now, now + ttl if ttl else None),
         )
-        asked = require(db, int(cursor.lastrowid or 0))
+        row = require(db, int(cursor.lastrowid or 0))
         if target == THE_OPERATOR:
-            _announce(db, asked)
+            _announce(db, from_row(row, THE_OPERATOR))
         else:
-            tell_one(db, target, "question", id=asked.id, asker=asked.asker, question=question, options=options)
-        return asked
+            number = known_as(row, target, "target", "asker")
+            tell_one(db, target, "question", id=number, asker=row["asker"], question=question, options=options)
+        return from_row(row, hive.caller.name)
 
 
 @operation(callers=frozenset({Caller.MANAGER}), group="Messages")
@@ -89,9 +91,9 @@ def ask_operator(
 def _require_target(hive: Hive, db: sqlite3.Connection, target: str) -> None:
     if target == THE_OPERATOR:
         return
+    require_allowed(hive, db, target)
     if target == hive.caller.name or not db.execute("select 1 from agents where name = ?", (target,)).fetchone():
         raise NotFound(f"There is no other agent {target!r} to ask.", "Leave --to away to ask the operator.")
-    require_allowed(hive, db, target)
     require_room(hive, db, target)
     _require_few_unread(hive, db, target)
 
@@ -103,7 +105,8 @@ def _require_few_unread(hive: Hive, db: sqlite3.Connection, target: str) -> None
     would fill the inbox with them.
     """
     query = (
-        "select count(*) from messages where recipient = ? and delivered_at is null and sender = ?"
+        "select count(*) from messages indexed by messages_unread"
+        " where recipient = ? and sender = ? and delivered_at is null"
         " and case when json_valid(body) then json_extract(body, '$.asker') end = ?"
     )
     asked = db.execute(query, (target, SYSTEM, hive.caller.name)).fetchone()[0]

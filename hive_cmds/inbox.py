@@ -49,15 +49,21 @@ def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:  # noqa: AR
             return Received([], 0)
     with hive.store.write() as db:
         chosen = fitting(db.execute(_WAITING, (me, limit)).fetchall())
-        taken = [_hand_out(db, db.execute(_CLAIM, (time.time(), number)).fetchone()) for number in chosen]
+        taken = [_hand_out(db, db.execute(_CLAIM, (time.time(), number)).fetchone(), me) for number in chosen]
         if hive.caller.caller is Caller.OPERATOR:
             _acknowledge(db, me)
-        return Received(sorted(taken, key=lambda message: message.id), unread(db, me))
+        return Received(taken, unread(db, me))
 
 
 _WAITING = """
-    select id, length(body) as size from messages where recipient = ? and delivered_at is null order by id limit ?
+    select id, length(body) as size from messages indexed by messages_waiting
+    where recipient = ? and delivered_at is null order by id limit ?
 """
+# What was handed out and not acknowledged.
+_IN_HAND = (
+    "messages indexed by messages_unacknowledged {set}"
+    " where recipient = ? and delivered_at is not null and acknowledged_at is null"
+)
 _CLAIM = "update messages set delivered_at = ?, deliveries = deliveries + 1 where id = ? returning *"
 
 
@@ -73,10 +79,10 @@ def fitting(rows: list[sqlite3.Row]) -> list[int]:
     return chosen
 
 
-def _hand_out(db: sqlite3.Connection, row: sqlite3.Row) -> Message:
+def _hand_out(db: sqlite3.Connection, row: sqlite3.Row, reader: str) -> Message:
     fields = {"from": row["sender"], "to": row["recipient"], "body": row["body"]}
     emit(db, "delivered", about=row["recipient"], **fields)
-    return from_row(row)
+    return from_row(row, reader)
 
 
 @operation(callers=CONTAINERS, group="Messages", tool=False)
@@ -88,11 +94,7 @@ def ack(hive: Hive) -> None:
 
 
 def _acknowledge(db: sqlite3.Connection, name: str) -> None:
-    db.execute(
-        "update messages set acknowledged_at = ? where recipient = ? and delivered_at is not null"
-        " and acknowledged_at is null",
-        (time.time(), name),
-    )
+    db.execute(f"update {_IN_HAND.format(set='set acknowledged_at = ?')}", (time.time(), name))
 
 
 @operation(callers=CONTAINERS, group="Messages", tool=False)
@@ -100,17 +102,11 @@ def nack(hive: Hive) -> None:
     """Put back what was delivered to you and not acknowledged: the turn that it went to has died."""
     if _in_hand(hive):
         with hive.store.write() as db:
-            db.execute(
-                "update messages set delivered_at = null where recipient = ? and delivered_at is not null"
-                " and acknowledged_at is null",
-                (hive.caller.name,),
-            )
+            db.execute(f"update {_IN_HAND.format(set='set delivered_at = null')}", (hive.caller.name,))
 
 
 def _in_hand(hive: Hive) -> bool:
     """Whether anything was delivered to the caller that it has not acknowledged."""
-    query = (
-        "select 1 from messages where recipient = ? and delivered_at is not null and acknowledged_at is null limit 1"
-    )
+    query = f"select 1 from {_IN_HAND.format(set='')} limit 1"  # noqa: S608
     with hive.store.read() as db:
         return db.execute(query, (hive.caller.name,)).fetchone() is not None

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from hive_cmds import readers
 from hive_core import wire
 from hive_core.arguments import Kind, agent_name, words
 from hive_core.context import Hive
@@ -20,9 +21,11 @@ from hive_core.text import indented
 
 SYSTEM, THE_OPERATOR, EVERYBODY = "system", "operator", "*"
 MOST_BYTES = 256 * 1024
-# Unread messages that an inbox may hold before agents can put no more into it, and that one of them may have in it:
-# an agent that writes and writes leaves room for the others.
-MOST_UNREAD, MOST_UNREAD_OF_ONE = 1000, 250
+# Unread messages that one agent may have in an inbox. What others have in it is no matter: neither do they take its
+# room away, nor is it told of them.
+MOST_UNREAD_OF_ONE = 250
+# Unread messages are counted up to here.
+MOST_COUNTED = 1000
 
 
 def recipient(value: object) -> str:
@@ -80,14 +83,15 @@ def _field(name: str, value: object) -> str:
     return f"{name}:\n{indented(text)}" if "\n" in text else f"{name}: {text}"
 
 
-def from_row(row: sqlite3.Row) -> Message:
-    """The message of a row."""
-    return Message(row["id"], row["sender"], row["recipient"], row["body"], int(row["sent_at"]), row["deliveries"] > 1)
+def from_row(row: sqlite3.Row, reader: str) -> Message:
+    """The message of a row as this reader knows it."""
+    number = readers.known_as(row, reader, "recipient", "sender")
+    return Message(number, row["sender"], row["recipient"], row["body"], int(row["sent_at"]), row["deliveries"] > 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was sent: the ids of the messages, one for each recipient."""
+    """What was sent: the ids of the messages, one for each recipient, as the sender knows them."""
 
     ids: list[int]
 
@@ -97,23 +101,28 @@ class Sent:
 
 def forget_inbox(db: sqlite3.Connection, name: str) -> None:
     """Remove all that was ever sent to an agent, in the caller's transaction: another of its name must not read it."""
-    db.execute("delete from messages where recipient = ?", (name,))
+    db.execute("delete from messages where recipient_key = (select key from readers where name = ?)", (name,))
+    readers.forget(db, name)
 
 
 def post(db: sqlite3.Connection, sender: str, recipient: str, body: str) -> int:
-    """Put a message into an inbox in the caller's transaction, with its event; returns its id."""
+    """Put a message into an inbox in the caller's transaction, with its event; returns what the sender knows it by."""
     now = time.time()
     cursor = db.execute(
         "insert into messages (sender, recipient, body, sent_at) values (?, ?, ?, ?)", (sender, recipient, body, now)
     )
     emit(db, "sent", about=recipient, **{"from": sender, "to": recipient, "body": body})
-    return int(cursor.lastrowid or 0)
+    numbered = "select coalesce(sender_number, id) from messages where id = ?"
+    return int(db.execute(numbered, (cursor.lastrowid,)).fetchone()[0])
 
 
 def kick(db: sqlite3.Connection, name: str, what: str) -> None:
     """Wake an agent after something was done to it. The same said twice before it has looked is a turn too many."""
     body = f"You were {what}. See your state folder for notes; your session continues."
-    waiting = "select 1 from messages where recipient = ? and sender = ? and body = ? and delivered_at is null"
+    waiting = (
+        "select 1 from messages indexed by messages_unread"
+        " where recipient = ? and sender = ? and body = ? and delivered_at is null"
+    )
     if db.execute(waiting, (name, SYSTEM, body)).fetchone() is None:
         post(db, SYSTEM, name, body)
 
@@ -149,10 +158,11 @@ def send(hive: Hive, to: Recipient, body: Body) -> Sent:
         runners = {row["name"]: row["runner"] for row in db.execute("select name, runner from agents order by name")}
         names = list(runners)
         chosen = [name for name in names if name != hive.caller.name] if to == EVERYBODY else [to]
+        # Before anything is said of who is there: whom it may not write to, the caller need not know of.
+        require_allowed(hive, db, to)
         for name in chosen:
             if name not in names and name != THE_OPERATOR:
                 raise _no_recipient(hive, db, name)
-            require_allowed(hive, db, name)
             require_room(hive, db, name)
         sent = Sent([post(db, hive.caller.name, name, body) for name in chosen])
     if alone := [name for name in chosen if runners.get(name) == "command"]:
@@ -173,26 +183,27 @@ def _no_recipient(hive: Hive, db: sqlite3.Connection, name: str) -> NotFound:
 
 
 def require_allowed(hive: Hive, db: sqlite3.Connection, name: str) -> None:
-    """Raises Refused unless the caller's configuration lets it write to `name`. To itself everyone may."""
+    """Raises Refused unless the caller's configuration lets it write to `name`, or to `*`. To itself everyone may."""
     if hive.caller.caller is Caller.OPERATOR or name == hive.caller.name:
         return
     row = db.execute("select allowed_recipients from agents where name = ?", (hive.caller.name,)).fetchone()
     allowed = json.loads(row["allowed_recipients"]) if row else []
     if EVERYBODY not in allowed and name not in allowed:
         raise Refused(
-            f"{hive.caller.name} may not write to {name}.",
+            f"{hive.caller.name} may not write to {'everybody' if name == EVERYBODY else name}.",
             f"Its configuration allows: {', '.join(allowed) or 'nobody'} (allowed_recipients in agent.toml).",
         )
 
 
 def require_room(hive: Hive, db: sqlite3.Connection, name: str) -> None:
-    """Raises Refused when the caller is an agent, and the inbox of `name` is full or holds too much of the caller's."""
+    """Raises Refused when the caller is an agent, and the inbox of `name` holds too much unread of the caller's."""
     me = hive.caller.name
     if hive.caller.caller is Caller.OPERATOR:
         return
-    if unread(db, name) >= MOST_UNREAD:
-        raise Refused(f"The inbox of {name} is full: {MOST_UNREAD} messages are unread.", "Send it when some are read.")
-    query = "select count(*) from messages where recipient = ? and delivered_at is null and sender = ?"
+    query = (
+        "select count(*) from messages indexed by messages_unread"
+        " where recipient = ? and sender = ? and delivered_at is null"
+    )
     if db.execute(query, (name, me)).fetchone()[0] >= MOST_UNREAD_OF_ONE:
         raise Refused(
             f"{name} has {MOST_UNREAD_OF_ONE} unread messages of {me}, which is the most.",
@@ -201,6 +212,9 @@ def require_room(hive: Hive, db: sqlite3.Connection, name: str) -> None:
 
 
 def unread(db: sqlite3.Connection, name: str) -> int:
-    """How many messages wait in an inbox."""
-    query = "select count(*) from messages where recipient = ? and delivered_at is null"
-    return int(db.execute(query, (name,)).fetchone()[0])
+    """How many messages wait in an inbox, counted up to MOST_COUNTED."""
+    query = (
+        "select count(*) from (select 1 from messages indexed by messages_waiting"
+        " where recipient = ? and delivered_at is null limit ?)"
+    )
+    return int(db.execute(query, (name, MOST_COUNTED)).fetchone()[0])

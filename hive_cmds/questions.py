@@ -8,11 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Annotated
 
-from hive_cmds.messages import (
-    SYSTEM,
-    THE_OPERATOR,
-    tell_one,
-)
+from hive_cmds.messages import SYSTEM, THE_OPERATOR, tell_one
+from hive_cmds.readers import known_as
 from hive_core.arguments import Id, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
@@ -66,10 +63,11 @@ class Question:
         return float(self.asked_at)
 
 
-def from_row(row: sqlite3.Row) -> Question:
+def from_row(row: sqlite3.Row, reader: str) -> Question:
+    """The question of a row, with the number that this reader knows it by."""
     whole_numbers = {name: None if row[name] is None else int(row[name]) for name in ("deadline_at", "answered_at")}
     return Question(
-        id=row["id"],
+        id=known_as(row, reader, "asker", "target"),
         asker=row["asker"],
         target=row["target"],
         question=row["question"],
@@ -95,14 +93,34 @@ def questions(hive: Hive, all: bool = False) -> list[Question]:
 
     all: also those that were answered, the newest 500
     """
-    wanted = [] if all else ["answered_at is null"]
-    if hive.caller.caller is not Caller.OPERATOR:
-        wanted.append("(asker = :me or target = :me)")
-    where = f"where {' and '.join(wanted)}" if wanted else ""
-    query = f"select * from questions {where} order by id desc limit {MOST_LISTED}"  # noqa: S608
+    me = hive.caller.name
     with hive.store.read() as db:
-        rows = db.execute(query, {"me": hive.caller.name}).fetchall()
-    return [from_row(row) for row in reversed(rows)]
+        if hive.caller.caller is Caller.OPERATOR:
+            rows = db.execute(_ALL if all else _OPEN, (MOST_LISTED,)).fetchall()
+        else:
+            query = _OWN.format(which="")
+            if not all:
+                query = _OWN.format(which="and answered_at is null")
+            rows = db.execute(query, (me, MOST_LISTED, me, MOST_LISTED, MOST_LISTED)).fetchall()
+    return [from_row(row, me) for row in reversed(rows)]
+
+
+_ALL = "select * from questions order by id desc limit ?"
+_OPEN = """
+    select * from questions indexed by questions_waiting where answered_at is null order by id desc limit ?
+"""
+# What was asked by somebody or of it; without what an earlier agent of that name had to do with.
+_OWN = """
+    select * from questions where id in (
+        select * from (
+            select id from questions where asker = ? and asker_number is not null {which}
+            order by asker_number desc limit ?)
+        union
+        select * from (
+            select id from questions where target = ? and target_number is not null {which}
+            order by target_number desc limit ?)
+    ) order by id desc limit ?
+"""
 
 
 @operation(callers=EVERYONE, group="Messages")
@@ -113,17 +131,17 @@ def answer(hive: Hive, id: Id, text: Answer) -> Question:
     text: one of its options, several joined with ", ", or anything else
     """
     with hive.store.write() as db:
-        asked = _visible(hive, db, id)
-        if hive.caller.caller is not Caller.OPERATOR and asked.target != hive.caller.name:
-            raise Refused(f"Question {id} was asked of {asked.target}, not of {hive.caller.name}.")
-        expired = _past_deadline(hive, asked)
+        row = _visible(hive, db, id)
+        if hive.caller.caller is not Caller.OPERATOR and row["target"] != hive.caller.name:
+            raise Refused(f"Question {id} was asked of {row['target']}, not of {hive.caller.name}.")
+        expired = _past_deadline(hive, row)
         if expired:
-            _resolve(hive, db, asked, EXPIRED, SYSTEM)
+            _resolve(hive, db, row, EXPIRED, SYSTEM)
         else:
-            _resolve(hive, db, asked, text, hive.caller.name)
-    if expired:
-        raise Refused(f"Question {id} has expired: its deadline was passed before the answer came.")
-    return _current(hive, id)
+            _resolve(hive, db, row, text, hive.caller.name)
+        if not expired:
+            return from_row(require(db, row["id"]), hive.caller.name)
+    raise Refused(f"Question {id} has expired: its deadline was passed before the answer came.")
 
 
 @operation(callers=EVERYONE, group="Messages")
@@ -133,11 +151,11 @@ def cancel_question(hive: Hive, id: Id) -> Question:
     id: the question's number
     """
     with hive.store.write() as db:
-        asked = _visible(hive, db, id)
-        if hive.caller.caller is not Caller.OPERATOR and asked.asker != hive.caller.name:
+        row = _visible(hive, db, id)
+        if hive.caller.caller is not Caller.OPERATOR and row["asker"] != hive.caller.name:
             raise Refused(f"Question {id} was not asked by {hive.caller.name}.")
-        _resolve(hive, db, asked, CANCELLED, hive.caller.name)
-    return _current(hive, id)
+        _resolve(hive, db, row, CANCELLED, hive.caller.name)
+        return from_row(require(db, row["id"]), hive.caller.name)
 
 
 def expire(hive: Hive) -> int:
@@ -147,9 +165,9 @@ def expire(hive: Hive) -> int:
         if not db.execute(query, (hive.clock(),)).fetchone():
             return 0
     with hive.store.write() as db:
-        late = [from_row(row) for row in db.execute(query, (hive.clock(),)).fetchall()]
-        for asked in late:
-            _resolve(hive, db, asked, EXPIRED, SYSTEM)
+        late = db.execute(query, (hive.clock(),)).fetchall()
+        for row in late:
+            _resolve(hive, db, row, EXPIRED, SYSTEM)
     return len(late)
 
 
@@ -161,54 +179,65 @@ def next_deadline(hive: Hive) -> float | None:
     return found
 
 
-def _past_deadline(hive: Hive, asked: Question) -> bool:
-    return asked.answer is None and asked.deadline_at is not None and hive.clock() >= asked.deadline_at
+def _past_deadline(hive: Hive, row: sqlite3.Row) -> bool:
+    return row["answer"] is None and row["deadline_at"] is not None and hive.clock() >= int(row["deadline_at"])
 
 
-def _resolve(hive: Hive, db: sqlite3.Connection, asked: Question, text: str, answerer: str) -> None:
+def _resolve(hive: Hive, db: sqlite3.Connection, row: sqlite3.Row, text: str, answerer: str) -> None:
     """Answer a question in the caller's transaction; raises Refused when it is answered already."""
     now, cancelled = hive.clock(), text == CANCELLED
     changed = db.execute(
         "update questions set answer = ?, answerer = ?, answered_at = ?, cancelled = ? where id = ?"
         " and answered_at is null",
-        (text, answerer, now, cancelled, asked.id),
+        (text, answerer, now, cancelled, row["id"]),
     ).rowcount
     if not changed:
-        raise Refused(f"Question {asked.id} is answered already: {asked.answer}", "`hive questions --all` shows it.")
-    if asked.target == THE_OPERATOR:
+        number = known_as(row, hive.caller.name, "asker", "target")
+        raise Refused(f"Question {number} is answered already: {row['answer']}", "`hive questions --all` shows it.")
+    if row["target"] == THE_OPERATOR:
         emit(
             db,
             "question_resolved",
-            about=asked.asker,
-            id=asked.id,
+            about=row["asker"],
+            id=row["id"],
             answer=text,
             answerer=answerer,
             answered_at=int(now),
             cancelled=cancelled,
         )
-    tell_one(db, asked.asker, "operator_answered", id=asked.id, question=asked.question, answer=text)
+    _tell_asker(db, row, text, answerer)
 
 
-def _visible(hive: Hive, db: sqlite3.Connection, number: int) -> Question:
+def _tell_asker(db: sqlite3.Connection, row: sqlite3.Row, text: str, answerer: str) -> None:
+    """Tell who asked. One that was purged is told nothing: another of its name would read it."""
+    asker = row["asker"]
+    if row["asker_number"] is None and asker != THE_OPERATOR:
+        return
+    # A peer's word must not pass for the operator's, so it has a name of its own.
+    event = "operator_answered" if row["target"] == THE_OPERATOR else "question_answered"
+    number = known_as(row, asker, "asker", "target")
+    tell_one(db, asker, event, id=number, question=row["question"], answer=text, answerer=answerer)
+
+
+def _visible(hive: Hive, db: sqlite3.Connection, number: int) -> sqlite3.Row:
     """A question that the caller may know of. What was asked between others does not exist for it."""
-    asked = require(db, number)
-    if hive.caller.caller is not Caller.OPERATOR and hive.caller.name not in (asked.asker, asked.target):
-        raise _no_question(number)
-    return asked
+    if hive.caller.caller is Caller.OPERATOR:
+        return require(db, number)
+    for side in ("asker", "target"):
+        query = f"select * from questions where {side} = ? and {side}_number = ?"  # noqa: S608
+        row: sqlite3.Row | None = db.execute(query, (hive.caller.name, number)).fetchone()
+        if row is not None:
+            return row
+    raise _no_question(number)
 
 
-def require(db: sqlite3.Connection, number: int) -> Question:
-    """The question of this number. Raises NotFound."""
-    row = db.execute("select * from questions where id = ?", (number,)).fetchone()
+def require(db: sqlite3.Connection, number: int) -> sqlite3.Row:
+    """The row of the question with this id. Raises NotFound."""
+    row: sqlite3.Row | None = db.execute("select * from questions where id = ?", (number,)).fetchone()
     if row is None:
         raise _no_question(number)
-    return from_row(row)
+    return row
 
 
 def _no_question(number: int) -> NotFound:
     return NotFound(f"There is no question {number}.", "`hive questions` lists those that wait for an answer.")
-
-
-def _current(hive: Hive, number: int) -> Question:
-    with hive.store.read() as db:
-        return require(db, number)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from hive_cmds.inbox import Limit, fitting
 from hive_cmds.messages import Message, from_row, readable
-from hive_core.arguments import Id, words
+from hive_core.arguments import AgentName, Id, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.human import count
@@ -74,11 +75,15 @@ def recent(hive: Hive, limit: Limit = 20) -> Recent:
 
     limit: how many
     """
-    where, values = ("", ()) if hive.caller.caller is Caller.OPERATOR else ("where recipient = ?", (hive.caller.name,))
-    query = f"select id, length(body) as size from messages {where} order by id desc limit ?"  # noqa: S608
+    of_all = hive.caller.caller is Caller.OPERATOR
+    which, values = ("order by id", ()) if of_all else (_GOT, (hive.caller.name,))
+    query = f"select id, length(body) as size from messages {which} desc limit ?"  # noqa: S608
     with hive.store.read() as db:
         chosen = fitting(db.execute(query, (*values, limit)).fetchall())
-        return Recent([from_row(_row(db, number)) for number in reversed(chosen)])
+        return Recent([from_row(_row(db, number), hive.caller.name) for number in reversed(chosen)])
+
+
+_GOT = "where recipient_key = (select key from readers where name = ?) order by recipient_number"
 
 
 @operation(
@@ -93,17 +98,52 @@ def search(hive: Hive, words: Words, limit: Limit = 20) -> Recent:
     words: all of them must occur; one that ends in * stands for all that begin so
     limit: how many to show
     """
-    from sqlite_fts4 import rank_bm25
-
-    # Each word quoted: nothing of what is searched for is read as FTS4's query language.
-    query = " ".join('"' + word.replace('"', "") + '"' for word in words.split() if word.strip('"'))
-    db = hive.store.connection()
-    db.create_function("rank_bm25", 1, rank_bm25, deterministic=True)
-    mine = "" if hive.caller.caller is Caller.OPERATOR else "and (m.sender = :me or m.recipient = :me)"
     with hive.store.read() as db:
-        values = {"query": query, "me": hive.caller.name, "limit": limit, "ranked": RANKED}
-        chosen = fitting(db.execute(_SEARCH.format(mine=mine), values).fetchall())
-        return Recent([from_row(_row(db, number)) for number in chosen])
+        column, key = ("body", "") if hive.caller.caller is Caller.OPERATOR else ("own", _key(db, hive.caller.name))
+        phrases = [phrase for word in words.split() if (phrase := _phrase(db, key, word))]
+        if key is None or not phrases:
+            return Recent([])
+        hits = db.execute(_HITS.format(column=column), (" ".join(phrases), RANKED)).fetchall()
+        best = [(hit["docid"],) for hit in _ranked(hits)[:limit]]
+        chosen = fitting([db.execute(_SIZE, number).fetchone() for number in best])
+        return Recent([from_row(_row(db, number), hive.caller.name) for number in chosen])
+
+
+def _key(db: sqlite3.Connection, name: str) -> str | None:
+    """What an agent's words begin with in the index; None for one that has neither sent nor got anything."""
+    row = db.execute("select key from readers where name = ?", (name,)).fetchone()
+    return None if row is None else f"k{row['key']}z"
+
+
+def _phrase(db: sqlite3.Connection, key: str | None, word: str) -> str:
+    """A word as the index knows it, which may be several (`well-known`); '' for one that is none.
+
+    It is taken apart as the messages are, so that nothing of it is read as a query's language.
+    """
+    tokens = [row["token"] for row in db.execute("select token from messages_words where input = ?", (word,))]
+    more = "*" if word.endswith("*") else ""
+    return f'"{" ".join(f"{key}{token}" for token in tokens)}{more}"' if tokens else ""
+
+
+def _ranked(hits: list[sqlite3.Row]) -> list[sqlite3.Row]:
+    """The hits, best first; of equal ones the newest.
+
+    What is common and what is long is judged by these hits alone. Each of them has all the words, so that how rare
+    one is decides nothing, and is the same for all: `total` is only to be more than twice their number.
+    """
+    from sqlite_fts4 import decode_matchinfo, rank_bm25
+
+    found = {hit["docid"]: decode_matchinfo(hit["found"]) for hit in hits}
+    average = sum(info[2] for info in found.values()) // max(1, len(found))
+
+    def rank(hit: sqlite3.Row) -> float:
+        count, _columns, length, _other, *times = found[hit["docid"]]
+        # For each word: how often in this column and in the other one.
+        each = [number for word in range(count) for number in (max(times[2 * word : 2 * word + 2]), 0, len(found))]
+        total = 4 * len(found) + 4
+        return float(rank_bm25(struct.pack(f"@{5 + len(each)}I", count, 1, total, average, length, *each)))
+
+    return sorted(hits, key=lambda hit: (rank(hit), -hit["docid"]))
 
 
 def _row(db: sqlite3.Connection, number: int) -> sqlite3.Row:
@@ -111,26 +151,36 @@ def _row(db: sqlite3.Connection, number: int) -> sqlite3.Row:
     return row
 
 
-_SEARCH = """
-    select m.id, length(m.body) as size from (
-        select docid, matchinfo(messages_search, 'pcnalx') as found from messages_search
-        where messages_search match :query order by docid desc limit :ranked
-    ) hit join messages m on m.id = hit.docid {mine}
-    order by rank_bm25(hit.found), m.id desc limit :limit
+_HITS = """
+    select docid, matchinfo(messages_search, 'pcly') as found from messages_search
+    where {column} match ? order by docid desc limit ?
 """
+_SIZE = "select id, length(body) as size from messages where id = ?"
 
 
 @operation(callers=OPERATOR, group="Messages")
-def why(hive: Hive, id: Id) -> Whereabouts:
+def why(hive: Hive, id: Id, of: AgentName | None = None) -> Whereabouts:
     """Tell a message's whole way: when it was sent, handed out, acknowledged.
 
     id: the message's number
+    of: the agent that knows the message by this number; without it, it is the one that `hive recent` shows
     """
     with hive.store.read() as db:
-        row = db.execute("select * from messages where id = ?", (id,)).fetchone()
+        row = db.execute("select * from messages where id = ?", (id,)).fetchone() if of is None else _of(db, of, id)
     if row is None:
-        raise NotFound(f"There is no message {id}.", "`hive recent` shows the newest ones.")
-    return Whereabouts(**dict(row))
+        known = "" if of is None else f" that {of} knows by that number"
+        raise NotFound(f"There is no message {id}{known}.", "`hive recent` shows the newest ones.")
+    return Whereabouts(**{field.name: row[field.name] for field in fields(Whereabouts)})
+
+
+def _of(db: sqlite3.Connection, name: str, number: int) -> sqlite3.Row | None:
+    """The message that an agent knows by a number of its own."""
+    for side in ("sender", "recipient"):
+        query = f"select * from messages where {side}_key = (select key from readers where name = ?)"  # noqa: S608
+        row: sqlite3.Row | None = db.execute(f"{query} and {side}_number = ?", (name, number)).fetchone()
+        if row is not None:
+            return row
+    return None
 
 
 def _clock(at: float) -> str:

@@ -125,6 +125,95 @@ STEPS: Mapping[str, str] = {
             due_at real not null          -- when it is tried again by itself
         ) strict;
     """,
+    "m004_readers": """
+        -- Agents as they read and write. What one of them sees of messages and questions, their ids and their ranks in
+        -- a search included, comes of its own alone: it must not tell how much others say, nor what.
+        create table readers (
+            key integer primary key autoincrement,  -- begins its words in the index; never used again
+            name text not null unique,
+            messages integer not null default 0,    -- how many it has sent or got: it knows them by these numbers
+            questions integer not null default 0    -- how many it has asked or been asked
+        ) strict;
+        -- The operator and the system have neither key nor numbers: they know everything by its id.
+        alter table messages add column sender_key integer;
+        alter table messages add column sender_number integer;
+        alter table messages add column recipient_key integer;
+        alter table messages add column recipient_number integer;
+        alter table questions add column asker_number integer;
+        alter table questions add column target_number integer;
+
+        -- What there is already keeps the ids that it is known by.
+        insert into readers (name, messages, questions)
+            select name, max(message), max(question) from (
+                select sender as name, id as message, 0 as question from messages
+                union all select recipient, id, 0 from messages
+                union all select asker, 0, id from questions
+                union all select target, 0, id from questions
+            ) where name not in ('operator', 'system') group by name;
+        update messages set
+            sender_key = (select key from readers where name = sender),
+            recipient_key = (select key from readers where name = recipient);
+        update messages set
+            sender_number = iif(sender_key is null, null, id),
+            recipient_number = iif(recipient_key is null, null, id);
+        update questions set
+            asker_number = iif(asker = 'operator', null, id),
+            target_number = iif(target = 'operator', null, id);
+
+        drop index messages_recent;
+        create index messages_sent on messages (sender_key, sender_number);
+        create index messages_got on messages (recipient_key, recipient_number);
+        -- Who has written to an inbox what is not read yet; the same `kick` twice is found here too.
+        create index messages_unread on messages (recipient, sender) where delivered_at is null;
+        create index questions_asked on questions (asker, asker_number);
+        create index questions_put on questions (target, target_number);
+        create index questions_waiting on questions (asker) where answered_at is null;
+        create index questions_due on questions (target) where answered_at is null;
+
+        -- The index of words. Column `body` is everybody's, for the operator. In `own` each word stands behind the key
+        -- of who has sent it and behind that of who got it: nothing of others is even looked at for an agent.
+        drop trigger messages_found;
+        drop trigger messages_lost;
+        drop table messages_search;
+        create virtual table messages_words using fts3tokenize(unicode61);
+        create view messages_indexed as select
+            id as rowid,
+            body,
+            coalesce((select group_concat('k' || sender_key || 'z' || token, ' ') from messages_words
+                where input = body), '')
+            || ' ' || coalesce((select group_concat('k' || recipient_key || 'z' || token, ' ') from messages_words
+                where input = body and recipient_key is not sender_key), '') as own
+            from messages;
+        create virtual table messages_search using fts4 (
+            body, own, content='messages_indexed', tokenize=unicode61, order=desc
+        );
+        -- Segments are merged a little at each message, never all at once.
+        insert into messages_search (messages_search) values ('automerge=8');
+        insert into messages_search (messages_search) values ('rebuild');
+        create trigger messages_found after insert on messages begin
+            insert or ignore into readers (name) select new.sender where new.sender not in ('operator', 'system');
+            insert or ignore into readers (name) select new.recipient where new.recipient not in ('operator', 'system');
+            update readers set messages = messages + 1 where name in (new.sender, new.recipient);
+            update messages set
+                (sender_key, sender_number) = (select key, messages from readers where name = new.sender),
+                (recipient_key, recipient_number) = (select key, messages from readers where name = new.recipient)
+                where id = new.id;
+            insert into messages_search (docid, body, own)
+                select rowid, body, own from messages_indexed where rowid = new.id;
+        end;
+        create trigger messages_lost before delete on messages begin
+            delete from messages_search where docid = old.id;
+        end;
+        create trigger questions_numbered after insert on questions begin
+            insert or ignore into readers (name) select new.asker where new.asker not in ('operator', 'system');
+            insert or ignore into readers (name) select new.target where new.target not in ('operator', 'system');
+            update readers set questions = questions + 1 where name in (new.asker, new.target);
+            update questions set
+                asker_number = (select questions from readers where name = new.asker),
+                target_number = (select questions from readers where name = new.target)
+                where id = new.id;
+        end;
+    """,
 }
 
 

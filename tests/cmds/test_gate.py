@@ -169,7 +169,7 @@ def test_who_is_parked_when_the_gate_is_killed_gets_the_message_once_from_the_ne
     assert (message["body"], message["redelivered"]) == ("task", False)
     link.call("ack")
     assert link.call("recv", wait=0)["messages"] == []
-    assert "handed out 1 time\n" in hive.run("why", str(message["id"])).stdout
+    assert "handed out 1 time\n" in hive.run("why", str(message["id"]), "--of", "coder").stdout
     link.close()
 
 
@@ -239,7 +239,7 @@ def test_what_a_dead_turn_took_comes_again_marked_and_is_acknowledged_once(gate:
         agent.ask("ack")
         agent.ask("nack")
         assert agent.ask("recv", wait=0)["messages"] == []
-    told = gate.run("why", str(again["id"])).stdout
+    told = gate.run("why", str(again["id"]), "--of", "coder").stdout
     assert "handed out 2 times" in told
     assert "not yet" not in told
 
