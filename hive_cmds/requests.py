@@ -7,18 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hive_cmds import queue
+from hive_cmds.consequences import Consequence, Weight, consequences
 from hive_cmds.queue import Approval
 from hive_core.arguments import Id
 from hive_core.context import Hive
+from hive_core.errors import HiveError
 from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.text import indented, one_line
 
 if TYPE_CHECKING:
+    from hive_core.containers.config import AgentConfig
     from hive_core.git.changes import Authored
     from hive_core.git.repository import Repository
 
 # The kinds of tags that a request for a commit leaves in the applied repository, in the order they are made.
 TAGS = ("proposal", "approved", "building", "deployed", "failed", "denied")
+# How grave a consequence is, at a glance.
+_SIGNS = {Weight.WIDENS: "+", Weight.NARROWS: "-", Weight.NEUTRAL: "~"}
 COLUMNS = ("id", "agent", "kind", "sha", "status", "age", "description")
 
 
@@ -45,8 +50,8 @@ def approvals(hive: Hive, all: bool = False) -> list[Approval]:
 class Shown:
     """A request in full.
 
-    beyond_text: what it changes that the diff does not make obvious. history: its tags, oldest first. commits: what
-    it brings, newest first, at most 50.
+    consequences: what it lets the agent reach, run or use up, the gravest first. beyond_text: what it changes that the
+    diff does not make obvious. history: its tags, oldest first. commits: what it brings, newest first, at most 50.
     """
 
     approval: Approval
@@ -55,6 +60,7 @@ class Shown:
     history: list[str]
     requested_by: str
     commits: list[Authored]
+    consequences: list[Consequence]
 
     def text(self) -> str:
         """The request as a person reads it before deciding."""
@@ -69,6 +75,9 @@ class Shown:
             parts += ["", f"commit {only.sha[:12]} by {by}", indented(only.message)]
         if self.history:
             parts += ["", "tags: " + ", ".join(self.history)]
+        if self.consequences:
+            told = [f"  {_SIGNS[one.weight]} {approval.agent} {one_line(one.text)}" for one in self.consequences]
+            parts += ["", "consequences (+ widens, - narrows, ~ neither):", *told]
         if self.beyond_text:
             parts += ["", "beyond the text:", *(f"  ! {sentence}" for sentence in self.beyond_text)]
         return "\n".join([*parts, "", self.diff])
@@ -85,7 +94,7 @@ def show(hive: Hive, id: Id) -> Shown:
     approval = queue.from_row(row)
     path = hive.applied_path(approval.agent)
     if approval.fetched_sha is None or not path.exists():
-        return Shown(approval, "", list(_kept(hive, approval)), [], row["requested_by"], [])
+        return Shown(approval, "", list(_kept(hive, approval)), [], row["requested_by"], [], [])
     from hive_core.git.repository import Repository
 
     repository = Repository(path)
@@ -104,7 +113,26 @@ def show(hive: Hive, id: Id) -> Shown:
         [tag for kind in TAGS if (tag := f"{kind}/{id}") in tags],
         row["requested_by"],
         commits,
+        list(_consequences(repository, base, approval.fetched_sha)),
     )
+
+
+def _consequences(repository: Repository, before: str | None, after: str) -> list[Consequence]:
+    """What the two configurations differ in; of one that cannot be built, only why."""
+    from hive_core.containers.config import parse
+
+    def parsed(sha: str) -> AgentConfig:
+        return parse((repository.read(sha, "agent.toml") or b"").decode(errors="replace"))
+
+    try:
+        new = parsed(after)
+    except HiveError as error:
+        return [Consequence("agent.toml", Weight.NEUTRAL, f"cannot be built with it: {error.message}")]
+    try:
+        old = None if before is None else parsed(before)
+    except HiveError:
+        old = None  # What is deployed was made with other rules: all of the new one is told.
+    return consequences(old, new)
 
 
 def _kept(hive: Hive, approval: Approval) -> Iterator[str]:

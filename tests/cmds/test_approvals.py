@@ -359,3 +359,25 @@ def test_a_request_of_several_commits_lists_them(coder: TestHive) -> None:
     assert [commit["message"] for commit in shown["commits"]] == ["change", "change"]
     assert shown["commits"][0]["sha"] == sha
     assert coder.run("show", str(shown["approval"]["id"])).stdout.count("by t: change") == 2
+
+
+def test_show_says_what_a_request_lets_its_agent_do(hive: TestHive) -> None:
+    hive.spawn("coder")
+    number = str(hive.request("coder", 'runner = "claude"\n[environment]\nTOKEN = "made-up"\n'))
+    shown = hive.json("show", number)
+    assert [(one["topic"], one["weight"]) for one in shown["consequences"]] == [
+        ("runner", "widens"),
+        ("environment", "widens"),
+    ]
+    text = hive.run("show", number).stdout
+    before_the_diff = text.partition("\ndiff ")[0]
+    assert "  + coder is given TOKEN, an environment variable\n" in before_the_diff
+    assert "made-up" not in before_the_diff
+    hive.run("approve", number)
+    assert hive.json("show", number)["consequences"] == shown["consequences"]
+
+
+def test_show_says_that_a_configuration_cannot_be_built(hive: TestHive) -> None:
+    hive.spawn("coder")
+    number = str(hive.request("coder", 'runner = "nonsense"\n'))
+    assert 'coder cannot be built with it: agent.toml, line 1: runner is "nonsense"' in hive.run("show", number).stdout
