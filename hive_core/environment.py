@@ -1,85 +1,257 @@
-"""The checkout's own Python environment: made once, made again when pyproject.toml asks for other libraries."""
+"""The checkout's own Python environments in `.venv`: one for each interpreter, none changed under a process.
+
+3.11.stamp                  which folder Python 3.11 uses, and the pyproject.toml that it was made for
+3.11-1f2e3d4c/              an environment; the digits stand for the libraries that it was made for
+bin, lib, pyvenv.cfg        links into the one that was chosen for work on hive itself: .venv/bin/python
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+# Seconds in which the package index must have answered, before anything is installed.
+PATIENCE = 30
+_LINKS = ("bin", "lib", "pyvenv.cfg")
+
 
 def enter(root: Path) -> None:
-    """Make the libraries importable; make the environment first where it is missing or out of date."""
-    if not _is_ready(root, ""):
-        _make(root, "")
-    packages = root / ".venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    """Make the libraries importable; make the environment first where there is none for what pyproject.toml asks for.
+
+    No timer waits for that: without a terminal an environment of another interpreter is taken, if one is there.
+    """
+    folder = _held(root)
+    if folder is None:
+        if not sys.stderr.isatty():
+            _run_by_another(root)
+        make(root, patience=PATIENCE)
+        folder = _held(root)
+        assert folder is not None, "the environment that was just made is not there"
     # Appended, and not by re-executing: the second start would cost as much as the command itself.
-    sys.path.append(str(packages))
+    sys.path.append(str(packages(folder)))
 
 
 def lacking(root: Path, error: ModuleNotFoundError) -> NoReturn:
     """End with what to do about a library that the environment should hold."""
     if (error.name or "").startswith("hive"):
         raise error
-    sys.exit(f"hive: {root / '.venv'} is damaged: {error}. Remove that folder; the next call makes it anew.")
+    damaged = ready(root) or root / ".venv"
+    sys.exit(f"hive: {damaged} is damaged: {error}. Remove that folder; the next call makes it anew.")
 
 
-def _wanted(root: Path, extra: str) -> str:
-    """What the stamp must say: this interpreter, and the libraries asked for."""
-    return f"{sys.version}\n{extra}\n{(root / 'pyproject.toml').read_text()}"
+def ready(root: Path) -> Path | None:
+    """The folder of this interpreter's environment; None unless it was made for what pyproject.toml asks for."""
+    return _stamped(root, _stamp(root), (root / "pyproject.toml").read_text())
 
 
-def _stamp(root: Path, extra: str) -> Path:
-    return root / ".venv" / f"stamp{'-' + extra if extra else ''}"
+def packages(folder: Path) -> Path:
+    """Where the libraries of an environment are."""
+    return folder / "lib" / f"python{_version()}" / "site-packages"
 
 
-def _is_ready(root: Path, extra: str) -> bool:
-    try:
-        return _stamp(root, extra).read_text() == _wanted(root, extra)
-    except FileNotFoundError:
-        return False
+def make(root: Path, extras: tuple[str, ...] = (), *, patience: float | None = None) -> Path:
+    """Make this interpreter's environment where it is missing, and have it hold what the `extras` name, too.
 
-
-def _make(root: Path, extra: str) -> None:
-    import fcntl
-
+    patience: seconds in which the package index must have answered; None for as long as pip itself waits.
+    Ends with a sentence where it cannot be made.
+    """
     if not os.access(root, os.W_OK):
         sys.exit(f"hive: {root} belongs to somebody else, and is not made ready for you: make your own clone.")
-    with (root / ".venv.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_ready(root, extra):
-            _install(root, extra)
+    try:
+        (root / ".venv").mkdir(exist_ok=True)
+        with _alone(root / ".venv" / "lock"):
+            return _make(root, extras, patience)
+    except OSError as error:
+        sys.exit(f"hive: could not make its Python environment: {error.filename}: {error.strerror}.")
 
 
-def _install(root: Path, extra: str) -> None:
+def choose(root: Path, folder: Path) -> None:
+    """Have `.venv/bin/python` be this environment's."""
+    for name in _LINKS:
+        link, made = root / ".venv" / name, root / ".venv" / f".{name}.new"
+        made.unlink(missing_ok=True)
+        made.symlink_to(f"{folder.name}/{name}")
+        made.replace(link)
+
+
+def stamp(root: Path, folder: Path) -> None:
+    """Say that this environment holds what pyproject.toml asks for."""
+    (folder / "in-use").touch()
+    made = root / ".venv" / f".{_version()}.new"
+    made.write_text(f"{folder.name}\n{(root / 'pyproject.toml').read_text()}")
+    made.replace(_stamp(root))
+
+
+def wanted(root: Path) -> Path:
+    """The folder of the environment that this interpreter needs."""
+    import zlib
+
+    digits = zlib.crc32("\n".join(_libraries(root)).encode())
+    return root / ".venv" / f"{_version()}-{digits:08x}"
+
+
+def _version() -> str:
+    """As the folder of an interpreter's libraries is called: libraries for 3.13t are others than those for 3.13."""
+    return f"{sys.version_info[0]}.{sys.version_info[1]}{sys.abiflags}"
+
+
+def _stamp(root: Path) -> Path:
+    return root / ".venv" / f"{_version()}.stamp"
+
+
+def _stamped(root: Path, file: Path, asked_for: str) -> Path | None:
+    try:
+        name, _, made_for = file.read_text().partition("\n")
+    except FileNotFoundError:
+        return None
+    folder = root / ".venv" / name
+    return folder if made_for == asked_for and (folder / "in-use").is_file() else None
+
+
+def _held(root: Path) -> Path | None:
+    """This interpreter's environment if it is ready; nobody removes it as long as this process is there."""
+    import fcntl
+
+    folder = ready(root)
+    if folder is None:
+        return None
+    try:
+        held = os.open(folder / "in-use", os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (FileNotFoundError, BlockingIOError):
+        # It is being removed: a newer one is stamped.
+        return _held(root)
+    return folder
+
+
+def _run_by_another(root: Path) -> None:
+    """Go on as another interpreter whose environment is ready; return where there is none."""
+    if Path(sys.prefix).is_relative_to(root / ".venv"):
+        return
+    asked_for = (root / "pyproject.toml").read_text()
+    for file in sorted((root / ".venv").glob("*.stamp")):
+        folder = _stamped(root, file, asked_for)
+        if folder is not None and os.access(folder / "bin" / "python", os.X_OK):
+            os.execv(folder / "bin" / "python", [str(folder / "bin" / "python"), *sys.argv])  # noqa: S606
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    import fcntl
+
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.stderr.write("hive: waiting for another hive that makes its Python environment\n")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make(root: Path, extras: tuple[str, ...], patience: float | None) -> Path:
+    folder = wanted(root)
+    _adopt_older(root, folder)
+    if ready(root) != folder:
+        if not (folder / "made").exists():
+            sys.stderr.write("hive: making its Python environment (once)…\n")
+            _create(folder)
+            _install(folder, _libraries(root), patience)
+            (folder / "made").touch()
+        stamp(root, folder)
+        if not (root / ".venv" / "bin" / "python").exists():
+            choose(root, folder)
+        _remove_unused(root, folder)
+    for extra in extras:
+        libraries, held = _libraries(root, extra), folder / f"extra-{extra}"
+        if not held.exists() or held.read_text().splitlines() != libraries:
+            sys.stderr.write(f"hive: adding what {extra} needs…\n")
+            _create(folder)
+            # What is there already is named again, so that nothing of it is exchanged.
+            _install(folder, [*_libraries(root), *libraries], patience)
+            held.write_text("\n".join(libraries))
+    return folder
+
+
+def _create(folder: Path) -> None:
+    """Make an environment with pip and nothing else; one that is there gets this interpreter where it lost its own."""
     import shutil
     import subprocess
 
-    folder = root / ".venv"
-    sys.stderr.write("hive: making its Python environment (once)…\n")
-    if not (folder / "bin" / "pip").exists() or not _same_python(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        made = subprocess.run([sys.executable, "-m", "venv", folder], capture_output=True, text=True, check=False)
-        if made.returncode != 0:
+    if os.access(folder / "bin" / "python", os.X_OK) and (folder / "bin" / "pip").exists():
+        return
+    again = ["--upgrade"] if (folder / "made").exists() else ["--clear"]
+    made = subprocess.run([sys.executable, "-m", "venv", *again, folder], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        if "--clear" in again:
             shutil.rmtree(folder, ignore_errors=True)
-            sys.exit(_without_venv(made.stdout + made.stderr))
-    wanted = _dependencies(root, extra)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
-    installed = subprocess.run(pip, capture_output=True, text=True, check=False)
-    if installed.returncode != 0:
-        sys.exit(f"hive: could not install {', '.join(wanted)}:\n{installed.stderr}\nIs the package index reachable?")
-    _stamp(root, extra).write_text(_wanted(root, extra))
+        sys.exit(_without_venv(made.stdout + made.stderr))
 
 
-def _same_python(folder: Path) -> bool:
-    return (folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}").is_dir()
+def _install(folder: Path, libraries: list[str], patience: float | None) -> None:
+    import subprocess
+
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
+    try:
+        if patience is not None:
+            # Asked for one library first: left to itself pip tries for minutes, without a word.
+            asked = [*pip, "--timeout", "5", "--retries", "1", "install", "--dry-run", "--no-deps", libraries[0]]
+            subprocess.run(asked, capture_output=True, text=True, check=True, timeout=patience)
+        subprocess.run([*pip, "install", *libraries], capture_output=True, text=True, check=True)
+    except subprocess.TimeoutExpired:
+        _end_without_libraries(folder, "the package index gives no answer")
+    except subprocess.CalledProcessError as error:
+        said = [line.removeprefix("ERROR: ") for line in error.stderr.splitlines() if line.startswith("ERROR: ")]
+        _end_without_libraries(folder, "\n".join(said) or error.stderr)
 
 
-def _dependencies(root: Path, extra: str) -> list[str]:
+def _end_without_libraries(folder: Path, why: str) -> NoReturn:
+    sys.exit(
+        f"hive: its libraries could not be installed: {why}\n"
+        "Is there a network, and room on the disk? The next call tries again.\n"
+        f"What waits longer for a slow network: cd {folder.parent.parent} && {sys.executable} -m hive_core.environment"
+    )
+
+
+def _remove_unused(root: Path, folder: Path) -> None:
+    """Remove what this interpreter used before and no process uses any more."""
+    import fcntl
+    import shutil
+
+    for older in (root / ".venv").glob(f"{_version()}-*"):
+        if older == folder:
+            continue
+        with (older / "in-use").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            shutil.rmtree(older)
+
+
+def _adopt_older(root: Path, folder: Path) -> None:
+    """Take over an environment that lies in `.venv` itself, as all did once; whoever uses it keeps its paths."""
+    top = root / ".venv"
+    if folder.exists() or (top / "lib").is_symlink() or not packages(top).is_dir():
+        return
+    folder.mkdir()
+    for name in ("lib64", "include", *_LINKS):
+        if (top / name).exists():
+            (top / name).rename(folder / name)
+    for old in top.glob("stamp*"):
+        old.unlink()
+    choose(root, folder)
+
+
+def _libraries(root: Path, extra: str = "") -> list[str]:
     import tomllib
 
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    return [*project["dependencies"], *(project["optional-dependencies"][extra] if extra else [])]
+    libraries: list[str] = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    return libraries
 
 
 def _without_venv(output: str) -> str:
@@ -92,9 +264,8 @@ def _without_venv(output: str) -> str:
     return f"hive: could not make the environment:\n{output}"
 
 
-if __name__ == "__main__":  # python3 -m hive_core.environment test: what ./tests/run needs
+if __name__ == "__main__":  # python3 -m hive_core.environment test: what ./tests/run needs; prints where it is
     checkout = Path(__file__).resolve().parent.parent
-    os.chdir(checkout)
-    for name in ("", *sys.argv[1:]):
-        if not _is_ready(checkout, name):
-            _make(checkout, name)
+    chosen = make(checkout, tuple(sys.argv[1:]))
+    choose(checkout, chosen)
+    sys.stdout.write(f"{chosen}\n")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +38,16 @@ needs_nix = pytest.mark.skipif(
     not _NIX and "CI" not in os.environ, reason="needs nix, with its store or its daemon (install nix-bin)"
 )
 needs_root = pytest.mark.skipif(os.geteuid() != 0 and "CI" not in os.environ, reason="needs root")
+
+
+def other_python() -> str:
+    """Another version of Python than the one that runs the tests; skips the test where there is none."""
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    kept = sorted(Path(os.environ.get("PYENV_ROOT", "/nonexistent")).glob("versions/3.*/bin/python3"))
+    named = [shutil.which(f"python3.{minor}") for minor in range(11, 20)]
+    for python in (*named, *map(str, kept)):
+        told = [python, "-c", "import sys, ensurepip; print('%d.%d' % sys.version_info[:2])"]
+        version = subprocess.run(told, capture_output=True, text=True, check=False).stdout.strip() if python else ""
+        if version and version != own and tuple(map(int, version.split("."))) >= (3, 11):
+            return str(python)
+    pytest.skip("needs another version of Python, from 3.11 on")

@@ -12,18 +12,19 @@ from pathlib import Path
 
 import pygit2
 
+from hive_core import environment
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 USER = 61234
 _COPIED = ("hive", "hive_core", "hive_cmds", "hive_agent", "status_page", "tests", "pyproject.toml", "README.md")
 _TOO_LARGE = shutil.ignore_patterns("playwright*", "mypy*")
-# Writes the stamp that says "this environment is made", as the copy's own interpreter would.
+# Says that this environment is made, as the copy's own interpreter would.
 _STAMP = """
 import sys
 from pathlib import Path
 from hive_core import environment
 root = Path(sys.argv[1])
-for extra in ("", "test"):
-    environment._stamp(root, extra).write_text(environment._wanted(root, extra))
+environment.stamp(root, environment.wanted(root))
 """
 
 
@@ -49,7 +50,7 @@ def runnable(user: int | None) -> tuple[str, Path]:
     for name in _COPIED:
         original = CHECKOUT / name
         (shutil.copytree if original.is_dir() else shutil.copy)(original, place / name)
-    shutil.copytree(Path(pygit2.__file__).parents[1], packages_of(place), ignore=_TOO_LARGE)
+    shutil.copytree(packages_of(CHECKOUT), packages_of(place), ignore=_TOO_LARGE)
     python = f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
     subprocess.run([python, "-c", _STAMP, str(place)], check=True, cwd=place)
     subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
@@ -57,5 +58,7 @@ def runnable(user: int | None) -> tuple[str, Path]:
 
 
 def packages_of(checkout: Path) -> Path:
-    """Where the libraries of a checkout are."""
-    return checkout / ".venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    """Where the libraries are that go with a checkout: our own, or those of a copy."""
+    if checkout == CHECKOUT:
+        return Path(pygit2.__file__).parents[1]
+    return environment.packages(environment.wanted(checkout))

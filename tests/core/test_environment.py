@@ -1,17 +1,237 @@
-"""The checkout's own Python environment, when something is wrong with it."""
+"""The checkout's own Python environments: one for each interpreter, and none changed under a process."""
 
 from __future__ import annotations
 
+import os
+import pty
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from hive_core import environment
 from hive_core.environment import lacking
+from tests.hives import CHECKOUT, PATIENCE
+from tests.needs import other_python
+
+ENTER = (
+    "import sys; from pathlib import Path; from hive_core import environment; environment.enter(Path(sys.argv[1])); "
+)
+TELL = "import tiny; print(sys.version_info[1], tiny.VERSION, flush=True)"
+MAKE = "import sys; from pathlib import Path; from hive_core import environment; "
+OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def library(folder: Path, version: str) -> str:
+    """A wheel with one small module, as a dependency names it."""
+    wheel = folder / f"tiny-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as made:
+        info = f"tiny-{version}.dist-info"
+        made.writestr("tiny.py", f"VERSION = {version!r}\n")
+        made.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
+        made.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        made.writestr(f"{info}/RECORD", f"tiny.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    return f"tiny @ {wheel.as_uri()}"
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with pip and nothing else, to be copied: making one takes longer than all the rest."""
+    made = tmp_path_factory.mktemp("empty") / "environment"
+    subprocess.run([sys.executable, "-m", "venv", made], check=True, env={"PATH": os.environ["PATH"]})
+    return made
+
+
+class Checkout:
+    """A checkout whose only library is a file beside it."""
+
+    def __init__(self, root: Path, empty: Path) -> None:
+        self.root, self.empty = root, empty
+        root.mkdir()
+
+    def ask_for(self, *libraries: str) -> None:
+        listed = ", ".join(f'"{each}"' for each in libraries)
+        text = f"[project]\ndependencies = [{listed}]\n[project.optional-dependencies]\n"
+        (self.root / "pyproject.toml").write_text(text)
+        if not environment.wanted(self.root).exists():
+            shutil.copytree(self.empty, environment.wanted(self.root), symlinks=True)
+
+    def ask_for_version(self, version: str) -> None:
+        self.ask_for(library(self.root.parent, version))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, empty: Path) -> Checkout:
+    made = Checkout(tmp_path / "checkout", empty)
+    made.ask_for_version("1")
+    return made
+
+
+@pytest.fixture
+def root(checkout: Checkout) -> Path:
+    return checkout.root
+
+
+def start(root: Path, script: str, *, python: str = sys.executable, **more: str) -> subprocess.Popen[str]:
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "PIP_CONFIG_FILE": os.devnull, **more}
+    argv = [python, "-c", script, str(root)]
+    return subprocess.Popen(
+        argv, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def run(root: Path, script: str = ENTER + TELL, **more: str) -> tuple[int, str, str]:
+    process = start(root, script, **more)
+    out, err = process.communicate(timeout=PATIENCE)
+    return process.returncode, out, err
+
+
+def test_an_environment_is_made_once_and_is_there_for_work_on_hive_too(root: Path) -> None:
+    shutil.rmtree(root / ".venv")
+    assert run(root) == (0, f"{sys.version_info[1]} 1\n", "hive: making its Python environment (once)…\n")
+    assert run(root) == (0, f"{sys.version_info[1]} 1\n", "")
+    python = root / ".venv" / "bin" / "python"
+    told = subprocess.run(
+        [python, "-c", "import tiny; print(tiny.VERSION)"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "1\n"
+    # What else stands in the file changes no library.
+    with (root / "pyproject.toml").open("a") as file:
+        file.write("\n# a remark\n")
+    assert run(root) == (0, f"{sys.version_info[1]} 1\n", "")
+
+
+def test_of_two_at_once_one_makes_it_and_the_other_waits(root: Path) -> None:
+    both = [start(root, ENTER + TELL) for _ in range(2)]
+    told = [process.communicate(timeout=PATIENCE) for process in both]
+    assert [out for out, _ in told] == [f"{sys.version_info[1]} 1\n"] * 2
+    assert "".join(err for _, err in told).count("making its Python") == 1
+
+
+def test_an_environment_that_is_used_is_left_as_it_is_and_goes_when_it_no_longer_is(checkout: Checkout) -> None:
+    root = checkout.root
+    user = start(root, ENTER + "sys.stdout.write('there\\n'); sys.stdout.flush(); sys.stdin.read(); " + TELL)
+    assert user.stdout is not None
+    assert user.stdout.readline() == "there\n"
+    used = environment.ready(root)
+    checkout.ask_for_version("2")
+    assert run(root)[:2] == (0, f"{sys.version_info[1]} 2\n")
+    # It imports only now.
+    assert user.communicate(timeout=PATIENCE)[0] == f"{sys.version_info[1]} 1\n"
+    checkout.ask_for_version("3")
+    assert run(root)[:2] == (0, f"{sys.version_info[1]} 3\n")
+    assert used is not None
+    assert not used.exists()
+    assert [path.name for path in (root / ".venv").glob(f"{OWN}-*")] == [environment.wanted(root).name]
+
+
+def test_two_interpreters_have_an_environment_each(root: Path) -> None:
+    other = other_python()
+    assert run(root)[0] == 0
+    explicitly = MAKE + "environment.make(Path(sys.argv[1]))"
+    assert run(root, explicitly, python=other) == (0, "", "hive: making its Python environment (once)…\n")
+    for python in (sys.executable, other, sys.executable, other):
+        code, out, err = run(root, python=python)
+        assert (code, err) == (0, "")
+        assert out.endswith(" 1\n")
+    assert len({run(root, python=python)[1] for python in (sys.executable, other)}) == 2
+    # The link for work on hive is moved only by who asks for it.
+    assert (root / ".venv" / "lib" / f"python{OWN}").is_dir()
+
+
+# --- timers
+
+
+@pytest.fixture
+def anothers(root: Path) -> Path:
+    """What stands for an environment of another interpreter; its program says how it was called."""
+    folder = root / ".venv" / "3.99-00000000"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "in-use").touch()
+    (folder / "bin" / "python").write_text('#!/bin/sh\necho another: "$@"\n')
+    (folder / "bin" / "python").chmod(0o755)
+    (root / ".venv" / "3.99.stamp").write_text(f"{folder.name}\n{(root / 'pyproject.toml').read_text()}")
+    return folder
+
+
+def test_a_timer_with_another_python_runs_by_the_one_that_is_ready(root: Path, anothers: Path) -> None:
+    assert run(root) == (0, f"another: -c {root}\n", "")
+    assert environment.ready(root) is None
+
+
+def test_at_a_terminal_the_interpreter_that_was_called_gets_its_own(root: Path, anothers: Path) -> None:
+    terminal, inner = pty.openpty()
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "PIP_CONFIG_FILE": os.devnull}
+    argv = [sys.executable, "-c", ENTER + TELL, str(root)]
+    done = subprocess.run(argv, env=variables, stderr=inner, stdout=subprocess.PIPE, text=True, check=True)
+    os.close(inner)
+    os.close(terminal)
+    assert done.stdout == f"{sys.version_info[1]} 1\n"
+
+
+@pytest.mark.parametrize("fault", ["other libraries", "its Python is gone"])
+def test_an_environment_that_is_not_ready_runs_nobody(checkout: Checkout, anothers: Path, fault: str) -> None:
+    if fault == "other libraries":
+        checkout.ask_for_version("2")
+    else:
+        (anothers / "bin" / "python").unlink()
+    assert "another" not in run(checkout.root)[1]
+
+
+# --- what can go wrong
+
+
+@pytest.mark.parametrize("answering", [True, False], ids=["refused", "silent"])
+def test_without_a_network_a_sentence_says_so(checkout: Checkout, answering: bool) -> None:
+    root = checkout.root
+    checkout.ask_for("tiny")
+    with socket.create_server(("127.0.0.1", 0)) as index:
+        place = f"http://127.0.0.1:{index.getsockname()[1]}/simple"
+        if answering:
+            index.close()
+        script = MAKE + f"environment.make(Path(sys.argv[1]), patience={PATIENCE if answering else 3})"
+        code, out, err = run(root, script, PIP_INDEX_URL=place)
+    assert (code, out) == (1, "")
+    assert "hive: its libraries could not be installed" in err
+    assert "Is there a network" in err
+    assert "Traceback" not in err
+    checkout.ask_for_version("1")
+    assert run(root)[:2] == (0, f"{sys.version_info[1]} 1\n")
+
+
+def test_an_environment_that_was_left_half_made_is_made_anew(root: Path) -> None:
+    half = environment.packages(environment.wanted(root))
+    (environment.wanted(root) / "bin" / "pip").unlink()
+    (half / "tiny.py").write_text("VERSION = 'half'\n")
+    assert run(root)[:2] == (0, f"{sys.version_info[1]} 1\n")
+
+
+def test_an_environment_that_was_removed_is_made_anew(checkout: Checkout) -> None:
+    run(checkout.root)
+    shutil.rmtree(environment.wanted(checkout.root))
+    checkout.ask_for_version("1")
+    assert run(checkout.root)[:2] == (0, f"{sys.version_info[1]} 1\n")
+
+
+def test_an_environment_of_before_is_taken_over_and_its_paths_lead_there(root: Path, empty: Path) -> None:
+    before = root / ".venv"
+    shutil.rmtree(before)
+    shutil.copytree(empty, before, symlinks=True)
+    (environment.packages(before) / "mine.py").touch()
+    assert run(root)[:2] == (0, f"{sys.version_info[1]} 1\n")
+    assert (environment.packages(environment.wanted(root)) / "mine.py").exists()
+    assert (environment.packages(before) / "mine.py").exists()
 
 
 def test_a_library_that_is_missing_is_told_with_what_to_do() -> None:
     error = ModuleNotFoundError("No module named 'typer'", name="typer")
-    with pytest.raises(SystemExit, match=r"/here/.venv is damaged: No module named 'typer'. Remove that folder"):
-        lacking(Path("/here"), error)
+    damaged = re.escape(str(environment.ready(CHECKOUT)))
+    with pytest.raises(SystemExit, match=rf"{damaged} is damaged: No module named 'typer'. Remove that folder"):
+        lacking(CHECKOUT, error)
     with pytest.raises(ModuleNotFoundError):
-        lacking(Path("/here"), ModuleNotFoundError("No module named 'hive_core.x'", name="hive_core.x"))
+        lacking(CHECKOUT, ModuleNotFoundError("No module named 'hive_core.x'", name="hive_core.x"))
