@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import partial
+from typing import TYPE_CHECKING
 
 from hive_agent.clis import CLIS
 from hive_cmds import (
@@ -17,8 +19,11 @@ from hive_core.containers.base import View
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import Caller
-from hive_core.progress import InProgress, recovery
+from hive_core.progress import InProgress, Recorder, recovery
 from hive_core.settings import MANAGER
+
+if TYPE_CHECKING:
+    from hive_core.containers.config import AgentConfig
 
 # Seconds between SIGTERM and SIGKILL when something is stopped politely.
 GRACE = 10.0
@@ -73,20 +78,23 @@ def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None
     hive.host.switch(name, revision, view_of(hive, name), run=run)
 
 
-def record_build(hive: Hive, db: sqlite3.Connection, name: str, revision: str) -> None:
-    """Remember, in the caller's transaction, what an agent was built with: the base and the runner."""
+def built_with(hive: Hive, name: str, revision: str) -> Recorder:
+    """What an agent was built with, the base and what its configuration says; returns what remembers it in a change."""
     from hive_core.containers import config
     from hive_core.git.repository import Repository
 
     text = Repository(hive.applied_path(name)).read(revision, "agent.toml") or b""
-    built = config.parse(text.decode(errors="replace"))
+    return partial(_record_build, name, config.parse(text.decode(errors="replace")), meta.current_base(hive))
+
+
+def _record_build(name: str, built: AgentConfig, base: str | None, db: sqlite3.Connection) -> None:
     keys = CLIS[built.runner].credentials.keys if built.runner in CLIS else ()
     db.execute(
         "update agents set state = null, status_text = null, active_model = null, until = null,"
         " hive_rev = ?, runner = ?, restart = ?, crashes = 0, has_key = ?, allowed_recipients = ?"
         " where name = ?",
         (
-            meta.current_base(hive),
+            base,
             built.runner,
             built.restart,
             any(built.environment.get(key) for key in keys),
@@ -98,7 +106,7 @@ def record_build(hive: Hive, db: sqlite3.Connection, name: str, revision: str) -
 
 def ensure_container(hive: Hive, name: str, revision: str) -> None:
     """Bring the container to `revision` if it is not there, running or stopped as the operator wants it."""
-    container = hive.host.containers().get(name)
+    container = hive.host.container(name)
     run = wanted(hive, name)
     whole = container is not None and container.revision == container.next_revision == revision
     if container is None or not whole or (run and not container.running):

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hive_agent.clis import CLIS
-from hive_agent.credentials import usable_credentials
-from hive_cmds import meta, ports, restarts
+from hive_cmds import restarts
+from hive_cmds.observed import Observation, Observed, observe
 from hive_core import progress, repairs
-from hive_core.containers.base import Container
 from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.human import natural, shorter, span
@@ -130,37 +129,41 @@ def not_found(db: sqlite3.Connection, name: str) -> NotFound:
 
 def views(hive: Hive) -> list[AgentView]:
     """Every agent as it is now, the manager first, then by name, w2 before w10."""
+    observation = observe(hive)
     with hive.store.read() as db:
-        rows = db.execute("select * from agents").fetchall()
-        running = progress.all_in_progress(db)
-        failed = repairs.by_agent(hive, db)
-    containers = hive.host.containers() if rows else {}
-    base = meta.current_base(hive) if rows else None
-    rows.sort(key=lambda row: (row["name"] != MANAGER, natural(row["name"])))
-    return [
-        _view(hive, row, containers.get(name := row["name"]), running.get(name), failed.get(name, []), base)
-        for row in rows
-    ]
+        return as_observed(hive, db, observation)
 
 
 def view(hive: Hive, name: str) -> AgentView:
     """One agent as it is now. Raises NotFound."""
+    observation = observe(hive, [name])
     with hive.store.read() as db:
-        row = require(db, name)
-        doing = progress.all_in_progress(db).get(name)
-        failed = repairs.by_agent(hive, db).get(name, [])
-    return _view(hive, row, hive.host.containers().get(name), doing, failed, meta.current_base(hive))
+        require(db, name)
+        return as_observed(hive, db, observation)[0]
+
+
+def as_observed(hive: Hive, db: sqlite3.Connection, observation: Observation) -> list[AgentView]:
+    """The agents that were observed, by what the database says of them: the manager first, then by name.
+
+    One that is no longer there is left out.
+    """
+    running, failed = progress.all_in_progress(db), repairs.by_agent(hive, db)
+    rows = [row for name in observation.agents for row in db.execute("select * from agents where name = ?", (name,))]
+    rows.sort(key=lambda row: (row["name"] != MANAGER, natural(row["name"])))
+    return [
+        _view(row, observation.agents[name := row["name"]], running.get(name), failed.get(name, []), observation.base)
+        for row in rows
+    ]
 
 
 def _view(
-    hive: Hive,
     row: sqlite3.Row,
-    container: Container | None,
+    seen: Observed,
     left: progress.InProgress | None,
     failed: Sequence[repairs.Failed],
     base: str | None,
 ) -> AgentView:
-    name = row["name"]
+    container, name = seen.container, row["name"]
     # What was left and cannot be mended is not in progress: the agent is as it is, and can crash.
     doing = None if repair_of(name) in {repair.what for repair in failed} else left
     running = container is not None and container.running
@@ -171,7 +174,7 @@ def _view(
         running=running,
         failed=wanted and not running and doing is None,
         needs_update=None not in (row["hive_rev"], base) and row["hive_rev"] != base,
-        needs_login=_needs_login(hive, row),
+        needs_login=_needs_login(row, seen),
         deployed_sha=container.revision[:12] if container and container.revision else None,
         pending_reminders=0,
         paused=bool(row["paused"]),
@@ -179,7 +182,7 @@ def _view(
         active_model=row["active_model"],
         status_text=row["status_text"],
         status_set_at=None if row["status_set_at"] is None else int(row["status_set_at"]),
-        url=f"http://127.0.0.1:{ports.of(hive, name)}/",
+        url=f"http://127.0.0.1:{seen.port}/",
         operation=doing.kind if doing else None,
         operation_since=int(doing.since) if doing else None,
         cause=ended.cause if ended and wanted and not running else None,
@@ -191,18 +194,12 @@ def _view(
     )
 
 
-def _needs_login(hive: Hive, row: sqlite3.Row) -> bool:
+def _needs_login(row: sqlite3.Row, seen: Observed) -> bool:
     """Whether the agent cannot work before a human has logged it in: by its own word, or for want of credentials."""
     if row["runner"] not in CLIS:
         return False
     told = row["state"] == "needs_login"
-    return told or not (row["has_key"] or has_login(hive, row["name"], row["runner"]))
-
-
-def has_login(hive: Hive, name: str, runner: str) -> bool:
-    """Whether the agent's login folder holds usable credentials. The folder is the agent's: no link is followed."""
-    login = CLIS[runner].credentials
-    return usable_credentials(login, hive.agent_path(name) / login.folder, {})
+    return told or not (row["has_key"] or row["runner"] in seen.logins)
 
 
 @operation(

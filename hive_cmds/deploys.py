@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hive_cmds import agents, messages, meta, queue
-from hive_cmds.acting import build_and_switch, ensure_container, record_build, wanted
+from hive_cmds.acting import build_and_switch, built_with, ensure_container, wanted
 from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
@@ -88,9 +88,10 @@ def conclude(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta)
         repository.untag([plan.tag("approved"), plan.tag("building")])
         return "pending"
     note = repository.annotation(plan.tag("failed"))
+    end = progress.ending(hive, plan.agent)
     with hive.store.write() as db:
         queue.resolve(hive, db, plan.approval, "failed", note=note, tag=plan.tag("failed"))
-        progress.clear(hive, db, plan.agent)
+        end(db)
     return "failed"
 
 
@@ -99,13 +100,15 @@ def _all_new(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta)
     if flake.revision(meta.agent_input(plan.agent)) != plan.target:
         flake.stage(fleet(hive), [meta.agent_input(plan.agent)])
         flake.commit(f"deploy {plan.agent} {plan.tag('deployed')} {plan.target[:12]}")
+    record_build = built_with(hive, plan.agent, plan.target)
+    end = progress.ending(hive, plan.agent)
     with hive.store.write() as db:
         queue.resolve(hive, db, plan.approval, "approved", tag=plan.tag("deployed"))
         messages.tell(db, "rebuilt", plan.agent, sha=plan.target, tag=plan.tag("deployed"))
         messages.kick(db, plan.agent, "rebuilt: a config update was applied")
-        record_build(hive, db, plan.agent, plan.target)
+        record_build(db)
         meta.announce(hive, db)
-        progress.clear(hive, db, plan.agent)
+        end(db)
 
 
 def fleet(hive: Hive) -> list[str]:

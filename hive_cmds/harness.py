@@ -59,13 +59,12 @@ def set_status(
     told = (state, text, model or row["active_model"], until)
     if told == (row["state"], row["status_text"], row["active_model"], row["until"]):
         return
-    with hive.store.write() as db:
+    with look.showing(hive, hive.caller.name) as db:
         db.execute(
             "update agents set state = ?, status_text = ?, active_model = coalesce(?, active_model), until = ?,"
             " status_set_at = ? where name = ?",
             (state, text, model, until, hive.clock(), hive.caller.name),
         )
-        look.show(hive, db, hive.caller.name)
 
 
 @operation(callers=CONTAINERS, group="Harness", tool=False, reads=True)
@@ -129,14 +128,19 @@ def _has_harness(hive: Hive, name: str) -> bool:
 
 
 def _set(hive: Hive, name: str, column: str, value: object) -> AgentView:
-    with hive.store.write() as db:
-        if agents.require(db, name)[column] == value:
-            return agents.view(hive, name)
+    with hive.store.read() as db:
+        there = agents.require(db, name)[column]
+    if there != value:
+        _change(hive, name, column, value)
+    return agents.view(hive, name)
+
+
+def _change(hive: Hive, name: str, column: str, value: object) -> None:
+    with look.showing(hive, name) as db:
+        agents.require(db, name)
         db.execute(f"update agents set {column} = ? where name = ?", (value, name))  # noqa: S608
         if column == "model":
             # Which one that is, the next turn tells.
             db.execute("update agents set active_model = null where name = ?", (name,))
         if column == "paused" and not value:
             db.execute("update agents set status_text = null where name = ? and status_text = 'paused'", (name,))
-        look.show(hive, db, name)
-    return agents.view(hive, name)

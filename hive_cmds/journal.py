@@ -29,7 +29,7 @@ def journal(
     lines: how many, at most 5000
     follow: go on and show further lines as they are written
     """
-    if name not in hive.host.containers():
+    if hive.host.container(name) is None:
         with hive.store.read() as db:
             agents.require(db, name)
         raise NotFound(f"{name} has no container.", f"`hive start {name}` makes it.")

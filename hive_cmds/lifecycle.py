@@ -10,7 +10,7 @@ from hive_cmds.acting import (
     AGREE,
     GRACE,
     build_and_switch,
-    record_build,
+    built_with,
     refuse_self,
     require,
     view_of,
@@ -29,7 +29,7 @@ from hive_core.settings import MANAGER
 
 
 def _is_running(hive: Hive, name: str) -> bool:
-    container = hive.host.containers().get(name)
+    container = hive.host.container(name)
     return container is not None and container.running
 
 
@@ -153,10 +153,11 @@ def rebuild_held(hive: Hive, name: str) -> None:
             run = agents.require(db, name)["desired"] == "running"
         build_and_switch(hive, name, revision, run=run)
         moved = flake.commit(f"rebuild {name} {revision[:12]}")
+    record_build = built_with(hive, name, revision)
     with hive.store.write() as db:
         if moved:
             meta.announce(hive, db)
-        record_build(hive, db, name, revision)
+        record_build(db)
         tell(db, "rebuilt", name, sha=revision)
         kick(db, name, "rebuilt")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from hive_agent.clis import CLIS
-from hive_cmds import agents, look
+from hive_cmds import agents, look, observed
 from hive_cmds.acting import view_of
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
@@ -36,10 +36,9 @@ def login(hive: Hive, name: AgentName) -> None:
         raise HiveError(
             f"{name} was not logged in: `{shown}` ended with code {code}.", "Try again; what it wrote stands above."
         )
-    if not agents.has_login(hive, name, runner):
+    if not observed.has_login(hive, name, runner):
         raise HiveError(f"{name} is still not logged in: its login folder holds no usable credentials.")
-    with hive.store.write() as db:
+    with look.showing(hive, name) as db:
         # By its harness's own word it needed one; a stopped agent has nobody who takes the word back.
         db.execute("update agents set state = null where name = ? and state = 'needs_login'", (name,))
-        look.show(hive, db, name)
     hive.say(f"{name} is logged in.")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from hive_cmds.agents import AgentView, names, view, views
+from hive_cmds.agents import AgentView, as_observed, names
+from hive_cmds.observed import Observation, observe, overtaken
 from hive_core import progress, wire
 from hive_core.context import Hive
 from hive_core.events import emit
@@ -32,29 +35,26 @@ class Seen:
 Picture = dict[str, Seen]
 
 
-def take(hive: Hive) -> tuple[Picture, list[AgentView]]:
-    """Look at every agent as it is now."""
-    return _take(hive, views(hive))
+def picture(hive: Hive, db: sqlite3.Connection, observation: Observation) -> tuple[Picture, list[AgentView]]:
+    """The agents that were observed, by what the database says of them."""
+    rows = as_observed(hive, db, observation)
+    return {row.name: _seen(db, observation, row) for row in rows}, rows
 
 
-def _take(hive: Hive, rows: list[AgentView]) -> tuple[Picture, list[AgentView]]:
-    containers = hive.host.containers() if rows else {}
-    with hive.store.read() as db:
-        desired = {row["name"]: row["desired"] == "running" for row in db.execute("select name, desired from agents")}
-    picture = {}
-    for row in rows:
-        container = containers.get(row.name)
-        picture[row.name] = Seen(
-            running=container is not None and container.running,
-            instance=container.instance if container else None,
-            logged_in=not row.needs_login,
-            up_to_date=not row.needs_update,
-            busy=row.operation is not None,
-            wanted=desired.get(row.name, False),
-            cause=row.cause or (container.ended.cause if container and container.ended else None),
-            code=container.ended.code if container and container.ended else None,
-        )
-    return picture, rows
+def _seen(db: sqlite3.Connection, observation: Observation, row: AgentView) -> Seen:
+    container = observation.agents[row.name].container
+    ended = container.ended if container else None
+    (desired,) = db.execute("select desired from agents where name = ?", (row.name,)).fetchone()
+    return Seen(
+        running=container is not None and container.running,
+        instance=container.instance if container else None,
+        logged_in=not row.needs_login,
+        up_to_date=not row.needs_update,
+        busy=row.operation is not None,
+        wanted=desired == "running",
+        cause=row.cause or (ended.cause if ended else None),
+        code=ended.code if ended else None,
+    )
 
 
 def last(db: sqlite3.Connection) -> Picture:
@@ -66,21 +66,33 @@ def last(db: sqlite3.Connection) -> Picture:
 
 
 def record(db: sqlite3.Connection, picture: Picture, rows: list[AgentView]) -> None:
-    """Make this the last look, in the caller's transaction, and emit an event for each row that differs from before."""
+    """Make this the last look at these agents, in the caller's transaction; an event for each that is another way."""
     for row in rows:
         _record_one(db, row, picture[row.name])
-    for name in last(db).keys() - picture.keys():
+
+
+def forget_the_gone(db: sqlite3.Connection) -> None:
+    """Leave out of the picture whoever is no agent any more, in the caller's transaction."""
+    for name in last(db).keys() - set(names(db)):
         _forget(db, name)
 
 
-def show(hive: Hive, db: sqlite3.Connection, name: str) -> None:
-    """Make known how an agent is, in the caller's transaction.
+@contextmanager
+def showing(hive: Hive, name: str) -> Iterator[sqlite3.Connection]:
+    """A change of how an agent is shown, and the event that shows it, in one transaction.
 
     What the next look compares with stays as it was: to conclude something from a change is the watch's alone. An
     agent that was never looked at takes its place in the picture.
     """
-    picture, (row,) = _take(hive, [view(hive, name)])
-    _record_one(db, row, last(db).get(name, picture[name]))
+    while True:
+        observation = observe(hive, [name])
+        with hive.store.write() as db:
+            if not overtaken(db, observation):
+                yield db
+                now, rows = picture(hive, db, observation)
+                before = last(db)
+                record(db, {**now, **({name: before[name]} if name in before else {})}, rows)
+                return
 
 
 def inconclusive(db: sqlite3.Connection) -> bool:
@@ -93,20 +105,25 @@ def inconclusive(db: sqlite3.Connection) -> bool:
 
 
 @progress.at_the_end
-def after_operation(hive: Hive, db: sqlite3.Connection, name: str) -> None:
-    """Record how the agent is when an operation on it ends, with the operation's end.
+def after_operation(hive: Hive, name: str) -> progress.Recorder:
+    """Look at the agent when an operation on it ends; how it is then is recorded with the operation's end.
 
     Of the others nothing is recorded: one that crashed meanwhile is the watch's to find. An agent that the operation
     has started and that has ended already counts as seen running: the next look is to find that it crashed. So is a
     login that the operation's result lacks.
     """
-    if name not in names(db):
-        _forget(db, name)
-        return
-    picture, (row,) = _take(hive, [view(hive, name)])
-    seen = picture[name]
-    logged_in = seen.logged_in or last(db).get(name, seen).logged_in
-    _record_one(db, row, replace(seen, running=seen.running or seen.wanted, logged_in=logged_in))
+    observation = observe(hive, [name])
+
+    def record_it(db: sqlite3.Connection) -> None:
+        now, rows = picture(hive, db, observation)
+        if not rows:
+            _forget(db, name)
+            return
+        seen = now[name]
+        logged_in = seen.logged_in or last(db).get(name, seen).logged_in
+        _record_one(db, rows[0], replace(seen, running=seen.running or seen.wanted, logged_in=logged_in))
+
+    return record_it
 
 
 def _record_one(db: sqlite3.Connection, row: AgentView, seen: Seen) -> None:

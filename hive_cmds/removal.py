@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hive_cmds import agents, folders, meta, queue
 from hive_cmds.acting import refuse_manager, require
 from hive_cmds.deploys import fleet
 from hive_cmds.messages import forget_inbox, tell
+from hive_cmds.observed import has_login
 from hive_core import hostile_folders, progress
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
@@ -99,11 +101,9 @@ def destroy_held(hive: Hive, name: str, purge: bool) -> None:
     _leave_meta(hive, name)
     if purge:
         folders.remove(hive, name)
-    with hive.store.write() as db:
+    with announcing_tombstones(hive, name) as db:
         if purge:
             forget_inbox(db, name)
-        announce_tombstones(hive, db)
-        progress.clear(hive, db, name)
 
 
 def _leave_meta(hive: Hive, name: str) -> None:
@@ -162,11 +162,9 @@ def _recover_purge(hive: Hive, left: InProgress) -> str:
 
 def _purge_held(hive: Hive, name: str) -> None:
     folders.remove(hive, name)
-    with hive.store.write() as db:
+    with announcing_tombstones(hive, name) as db:
         forget_inbox(db, name)
         tell(db, "purged", name)
-        announce_tombstones(hive, db)
-        progress.clear(hive, db, name)
 
 
 @operation(
@@ -178,20 +176,36 @@ def _purge_held(hive: Hive, name: str) -> None:
 def tombstones(hive: Hive) -> list[Tombstone]:
     """List the destroyed agents whose state was kept: revive brings one back, purge removes it for good."""
     with hive.store.read() as db:
-        living = set(agents.names(db))
-    folder = hive.settings.agents
-    kept = [path for path in folder.iterdir() if path.is_dir()] if folder.exists() else []
-    kept.sort(key=lambda path: natural(path.name))
-    return [_tombstone(hive, path) for path in kept if path.name not in living]
+        kept = _kept(hive, db)
+    return [_tombstone(hive, path) for path in sorted(kept, key=lambda path: natural(path.name))]
+
+
+def _kept(hive: Hive, db: sqlite3.Connection) -> set[Path]:
+    """The folders of agents that are no longer there."""
+    folder, living = hive.settings.agents, set(agents.names(db))
+    found = folder.iterdir() if folder.exists() else ()
+    return {path for path in found if path.name not in living and path.is_dir()}
 
 
 def _tombstone(hive: Hive, path: Path) -> Tombstone:
     found = hostile_folders.measure(path)
     # A hostile agent may have set a time in the future.
-    kept = any(agents.has_login(hive, path.name, runner) for runner in CLIS)
+    kept = any(has_login(hive, path.name, runner) for runner in CLIS)
     return Tombstone(path.name, found.size, int(min(found.newest, time.time())), kept)
 
 
-def announce_tombstones(hive: Hive, db: sqlite3.Connection) -> None:
-    """Emit the whole list of tombstones in the caller's transaction."""
-    emit(db, "tombstones_changed", tombstones=tombstones(hive))
+@contextmanager
+def announcing_tombstones(hive: Hive, name: str) -> Iterator[sqlite3.Connection]:
+    """The change that ends an operation on an agent and tells of all tombstones, measured before it.
+
+    What the block changes makes nobody a tombstone and no tombstone an agent: that was done before.
+    """
+    end = progress.ending(hive, name)
+    while True:
+        measured = tombstones(hive)
+        with hive.store.write() as db:
+            if {stone.name for stone in measured} == {path.name for path in _kept(hive, db)}:
+                yield db
+                emit(db, "tombstones_changed", tombstones=measured)
+                end(db)
+                return

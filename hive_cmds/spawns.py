@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from hive_cmds import folders, messages, meta, queue, removal
-from hive_cmds.acting import build_and_switch, record_build
+from hive_cmds.acting import build_and_switch, built_with
 from hive_cmds.deploys import fleet
 from hive_core import progress
 from hive_core.context import Hive
@@ -99,11 +99,10 @@ def conclude(hive: Hive, number: int | None, name: str) -> None:
     from hive_core.git.repository import Repository
 
     revision = Repository(hive.applied_path(name)).main()
-    with hive.store.write() as db:
+    record_build = built_with(hive, name, revision)
+    with removal.announcing_tombstones(hive, name) as db:
         if number is not None:
             queue.resolve(hive, db, number, "approved")
         messages.tell(db, "spawned", name, sha=revision)
-        record_build(hive, db, name, revision)
-        removal.announce_tombstones(hive, db)
+        record_build(db)
         meta.announce(hive, db)
-        progress.clear(hive, db, name)

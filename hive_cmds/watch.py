@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from hive_cmds.agents import AgentView
 from hive_cmds.events import after
 from hive_cmds.look import Picture, Seen
 from hive_cmds.messages import tell
+from hive_cmds.observed import Observation, observe, overtaken
 from hive_cmds.sentences import Line, lines
 from hive_core import progress
 from hive_core.arguments import whole
@@ -28,6 +29,8 @@ from hive_core.operation import OPERATOR, operation
 from hive_core.wake import Wake
 
 INTERVAL = 10
+# How often a look is taken again at once, of those of whom it did not hold.
+ROUNDS = 5
 LAST_LINES = 20
 
 Interval = Annotated[int, whole(1, 3600, "the interval in seconds", "SECONDS")]
@@ -78,35 +81,61 @@ def tick(hive: Hive, *, seed: bool) -> list[Verdict]:
     queue.plant_denials(hive)
     questions.expire(hive)
     _restart_due(hive)
-    while True:
-        journals = {} if seed else _journals(hive)
-        # One transaction: an operation that ends meanwhile records its result before this look or after it.
-        with hive.store.write() as db:
-            before = look.last(db)
-            picture, rows = look.take(hive)
-            verdicts = [] if seed else transitions(before, picture)
-            crashes = [verdict for verdict in verdicts if verdict.kind == "container_crash"]
-            if {crash.agent for crash in crashes} - journals.keys():
-                continue  # It ended between the journals and the look.
-            ended = (
-                {crash.agent: crash.fields["code"] for crash in crashes} if not seed else _unwatched(before, picture)
-            )
-            outlooks = {name: restarts.note(hive, db, name, code) for name, code in ended.items()}
-            look.record(db, picture, [_with_outlook(row, outlooks.get(row.name)) for row in rows])
-            for verdict in verdicts:
-                evidence = {"journal": journals[verdict.agent]} if verdict in crashes else {}
-                tell(db, verdict.kind, verdict.agent, **verdict.fields, **evidence)
-            _tell_loops(db, outlooks)
-        return verdicts
+    return look_at(hive, None, seed=seed)
+
+
+def look_at(hive: Hive, names: Iterable[str] | None, *, seed: bool = False) -> list[Verdict]:
+    """Look at these agents, or at all, record it, and tell what changed since the last look; again at whom it missed.
+
+    An agent on which operations begin and end faster than it can be looked at is left to the next look.
+    """
+    verdicts: list[Verdict] = []
+    for _ in range(ROUNDS):
+        observation = observe(hive, names)
+        journals = {} if seed else _journals(hive, observation)
+        found, missed = _conclude(hive, observation, journals, seed=seed)
+        verdicts += found
+        if not missed:
+            break
+        names = missed
+    return verdicts
+
+
+def _conclude(
+    hive: Hive, observation: Observation, journals: Mapping[str, str], *, seed: bool
+) -> tuple[list[Verdict], set[str]]:
+    """Record an observation and tell what it means, as far as it still holds; returns also of whom it does not.
+
+    One transaction: an operation that ends meanwhile records its result before this look or after it.
+    """
+    with hive.store.write() as db:
+        before = look.last(db)
+        picture, rows = look.picture(hive, db, observation)
+        verdicts = transitions(before, picture)
+        # One whose end is only now to be seen, as something else was recorded meanwhile, has no journal yet.
+        crashed = {verdict.agent for verdict in verdicts if verdict.kind == "container_crash"}
+        missed = overtaken(db, observation) | (set() if seed else crashed - journals.keys())
+        told = [verdict for verdict in verdicts if verdict.agent not in missed and not seed]
+        ended = _codes(told) if not seed else _unwatched(before, picture)
+        outlooks = {name: restarts.note(hive, db, name, code) for name, code in ended.items() if name not in missed}
+        held = [_with_outlook(row, outlooks.get(row.name)) for row in rows if row.name not in missed]
+        look.record(db, picture, held)
+        look.forget_the_gone(db)
+        for verdict in told:
+            evidence = {"journal": journals[verdict.agent]} if verdict.kind == "container_crash" else {}
+            tell(db, verdict.kind, verdict.agent, **verdict.fields, **evidence)
+        _tell_loops(db, outlooks)
+    return told, missed
+
+
+def _codes(verdicts: list[Verdict]) -> dict[str, int | None]:
+    """Who has crashed, with the exit code."""
+    return {verdict.agent: verdict.fields["code"] for verdict in verdicts if verdict.kind == "container_crash"}
 
 
 def _unwatched(before: Picture, now: Picture) -> dict[str, int | None]:
     """Who has ended since somebody last watched, with the exit code: nothing is told of it, but it may be restarted."""
-    return {
-        verdict.agent: verdict.fields["code"]
-        for verdict in transitions(before, now)
-        if verdict.kind == "container_crash" and not now[verdict.agent].running
-    }
+    return {name: code for name, code in _codes(transitions(before, now)).items() if not now[name].running}
 
 
 def _restart_due(hive: Hive) -> None:
@@ -132,17 +161,13 @@ def _tell_loops(db: sqlite3.Connection, outlooks: Mapping[str, restarts.Outlook]
             tell(db, "crash_loop", name, note=note)
 
 
-def _journals(hive: Hive) -> dict[str, str]:
-    """The last lines of every agent that is another start than at the last look, or none.
-
-    Read before the transaction: a slow disk, or a journal that is being written as fast as it goes, is the agent's
-    own affair and no reason for every other writer to wait.
-    """
+def _journals(hive: Hive, observation: Observation) -> dict[str, str]:
+    """The last lines of every agent that is another start than at the last look, or none."""
     with hive.store.read() as db:
         before = look.last(db)
-    now = hive.host.containers()
-    ended = [name for name, seen in before.items() if seen.running and not _same_start(now.get(name), seen)]
-    return {name: _last_lines(hive, name, now.get(name)) for name in ended}
+    now = {name: seen.container for name, seen in observation.agents.items() if name in before and before[name].running}
+    ended = {name: container for name, container in now.items() if not _same_start(container, before[name])}
+    return {name: _last_lines(hive, name, container) for name, container in ended.items()}
 
 
 def _same_start(container: Container | None, seen: Seen) -> bool:

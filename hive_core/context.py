@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hive_core.change import guarded
 from hive_core.containers.base import Host
 from hive_core.errors import Refused
 from hive_core.locks import Busy, Say, file_lock, holder
@@ -50,11 +51,12 @@ class Hive:
 
     @cached_property
     def host(self) -> Host:
-        """What drives the containers: the backend that the settings name."""
+        """What drives the containers: the backend that the settings name. Not to be asked inside a change."""
         # A backend is imported when a command first needs containers.
         from hive_core.containers.local import LocalHost
 
-        return LocalHost(self.settings)
+        backend: Host = LocalHost(self.settings)
+        return guarded(backend)
 
     def lock(self, name: str, purpose: str, *, wait: bool = True) -> AbstractContextManager[None]:
         """Hold the lock of an agent. Order: an agent's lock first, then meta's; never two agents' at once."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hive_core.change import never_inside
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 # Measuring looks no deeper and at no more than this: it is done while others wait.
@@ -28,6 +30,7 @@ class Measured:
     whole: bool
 
 
+@never_inside
 def measure(folder: Path) -> Measured:
     """Add up a folder, following no link; of one that is too deep or too full only a part."""
     size, newest, left = 0, 0.0, MOST_ENTRIES
@@ -103,6 +106,7 @@ def _names(folder: int, room: _Room) -> list[str]:
     return names
 
 
+@never_inside
 def hand_over(folder: Path, uid: int) -> None:
     """Give a folder and everything in it to a user and its group, following no link, however deep it is.
 
@@ -153,6 +157,7 @@ def _identity(folder: int) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+@never_inside
 def remove(folder: Path) -> None:
     """Remove a folder and everything in it, following no link, however deep and whatever its modes; absent is fine.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hive_core.change import outside
 from hive_core.errors import Refused
 
 Say = Callable[[str], None]
@@ -30,6 +31,7 @@ def file_lock(path: Path, purpose: str, *, wait: bool = True, say: Say | None = 
     purpose: what the holder is doing, told to whoever waits. say: where to tell it.
     Raises Busy when it is held and `wait` is False. Not re-entrant, not even in one thread.
     """
+    outside(f"the lock {path.stem} was asked for")
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         _take(descriptor, path, wait, say)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from hive_core.change import never_inside
 from hive_core.errors import ProgramFailed
 
 SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -71,6 +72,7 @@ class Completed:
     stderr: str
 
 
+@never_inside
 def run(
     argv: Sequence[str],
     *,

@@ -54,12 +54,16 @@ def declared_by(load: Callable[[], object]) -> None:
 
 
 # What else becomes true in the transaction that ends an operation; see `at_the_end`.
-Ending = Callable[[Hive, sqlite3.Connection, str], None]
+Recorder = Callable[[sqlite3.Connection], None]
+Ending = Callable[[Hive, str], Recorder]
 _ENDINGS: list[Ending] = []
 
 
 def at_the_end(function: Ending) -> Ending:
-    """Declare the function below as part of every operation's end, in its transaction."""
+    """Declare the function below as part of every operation's end.
+
+    It looks at the agent before the last transaction, and returns what records inside it what was seen.
+    """
     _ENDINGS.append(function)
     return function
 
@@ -113,8 +117,7 @@ def recorded(
             outcome = f"could not be undone: {failed.error}" if failed else outcomes[0]
             hive.say(f"interrupted while {kind} {agent}: {outcome}")
         raise
-    with hive.store.write() as db:
-        clear(hive, db, agent)
+    clear(hive, agent)
 
 
 @contextmanager
@@ -135,17 +138,32 @@ def begin(hive: Hive, agent: str, kind: str, recovery: str | None, detail: dict[
         emit(db, "transient_set", name=agent, transient_kind=kind, since_unix=int(now))
 
 
-def clear(hive: Hive, db: sqlite3.Connection, agent: str) -> None:
-    """End the operation in the caller's transaction; nothing happens when it has ended already.
+def ending(hive: Hive, agent: str) -> Recorder:
+    """Look at what an operation has made of its agent, and return what ends it in the caller's last transaction.
 
-    Its result is recorded with it: whoever watches sees either the operation or its result, and takes
-    neither for a crash.
+    Its result is recorded with its end: whoever watches sees either the operation or its result, and takes neither
+    for a crash. Nothing happens when it has ended already. The caller holds the agent, so that what was seen holds.
     """
-    repairs.done(hive, db, repair_of(agent))
-    if db.execute("delete from operations where agent = ?", (agent,)).rowcount:
-        emit(db, "transient_cleared", name=agent)
-        for ending in _ENDINGS:
-            ending(hive, db, agent)
+    recorders = [look(hive, agent) for look in _ENDINGS]
+
+    def end(db: sqlite3.Connection) -> None:
+        repairs.done(hive, db, repair_of(agent))
+        if db.execute("delete from operations where agent = ?", (agent,)).rowcount:
+            emit(db, "transient_cleared", name=agent)
+            for record in recorders:
+                record(db)
+
+    return end
+
+
+def clear(hive: Hive, agent: str) -> None:
+    """End the operation in a transaction of its own; nothing happens when it has ended already."""
+    with hive.store.read() as db:
+        if agent not in all_in_progress(db):
+            return
+    end = ending(hive, agent)
+    with hive.store.write() as db:
+        end(db)
 
 
 def all_in_progress(db: sqlite3.Connection) -> dict[str, InProgress]:
@@ -232,8 +250,7 @@ def _recover(hive: Hive, agent: str) -> str:
     if row is None:
         return "done"
     outcome = _find(row.recovery)(hive, row) if row.recovery else "cleared"
-    with hive.store.write() as db:
-        clear(hive, db, agent)
+    clear(hive, agent)
     return outcome
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from hive_core import migrations
+from hive_core import change, migrations
 from hive_core.errors import Refused
 from hive_core.locks import file_lock
 from hive_core.signals import deferring
@@ -58,13 +58,14 @@ class Store:
         """A change: committed whole when the block ends, undone when it raises.
 
         A write inside a write of the same thread joins it, so that a change made of several
-        functions, and the events that tell of it, stay one transaction.
+        functions, and the events that tell of it, stay one transaction. Nothing slow or foreign belongs in it: see
+        change.py, which refuses that.
         """
         db = self.connection()
         if db.in_transaction:
             yield db
             return
-        with deferring(), self._turn(), _transaction(db, "begin immediate"):
+        with deferring(), self._turn(), change.under_way(), _transaction(db, "begin immediate"):
             yield db
         self._ring()
 

@@ -99,6 +99,9 @@ class Host(Protocol):
     def containers(self) -> dict[str, Container]:
         """Every container, by name."""
 
+    def container(self, name: str) -> Container | None:
+        """This one alone, None where there is none; costs the same however many others there are."""
+
     def journal(self, name: str, lines: int, unit: str | None = None) -> list[str]:
         """The last `lines` lines of its journal, oldest first: time, space, what was written."""
 

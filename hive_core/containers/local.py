@@ -120,6 +120,9 @@ class LocalHost:
     def containers(self) -> dict[str, Container]:
         return records.read_all(self._settings.containers)
 
+    def container(self, name: str) -> Container | None:
+        return records.read_container(self._folder(name))
+
     def journal(self, name: str, lines: int, unit: str | None = None) -> list[str]:  # noqa: ARG002
         # The harness is all that runs in a container here, so each of its units is the whole journal.
         return journal.tail(self._existing(name) / "journal", lines)

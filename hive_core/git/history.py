@@ -11,6 +11,7 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import ConfigLevel, ObjectType, RepositoryOpenFlag, SortMode
 
+from hive_core.change import outside
 from hive_core.errors import BuildFailed, Invalid, NotFound, Refused
 from hive_core.git import trees
 from hive_core.git.changes import Authored, Changes, subject
@@ -56,6 +57,7 @@ class History:
 
     @cached_property
     def _repository(self) -> pygit2.Repository:
+        outside(f"the repository {self.path.name} was opened")
         try:
             repository = pygit2.Repository(str(self._git), RepositoryOpenFlag.NO_SEARCH)
         except pygit2.GitError as error:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from hive_core.change import never_inside
 from hive_core.errors import NotFound, Refused
 from hive_core.git.packs import KINDS, Damaged, Object, inflate, object_sha, read_pack
 
@@ -133,6 +134,7 @@ class UntrustedObjects:
 _INCOMPLETE = "Objects in other repositories (alternates, shallow or partial clones) do not count: make a full clone."
 
 
+@never_inside
 @contextmanager
 def open_untrusted(repository: Path) -> Iterator[UntrustedObjects]:
     """Open the object store of the repository whose work tree is `repository`, for the block.

@@ -1,0 +1,136 @@
+"""Run every operation in this process, and tell of whatever it opens, lists, starts or locks inside a change.
+
+A change is what SQLite itself says it is, from its `begin immediate` to its end; what is opened is what Python tells
+an audit hook. Neither knows anything of hive's own guard. Prints one line of JSON: the operations that ran, and what
+was done inside a change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from hive_cmds.registry import everything, serve
+from hive_cmds.watch import tick
+from hive_core import settings, store
+from hive_core.context import Hive
+from hive_core.operation import THE_OPERATOR, Caller, Identity
+from hive_core.settings import MANAGER
+
+CONFIGURATION = 'runner = "claude"\n'
+AUDITED = {"open", "os.listdir", "os.scandir", "subprocess.Popen", "os.posix_spawn", "fcntl.flock", "socket.connect"}
+
+local = threading.local()
+found: list[str] = []
+ran: list[str] = []
+hive = Hive.open(settings.from_environment(os.environ))
+
+
+def connect(path: Any) -> store.Connection:
+    """A connection that tells of its changes."""
+    made: store.Connection = real_connect(path)
+
+    def trace(statement: str) -> None:
+        word = statement.strip().split()[0].lower() if statement.strip() else ""
+        if statement.strip().lower() == "begin immediate":
+            local.changing = True
+        elif word in ("commit", "rollback"):
+            local.changing = False
+
+    made.set_trace_callback(trace)
+    return made
+
+
+def audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in AUDITED and getattr(local, "changing", False) and is_foreign(event, arguments[0]):
+        found.append(f"{ran[-1:]}: {event} {arguments[0]!r}")
+
+
+def is_foreign(event: str, path: Any) -> bool:
+    """Whether it is an agent's or the backend's; of the folders that hold all agents' only the names are listed."""
+    if event not in ("open", "os.listdir", "os.scandir"):
+        return True
+    text = os.fsdecode(path) if isinstance(path, (str, bytes)) else ""
+    held = ("agents", "containers", "proposed", "applied")
+    own = {str(hive.settings.home / name) for name in held}
+    return not os.path.isabs(text) or (text not in own and any(text.startswith(f"{name}/") for name in own))
+
+
+real_connect = store._connect
+store._connect = connect
+
+
+def call(verb: str, caller: Identity = THE_OPERATOR, **arguments: Any) -> Any:
+    ran.append(verb)
+    operation = everything()[verb]
+    result = serve(hive.acting_as(caller), operation, operation.parse(arguments))
+    return list(result) if verb == "watch" else result
+
+
+def commit(config: Path, toml: str) -> str:
+    """Commit a configuration in a clone; its sha."""
+    from subprocess import run
+
+    (config / "agent.toml").write_text(toml)
+    run(["git", "-C", config, "commit", "-qam", "change"], check=True)
+    return run(["git", "-C", config, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def operations() -> None:
+    """Every operation that a change is part of, in an order in which all of them have something to do."""
+    operators, managers = hive.agent_path("coder") / "config", hive.settings.proposed / "coder" / "config"
+    manager, coder = Identity(Caller.MANAGER, MANAGER), Identity(Caller.AGENT, "coder")
+    call("spawn", name="coder")
+    # Now there is something to look at.
+    for kind in ("claude", "codex"):
+        (hive.agent_path("coder") / kind / ".credentials.json").write_text('{"claudeAiOauth": {"accessToken": "fake"}}')
+    tick(hive, seed=True)
+    request = call("request_commit", agent="coder", sha=commit(operators, f"{CONFIGURATION}# another\n"))
+    call("show", id=request.id)
+    call("approve", id=request.id)
+    request = call("request_commit", caller=manager, agent="coder", sha=commit(managers, f"{CONFIGURATION}# more\n"))
+    call("cancel", id=request.id, caller=manager)
+    request = call("request_commit", agent="coder", sha=commit(operators, f"{CONFIGURATION}# still more\n"))
+    call("deny", id=request.id)
+    for verb in ("stop", "start", "restart", "kill", "rebuild", "pause", "resume"):
+        call(verb, name="coder")
+    call("model", name="coder", model="x")
+    call("set_status", caller=coder, state="thinking")
+    call("set_model", caller=coder, model="y")
+    call("turn_settings", caller=coder)
+    call("send", to="coder", body="hello")
+    for verb in ("recv", "ack", "nack"):
+        call(verb, caller=coder)
+    call("recent"), call("search", words="hello"), call("why", id=1)
+    for caller in (coder, manager):
+        call("ask", caller=caller, question="what?")
+    call("ask_operator", caller=manager, question="what?")
+    call("answer", id=1, text="this"), call("cancel_question", id=2)
+    call("update", stale=True), call("meta_update", inputs=["hive"]), call("update", name="coder")
+    call("watch", once=True)
+    for verb in ("list", "approvals", "questions", "inputs", "tombstones", "doctor", "migrate"):
+        call(verb)
+    call("journal", name="coder")
+    call("destroy", name="coder")
+    call("approve", id=call("revive", name="coder").id)
+    call("request_spawn", name="other", caller=manager)
+    call("destroy", name="coder")
+    call("purge", name="coder")
+
+
+def main() -> None:
+    sys.addaudithook(audit)
+    try:
+        operations()
+    finally:
+        for name in hive.host.containers():
+            hive.host.destroy(name)
+    print(json.dumps({"ran": sorted(set(ran)), "found": found}))
+
+
+if __name__ == "__main__":
+    main()
