@@ -11,14 +11,15 @@ from typing import Any
 
 from hive_agent.clis import Credentials
 
-LARGEST = 1024 * 1024
+# A login with the tokens of many MCP servers has some tens of KiB. To parse more is work that an agent could ask for.
+LARGEST = 128 * 1024
 
 
 def usable_credentials(login: Credentials, folder: int | str | Path, environment: Mapping[str, str]) -> bool:
     """Tell whether the CLI has something to log in with.
 
     folder: the login folder, as a path or an open descriptor of it. environment: what the CLI will be given.
-    True with a key or token in the environment, or a regular file of at most 1 MiB that holds a token which is not
+    True with a key or token in the environment, or a regular file of at most 128 KiB that holds a token which is not
     empty. Follows no link, opens no pipe, raises nothing for whatever is there.
     """
     if any(environment.get(name, "").strip() for name in login.keys):

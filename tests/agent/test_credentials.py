@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hive_agent.clis import CLIS, Credentials
-from hive_agent.credentials import fingerprint, usable_credentials
+from hive_agent.credentials import LARGEST, fingerprint, usable_credentials
 
 CLAUDE, CODEX = (CLIS[name].credentials for name in ("claude", "codex"))
 GOOD = json.dumps({"claudeAiOauth": {"accessToken": "fake-token"}})
@@ -74,8 +74,8 @@ def test_codex_keeps_the_tokens_of_an_account_or_a_key(tmp_path: Path, text: str
         '{"claudeAiOauth": {"accessToken": "  "}}',
         '{"claudeAiOauth": {"accessToken": 7}}',
         '{"claudeAiOauth": {"accessToken": ["x"]}}',
-        "[" * 200_000,
-        GOOD + " " * 1024 * 1024,
+        "[" * 100_000,
+        GOOD + " " * LARGEST,
         "\udcff",
     ],
     ids=str,
