@@ -82,12 +82,18 @@ def _running(hive: Hive) -> Iterator[Finding]:
 def _programs(hive: Hive) -> Iterator[Finding]:
     git = shutil.which("git")
     yield Finding("git", git is not None, git or "missing: apt-get install git")
-    for name in CLIS:
-        found = toolbox.program(hive.settings, name)
-        missing = f"not found: agents with the runner {name} wait for it; put it on the PATH of `hive`"
-        yield Finding(name, None if found is None else True, missing if found is None else str(found))
+    yield from (_cli(hive, name) for name in CLIS)
     tool = nix.installed(hive.settings.home / "cache")
     words = "not usable here; hive writes the meta flake's lock itself"
     yield Finding(
         "nix", True, words if tool is None else f"{tool.version[0]}.{tool.version[1]} writes the meta flake's lock"
     )
+
+
+def _cli(hive: Hive, name: str) -> Finding:
+    try:
+        found = toolbox.program(hive.settings, name)
+    except HiveError as error:
+        return Finding(name, False, error.message)
+    missing = f"not found: agents with the runner {name} wait for it; put it on the PATH of `hive`"
+    return Finding(name, None if found is None else True, missing if found is None else str(found))

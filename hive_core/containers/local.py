@@ -188,6 +188,7 @@ class LocalHost:
         return sandbox
 
     def _inside(self, name: str, folder: Path, config: AgentConfig, generation: Path, view: View) -> Inside:
+        from hive_core.containers import private
         from hive_core.containers.program import program
         from hive_core.containers.sandbox import Inside, check, defaults
 
@@ -204,6 +205,7 @@ class LocalHost:
                 "/config": str(generation),
             },
             root=str(root.resolve()),
+            private=private.find(self._settings),
         )
         check(inside)
         return inside

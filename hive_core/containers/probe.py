@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from hive_core.containers.private import Private
 from hive_core.containers.sandbox import ARGV, Inside, Sandbox, defaults, outer_environment
 
 # Any unprivileged user does; this one is nobody's on Linux by convention.
@@ -29,7 +30,7 @@ def attempts() -> Iterator[tuple[Sandbox, str | None]]:
 
 def _attempt(sandbox: Sandbox, root: str) -> str | None:
     uid = _NOBODY if os.geteuid() == 0 else None
-    inside = Inside("probe", uid, ("true",), defaults(), {}, {}, root, workdir="/")
+    inside = Inside("probe", uid, ("true",), defaults(), {}, {}, root, Private({}, {}, {}, {}), workdir="/")
     argv = ARGV[sandbox](inside)
     output, end = os.pipe()
     actions = [

@@ -9,6 +9,9 @@ from hive_core.containers.config import MOST_BYTES, AgentConfig, parse
 from hive_core.containers.sandbox import defaults
 from hive_core.errors import BuildFailed
 
+# Where a container sees the programs of the machine.
+_SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/opt", "/nix/store")))
+
 
 def read_config(generation: Path) -> AgentConfig:
     """The checked agent.toml of an exported configuration. Raises BuildFailed."""
@@ -34,12 +37,14 @@ def check_program(config: AgentConfig, generation: Path) -> None:
     if not config.command:
         return
     name = config.command[0]
+    # Only what a container sees is looked at: an answer about any other file would be news of the machine.
     if name.startswith("/config/"):
-        if not os.access(generation / name.removeprefix("/config/"), os.X_OK):
+        own = Path(os.path.normpath(generation / name.removeprefix("/config/")))
+        if not own.is_relative_to(generation) or not os.access(own, os.X_OK):
             raise BuildFailed(f"agent.toml: command names {name}, which is no executable file of the configuration.")
         return
     path = config.environment.get("PATH", defaults()["PATH"]).split(":")
-    system = [folder for folder in path if folder.startswith(("/usr/", "/bin", "/sbin", "/opt/", "/nix/"))]
+    system = [folder for folder in path if _of_the_system(folder)]
     if "/" in name or len(system) < len(path):
         return
     if not any(os.access(f"{folder}/{name}", os.X_OK) and Path(folder, name).is_file() for folder in system):
@@ -47,3 +52,7 @@ def check_program(config: AgentConfig, generation: Path) -> None:
             f"agent.toml: the program {name} of command is not installed on this machine ({':'.join(path)}).",
             "Install it, or give its path.",
         )
+
+
+def _of_the_system(folder: str) -> bool:
+    return any(Path(os.path.normpath(folder)).is_relative_to(system) for system in _SYSTEM)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hive_core.containers import scripts
+from hive_core.containers.private import Private
 from hive_core.errors import HiveError
 from hive_core.process import SAFE_PATH
 
@@ -78,7 +79,8 @@ class Inside:
     """What a container is: the one description that every form of argv is made from.
 
     uid: the user (and group) its processes run as, None for our own. read_write, read_only: path inside -> folder
-    on the machine. environment: all of it. root: an empty folder of ours that the unshare form mounts its root on.
+    or file on the machine. environment: all of it. root: an empty folder of ours that the unshare form mounts its
+    root on. private: what is hidden wherever it lies.
     terminal: whether it is the leader of a session with a terminal of its own, and must stay so for Ctrl-C to reach it.
     """
 
@@ -89,6 +91,7 @@ class Inside:
     read_write: Mapping[str, str]
     read_only: Mapping[str, str]
     root: str
+    private: Private
     workdir: str = "/state"
     terminal: bool = False
 
@@ -114,8 +117,10 @@ def check(inside: Inside) -> None:
         if any(other != target and target.startswith(f"{other}/") for other in shown):
             raise HiveError(f"{target} lies within another folder that {inside.name} is shown.")
         # A link on the way could have been set by an agent, to have any folder of the machine shown.
-        if not Path(source).is_dir() or os.path.realpath(source) != source:
-            raise HiveError(f"{source}, to be seen as {target} by {inside.name}, is not a real folder.")
+        if not (Path(source).is_dir() or Path(source).is_file()) or os.path.realpath(source) != source:
+            raise HiveError(f"{source}, to be seen as {target} by {inside.name}, is not a real folder or file.")
+        if (reason := inside.private.why_not(Path(source))) is not None:
+            raise HiveError(f"{source} cannot be shown to {inside.name}: {reason}.")
 
 
 def outer_environment(inside: Inside) -> dict[str, str]:
@@ -146,11 +151,14 @@ def plan(inside: Inside) -> Iterator[Step]:
     """What the root is built of, in order: (kind, source, path inside).
 
     Kinds: ro and rw show a file or folder, link makes a symlink, tmp an empty file system with the mode `source`,
-    dir a plain folder with that mode. Each folder on the way comes before what is in it: bubblewrap makes those it
-    is not told of readable for root alone.
+    dir a plain folder with that mode, hide covers a folder that is shown. Each folder on the way comes before what is
+    in it: bubblewrap makes those it is not told of readable for root alone.
     """
     made = {"/"}
     for kind, source, path in _contents(inside):
+        if kind == "hide":
+            yield (kind, source, path)
+            continue
         for parent in reversed(list(map(str, Path(path).parents))):
             if parent not in made:
                 made.add(parent)
@@ -160,7 +168,7 @@ def plan(inside: Inside) -> Iterator[Step]:
 
 
 def _contents(inside: Inside) -> Iterator[Step]:
-    yield ("ro", "/usr", "/usr")
+    yield from _system(inside.private, "/usr")
     for path in _SYSTEM:
         if Path(path).is_symlink():
             yield ("link", str(Path(path).readlink()), path)
@@ -168,15 +176,26 @@ def _contents(inside: Inside) -> Iterator[Step]:
             yield ("ro", path, path)
     for name in ETC:
         # resolv.conf and others are links to places that are not seen inside: their targets are shown instead.
-        if Path("/etc", name).exists():
-            yield ("ro", os.path.realpath(f"/etc/{name}"), f"/etc/{name}")
+        source = os.path.realpath(f"/etc/{name}")
+        if Path(source).exists() and not inside.private.hides(Path(source)):
+            yield ("ro", source, f"/etc/{name}")
     for path in ("/nix/store", "/opt"):
-        if Path(path).is_dir():
-            yield ("ro", os.path.realpath(path), path)
+        yield from _system(inside.private, path)
     yield ("tmp", "1777", "/tmp")  # noqa: S108
     yield ("tmp", "0755", "/run")
     yield from (("rw", source, target) for target, source in sorted(inside.read_write.items()))
     yield from (("ro", source, target) for target, source in sorted(inside.read_only.items()))
+
+
+def _system(private: Private, path: str) -> Iterator[Step]:
+    """A folder of the system, without what is private in it."""
+    source = Path(os.path.realpath(path))
+    if not source.is_dir() or private.hides(source) or source == Path("/"):
+        return
+    yield ("ro", str(source), path)
+    for place in private.within(source):
+        if place.is_dir():
+            yield ("hide", "0555", str(Path(path) / place.relative_to(source)))
 
 
 def bwrap_argv(inside: Inside) -> list[str]:
@@ -189,6 +208,8 @@ def bwrap_argv(inside: Inside) -> list[str]:
                 options += ["--perms", source, "--tmpfs", path]
             case "dir":
                 options += ["--perms", source, "--dir", path]
+            case "hide":
+                options += ["--perms", source, "--tmpfs", path, "--remount-ro", path]
             case "link":
                 options += ["--symlink", source, path]
             case _:
@@ -246,6 +267,7 @@ def on_the_machine(inside: Inside) -> Inside:
         inside.read_write,
         inside.read_only,
         inside.root,
+        inside.private,
         outside(inside.workdir),
         inside.terminal,
     )

@@ -36,6 +36,7 @@ while [ "$1" != -- ]; do
         link) ln -s "$2" "$root$3" ;;
         tmp) empty "$2" "$root$3" ;;
         dir) mkdir "$root$3" ;;
+        hide) empty "$2" "$root$3"; mount -n -o remount,bind,ro,nosuid,nodev "$root$3" || say "hide $3" ;;
     esac
     shift 3
 done
@@ -63,6 +64,7 @@ cd /
 umount -n -l /.old || say "leave the machine's root"
 rmdir /.old
 mount -n -o remount,bind,ro,nosuid,nodev /dev && mount -n -o remount,bind,ro,nosuid,nodev / || say "make / read-only"
+unset OLDPWD PWD  # where hive keeps its state
 exec "$@"
 """
 

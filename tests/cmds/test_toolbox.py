@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hive_cmds import toolbox
+from hive_core.errors import Refused
 from hive_core.settings import Settings, from_environment
 from tests.hives import TestHive
 
@@ -38,10 +40,10 @@ def settings(tmp_path: Path, program: Path) -> Settings:
     )
 
 
-def test_the_native_program_is_shown_with_what_lies_beside_it(tmp_path: Path, npm: Path) -> None:
+def test_the_native_program_is_shown_with_its_own_package(tmp_path: Path, npm: Path) -> None:
     box = toolbox.inside(settings(tmp_path, tmp_path / "bin/codex"))
-    assert box.environment["HIVE_CODEX"] == "/hive/codex/bin/codex"
-    assert box.read_only["/hive/codex"] == npm / f"codex-linux-x64/vendor/{TRIPLE}"
+    assert box.environment["HIVE_CODEX"] == f"/hive/codex/vendor/{TRIPLE}/bin/codex"
+    assert box.read_only["/hive/codex"] == npm / "codex-linux-x64"
 
 
 def test_a_launcher_that_installs_the_native_program_within_itself_is_seen_through_too(
@@ -61,15 +63,71 @@ def test_a_launcher_without_the_native_program_is_taken_as_it_is(tmp_path: Path,
     assert found == npm / "codex/bin/codex.js"
 
 
-def test_a_plain_program_is_shown_with_its_folder_and_one_of_the_system_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "own").mkdir()
-    program = tmp_path / "own/codex"
-    program.touch()
-    box = toolbox.inside(settings(tmp_path, program))
-    assert (box.environment["HIVE_CODEX"], box.read_only["/hive/codex"]) == ("/hive/codex/codex", tmp_path / "own")
+def test_a_plain_program_is_shown_alone_and_one_of_the_system_as_it_is(tmp_path: Path) -> None:
+    box = toolbox.inside(settings(tmp_path, a_program(tmp_path / "own/codex")))
+    assert box.environment["HIVE_CODEX"] == "/hive/codex/codex"
+    assert box.read_only["/hive/codex/codex"] == tmp_path / "own/codex"
+    assert tmp_path / "own" not in box.read_only.values()
     box = toolbox.inside(settings(tmp_path, Path("/usr/bin/env")))
     assert box.environment["HIVE_CODEX"] == str(Path("/usr/bin/env").resolve())
-    assert "/hive/codex" not in box.read_only
+    assert not any(target.startswith("/hive/codex") for target in box.read_only)
+
+
+def a_program(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("folder", ["home/agents/coder/state", "run", "person/.ssh"])
+def test_a_program_that_lies_where_nothing_may_be_shown_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setenv("HOME", f"{tmp_path}/person")
+    (tmp_path / "link").symlink_to(a_program(tmp_path / folder / "codex"))
+    for named in (tmp_path / folder / "codex", tmp_path / "link"):
+        with pytest.raises(Refused, match=r"No agent can be shown .* for codex: it lies in"):
+            toolbox.inside(settings(tmp_path, named))
+
+
+def test_a_package_that_holds_hives_state_is_refused(tmp_path: Path) -> None:
+    package = tmp_path / "node_modules/@openai/codex"
+    found = from_environment(
+        {
+            "HIVE_HOME": f"{package}/home",
+            "HIVE_RUN": f"{tmp_path}/run",
+            "HIVE_CODEX": str(a_program(package / "bin/codex")),
+        }
+    )
+    with pytest.raises(Refused, match="it holds hive's own state"):
+        toolbox.inside(found)
+
+
+@pytest.mark.parametrize("named", ["folder", "text"])
+def test_what_is_named_and_is_no_program_is_refused(tmp_path: Path, named: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").write_text("x")
+    with pytest.raises(Refused, match=f"HIVE_CODEX names {tmp_path / named}, which is no program"):
+        toolbox.inside(settings(tmp_path, tmp_path / named))
+
+
+@pytest.mark.parametrize("prefix", ["person", "person/.local"])
+def test_a_python_is_shown_without_the_folder_it_was_installed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    program = a_program(tmp_path / prefix / "bin" / version)
+    (tmp_path / prefix / "lib").mkdir()
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path / prefix))
+    monkeypatch.setattr(sys, "platlibdir", "lib")
+    box = toolbox.inside(settings(tmp_path, Path("/usr/bin/env")))
+    assert box.harness[0] == f"/hive/python/bin/{version}"
+    assert box.read_only == {
+        "/hive/hive_agent": Path(toolbox.__file__).resolve().parent.parent / "hive_agent",
+        box.harness[0]: program,
+        "/hive/python/lib": tmp_path / prefix / "lib",
+    }
 
 
 def test_doctor_says_whether_anybody_watches(hive: TestHive) -> None:
@@ -92,6 +150,13 @@ def test_doctor_says_which_clis_it_found(hive: TestHive, tmp_path: Path, npm: Pa
     found = {check: row["detail"] for check, row in rows.items()}
     assert found["codex"] == str(npm / f"codex-linux-x64/vendor/{TRIPLE}/bin/codex")
     assert found["claude"].startswith("not found: agents with the runner claude wait for it")
+
+
+def test_doctor_says_what_no_agent_can_be_shown(hive: TestHive, tmp_path: Path) -> None:
+    hive.extra |= {"HIVE_CODEX": str(a_program(hive.home / "codex"))}
+    (row,) = (row for row in hive.json("doctor") if row["check"] == "codex")
+    assert row["ok"] is False
+    assert "it lies in hive's own state" in row["detail"]
 
 
 def test_a_cli_that_was_used_is_used_again_whatever_the_shell_knows(tmp_path: Path, npm: Path) -> None:

@@ -78,7 +78,13 @@ class Machine:
 
     def _environ(self) -> dict[str, str]:
         packages = {"PYTHONPATH": str(driver(self.user)[2])}
-        return {"HOME": str(self.home), "PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", **packages}
+        return {
+            "HOME": str(self.home),
+            "PATH": os.environ["PATH"],
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            **packages,
+            **self.environment,
+        }
 
     def state(self, name: str) -> Path:
         folder = self.home / "agents" / name / "state"

@@ -170,11 +170,61 @@ def test_bytes_of_any_kind_arrive_in_the_environment(anywhere: Machine) -> None:
     assert anywhere.written("a")[-1] == hostile.encode().hex()
 
 
+def test_a_file_is_shown_without_the_folder_it_lies_in(sandboxed: Machine) -> None:
+    place = sandboxed.home / "person"
+    place.mkdir()
+    for name in ("program", "key"):
+        (place / name).write_text(name)
+        sandboxed.give(place / name, sandboxed.uid)
+    view = sandboxed.view("a", read_only={"/hive/program": str(place / "program")})
+    script = "cat /hive/program; echo; ls -A /hive; echo x >/hive/program || echo refused"
+    sandboxed.run("a", "sh", "-c", f"({script}) 2>/dev/null", view=view)
+    sandboxed.end("a")
+    assert sandboxed.written("a") == ["program", "program", "refused"]
+
+
+def test_what_is_private_is_hidden_in_a_folder_of_the_system_too(sandboxed: Machine) -> None:
+    # As if somebody's home were there; whatever lies in it is not to be seen.
+    sandboxed.environment["HOME"] = "/usr/share/perl5"
+    sandboxed.run("a", "sh", "-c", "ls -A /usr/share/perl5; ls /usr/share | wc -l; echo x >/usr/share/perl5/x; exit 0")
+    sandboxed.end("a")
+    count, *refused = sandboxed.written("a")
+    assert int(count) > 1
+    assert "Read-only" in "".join(refused)
+    assert not Path("/usr/share/perl5/x").exists()
+
+
+@pytest.mark.parametrize("source", ["", "..", "/", "/etc", "/home", "run"])
+def test_a_view_cannot_show_hives_own_state_or_more_of_the_machine(plain: Machine, source: str) -> None:
+    (plain.home / "run").mkdir()
+    place = (plain.home / source).resolve()
+    with pytest.raises(HiveError, match=r"cannot be shown to a: it (is|holds) "):
+        plain.run("a", "true", view=plain.view("a", read_only={"/shown": str(place)}))
+
+
+def test_a_home_s_keys_cannot_be_shown_in_any_way(plain: Machine, tmp_path: Path) -> None:
+    for name in (".ssh", ".local/share/keyrings"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+    plain.environment["HOME"] = str(tmp_path)
+    for name in ("", ".ssh", ".ssh/inner", ".local", ".local/share"):
+        with pytest.raises(HiveError, match=r"cannot be shown to a: it (is|holds|lies in) "):
+            plain.run("a", "true", view=plain.view("a", read_only={"/shown": str(tmp_path / name)}))
+
+
+@pytest.mark.parametrize("name", ["../../../../../../root/x", "../../generations", "agent.toml/../../x"])
+def test_a_build_tells_nothing_of_programs_elsewhere_on_the_machine(plain: Machine, name: str) -> None:
+    with pytest.raises(HiveError, match="is no executable file of the configuration"):
+        plain.build("a", {"agent.toml": f"command = ['/config/{name}']"})
+    # Two answers to one question, whether `sh` is there or not, would be news of it.
+    for program in ("sh", "nothing"):
+        plain.build("a", {"agent.toml": f"command = ['{program}']\n[environment]\nPATH = '/usr/../bin/../home'\n"})
+
+
 def test_a_source_behind_a_link_is_refused(plain: Machine) -> None:
     link = plain.home / "link"
     link.symlink_to("/root")
     view = plain.view("a", read_only={"/run/hive": str(link)})
-    with pytest.raises(HiveError, match="is not a real folder"):
+    with pytest.raises(HiveError, match="is not a real folder or file"):
         plain.run("a", "true", view=view)
 
 
