@@ -16,9 +16,10 @@ from hive_cmds.calls import Calls
 from hive_cmds.connection import Connection, Subscriber, write
 from hive_cmds.events import after
 from hive_cmds.hostwire import Answer
-from hive_cmds.sockets import BACKLOG, Listening, handed_over, listen, peer_uid
+from hive_cmds.sockets import BACKLOG, Listening, Peer, check_operator, handed_over, listen
 from hive_core import disk, run_folder, wire
 from hive_core.context import Hive
+from hive_core.errors import Refused
 from hive_core.events import Event, newest
 from hive_core.operation import OPERATOR, THE_OPERATOR, Caller, operation
 from hive_core.signals import deferring, readable
@@ -158,12 +159,25 @@ class Gate:
         return handle
 
     async def _admit(self, place: Listening, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._open[place.identity.name] > MOST_CONNECTIONS[place.identity.caller]:
-            await write(writer, wire.line(Answer(ok=False, error="Too many connections are open; close some.")))
-        elif not place.admits(peer_uid(writer.get_extra_info("socket"))):
-            await write(writer, wire.line(Answer(ok=False, error="This socket is another user's.")))
+        refusal = await self._refusal(place, writer.get_extra_info("socket"))
+        if refusal is not None:
+            await write(writer, wire.line(Answer(ok=False, error=refusal)))
         else:
             await Connection(self._calls, self._subscribers, place.identity, reader, writer).serve()
+
+    async def _refusal(self, place: Listening, connection: Any) -> str | None:
+        """Why a peer is not let in, or None where it is."""
+        peer = Peer.of(connection)
+        if self._open[place.identity.name] > MOST_CONNECTIONS[place.identity.caller]:
+            return "Too many connections are open; close some."
+        if not place.admits(peer.uid):
+            return "This socket is another user's."
+        if place.identity.caller is Caller.OPERATOR:
+            try:
+                await asyncio.to_thread(check_operator, self.hive, connection, peer.pid)
+            except Refused as refused:
+                return refused.message
+        return None
 
 
 def _allow_many_descriptors() -> None:

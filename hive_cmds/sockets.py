@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import socket
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from hive_cmds import folders
 from hive_core.context import Hive
+from hive_core.errors import Refused
 from hive_core.operation import THE_OPERATOR, Caller, Identity
 from hive_core.settings import MANAGER
 
+_SO_PEERPIDFD = 77
+_ENDED = "Whoever connected has ended, so nobody can tell who it was; wait for the answer."
 # Clients that may be waiting to be let in; as many connections as one caller may have fit.
 BACKLOG = 1024
+
+
+class _Connection(Protocol):
+    """A socket, or what asyncio lets one see of it."""
+
+    def getsockopt(self, *option: int) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +54,57 @@ class Listening:
         return self.uid is not None and uid == self.uid
 
 
-def peer_uid(peer: socket.socket) -> int:
-    """The user at the other end (unix(7), SO_PEERCRED: pid, uid, gid)."""
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[1])
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of a connection: the process that made it, as the kernel says (unix(7)).
+
+    pid: 0 for one that is in none of the pid namespaces below this process's.
+    """
+
+    pid: int
+    uid: int
+
+    @classmethod
+    def of(cls, connection: _Connection) -> Peer:
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        pid, uid, _gid = struct.unpack("3i", credentials)
+        return cls(pid, uid)
+
+
+def check_operator(hive: Hive, connection: _Connection, pid: int) -> None:
+    """Raise Refused for a peer of the operator's socket that runs in an agent's container, whatever user it is.
+
+    The socket is shown to no agent. This is the wall behind that one.
+    """
+    # Containers are in namespaces below ours, so who is in none of those is in no container.
+    if pid == 0:
+        return
+    try:
+        held = _hold(connection, pid)
+    except ProcessLookupError:
+        raise Refused(_ENDED) from None
+    try:
+        container = hive.host.container_of(pid)
+        poll = select.poll()
+        poll.register(held, select.POLLIN)
+        if poll.poll(0):
+            raise Refused(_ENDED)
+    finally:
+        os.close(held)
+    if container is not None:
+        hive.say(f"warning: a program of {container} reached for the operator's socket, and was refused")
+        raise Refused("This socket is the operator's; programs in an agent's container are refused.")
+
+
+def _hold(connection: _Connection, pid: int) -> int:
+    """A descriptor of the process that connected."""
+    try:
+        return int(connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD))
+    except OSError as error:
+        if error.errno != errno.ENOPROTOOPT:
+            raise ProcessLookupError from error
+        # Before Linux 6.5. The number could have passed to another since it connected, a moment ago.
+        return os.pidfd_open(pid)
 
 
 @dataclass(slots=True)

@@ -124,6 +124,12 @@ class Host(Protocol):
         Raises Refused where there is no terminal.
         """
 
+    def container_of(self, pid: int) -> str | None:
+        """The name of the container that a process of this machine runs in, None for one that runs in none.
+
+        The caller holds a descriptor of the process, and looks afterwards whether it still runs.
+        """
+
     def exits(self, names: Sequence[str]) -> Mapping[str, int]:
         """For each running container of `names` a file descriptor that becomes readable when it ends.
 

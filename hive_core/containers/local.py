@@ -136,7 +136,7 @@ class LocalHost:
         return records.read_key(folder / PAGE_KEY) if container is not None and container.running else None
 
     def enter(self, name: str, view: View, command: Sequence[str]) -> int:
-        from hive_core.containers import terminal
+        from hive_core.containers import membership, terminal
         from hive_core.containers.program import read_config
 
         folder = self._existing(name)
@@ -146,7 +146,13 @@ class LocalHost:
         generation = (folder / "generations" / container.revision).resolve()
         inside = self._inside(name, folder, read_config(generation), generation, view)
         groups = records.read_list(folder / "groups.json") if container.running else []
-        return terminal.enter(inside, self._choose(folder), command, groups)
+        with membership.entering(folder):
+            return terminal.enter(inside, self._choose(folder), command, groups)
+
+    def container_of(self, pid: int) -> str | None:
+        from hive_core.containers.membership import container_of
+
+        return container_of(pid, self._settings.containers)
 
     def exits(self, names: Sequence[str]) -> Mapping[str, int]:
         found = {}
