@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
+import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from hive_cmds.pages import listeners
+from hive_core.containers.confine import KEYCTL
+from hive_core.containers.doors import look
+from hive_core.hostile_folders import remove
 from tests.agent.browser import free_port
+from tests.clients import Client
 from tests.hives import TestHive, eventually
 from tests.needs import needs_root, requires
+from tests.programs import path_without
 from tests.users import USER, become, packages_of, runnable
 
-pytestmark = requires("bwrap")
+# What is taken away from the PATH, for hive to take this sandbox.
+HIDDEN = {"bwrap": (), "unshare": ("bwrap",)}
 
 # Each try prints its name and what came of it; a secret that is seen is printed, so that the test finds it.
 TRY = r"""
@@ -26,6 +37,10 @@ try() {
 }
 """
 TRIES = r"""
+asking() {
+    printf '%s\n' "import ctypes, os, socket, sys" "libc = ctypes.CDLL(None)" "$1" |
+        "$(ls /hive/python/bin/python3* /usr/bin/python3.* 2>/dev/null | head -n 1)" -I -
+}
 try control cat /config/agent.toml
 try host_socket sh -c 'ls ROOT/run/host.sock || find / -name host.sock -not -path "/proc/*" 2>/dev/null | grep .'
 try database cat ROOT/home/hive.db
@@ -34,6 +49,10 @@ try other_socket sh -c 'ls ROOT/run/sockets/other || ls ROOT/run/agents || ls /r
 try other_folders sh -c 'ls ROOT/home/agents/other || ls /agents'
 try repositories sh -c 'ls ROOT/home/applied || ls ROOT/home/proposed || ls /applied || ls /meta'
 try operator_files sh -c 'cat ROOT/nobody/secret || ls /root || ls /home'
+try beside_a_cli sh -c 'ls -A "${HIVE_CLAUDE%/*}" | grep -v "^claude$"'
+try operator_keys sh -c 'ls ROOT/nobody/.ssh || find / -name operators-key 2>/dev/null | grep .'
+try named_in_the_environment ls "$HOME_OF_THE_OPERATOR"
+try named_as_a_server cat ROOT/nobody/server
 try shadow cat /etc/shadow
 try processes sh -c 'cat /proc/[0-9]*/comm | grep -E "python|hive|pytest"'
 try supervisor sh -c 'kill -9 1 && test ! -d /proc/1'
@@ -52,6 +71,14 @@ try devices sh -c 'cat /dev/mem || ls /dev/sda /dev/vda || mknod /tmp/x b 254 0'
 try capabilities sh -c 'grep -E "^Cap(Eff|Prm|Bnd|Inh|Amb)" /proc/self/status | grep -v 0000000000000000'
 try root sh -c 'test "$(id -u)" = 0'
 try another_user sh -c 'chown 0 /state/. || setpriv --reuid=0 true'
+try keys_of_the_user asking "sys.exit(libc.syscall(KEYCTL, 11, ctypes.c_int(-4), 0, 0) < 0)"
+try keys_of_the_session asking "sys.exit(libc.syscall(KEYCTL, 11, ctypes.c_int(-3), 0, 0) < 0)"
+try keys_by_their_name asking "sys.exit(libc.syscall(KEYCTL - 1, b'user', b'hive-operators-key', None, 0) < 0)"
+try a_key_of_its_own asking "sys.exit(libc.syscall(KEYCTL - 2, b'user', b'x', b'x', 1, ctypes.c_int(-4)) < 0)"
+try a_way_past_the_filter asking "sys.exit(libc.syscall(425, 1, ctypes.create_string_buffer(256)) < 0)"
+try another_architecture_s_calls asking "sys.exit(os.uname().machine == 'x86_64' and libc.syscall(0x40000000 + 39) < 0)"
+try sockets_to_the_host asking "socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)"
+try abstract_sockets asking "socket.socket(socket.AF_UNIX).connect(chr(0) + 'ABSTRACT')"
 try descriptors sh -c 'ls /proc/$$/fd | grep -vE "^(0|1|2|3|4)$"'
 echo TRIED
 exec sleep infinity
@@ -88,6 +115,11 @@ with socket.socket(socket.AF_UNIX) as gate:
         gate.sendall(json.dumps({'cmd': verb, 'name': 'worker'}).encode() + b'\n')
         if json.loads(gate.recv(65536))['ok']: sys.exit(0)
 sys.exit(1)"
+try operators_socket asking "
+with socket.socket(socket.AF_UNIX) as gate:
+    gate.connect('/run/hive/operators.sock')
+    gate.sendall(b'{\\"cmd\\": \\"list\\"}\\n')
+    sys.exit(not json.loads(gate.makefile().readline())['ok'])"
 try ptrace_the_harness asking "
 import ctypes
 sys.exit(ctypes.CDLL(None).ptrace(0x4206, int(os.environ['HARNESS']), 0, 0) != 0)"
@@ -96,36 +128,80 @@ import ctypes
 sys.exit(ctypes.CDLL(None).syscall(438, os.pidfd_open(int(os.environ['HARNESS'])), 0, 0) < 0)"
 echo TRIED
 """
+# What older kernels cannot close.
+DOORS = {"abstract_sockets": "abstract"}
 HARNESS_REACHES = [line.split()[1] for line in OF_THE_HARNESS.splitlines() if line.startswith("try ")][1:]
+# What the kernel may be too old, or was built, not to close.
+DOORS = {"abstract_sockets": "abstract"}
 REACHES = [line.split()[1] for line in TRIES.splitlines() if line.startswith("try ") and "control" not in line]
 
 
-@pytest.fixture(scope="module")
-def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=requires(name)) for name in HIDDEN])
+def tried(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """What each try of one hostile agent came to, by name, with another agent and the sockets beside it."""
-    root: Path = tmp_path_factory.mktemp("reach") / "hive"
-    hive = TestHive(root)
-    # Nothing but the sandbox is to hold: the folders on the way are open to everybody.
-    for folder in (root, *list(root.parents)[:3]):
-        folder.chmod(0o755)
-    (root / "nobody").mkdir()
-    (root / "nobody" / "secret").write_text("a secret of the operator's")
-    hive.start("gate")
-    hive.spawn("other")
-    toml = 'runner = "command"\ncommand = ["sh", "/config/tries.sh"]\n'
-    hive.configure("coder", toml)
-    hive.propose("coder", toml + "# x\n", files={"tries.sh": TRY + TRIES.replace("ROOT", str(root))})
-    hive.run("spawn", "coder")
-    _let_try(hive)
-    try:
+    with _open_hive(*HIDDEN[request.param]) as hive, socket.socket(socket.AF_UNIX) as listener:
+        hive.spawn("other")
+        toml = f'''runner = "command"
+command = ["sh", "/config/tries.sh"]
+[environment]
+HOME_OF_THE_OPERATOR = "{hive.root}/nobody"
+[mcp_servers.theirs]
+command = "{hive.root}/nobody/server"
+'''
+        hive.configure("coder", toml)
+        listener.bind(f"\0{hive.root}")
+        listener.listen()
+        told = {"ROOT": str(hive.root), "KEYCTL": str(KEYCTL[os.uname().machine]), "ABSTRACT": str(hive.root)}
+        script = functools.reduce(lambda text, name: text.replace(name, told[name]), told, TRY + TRIES)
+        hive.propose("coder", toml + "# x\n", files={"tries.sh": script})
+        hive.run("spawn", "coder")
+        assert json.loads((hive.home / "containers/coder/run.json").read_text())["sandbox"] == request.param
+        _let_try(hive)
         lines = eventually(lambda: _done(hive))
         words = [line.split(" ", 3) for line in lines if " TRY " in line]
         tried = hive.home / "agents/worker/state/tried"
         eventually(lambda: tried.exists() and tried.read_text().endswith("TRIED\n"))
         more = [line.split(" ", 2) for line in tried.read_text().splitlines() if line.startswith("TRY ")]
         yield {word[2]: word[3] for word in words} | {word[1]: word[2] for word in more}
+
+
+@contextmanager
+def _open_folder() -> Iterator[Path]:
+    """A folder that everybody can reach, so that nothing but the sandbox holds; pytest's own are closed to others."""
+    folder = Path(tempfile.mkdtemp(prefix="hive-reach-")).resolve()
+    folder.chmod(0o755)
+    try:
+        yield folder
     finally:
-        hive.close()
+        remove(folder)
+
+
+@contextmanager
+def _open_hive(*hidden: str) -> Iterator[TestHive]:
+    """A hive there, for which some programs are not installed; its operator's socket has a mode that lets all in."""
+    with _open_folder() as root:
+        hive = TestHive(root)
+        hive.extra["PATH"] = path_without(root / "programs", *hidden)
+        hive.extra["HIVE_CLAUDE"] = str(_operators_home(root / "nobody") / "claude")
+        try:
+            hive.start("gate")
+            eventually((root / "run/host.sock").exists)
+            with Client(root / "run/host.sock") as client:
+                # Served, so its mode is set.
+                assert client.ask("list")["ok"]
+            (root / "run/host.sock").chmod(0o666)
+            yield hive
+        finally:
+            hive.close()
+
+
+def _operators_home(home: Path) -> Path:
+    """A home with a CLI lying about in it, beside what is nobody's business."""
+    (home / ".ssh").mkdir(parents=True)
+    for name in ("secret", "claude", "server", ".ssh/operators-key"):
+        (home / name).write_text("a secret of the operator's")
+        (home / name).chmod(0o755)
+    return home
 
 
 def _let_try(hive: TestHive) -> None:
@@ -136,8 +212,15 @@ def _let_try(hive: TestHive) -> None:
     (hive.home / "agents/worker/port").write_text(f"{port}\n")
     hive.propose("worker", toml + "# x\n", files={"tries.sh": f"exec >/state/tried 2>&1\n{TRY}{OF_THE_HARNESS}"})
     hive.run("spawn", "worker")
+    # As if the sandbox showed it.
+    os.link(hive.root / "run/host.sock", hive.root / "run/sockets/worker/operators.sock")
     eventually(lambda: listeners(port))
     hive.run("send", "worker", "go")
+
+
+@functools.cache
+def doors() -> dict[str, bool]:
+    return {door: closed for door, closed, _words in look()}
 
 
 def _done(hive: TestHive) -> list[str]:
@@ -147,7 +230,10 @@ def _done(hive: TestHive) -> list[str]:
 
 @pytest.mark.parametrize("reach", [*REACHES, *HARNESS_REACHES])
 def test_a_hostile_agent_does_not_reach(tried: dict[str, str], reach: str) -> None:
-    assert tried[reach] == "held"
+    if reach in DOORS and not doors()[DOORS[reach]]:
+        assert tried[reach].startswith("REACHED"), "and `hive doctor` says that it is open"
+    else:
+        assert tried[reach] == "held"
 
 
 def test_what_an_agent_may_read_is_told_as_reached(tried: dict[str, str]) -> None:
@@ -155,37 +241,58 @@ def test_what_an_agent_may_read_is_told_as_reached(tried: dict[str, str]) -> Non
     assert "hive_agent" in tried["harness_control"]
 
 
-@needs_root
-def test_a_plain_user_s_hostile_agent_reaches_no_more(tmp_path: Path) -> None:
-    python, checkout = runnable(USER)
-    os.chown(tmp_path, USER, USER)
-    for folder in list(tmp_path.parents)[:3]:
-        folder.chmod(0o755)
-    these = [
-        python,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--basetemp",
-        f"{tmp_path}/tests",
-        "tests/test_reach.py",
+def test_without_any_sandbox_the_operator_s_socket_lets_no_agent_in() -> None:
+    asking = [
+        "import contextlib, socket",
+        "gate = socket.socket(socket.AF_UNIX)",
+        "gate.connect('host.sock')",
+        "with contextlib.suppress(BrokenPipeError):",  # It may be refused before it has asked.
+        "    gate.sendall(b'{\\x22cmd\\x22: \\x22list\\x22}' + bytes([10]))",
+        "print(gate.makefile().readline())",
     ]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "CI": "true",
-        "PYTHONPATH": f"{checkout}:{packages_of(checkout)}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    done = subprocess.run(
-        [*become(USER), *these, "-k", "not plain_user"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=checkout,
-        env=environment,
-    )
+    with _open_hive("bwrap", "setpriv") as hive:
+        # Its parents have ended, and it has a session of its own: nothing of its start is left on it.
+        away = f'exec >answer 2>&1 </dev/null; cd {hive.root}/run; exec setsid python3 -c "{os.linesep.join(asking)}"'
+        hive.spawn("coder", f"command = ['sh', '-c', '''( ({away}) & ) ; exec sleep infinity''']\n")
+        answer = hive.home / "agents/coder/state/answer"
+        eventually(lambda: answer.exists() and answer.read_text().endswith("\n"))
+        text = answer.read_text()
+    assert text.startswith("{"), text
+    said = json.loads(text)
+    assert said["ok"] is False
+    assert said["error"].startswith("This socket is ")
+
+
+@needs_root
+def test_a_plain_user_s_hostile_agent_reaches_no_more() -> None:
+    python, checkout = runnable(USER)
+    with _open_folder() as folder:
+        os.chown(folder, USER, USER)
+        these = [
+            python,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--basetemp",
+            f"{folder}/t",
+            "tests/test_reach.py",
+        ]
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "CI": "true",
+            "PYTHONPATH": f"{checkout}:{packages_of(checkout)}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        done = subprocess.run(
+            [*become(USER), *these, "-k", "not plain_user"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=checkout,
+            env=environment,
+        )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(REACHES) + len(HARNESS_REACHES) + 1} passed" in done.stdout
+    assert f"{len(HIDDEN) * (len(REACHES) + len(HARNESS_REACHES) + 1) + 1} passed" in done.stdout

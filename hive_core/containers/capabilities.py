@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from hive_core.containers import cgroups
+from hive_core.containers import cgroups, doors
 from hive_core.containers.probe import attempts
 from hive_core.containers.sandbox import Sandbox
 from hive_core.errors import HiveError
@@ -22,6 +22,7 @@ def look() -> Iterator[tuple[str, bool, str]]:
             yield "sandbox", sandbox is not Sandbox.NONE, sandbox.sentence + missing
             break
         failed.append((sandbox.value, failure))
+    yield from doors.look()
     for controller, value in _LIMITS.items():
         yield (f"limit of {controller}", *_limit(controller, value))
 

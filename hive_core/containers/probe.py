@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Iterator
 
 from hive_core.containers.private import Private
@@ -10,6 +11,8 @@ from hive_core.containers.sandbox import ARGV, Inside, Sandbox, defaults, outer_
 
 # Any unprivileged user does; this one is nobody's on Linux by convention.
 _NOBODY = 65534
+# It takes some milliseconds; a program that waits for something is none to build sandboxes with.
+_SECONDS = 20.0
 
 
 def probe() -> Sandbox:
@@ -41,18 +44,33 @@ def _attempt(sandbox: Sandbox, root: str) -> str | None:
     ]
     try:
         pid = os.posix_spawnp(argv[0], argv, outer_environment(inside), file_actions=actions)
-    except FileNotFoundError:
-        return f"{argv[0]} is not installed"
+    except OSError as error:
+        # Also for one that may not be executed, or is for another kind of machine.
+        os.close(output)
+        missing = isinstance(error, FileNotFoundError)
+        return f"{argv[0]} is not installed" if missing else f"{argv[0]} cannot be run: {error.strerror}"
     finally:
         os.close(end)
-        said = _read_all(output)
-        os.close(output)
+    said, ended = _hear(output)
+    os.close(output)
+    if not ended:
+        os.kill(pid, 9)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if not ended:
+        return f"{argv[0]} was not done after {_SECONDS:g} seconds"
     return None if code == 0 else said.decode(errors="replace").strip() or f"it ended with code {code}"
 
 
-def _read_all(descriptor: int) -> bytes:
-    data = b""
-    while more := os.read(descriptor, 4096):
+def _hear(descriptor: int) -> tuple[bytes, bool]:
+    """What is written there, and whether that has come to its end in time."""
+    import time
+
+    data, deadline = b"", time.monotonic() + _SECONDS
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        more = os.read(descriptor, 4096)
+        if not more:
+            return data, True
         data += more
-    return data
+    return data, False

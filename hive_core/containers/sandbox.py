@@ -198,6 +198,13 @@ def _system(private: Private, path: str) -> Iterator[Step]:
             yield ("hide", "0555", str(Path(path) / place.relative_to(source)))
 
 
+def _found(program: str) -> str:
+    """Where a program is on the PATH of whoever starts hive: what was tried is what is used."""
+    import shutil
+
+    return shutil.which(program) or program
+
+
 def bwrap_argv(inside: Inside) -> list[str]:
     """The container by bubblewrap(1)."""
     options = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", inside.name]
@@ -217,12 +224,12 @@ def bwrap_argv(inside: Inside) -> list[str]:
     options += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]  # noqa: S108
     options += ["--remount-ro", "/dev", "--remount-ro", "/"]
     if inside.uid is None or os.geteuid() != 0:
-        return ["bwrap", "--unshare-user", *options, "--", *_final(inside, inside.workdir)]
+        return [_found("bwrap"), "--unshare-user", *options, "--", *_final(inside, inside.workdir)]
     # Enough to become the agent's user and to give up even this; bubblewrap itself sets no_new_privs.
     capabilities = ["--cap-drop", "ALL"]
     for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
         capabilities += ["--cap-add", capability]
-    return ["bwrap", *options, *capabilities, "--", *_become(inside.uid), *_final(inside, inside.workdir)]
+    return [_found("bwrap"), *options, *capabilities, "--", *_become(inside.uid), *_final(inside, inside.workdir)]
 
 
 def unshare_argv(inside: Inside) -> list[str]:
@@ -240,7 +247,7 @@ def unshare_argv(inside: Inside) -> list[str]:
         become = ["unshare", *own, "--", "setpriv", "--ambient-caps=-all", *_HARMLESS, "--pdeathsig", "KILL"]
     build = ["/bin/sh", "-c", scripts.BUILD, "hive", inside.root, inside.name, *steps, "--"]
     outer = ["/bin/sh", "-c", scripts.OUTER, "hive"]
-    return ["setpriv", "--pdeathsig", "KILL", *namespaces, "--", *outer, *build, *become, *final]
+    return [_found("setpriv"), "--pdeathsig", "KILL", *namespaces, "--", *outer, *build, *become, *final]
 
 
 def bare_argv(inside: Inside) -> list[str]:

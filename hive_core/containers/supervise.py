@@ -123,6 +123,10 @@ class Supervisor:
         def execute() -> NoReturn:
             cgroups.enter(self.groups)
             os.chdir(self.launch["workdir"])
+            # Imported by this child alone, which it ends with: the supervisor stays small.
+            from hive_core.containers.confine import confine
+
+            confine()
             os.execvpe(self.launch["argv"][0], self.launch["argv"], self.launch["environment"])  # noqa: S606
 
         if self.launch["levels"] == 1:

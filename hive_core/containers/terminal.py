@@ -22,6 +22,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from hive_core.containers import cgroups
+from hive_core.containers.confine import confine
 from hive_core.containers.sandbox import ARGV, Inside, Sandbox, on_the_machine, outer_environment
 from hive_core.errors import Refused
 
@@ -79,6 +80,7 @@ def _become(
         os.umask(0o022)
         cgroups.enter(groups)
         os.chdir(folder)
+        confine()
         os.execvpe(argv[0], list(argv), environment)  # noqa: S606
     except BaseException as error:  # noqa: BLE001 - the child has nobody else to tell
         os.write(2, f"hive: {error}\r\n".encode(errors="backslashreplace"))
