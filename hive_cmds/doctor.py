@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hive_agent.clis import CLIS
 from hive_cmds import toolbox
-from hive_core import disk, nix, repairs
+from hive_core import disk, repairs
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.human import ago, count, span
@@ -29,7 +29,7 @@ class Finding:
 
 @operation(callers=OPERATOR, group="Seeing", columns=("check", "ok", "detail"), empty="Nothing was checked.")
 def doctor(hive: Hive) -> list[Finding]:
-    """Check what this machine offers: the sandbox, limits, git, nix, the folders."""
+    """Check what this machine offers: the sandbox, limits, git, the folders."""
     parts = {"home": _folders, "repairs": _repairs, "running": _running, "programs": _programs, "machine": _machine}
     return [finding for name, look in parts.items() for finding in _contained(hive, name, look)]
 
@@ -63,8 +63,11 @@ def _machine(hive: Hive) -> Iterator[Finding]:
 
 def _folders(hive: Hive) -> Iterator[Finding]:
     home = hive.settings.home
-    private = home.stat().st_mode & 0o077 == 0
-    yield Finding("home", private, f"{home}" + ("" if private else f" can be read by others: chmod 700 {home}"))
+    if home.is_dir():
+        private = home.stat().st_mode & 0o077 == 0
+        yield Finding("home", private, f"{home}" + ("" if private else f" can be read by others: chmod 700 {home}"))
+    else:
+        yield Finding("home", None, f"{home} is not there yet: what changes anything first makes it")
     yield Finding("python", True, f"{sys.executable}, {sys.version.split()[0]}")
     as_root = os.geteuid() == 0
     apart = "each agent runs as a user of its own" if as_root else "all agents run as your own user (hive is not root)"
@@ -83,11 +86,6 @@ def _programs(hive: Hive) -> Iterator[Finding]:
     git = shutil.which("git")
     yield Finding("git", git is not None, git or "missing: apt-get install git")
     yield from (_cli(hive, name) for name in CLIS)
-    tool = nix.installed(hive.settings.home / "cache")
-    words = "not usable here; hive writes the meta flake's lock itself"
-    yield Finding(
-        "nix", True, words if tool is None else f"{tool.version[0]}.{tool.version[1]} writes the meta flake's lock"
-    )
 
 
 def _cli(hive: Hive, name: str) -> Finding:

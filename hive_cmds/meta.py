@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from hive_cmds import flake, source
+from hive_cmds.flake import FLAKE, LOCK
 from hive_core import wire
 from hive_core.arguments import Kind
 from hive_core.context import Hive
@@ -19,23 +20,6 @@ from hive_core.human import natural
 from hive_core.operation import OPERATOR, operation
 
 HIVE_INPUT = "hive"
-LOCK, FLAKE = "flake.lock", "flake.nix"
-
-_FLAKE = """\
-# Written by hive from its agents; changes made here are lost at the next deploy.
-{{
-  inputs = {{
-{inputs}
-  }};
-
-  # Every agent's configuration at exactly the revision that flake.lock names.
-  outputs = {{ self, ... }}@inputs: {{
-    agents = {{
-{agents}
-    }};
-  }};
-}}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,34 +55,34 @@ class Meta:
     def stage(self, names: Sequence[str], update: Sequence[str] = ()) -> None:
         """Write flake.nix for these agents and a lock in line with it; nothing is committed.
 
-        update: inputs to move to their newest commits; every other entry of the lock stays as it is. Where nix
-        is installed nix writes the lock; where it is not, hive writes the same entries, which nix accepts.
+        update: inputs to move to their newest commits; every other entry of the lock stays as it is. Hive writes both
+        itself: nix would copy each agent's tree into a store that every agent can read.
         """
-        from hive_core import nix
         from hive_core.git.repository import Repository
 
         inputs = {HIVE_INPUT: self._base_url(update)}
-        inputs |= {agent_input(name): f"git+file://{self.hive.applied_path(name)}?ref=main" for name in sorted(names)}
+        inputs |= {agent_input(name): source.applied_url(self.hive, name) for name in sorted(names)}
         if unknown := [name for name in update if name not in inputs]:
             raise NotFound(f"The meta flake has no input {unknown[0]!r}.", f"It has: {', '.join(inputs)}.")
         if not self.path.exists():
-            empty = {FLAKE: render({}).encode(), LOCK: _lock_text({}).encode()}
+            empty = {FLAKE: flake.render({}).encode(), LOCK: flake.lock_text({}).encode()}
             Repository.create(self.path, empty, "Begin the meta flake")
-        _write(self.path / FLAKE, render(inputs))
-        tool = nix.installed(self.hive.settings.home / "cache")
-        if tool is not None:
-            tool.lock(self.path, update)
-        else:
-            self._write_lock(inputs, update)
+        flake.write(self.path / FLAKE, flake.render(inputs))
+        before = flake.read_lock(self.path)
+        kept = {name: node for name, node in before.items() if name not in update and _asks_for(node, inputs.get(name))}
+        nodes = {name: kept.get(name) or self._newest(name) for name in inputs}
+        flake.write(self.path / LOCK, flake.lock_text(nodes))
 
     def _base_url(self, update: Sequence[str]) -> str:
         """The url of the input `hive`: as it was locked, until that input itself is updated."""
-        original = _read_lock(self.path).get("nodes", {}).get(HIVE_INPUT, {}).get("original")
-        from hive_cmds import source
+        locked = flake.read_lock(self.path).get(HIVE_INPUT, {}).get("original")
+        return source.of(self.hive).url if locked is None or HIVE_INPUT in update else flake.url_of(locked)
 
-        return self.hive.settings.flake or (
-            source.of(self.hive).url if original is None or HIVE_INPUT in update else _url(original)
-        )
+    def _newest(self, name: str) -> dict[str, Any]:
+        """The lock's entry for the newest commit of an input."""
+        hive = self.hive
+        newest = source.of(hive) if name == HIVE_INPUT else source.applied(hive, name.removeprefix("agent-"))
+        return flake.node(newest.url, newest.rev, newest.committed_at)
 
     def revision(self, name: str) -> str | None:
         """The full sha that the committed lock names for an input, or None."""
@@ -107,9 +91,8 @@ class Meta:
         if not self.path.exists():
             return None
         repository = Repository(self.path)
-        text = repository.read(repository.main(), LOCK)
-        rev: str | None = _locked(json.loads(text or b"{}"), name).get("rev")
-        return rev
+        lock = repository.read(repository.main(), LOCK)
+        return flake.rev_of(flake.nodes_in(lock or b"{}"), name)
 
     def commit(self, message: str) -> bool:
         """Commit flake.nix and flake.lock as they stand; returns whether anything had changed."""
@@ -131,14 +114,10 @@ class Meta:
             main = repository.main()
             repository.move_main(main, main)
 
-    def _write_lock(self, inputs: dict[str, str], update: Sequence[str]) -> None:
-        before = _read_lock(self.path)
-        nodes: dict[str, Any] = {}
-        for name, url in inputs.items():
-            old = before.get("nodes", {}).get(name)
-            fresh = name in update or old is None or _url(old.get("original", {})) != url
-            nodes[name] = _node(self.hive, name, url) if fresh else old
-        _write(self.path / LOCK, _lock_text(nodes))
+
+def _asks_for(node: dict[str, Any], url: str | None) -> bool:
+    """Whether an entry of the lock is for this url."""
+    return flake.url_of(node.get("original", {})) == url
 
 
 @contextmanager
@@ -156,29 +135,16 @@ def opened(hive: Hive, purpose: str) -> Iterator[Meta]:
             meta.abort()
 
 
-def render(inputs: dict[str, str]) -> str:
-    """The text of flake.nix. None of the inputs is taken as a flake: an agent cannot bring inputs of its own."""
-    from hive_core import nix
-
-    lines = [f"    {nix.string(name)} = {{ url = {nix.string(url)}; flake = false; }};" for name, url in inputs.items()]
-    agents = [
-        f"      {nix.string(name.removeprefix('agent-'))} = inputs.{nix.string(name)};"
-        for name in inputs
-        if name != HIVE_INPUT
-    ]
-    return _FLAKE.format(inputs="\n".join(lines), agents="\n".join(agents))
-
-
 def rows(hive: Hive) -> list[Input]:
     """Every input of the lock: `hive` first, then the agents' by name."""
-    nodes = {name: node for name, node in _read_lock(hive.settings.meta).get("nodes", {}).items() if name != "root"}
+    nodes = flake.read_lock(hive.settings.meta)
     order = sorted(nodes, key=lambda name: (name != HIVE_INPUT, natural(name)))
     return [
         Input(
             name,
-            str(nodes[name]["locked"].get("rev", ""))[:12],
+            (flake.rev_of(nodes, name) or "")[:12],
             int(nodes[name]["locked"].get("lastModified", 0)),
-            _url(nodes[name].get("original", {})),
+            flake.url_of(nodes[name].get("original", {})),
         )
         for name in order
     ]
@@ -210,11 +176,9 @@ def current_base(hive: Hive) -> str | None:
     how the agents are is shown all the same. `hive inputs` says what is wrong with it.
     """
     try:
-        lock = _read_lock(hive.settings.meta)
+        return flake.rev_of(flake.read_lock(hive.settings.meta), HIVE_INPUT)
     except Refused:
         return None
-    rev: str | None = _locked(lock, HIVE_INPUT).get("rev")
-    return rev
 
 
 def input_name(value: object) -> str:
@@ -229,59 +193,3 @@ def input_name(value: object) -> str:
 
 
 INPUT = Kind(input_name, {"type": "string"}, "INPUT")
-
-
-def _read_lock(meta: Path) -> dict[str, Any]:
-    """The lock as it lies there, {} where there is none. Raises Refused when it is damaged."""
-    try:
-        lock: dict[str, Any] = json.loads((meta / LOCK).read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise Refused(
-            f"{meta / LOCK} cannot be read: {error}.", "The next change of an agent puts the committed one back."
-        ) from error
-    return lock
-
-
-def _locked(lock: dict[str, Any], name: str) -> dict[str, Any]:
-    locked: dict[str, Any] = lock.get("nodes", {}).get(name, {}).get("locked", {})
-    return locked
-
-
-def _lock_text(nodes: dict[str, Any]) -> str:
-    """A lock of version 7, byte for byte as nix writes one: sorted, two spaces, a line break at the end."""
-    names = sorted(nodes)
-    whole: dict[str, Any] = {name: nodes[name] for name in names}
-    whole["root"] = {"inputs": {name: name for name in names}} if names else {}
-    return json.dumps({"nodes": whole, "root": "root", "version": 7}, indent=2, sort_keys=True) + "\n"
-
-
-def _node(hive: Hive, name: str, url: str) -> dict[str, Any]:
-    """The lock's entry for the newest commit of a local git repository."""
-    from hive_cmds import source
-
-    newest = source.of(hive) if name == HIVE_INPUT else source.applied(hive, name.removeprefix("agent-"))
-    original = _original(url)
-    locked = {**original, "rev": newest.rev, "lastModified": newest.committed_at}
-    return {"flake": False, "locked": locked, "original": original}
-
-
-def _original(url: str) -> dict[str, str]:
-    """A `git+file` url as the lock spells it."""
-    base, _, query = url.removeprefix("git+").partition("?")
-    return {"type": "git", "url": base, **dict(pair.split("=", 1) for pair in query.split("&") if "=" in pair)}
-
-
-def _url(original: dict[str, Any]) -> str:
-    """The url that `_original` took apart; whatever else nix may have written is shown as its parts."""
-    if original.get("type") == "git" and str(original.get("url", "")).startswith("file:"):
-        query = "&".join(f"{key}={original[key]}" for key in ("ref", "rev") if key in original)
-        return f"git+{original['url']}" + (f"?{query}" if query else "")
-    return str(original.get("url") or ":".join(str(value) for value in original.values()))
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text)
-    temporary.replace(path)

@@ -52,7 +52,6 @@ class TestHive:
             "HOME": str(self.root / "nobody"),
             "HIVE_HOME": str(self.home),
             "HIVE_RUN": str(self.root / "run"),
-            "HIVE_NIX": "off",
             "LC_ALL": "C.UTF-8",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_AUTHOR_NAME": "t",

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hive_core.settings import MANAGER
 from tests.hives import CHECKOUT, PLAIN, TestHive, interrupt
-from tests.needs import needs_nix
 
 SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 BROKEN = 'runner = "nonsense"\n'
@@ -342,122 +339,3 @@ def test_a_migration_that_was_cut_short_goes_on_and_ends_as_one_that_was_not(thr
     three.run("destroy", "coder", "--yes")
     assert three.json("migrate") == []
     assert [row["name"] for row in three.json("list")] == ["tester", "writer"]
-
-
-# --- with nix
-
-
-def nix(hive: TestHive) -> TestHive:
-    hive.extra["HIVE_NIX"] = ""
-    return hive
-
-
-def by_hive(hive: TestHive) -> TestHive:
-    hive.extra["HIVE_NIX"] = "off"
-    return hive
-
-
-def flake(hive: TestHive, *arguments: str) -> str:
-    """Run nix on the meta flake, with a configuration and a home of its own."""
-    settings = "experimental-features = nix-command flakes\nflake-registry =\nbuild-users-group =\nsandbox = false\n"
-    environment = {**hive.environment, "NIX_CONFIG": settings, "HOME": str(hive.root / "nix")}
-    done = subprocess.run(
-        ["nix", *arguments], cwd=hive.home / "meta", env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def revisions(hive: TestHive) -> dict[str, Any]:
-    """Input -> what the lock says of it that both ways of writing one say."""
-    nodes = json.loads(lock(hive))["nodes"]
-    chosen = ("type", "url", "ref", "rev", "lastModified")
-    return {
-        name: ({key: node["locked"].get(key) for key in chosen}, node["original"], node["flake"])
-        for name, node in nodes.items()
-        if name != "root"
-    }
-
-
-@needs_nix
-def test_nix_writes_the_lock_of_a_spawn_and_of_a_deploy(hive: TestHive) -> None:
-    base(nix(hive))
-    hive.spawn("coder")
-    assert locked(hive, "agent-coder") == main(hive, "coder")
-    assert "narHash" in json.loads(lock(hive))["nodes"]["agent-coder"]["locked"]
-    number = hive.request("coder", SAY.format("new"))
-    hive.run("approve", str(number))
-    sha = main(hive, "coder")
-    assert locked(hive, "agent-coder") == sha
-    assert log(hive)[0] == f"deploy coder deployed/{number} {sha[:12]}"
-    assert hive.git("meta", "status", "--porcelain") == ""
-
-
-@needs_nix
-def test_a_build_that_fails_leaves_the_lock_that_nix_wrote(hive: TestHive) -> None:
-    base(nix(hive))
-    hive.spawn("coder")
-    before, commits = lock(hive), log(hive)
-    hive.run("approve", str(hive.request("coder", BROKEN)), code=1)
-    assert (lock(hive), log(hive)) == (before, commits)
-    assert hive.git("meta", "status", "--porcelain") == ""
-
-
-@needs_nix
-def test_nix_moves_just_the_inputs_that_are_named(hive: TestHive) -> None:
-    base(nix(hive))
-    for name in ("coder", "tester"):
-        hive.spawn(name)
-    before = locked(hive, "agent-tester")
-    for name in ("coder", "tester"):
-        commit_applied(hive, name, SAY.format("past"))
-    new = bump(hive)
-    hive.run("meta-update", "agent-coder")
-    assert (locked(hive, "agent-coder"), locked(hive, "agent-tester")) == (main(hive, "coder"), before)
-    assert locked(hive, "hive") != new
-    hive.run("update", "--stale")
-    assert locked(hive, "hive") == new
-
-
-@needs_nix
-def test_hive_and_nix_lock_the_same(hive: TestHive) -> None:
-    base(by_hive(hive))
-    for name in ("coder", "tester"):
-        hive.spawn(name)
-    written = revisions(hive)
-    older_layout(nix(hive))
-    hive.run("migrate")
-    assert revisions(hive) == written
-
-
-@needs_nix
-def test_nix_takes_the_lock_that_hive_wrote_as_it_is(hive: TestHive) -> None:
-    base(by_hive(hive))
-    for name in ("coder", "tester"):
-        hive.spawn(name)
-    written = lock(hive)
-    shown = json.loads(flake(hive, "flake", "metadata", "--json"))
-    assert set(shown["locks"]["nodes"]) == {"root", "hive", "agent-coder", "agent-tester"}
-    flake(hive, "flake", "lock")
-    assert lock(hive) == written
-
-
-@needs_nix
-def test_the_flake_gives_every_agents_configuration_at_the_revision_that_is_locked(hive: TestHive) -> None:
-    base(by_hive(hive))
-    hive.spawn("coder")
-    wanted = main(hive, "coder")
-    commit_applied(hive, "coder", SAY.format("not locked"))
-    assert json.loads(flake(hive, "eval", "--json", ".#agents.coder.rev")) == wanted
-
-
-@needs_nix
-def test_hive_goes_on_with_a_lock_that_nix_wrote_and_nix_with_one_that_hive_wrote(hive: TestHive) -> None:
-    base(nix(hive))
-    hive.spawn("coder")
-    by_nix = json.loads(lock(hive))["nodes"]["agent-coder"]
-    by_hive(hive).spawn("tester")
-    assert json.loads(lock(hive))["nodes"]["agent-coder"] == by_nix
-    nix(hive).spawn("writer")
-    for name in ("coder", "tester", "writer"):
-        assert locked(hive, f"agent-{name}") == main(hive, name)
