@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from hive_core import change, migrations
@@ -45,7 +45,14 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent view of everything, for as long as the block runs."""
+        """One consistent view of everything, for as long as the block runs.
+
+        Where there is no database yet it is an empty one in memory: to look at a hive makes none.
+        """
+        if getattr(self._local, "db", None) is None and self._is_absent():
+            with closing(self._empty()) as db:
+                yield db
+            return
         db = self.connection()
         if db.in_transaction:
             yield db
@@ -97,6 +104,20 @@ class Store:
         db: Connection | None = getattr(self._local, "db", None)
         if db is None:
             db = self._local.db = self._opened()
+        return db
+
+    def _is_absent(self) -> bool:
+        try:
+            self.path.stat()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False  # Something is there that cannot be used: opening it says what.
+        return False
+
+    def _empty(self) -> Connection:
+        db = _connect(":memory:")
+        migrations.apply(db, self._steps)
         return db
 
     def _opened(self) -> Connection:
@@ -153,7 +174,7 @@ def _briefly(_text: str) -> None:
     """Nobody needs to be told that they wait for this: it takes milliseconds."""
 
 
-def _connect(path: Path) -> Connection:
+def _connect(path: Path | str) -> Connection:
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, factory=Connection)
     db.row_factory = sqlite3.Row
     db.execute("pragma synchronous = full")

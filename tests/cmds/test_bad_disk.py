@@ -111,7 +111,7 @@ def test_a_disk_that_is_read_only_is_said_to_be_so_and_all_goes_on_when_it_is_wr
 
 
 def test_a_database_that_is_none_is_told_of(hive: TestHive) -> None:
-    hive.run("list")
+    hive.run("request-spawn", "coder")
     for name in ("hive.db-wal", "hive.db-shm"):
         (hive.home / name).unlink(missing_ok=True)
     (hive.home / "hive.db").write_bytes(b"nonsense" * 1000)
