@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hive_cmds import agents, queue, removal, spawns
 from hive_cmds.deploys import DEPLOY, Deploy, deploy
 from hive_cmds.queue import Approval
-from hive_core import progress
+from hive_core import disk, progress
 from hive_core.arguments import AgentName, Description, Id, NewAgentName, Note, Sha
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, Caller, operation
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from hive_core.git.repository import Repository
 
 
@@ -169,7 +170,10 @@ def _approve_spawn(hive: Hive, number: int, name: str) -> None:
         if name in agents.names(db):
             raise Refused(f"There is an agent {name!r} already.", f"`hive deny {number}` closes the request.")
     plan = spawns.detail(hive, number, name)
-    with progress.recorded(hive, name, "spawning", recovery=spawns.SPAWN, detail=plan):
+    with (
+        _told_what_became_of(hive, number),
+        progress.recorded(hive, name, "spawning", recovery=spawns.SPAWN, detail=plan),
+    ):
         spawns.spawn(hive, number, name)
 
 
@@ -184,14 +188,32 @@ def _approve_commit(hive: Hive, row: sqlite3.Row, sha: str | None) -> None:
     with hive.store.write() as db:
         db.execute("update approvals set base_sha = ? where id = ?", (before, number))
     plan = {"approval": number, "before": before, "target": target}
+    with (
+        _told_what_became_of(hive, number, f"{name} stays at {before[:12]}."),
+        progress.recorded(hive, name, "rebuilding", recovery=DEPLOY, detail=plan),
+    ):
+        deploy(hive, Deploy(number, name, before, target))
+
+
+@contextmanager
+def _told_what_became_of(hive: Hive, number: int, more: str | None = None) -> Iterator[None]:
+    """Have an error say what the request is now: failed by its own fault, or waiting, as the machine was to blame."""
     try:
-        with progress.recorded(hive, name, "rebuilding", recovery=DEPLOY, detail=plan):
-            deploy(hive, Deploy(number, name, before, target))
-    except HiveError as error:
-        with hive.store.read() as db:
-            status = queue.require(db, number)["status"]
-        error.hint = " ".join(filter(None, [error.hint, f"Request {number}: {status}. {name} stays at {before[:12]}."]))
-        raise
+        yield
+    except (HiveError, OSError, sqlite3.Error) as error:
+        told = error if isinstance(error, HiveError) else disk.of_the_machine(error)
+        if told is None:
+            raise
+        try:
+            with hive.store.read() as db:
+                status = queue.require(db, number)["status"]
+        except (HiveError, sqlite3.Error):
+            status = "as it was, as far as can be told"
+        waits = "It can be approved again when that is mended." if status == "pending" else None
+        told.hint = " ".join(filter(None, [told.hint, f"Request {number}: {status}.", waits, more]))
+        if told is error:
+            raise
+        raise told from error
 
 
 def _checked_main(hive: Hive, number: int, name: str, target: str) -> str:

@@ -15,7 +15,7 @@ from hive_cmds import agents, messages, meta, queue
 from hive_cmds.acting import build_and_switch, built_with, ensure_container, wanted
 from hive_core import progress
 from hive_core.context import Hive
-from hive_core.errors import HiveError
+from hive_core.errors import BuildFailed
 from hive_core.progress import InProgress, recovery
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Deploy:
 def deploy(hive: Hive, plan: Deploy) -> None:
     """Carry out an approved commit. The caller holds the agent, with DEPLOY as the operation's recovery.
 
-    Raises BuildFailed, or what else went wrong; the recovery then makes everything old again.
+    Raises BuildFailed, or what else went wrong; the recovery then makes everything old again, and the request has
+    failed, or waits again.
     """
     from hive_core.git.repository import Repository
 
@@ -48,7 +49,8 @@ def deploy(hive: Hive, plan: Deploy) -> None:
     with meta.opened(hive, f"deploying {plan.agent}") as flake:
         try:
             _carry_out(hive, plan, repository, flake)
-        except HiveError as error:
+        except BuildFailed as error:
+            # Only what is wrong with the configuration itself: whatever the machine lacks can be tried again.
             # The tag is all that the manager will see of the failure: it holds the build's own words.
             repository.annotate(plan.tag("failed"), plan.target, str(error))
             raise

@@ -13,7 +13,7 @@ from hive_cmds.acting import build_and_switch, built_with
 from hive_cmds.deploys import fleet
 from hive_core import progress
 from hive_core.context import Hive
-from hive_core.errors import HiveError
+from hive_core.errors import BuildFailed
 from hive_core.progress import InProgress, recovery
 from hive_core.settings import MANAGER
 
@@ -44,7 +44,8 @@ def spawn(hive: Hive, number: int | None, name: str) -> None:
             flake.stage(fleet(hive), [meta.agent_input(name)])
             build_and_switch(hive, name, revision, run=True)
             flake.commit(f"spawn {name} {revision[:12]}")
-        except HiveError as error:
+        except BuildFailed as error:
+            # Only what is wrong with the configuration itself; whatever the machine lacks can be tried again.
             if number is not None:
                 with hive.store.write() as db:
                     queue.resolve(hive, db, number, "failed", note=str(error))

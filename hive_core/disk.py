@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
 
 from hive_core.errors import Refused
 
@@ -16,6 +17,15 @@ _DATABASE = (
     "SQLITE_NOTADB",
     "SQLITE_CORRUPT",
 )
+
+
+def of_the_machine(error: OSError | sqlite3.Error) -> Refused | None:
+    """What to tell a person of any error of the system's, or one of the disk's below the database; else None."""
+    known = refusal(error)
+    if known is not None or not isinstance(error, OSError):
+        return known
+    place = f"{error.filename}: " if error.filename else ""
+    return Refused(f"This machine would not do it: {place}{error.strerror or error}.", "See `hive doctor`.")
 
 
 def refusal(error: BaseException) -> Refused | None:

@@ -81,7 +81,8 @@ class Host(Protocol):
     def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:
         """Make a built revision the one the container has; (re)start it when `run`, else leave it stopped.
 
-        Raises BuildFailed when it cannot be started; the caller switches back. Idempotent.
+        Raises BuildFailed when it cannot be started and the configuration is to blame, HiveError when the machine is;
+        the caller switches back. Idempotent.
         """
 
     def start(self, name: str, view: View) -> None:

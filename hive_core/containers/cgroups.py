@@ -61,14 +61,16 @@ def _without(limits: Mapping[str, float]) -> str:
 
 
 def _refuse(error: OSError, limits: Mapping[str, float]) -> NoReturn:
-    from hive_core.errors import HiveError
+    from hive_core.errors import BuildFailed, HiveError
 
-    raise HiveError(
+    kind = BuildFailed if error.errno in _NOT_TAKEN else HiveError
+    raise kind(
         f"The limits ({', '.join(sorted(limits)) or 'none'}) could not be set: {error.strerror}: {error.filename}.",
         "Leave out the limit in agent.toml, or let hive write this control group.",
     ) from error
 
 
+_NOT_TAKEN = (22, 34)  # EINVAL, ERANGE: the number itself is refused, and it will be the next time
 _NOT_OURS = (1, 2, 13, 30)  # EPERM, ENOENT, EACCES, EROFS: the errno module is not worth its import here
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -10,6 +11,17 @@ from pathlib import Path
 
 from hive_core.errors import BuildFailed
 from hive_core.git.repository import Repository
+
+# What the file system refuses a file for its name, or for another of the same configuration; all else is its own fault.
+_BY_ITS_NAME = (
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EILSEQ,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+)
 
 
 def export(folder: Path, repository: Path, revision: str) -> Path:
@@ -57,11 +69,13 @@ def _write_all(folder: Path, entries: Iterator[tuple[str, int, bytes]]) -> None:
 
 
 def _write(path: Path, mode: int, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
+        if error.errno not in _BY_ITS_NAME:
+            raise
         raise BuildFailed(f"{path.name!r} could not be written: {error.strerror}.") from error
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)

@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hive_core.errors import HiveError
+from hive_core.containers.record_writer import OWN
+from hive_core.errors import BuildFailed, HiveError
 from hive_core.process import SAFE_PATH
 from hive_core.text import one_line
 
@@ -28,7 +29,8 @@ main()
 def launch(values: dict[str, Any]) -> None:
     """Start the supervisor with these values (see supervise.Supervisor); returns when the program has been exec'ed.
 
-    Raises HiveError with the reason when it could not be, or when nothing is heard for START_SECONDS.
+    Raises BuildFailed when that is its configuration's own fault, HiveError with the reason for any other, and when
+    nothing is heard for START_SECONDS.
     """
     values_out, values_in = _pipe()
     report_out, report_in = _pipe()
@@ -44,8 +46,9 @@ def launch(values: dict[str, Any]) -> None:
         os.waitpid(pid, 0)
         said = _hear(report.fileno())
     if said != "ok":
-        raise HiveError(
-            f"{values['name']} could not be started: {one_line(said) or 'its supervisor ended without a word'}.",
+        error, why = (BuildFailed, said.removeprefix(OWN)) if said.startswith(OWN) else (HiveError, said)
+        raise error(
+            f"{values['name']} could not be started: {one_line(why) or 'its supervisor ended without a word'}.",
             f"See `hive journal {values['name']}`.",
         )
 

@@ -52,12 +52,7 @@ class LocalHost:
         _set_current(folder, revision)
         if run:
             self.stop(name, grace=GRACE)
-            try:
-                self.start(name, view)
-            except BuildFailed:
-                raise
-            except HiveError as error:
-                raise BuildFailed(error.message, error.hint) from error
+            self.start(name, view)
         if before != revision:
             running = records.read_container(folder)
             keep = {revision, before, running.revision if running else None}
@@ -90,8 +85,11 @@ class LocalHost:
         values["groups"], values["notice"] = self._groups(name, folder, config, sandbox)
         try:
             launch(values)
-        except HiveError:
+        except HiveError as error:
             self.stop(name, grace=0)
+            if harness and isinstance(error, BuildFailed):
+                # The turn loop is hive's: where it cannot be run, no configuration is to blame.
+                raise HiveError(error.message, error.hint) from error
             raise
 
     def stop(self, name: str, *, grace: float) -> None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 import os
 import time
 
+# What a supervisor's report begins with when the configuration is to blame for it, and not the machine.
+OWN = "own: "
+
 
 def write_run(folder: str, instance: str, revision: str, sandbox: str) -> None:
     """Tell that this process supervises the container now.

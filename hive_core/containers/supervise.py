@@ -15,7 +15,7 @@ import select
 from hive_core.containers import cgroups
 from hive_core.containers.journal_writer import JournalWriter
 from hive_core.containers.keeper import keep
-from hive_core.containers.record_writer import write_exit, write_run
+from hive_core.containers.record_writer import OWN, write_exit, write_run
 from hive_core.containers.tap import CHUNK, Tap
 from hive_core.containers.tree import children_of, close_all_but, hold, send
 
@@ -73,6 +73,7 @@ class Supervisor:
         self.program = -1
         self.handshake = b""
         self.started = False
+        self.out_of_memory = False
 
     def run(self) -> None:
         """Start, watch, end: when this returns exit.json is there and no process of the container."""
@@ -83,8 +84,8 @@ class Supervisor:
         output, start = self.spawn()
         code = self.watch(output, start, wake)
         self.end(output)
-        out_of_memory = cgroups.out_of_memory(self.groups)
-        write_exit(self.folder, self.launch["instance"], code, out_of_memory)
+        self.out_of_memory = cgroups.out_of_memory(self.groups)
+        write_exit(self.folder, self.launch["instance"], code, self.out_of_memory)
         for left in cgroups.remove(self.groups):
             self.journal.say(f"the control group {left} could not be removed")
         if not self.started:
@@ -224,11 +225,13 @@ class Supervisor:
         self.journal.flush()
 
     def why_not(self) -> str:
-        """Why the program did not come to run."""
+        """Why the program did not come to run; what the configuration is to blame for is marked as its own."""
         said = b" / ".join(line[:400] for line in self.journal.last[-3:]).decode(errors="replace")
         reason = _FAILED.get(self.handshake[1:])
         if reason:
-            return f"the program {self.launch['program']} {reason} ({said})"
+            return f"{OWN}the program {self.launch['program']} {reason} ({said})"
+        if self.out_of_memory:
+            return f"{OWN}the memory it is given is too little to start it"
         return f"the sandbox could not be built: {said or 'it ended without a word'}"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hive_core.containers import cgroups
 from hive_core.containers.limits import PROCESSES, SHARE_OF_MEMORY, memory
-from hive_core.errors import BuildFailed
+from hive_core.errors import BuildFailed, HiveError
 from tests.core.containers.machine import Machine, await_end
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -163,6 +163,15 @@ def test_a_program_that_is_not_there_fails_the_start_with_a_sentence(anywhere: M
     with pytest.raises(BuildFailed, match="the program /state/nothing is not there"):
         anywhere.run("a", "/state/nothing")
     assert not anywhere.container("a").running
+
+
+def test_a_turn_loop_that_is_not_there_is_no_fault_of_the_configuration(anywhere: Machine) -> None:
+    revision = anywhere.build("a", {"agent.toml": 'runner = "claude"\n'})
+    with pytest.raises(HiveError, match="the program /hive/nothing is not there") as raised:
+        anywhere.ask(
+            "switch", name="a", revision=revision, view=anywhere.view("a", harness=["/hive/nothing"]), run=True
+        )
+    assert not isinstance(raised.value, BuildFailed)
 
 
 def test_a_program_that_cannot_be_executed_fails_the_start_with_a_sentence(anywhere: Machine) -> None:
