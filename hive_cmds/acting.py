@@ -75,23 +75,33 @@ def want(db: sqlite3.Connection, name: str, desired: str) -> None:
 def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None:
     """Build a revision of the applied repository and make the container have it. Raises BuildFailed."""
     hive.host.build(name, hive.applied_path(name), revision)
+    with hive.store.write() as db:
+        # What the harness of an earlier start said is over.
+        db.execute(
+            "update agents set state = null, status_text = null, active_model = null, until = null where name = ?",
+            (name,),
+        )
     hive.host.switch(name, revision, view_of(hive, name), run=run)
 
 
 def built_with(hive: Hive, name: str, revision: str) -> Recorder:
     """What an agent was built with, the base and what its configuration says; returns what remembers it in a change."""
+    return partial(_record_build, name, configuration(hive, name, revision), meta.current_base(hive))
+
+
+def configuration(hive: Hive, name: str, revision: str) -> AgentConfig:
+    """The checked agent.toml of a revision of the applied repository. Raises BuildFailed."""
     from hive_core.containers import config
     from hive_core.git.repository import Repository
 
     text = Repository(hive.applied_path(name)).read(revision, "agent.toml") or b""
-    return partial(_record_build, name, config.parse(text.decode(errors="replace")), meta.current_base(hive))
+    return config.parse(text.decode(errors="replace"))
 
 
 def _record_build(name: str, built: AgentConfig, base: str | None, db: sqlite3.Connection) -> None:
     keys = CLIS[built.runner].credentials.keys if built.runner in CLIS else ()
     db.execute(
-        "update agents set state = null, status_text = null, active_model = null, until = null,"
-        " hive_rev = ?, runner = ?, restart = ?, crashes = 0, has_key = ?, allowed_recipients = ?"
+        "update agents set hive_rev = ?, runner = ?, restart = ?, crashes = 0, has_key = ?, allowed_recipients = ?"
         " where name = ?",
         (
             base,

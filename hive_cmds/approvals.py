@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hive_cmds import agents, queue, removal, spawns
-from hive_cmds.deploys import DEPLOY, Deploy, deploy
+from hive_cmds.deploys import apply
 from hive_cmds.queue import Approval
-from hive_core import disk, progress
+from hive_core import progress
 from hive_core.arguments import AgentName, Description, Id, NewAgentName, Note, Sha
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
@@ -171,65 +169,20 @@ def _approve_spawn(hive: Hive, number: int, name: str) -> None:
             raise Refused(f"There is an agent {name!r} already.", f"`hive deny {number}` closes the request.")
     plan = spawns.detail(hive, number, name)
     with (
-        _told_what_became_of(hive, number),
+        queue.told_what_became_of(hive, number),
         progress.recorded(hive, name, "spawning", recovery=spawns.SPAWN, detail=plan),
     ):
         spawns.spawn(hive, number, name)
 
 
 def _approve_commit(hive: Hive, row: sqlite3.Row, sha: str | None) -> None:
-    number, name, target = row["id"], row["agent"], row["fetched_sha"]
+    number, target = row["id"], row["fetched_sha"]
     if sha is not None and not target.startswith(sha):
         raise Refused(
             f"Request {number} is for {target[:12]}, not for {sha[:12]}: nothing was approved.",
             f"Look at it again: `hive show {number}`.",
         )
-    before = _checked_main(hive, number, name, target)
-    with hive.store.write() as db:
-        db.execute("update approvals set base_sha = ? where id = ?", (before, number))
-    plan = {"approval": number, "before": before, "target": target}
-    with (
-        _told_what_became_of(hive, number, f"{name} stays at {before[:12]}."),
-        progress.recorded(hive, name, "rebuilding", recovery=DEPLOY, detail=plan),
-    ):
-        deploy(hive, Deploy(number, name, before, target))
-
-
-@contextmanager
-def _told_what_became_of(hive: Hive, number: int, more: str | None = None) -> Iterator[None]:
-    """Have an error say what the request is now: failed by its own fault, or waiting, as the machine was to blame."""
-    try:
-        yield
-    except (HiveError, OSError, sqlite3.Error) as error:
-        told = error if isinstance(error, HiveError) else disk.of_the_machine(error)
-        if told is None:
-            raise
-        try:
-            with hive.store.read() as db:
-                status = queue.require(db, number)["status"]
-        except (HiveError, sqlite3.Error):
-            status = "as it was, as far as can be told"
-        waits = "It can be approved again when that is mended." if status == "pending" else None
-        told.hint = " ".join(filter(None, [told.hint, f"Request {number}: {status}.", waits, more]))
-        if told is error:
-            raise
-        raise told from error
-
-
-def _checked_main(hive: Hive, number: int, name: str, target: str) -> str:
-    """Applied `main`, from which the proposal must be a fast-forward. Raises Refused when it is stale."""
-    from hive_core.git.repository import Repository
-
-    with hive.store.read() as db:
-        agents.require(db, name)
-    repository = Repository(hive.applied_path(name))
-    main = repository.main()
-    if not repository.is_fast_forward(main, target):
-        raise Refused(
-            f"Request {number} is stale: {name} has moved to {main[:12]}, which {target[:12]} does not contain.",
-            f"Rebase the commit onto it and request it again; `hive deny {number}` closes this one.",
-        )
-    return main
+    apply(hive, row)
 
 
 @operation(callers=OPERATOR, group="Approvals")

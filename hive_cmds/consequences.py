@@ -51,6 +51,7 @@ def consequences(before: AgentConfig | None, after: AgentConfig) -> list[Consequ
         *_recipients(frozenset(first.allowed_recipients), frozenset(after.allowed_recipients)),
         *_limits(first.limits, after.limits),
         *_restart(first.restart, after.restart),
+        *_settling(first.settle_seconds, after.settle_seconds),
     ]
     order = list(Weight)
     return sorted(found, key=lambda consequence: order.index(consequence.weight))
@@ -182,3 +183,9 @@ def _restart(before: str, after: str) -> Iterator[Consequence]:
              "always": "is restarted whenever it ends"}  # fmt: skip
     more = RESTARTS.index(after) > RESTARTS.index(before)
     yield Consequence("restart", Weight.WIDENS if more else Weight.NARROWS, words[after])
+
+
+def _settling(before: float, after: float) -> Iterator[Consequence]:
+    if before != after:
+        words = f"has to live for {after:g} seconds to count as deployed" if after else "counts as deployed at once"
+        yield Consequence("settle_seconds", Weight.NEUTRAL, words)

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hive_cmds import agents, messages, meta, queue
-from hive_cmds.acting import build_and_switch, built_with, ensure_container, wanted
+from hive_cmds.acting import build_and_switch, built_with, configuration, ensure_container, wanted
+from hive_cmds.settling import settle
 from hive_core import progress
 from hive_core.context import Hive
-from hive_core.errors import BuildFailed
+from hive_core.errors import BuildFailed, Refused
 from hive_core.progress import InProgress, recovery
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from hive_core.git.repository import Repository
 
 DEPLOY = "deploy"
@@ -37,6 +40,36 @@ class Deploy:
         return f"{kind}/{self.approval}"
 
 
+def apply(hive: Hive, row: sqlite3.Row) -> None:
+    """Carry out an undecided request for a commit. The caller holds the agent. Raises Refused when it is stale."""
+    number, name, target = row["id"], row["agent"], row["fetched_sha"]
+    before = _checked_main(hive, number, name, target)
+    with hive.store.write() as db:
+        db.execute("update approvals set base_sha = ? where id = ?", (before, number))
+    plan = {"approval": number, "before": before, "target": target}
+    with (
+        queue.told_what_became_of(hive, number, f"{name} stays at {before[:12]}."),
+        progress.recorded(hive, name, "rebuilding", recovery=DEPLOY, detail=plan),
+    ):
+        deploy(hive, Deploy(number, name, before, target))
+
+
+def _checked_main(hive: Hive, number: int, name: str, target: str) -> str:
+    """Applied `main`, from which the proposal must be a fast-forward. Raises Refused when it is stale."""
+    from hive_core.git.repository import Repository
+
+    with hive.store.read() as db:
+        agents.require(db, name)
+    repository = Repository(hive.applied_path(name))
+    main = repository.main()
+    if not repository.is_fast_forward(main, target):
+        raise Refused(
+            f"Request {number} is stale: {name} has moved to {main[:12]}, which {target[:12]} does not contain.",
+            f"Rebase the commit onto it and request it again; `hive deny {number}` closes this one.",
+        )
+    return main
+
+
 def deploy(hive: Hive, plan: Deploy) -> None:
     """Carry out an approved commit. The caller holds the agent, with DEPLOY as the operation's recovery.
 
@@ -46,22 +79,27 @@ def deploy(hive: Hive, plan: Deploy) -> None:
     from hive_core.git.repository import Repository
 
     repository = Repository(hive.applied_path(plan.agent))
+    try:
+        _carry_out(hive, plan, repository)
+    except BuildFailed as error:
+        # Only what is wrong with the configuration itself: whatever the machine lacks can be tried again.
+        # The tag is all that the manager will see of the failure: it holds the build's own words.
+        repository.annotate(plan.tag("failed"), plan.target, str(error))
+        raise
     with meta.opened(hive, f"deploying {plan.agent}") as flake:
-        try:
-            _carry_out(hive, plan, repository, flake)
-        except BuildFailed as error:
-            # Only what is wrong with the configuration itself: whatever the machine lacks can be tried again.
-            # The tag is all that the manager will see of the failure: it holds the build's own words.
-            repository.annotate(plan.tag("failed"), plan.target, str(error))
-            raise
         conclude(hive, plan, repository, flake)
 
 
-def _carry_out(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta) -> None:
+def _carry_out(hive: Hive, plan: Deploy, repository: Repository) -> None:
+    """Everything up to the tag that decides. The lock is only tried: nobody else has to wait for the container."""
     repository.tag([plan.tag("approved"), plan.tag("building")], plan.target)
     repository.move_main(plan.before, plan.target)
-    flake.stage(fleet(hive), [meta.agent_input(plan.agent)])
-    build_and_switch(hive, plan.agent, plan.target, run=wanted(hive, plan.agent))
+    with meta.opened(hive, f"deploying {plan.agent}") as flake:
+        flake.stage(fleet(hive), [meta.agent_input(plan.agent)])
+    run = wanted(hive, plan.agent)
+    build_and_switch(hive, plan.agent, plan.target, run=run)
+    if run:
+        settle(hive, plan.agent, configuration(hive, plan.agent, plan.target).settle_seconds)
     repository.tag([plan.tag("deployed")], plan.target)
 
 
@@ -86,6 +124,10 @@ def conclude(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta)
         return "approved"
     flake.abort()
     repository.move_main(plan.target, plan.before)
+    if flake.revision(meta.agent_input(plan.agent)) == plan.target:
+        # Somebody has locked what was tried, meanwhile.
+        flake.stage(fleet(hive), [meta.agent_input(plan.agent)])
+        flake.commit(f"back to {plan.agent} {plan.before[:12]}")
     if plan.tag("failed") not in tags:
         repository.untag([plan.tag("approved"), plan.tag("building")])
         return "pending"
@@ -93,6 +135,7 @@ def conclude(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta)
     end = progress.ending(hive, plan.agent)
     with hive.store.write() as db:
         queue.resolve(hive, db, plan.approval, "failed", note=note, tag=plan.tag("failed"))
+        messages.tell(db, "rebuilt", plan.agent, ok=False, sha=plan.target, tag=plan.tag("failed"), note=note)
         end(db)
     return "failed"
 
@@ -106,7 +149,7 @@ def _all_new(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta)
     end = progress.ending(hive, plan.agent)
     with hive.store.write() as db:
         queue.resolve(hive, db, plan.approval, "approved", tag=plan.tag("deployed"))
-        messages.tell(db, "rebuilt", plan.agent, sha=plan.target, tag=plan.tag("deployed"))
+        messages.tell(db, "rebuilt", plan.agent, ok=True, sha=plan.target, tag=plan.tag("deployed"))
         messages.kick(db, plan.agent, "rebuilt: a config update was applied")
         record_build(db)
         meta.announce(hive, db)

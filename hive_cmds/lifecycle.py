@@ -15,11 +15,12 @@ from hive_cmds.acting import (
     require,
     view_of,
     want,
+    wanted,
 )
 from hive_cmds.agents import AgentView
 from hive_cmds.deploys import fleet
 from hive_cmds.messages import kick, tell
-from hive_core import disk
+from hive_core import disk, progress
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
@@ -81,6 +82,7 @@ def kill(hive: Hive, name: AgentName) -> AgentView:
 def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
     require(hive, name)
     try:
+        progress.hurry(hive, name)
         _end_recorded(hive, name, grace, note)
     except (OSError, sqlite3.OperationalError) as error:
         refused = disk.refusal(error)
@@ -137,28 +139,53 @@ def rebuild(hive: Hive, name: AgentName) -> AgentView:
     name: which agent
     """
     require(hive, name)
-    with exclusive(hive, name, "rebuilding", recovery=AGREE):
-        rebuild_held(hive, name)
+    rebuild_again(hive, name)
     return agents.view(hive, name)
 
 
+def rebuild_again(hive: Hive, name: str) -> None:
+    """Rebuild an agent, whoever wants it; the manager hears of it when that fails, too. Raises HiveError."""
+    try:
+        with exclusive(hive, name, "rebuilding", recovery=AGREE):
+            rebuild_held(hive, name)
+    except (HiveError, OSError, sqlite3.Error) as error:
+        told = disk.told(error)
+        if told is None:
+            raise
+        tell_not_rebuilt(hive, name, told)
+        if told is error:
+            raise
+        raise told from error
+
+
+def tell_not_rebuilt(hive: Hive, name: str, error: HiveError) -> None:
+    """Tell the manager that an agent could not be rebuilt, and why; as far as that can be written down."""
+    try:
+        with hive.store.write() as db:
+            if name in agents.names(db):
+                tell(db, "rebuilt", name, ok=False, note=str(error))
+    except (HiveError, sqlite3.Error) as refused:
+        hive.say(f"warning: the manager could not be told: {refused}")
+
+
 def rebuild_held(hive: Hive, name: str) -> None:
-    """Rebuild an agent that the caller holds, and lock what was built; raises BuildFailed."""
+    """Rebuild an agent that the caller holds, and lock what was built; raises BuildFailed.
+
+    The flake is held only afterwards: nobody else has to wait for the container.
+    """
     from hive_core.git.repository import Repository
 
     revision = Repository(hive.applied_path(name)).main()
+    build_and_switch(hive, name, revision, run=wanted(hive, name))
     with meta.opened(hive, f"rebuilding {name}") as flake:
         flake.stage(fleet(hive), [meta.agent_input(name)])
-        with hive.store.read() as db:
-            run = agents.require(db, name)["desired"] == "running"
-        build_and_switch(hive, name, revision, run=run)
         moved = flake.commit(f"rebuild {name} {revision[:12]}")
     record_build = built_with(hive, name, revision)
     with hive.store.write() as db:
         if moved:
             meta.announce(hive, db)
         record_build(db)
-        tell(db, "rebuilt", name, sha=revision)
+        tell(db, "rebuilt", name, ok=True, sha=revision)
         kick(db, name, "rebuilt")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hive_cmds import agents, folders
-from hive_cmds.lifecycle import rebuild_held
+from hive_cmds.lifecycle import rebuild_held, tell_not_rebuilt
 from hive_cmds.updates import Rebuilt
 from hive_core.arguments import agent_name
 from hive_core.context import Hive
@@ -57,6 +57,7 @@ def _take_over(hive: Hive, name: str) -> Rebuilt:
             rebuild_held(hive, name)
     except HiveError as error:
         hive.say(f"warning: {name} was not rebuilt: {error}")
+        tell_not_rebuilt(hive, name, error)
         return Rebuilt(name, False, str(error))
     return Rebuilt(name, True, None)
 

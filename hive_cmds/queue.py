@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hive_cmds import messages
-from hive_core import repairs
+from hive_core import disk, repairs
 from hive_core.context import Hive
-from hive_core.errors import NotFound, Refused
+from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.events import emit
 from hive_core.operation import THE_OPERATOR
 
@@ -267,3 +269,24 @@ def _plant(hive: Hive, row: sqlite3.Row) -> None:
                 emit(db, "recovered", name=row["agent"], transient_kind="denying", outcome=f"tagged {tag}")
 
     repairs.attempt(hive, tag, row["agent"], mend)
+
+
+@contextmanager
+def told_what_became_of(hive: Hive, number: int, more: str | None = None) -> Iterator[None]:
+    """Have an error say what the request is now: failed by its own fault, or waiting, as the machine was to blame."""
+    try:
+        yield
+    except (HiveError, OSError, sqlite3.Error) as error:
+        told = disk.told(error)
+        if told is None:
+            raise
+        try:
+            with hive.store.read() as db:
+                status = require(db, number)["status"]
+        except (HiveError, sqlite3.Error):
+            status = "as it was, as far as can be told"
+        waits = "It can be approved again when that is mended." if status == "pending" else None
+        told.hint = " ".join(filter(None, [told.hint, f"Request {number}: {status}.", waits, more]))
+        if told is error:
+            raise
+        raise told from error

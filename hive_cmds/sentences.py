@@ -81,6 +81,10 @@ def _at(word: str) -> Callable[[Data], str]:
     return lambda data: word + (f" at {str(data['sha'])[:12]}" if data.get("sha") else "")
 
 
+def _rebuilt(data: Data) -> str:
+    return _at("rebuilt")(data) if data.get("ok", True) else f"not rebuilt{_after_colon(data.get('note'))}"
+
+
 def _always(sentence: str) -> Callable[[Data], str]:
     return lambda _data: sentence
 
@@ -104,7 +108,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "tombstones_changed": _nothing,
     "meta_inputs_changed": _nothing,
     "spawned": _at("made"),
-    "rebuilt": _at("rebuilt"),
+    "rebuilt": _rebuilt,
     # The condition after it says that it runs, or that it failed at once.
     "started": _nothing,
     "restarted": _always("restarted"),

@@ -81,6 +81,10 @@ def recover(hive: Hive, left: InProgress) -> str:
     number, name = left.detail["approval"], left.agent
     with meta.opened(hive, f"mending {name}") as flake:
         finished = flake.revision(meta.agent_input(name)) is not None
+        if not finished:
+            # While the flake is held: nobody else may take the agent into it.
+            with hive.store.write() as db:
+                db.execute("delete from agents where name = ?", (name,))
     if finished:
         conclude(hive, number, name)
         return "approved"
@@ -90,8 +94,6 @@ def recover(hive: Hive, left: InProgress) -> str:
 
 def _undo(hive: Hive, name: str, kept: list[str]) -> None:
     hive.host.destroy(name)
-    with hive.store.write() as db:
-        db.execute("delete from agents where name = ?", (name,))
     folders.remove(hive, name, kept=kept)
 
 

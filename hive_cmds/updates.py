@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from hive_cmds import agents, meta
-from hive_cmds.acting import AGREE, refuse_self
-from hive_cmds.lifecycle import rebuild_held
+from hive_cmds.acting import refuse_self
+from hive_cmds.lifecycle import rebuild_again
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
-from hive_core.progress import exclusive
 
 InputName = Annotated[str, meta.INPUT]
 
@@ -55,7 +54,7 @@ def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> None:
 
 
 def rebuild_each(hive: Hive, names: list[str]) -> list[Rebuilt]:
-    """Rebuild agents one after the other, telling how it goes: two builds at once would fight over nix's caches."""
+    """Rebuild agents one after the other, telling how it goes."""
     results = []
     for count, name in enumerate(names, 1):
         hive.say(f"rebuilding {name} ({count} of {len(names)})")
@@ -65,8 +64,7 @@ def rebuild_each(hive: Hive, names: list[str]) -> list[Rebuilt]:
 
 def _rebuild_one(hive: Hive, name: str) -> Rebuilt:
     try:
-        with exclusive(hive, name, "rebuilding", recovery=AGREE):
-            rebuild_held(hive, name)
+        rebuild_again(hive, name)
     except HiveError as error:
         hive.say(f"warning: {name} was not rebuilt: {error}")
         return Rebuilt(name, False, str(error))

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
 from hive_cmds import lifecycle, look, questions, queue, restarts
@@ -18,11 +17,12 @@ from hive_cmds.look import Picture, Seen
 from hive_cmds.messages import tell
 from hive_cmds.observed import Observation, observe, overtaken
 from hive_cmds.sentences import Line, lines
+from hive_cmds.settling import last_lines
 from hive_core import progress
 from hive_core.arguments import whole
 from hive_core.containers.base import Container
 from hive_core.context import Hive
-from hive_core.errors import HiveError, NotFound
+from hive_core.errors import HiveError
 from hive_core.events import Event, newest
 from hive_core.human import count
 from hive_core.operation import OPERATOR, operation
@@ -31,7 +31,6 @@ from hive_core.wake import Wake
 INTERVAL = 10
 # How often a look is taken again at once, of those of whom it did not hold.
 ROUNDS = 5
-LAST_LINES = 20
 
 Interval = Annotated[int, whole(1, 3600, "the interval in seconds", "SECONDS")]
 
@@ -167,23 +166,11 @@ def _journals(hive: Hive, observation: Observation) -> dict[str, str]:
         before = look.last(db)
     now = {name: seen.container for name, seen in observation.agents.items() if name in before and before[name].running}
     ended = {name: container for name, container in now.items() if not _same_start(container, before[name])}
-    return {name: _last_lines(hive, name, container) for name, container in ended.items()}
+    return {name: last_lines(hive, name, container) for name, container in ended.items()}
 
 
 def _same_start(container: Container | None, seen: Seen) -> bool:
     return container is not None and container.running and container.instance == seen.instance
-
-
-def _last_lines(hive: Hive, name: str, container: Container | None) -> str:
-    """The last lines of the run that has ended, not those of runs before; of all where another has begun."""
-    try:
-        lines = hive.host.journal(name, LAST_LINES)
-    except NotFound:
-        return ""  # It was destroyed in this moment.
-    since = 0.0 if container is None or container.running else container.started_at or 0.0
-    # Each line begins with the time at which the supervisor read it, cut to a millisecond; `since` is rounded to one.
-    first = datetime.fromtimestamp(max(0.0, since - 0.001), UTC).isoformat(timespec="milliseconds")[:-6]
-    return "\n".join(line for line in lines if line >= first)
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True, endures=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-import sqlite3
 
-from hive_core.errors import Refused
+from hive_core.errors import HiveError, Refused
 
 _SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _DATABASE = (
@@ -19,9 +18,12 @@ _DATABASE = (
 )
 
 
-def of_the_machine(error: OSError | sqlite3.Error) -> Refused | None:
-    """What to tell a person of any error of the system's, or one of the disk's below the database; else None."""
-    known = refusal(error)
+def told(error: BaseException) -> HiveError | None:
+    """What a person is told of an error: one of ours is told as it is, as are all of the system's.
+
+    None for any other: it is a bug.
+    """
+    known = error if isinstance(error, HiveError) else refusal(error)
     if known is not None or not isinstance(error, OSError):
         return known
     place = f"{error.filename}: " if error.filename else ""

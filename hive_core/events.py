@@ -32,7 +32,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "meta_inputs_changed": ("inputs",),
     # What the manager is told, mirrored here so that one stream tells everything.
     "spawned": ("agent",),
-    "rebuilt": ("agent",),
+    "rebuilt": ("agent", "ok"),
     "started": ("agent",),
     "restarted": ("agent",),
     "killed": ("agent",),

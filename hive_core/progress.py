@@ -166,6 +166,18 @@ def clear(hive: Hive, agent: str) -> None:
         end(db)
 
 
+def hurry(hive: Hive, agent: str) -> None:
+    """Ask whoever is at work on the agent to wait for nothing more that need not be: somebody else has to get at it."""
+    with hive.store.write() as db:
+        db.execute("update operations set detail = json_set(detail, '$.hurry', 1) where agent = ?", (agent,))
+
+
+def is_hurried(db: sqlite3.Connection, agent: str) -> bool:
+    """Whether somebody waits for the operation on this agent to end."""
+    query = "select 1 from operations where agent = ? and json_extract(detail, '$.hurry')"
+    return db.execute(query, (agent,)).fetchone() is not None
+
+
 def all_in_progress(db: sqlite3.Connection) -> dict[str, InProgress]:
     """Every operation in progress, by agent; also those whose owner has died since."""
     return {row["agent"]: _from_row(row) for row in db.execute("select * from operations")}

@@ -23,7 +23,7 @@ from tests import forking
 CHECKOUT = Path(__file__).resolve().parent.parent
 # How long a test waits for what must happen before it fails; nothing is measured with it.
 PATIENCE = 60.0
-PLAIN = 'runner = "command"\ncommand = ["sh", "-c", "echo ready; exec sleep infinity"]\n'
+PLAIN = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo ready; exec sleep infinity"]\n'
 
 T = TypeVar("T")
 

@@ -18,6 +18,8 @@ _OWN_PROGRAM = ("command", "exec")
 RESTARTS = ("never", "on-failure", "always")
 MOST_BYTES = 64 * 1024
 NO_LIMIT = "none"
+# Seconds: whoever deploys waits for them.
+MOST_SETTLING = 60
 LEAST_MEMORY = 4 * 1024**2
 _SIZE = re.compile(r"([1-9][0-9]{0,14})([KMGT]?)", re.ASCII)
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
@@ -48,7 +50,7 @@ class McpServer:
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """A checked `agent.toml`."""
+    """A checked `agent.toml`. settle_seconds: how long what was just switched to has to live to count as deployed."""
 
     runner: str = "command"
     command: tuple[str, ...] = ()
@@ -58,6 +60,7 @@ class AgentConfig:
     environment: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
     mcp_servers: Mapping[str, McpServer] = field(default_factory=dict)
+    settle_seconds: float = 2.0
 
 
 def parse(text: str, file: str = "agent.toml") -> AgentConfig:
@@ -224,6 +227,12 @@ def _cpu(checker: _Checker, value: Any, path: Path) -> float:
     return float(value)
 
 
+def _settle_seconds(checker: _Checker, value: Any, path: Path) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= MOST_SETTLING:
+        checker.wrong(value, path, f"give a number of seconds from 0 to {MOST_SETTLING}")
+    return float(value)
+
+
 def _limits(checker: _Checker, value: Any, path: Path) -> Limits:
     return Limits(**checker.table(value, path, {"memory": _memory, "processes": _processes, "cpu": _cpu}))
 
@@ -251,5 +260,6 @@ _TOP: dict[str, Check] = {
     "allowed_recipients": _recipients,
     "environment": _environment,
     "limits": _limits,
+    "settle_seconds": _settle_seconds,
     "mcp_servers": _servers,
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode, ObjectType, RepositoryInitFlag, SortMode
 
-from hive_core.errors import Invalid, Refused
+from hive_core.errors import BuildFailed, Invalid, Refused
 from hive_core.git import trees
 from hive_core.git.closure import Closure
 from hive_core.git.history import EMAIL, MAIN, NAME, OBJECT_TYPES, SHA, History, checked_tag, tag_ref
@@ -143,7 +143,8 @@ class Repository(History):
     def move_main(self, expected: str, sha: str) -> None:
         """Move `main` from `expected` to `sha`, then index and work tree; if it is at `sha` already, only mend those.
 
-        Raises Refused when `main` is at neither, NotFound when there is no such commit.
+        Raises Refused when `main` is at neither, NotFound when there is no such commit, BuildFailed for one with a file
+        that must not be written anywhere.
         """
         with self._writing(f"moving main to {sha[:12]}"):
             new, main = str(self._commit(sha).id), self.main()
@@ -151,7 +152,7 @@ class Repository(History):
                 if main != str(self._commit(expected).id):
                     raise Refused(f"main of {self.path.name} moved to {main[:12]} meanwhile.", "Look again.")
                 if bad := [path for path, _ in self._walk(new) if trees.dangerous(path)]:
-                    raise Refused(f"{new[:12]} cannot be checked out: it has the file {one_line(bad[0])!r}.")
+                    raise BuildFailed(f"{new[:12]} cannot be checked out: it has the file {one_line(bad[0])!r}.")
                 self._advance(main, new, f"hive: moved to {new}")
             self._settle(new)
 
@@ -172,6 +173,12 @@ class Repository(History):
                 self._repository.create_tag(name, commit, ObjectType.COMMIT, _hive(), _clean(message))
             elif reference.peel(ObjectType.COMMIT).id != commit:
                 raise Refused(f"The tag {name} of {self.path.name} is on another commit already.")
+
+    def return_to(self, sha: str, message: str) -> str:
+        """Make a commit with the tree of another on top of `main`, which stays where it is; returns its sha."""
+        with self._writing(f"returning to {sha[:12]}"):
+            tree, parent = self._commit(sha).tree.id, self._commit(self.main()).id
+            return str(self._repository.create_commit(None, _hive(), _hive(), _clean(message), tree, [parent]))
 
     def untag(self, names: Sequence[str]) -> None:
         """Remove tags, in one ref transaction; absent ones are fine."""

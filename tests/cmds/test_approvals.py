@@ -12,7 +12,7 @@ import pytest
 
 from tests.hives import PATIENCE, TestHive, asleep, eventually
 
-SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
+SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_the_manager_pulls_what_was_deployed_and_keeps_settings_of_its_own(coder
     coder.run("approve", str(coder.request("coder", SAY.format("new"))))
     # The clone was made before there was a manager, and is given to it.
     coder.start("up")
-    eventually(lambda: coder.json("list")[0]["running"] and coder.json("list")[0]["name"] == "manager")
+    eventually(lambda: any(row["running"] for row in coder.json("list") if row["name"] == "manager"))
     eventually(lambda: "pulled-change" in coder.run("journal", "manager").stdout)
 
 
@@ -363,7 +363,7 @@ def test_a_request_of_several_commits_lists_them(coder: TestHive) -> None:
 
 def test_show_says_what_a_request_lets_its_agent_do(hive: TestHive) -> None:
     hive.spawn("coder")
-    number = str(hive.request("coder", 'runner = "claude"\n[environment]\nTOKEN = "made-up"\n'))
+    number = str(hive.request("coder", 'runner = "claude"\nsettle_seconds = 0.05\n[environment]\nTOKEN = "made-up"\n'))
     shown = hive.json("show", number)
     assert [(one["topic"], one["weight"]) for one in shown["consequences"]] == [
         ("runner", "widens"),

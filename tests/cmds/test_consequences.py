@@ -117,3 +117,11 @@ def test_a_new_agent_shows_all_that_it_is_given() -> None:
 def test_a_command_of_any_length_is_told_in_a_line() -> None:
     found = told(CLAUDE, f'runner = "command"\ncommand = ["echo", "{"x" * 5000}"]\n')
     assert len(found[0][1]) < 250
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [("0", "counts as deployed at once"), ("30", "has to live for 30 seconds to count as deployed")],
+)
+def test_how_long_it_has_to_live_is_told(seconds: str, text: str) -> None:
+    assert told(CLAUDE, f"{CLAUDE}settle_seconds = {seconds}\n") == [(NEUTRAL, text)]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.hives import PLAIN, TestHive
 
-NEW = 'runner = "command"\ncommand = ["sh", "-c", "echo new; exec sleep infinity"]\n'
+NEW = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo new; exec sleep infinity"]\n'
 
 
 @pytest.fixture

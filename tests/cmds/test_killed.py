@@ -13,7 +13,7 @@ import pytest
 from hive_cmds import agents
 from tests.hives import CHECKOUT, TestHive, eventually
 
-SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
+SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 # Where the steps of a deploy are: every line of the first, and every few lines of the others, is a place to die.
 EVERY_LINE = ("hive_cmds/deploys.py", "hive_cmds/spawns.py")
 OTHERS = ("hive_cmds/meta.py", "hive_cmds/queue.py", "hive_cmds/acting.py", "hive_core/progress.py",
@@ -74,14 +74,22 @@ def assert_whole(hive: TestHive, number: int, before: str, target: str) -> str:
 
 
 PLACES = [Places(EVERY_LINE, 1), Places(OTHERS, 31)]
+BROKEN = 'runner = "nonsense{0}"\n'
+DIES = 'runner = "command"\nsettle_seconds = 60\ncommand = ["sh", "-c", "echo {0}; exit 3"]\n'
+DEPLOYS = {
+    "good, every line": (SAY, Places(EVERY_LINE, 1), "approved"),
+    "good, around it": (SAY, Places(OTHERS, 31), "approved"),
+    "broken, every line": (BROKEN, Places(EVERY_LINE, 1), "failed"),
+    "broken, around it": (BROKEN, Places(OTHERS, 31), "failed"),
+    "dies at once": (DIES, Places((*EVERY_LINE, "hive_cmds/settling.py"), 5), "failed"),
+}
 
 
-@pytest.mark.parametrize("places", PLACES, ids=["every-line-of-a-deploy", "around-it"])
-@pytest.mark.parametrize("broken", [False, True], ids=["good", "broken"])
-def test_a_deploy_killed_anywhere_is_all_new_or_all_old(hive: TestHive, places: Places, broken: bool) -> None:
+@pytest.mark.parametrize(("template", "places", "final"), DEPLOYS.values(), ids=DEPLOYS)
+def test_a_deploy_killed_anywhere_is_all_new_or_all_old(
+    hive: TestHive, template: str, places: Places, final: str
+) -> None:
     hive.spawn("coder")
-    good, bad = SAY.format("{0}"), 'runner = "nonsense{0}"\n'
-    template = bad if broken else good
     count = lines_of(hive, places.files, "approve", str(hive.request("coder", template.format("first"))))
     seen, number, pending = set(), 0, False
     for line in range(1, count + 1, places.step):
@@ -95,7 +103,6 @@ def test_a_deploy_killed_anywhere_is_all_new_or_all_old(hive: TestHive, places: 
         pending = status == "pending"
         seen.add((code, status))
     assert any(code == -9 for code, _ in seen)
-    final = "failed" if broken else "approved"
     assert {status for _, status in seen} == {"pending", final}
 
 

@@ -19,7 +19,7 @@ from hive_core.settings import MANAGER
 from tests.clients import Client
 from tests.hives import PATIENCE, PLAIN, TestHive, eventually, interrupt
 
-SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
+SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 DIES_AT_ONCE = 'runner = "command"\ncommand = ["false"]\n'
 FAKE_LOGIN = '{"claudeAiOauth": {"accessToken": "fake-for-tests"}}'
 

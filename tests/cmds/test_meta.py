@@ -12,7 +12,7 @@ import pytest
 from hive_core.settings import MANAGER
 from tests.hives import CHECKOUT, PLAIN, TestHive, interrupt
 
-SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
+SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 BROKEN = 'runner = "nonsense"\n'
 OLDER = "1" * 40
 
@@ -70,7 +70,7 @@ def bump(hive: TestHive) -> str:
 def rebuilt(hive: TestHive) -> list[str]:
     """Of whom the manager was told that they were rebuilt, in order."""
     told = [json.loads(body) for body in hive.inbox(MANAGER) if body.startswith("{")]
-    return [message["agent"] for message in told if message["event"] == "rebuilt"]
+    return [message["agent"] for message in told if message["event"] == "rebuilt" and message["ok"]]
 
 
 def make_stale(hive: TestHive, *names: str) -> None:

@@ -14,6 +14,7 @@ runner = "command"
 command = ["sh", "-c", "exit 0"]
 model = "some"
 restart = "on-failure"
+settle_seconds = 0.5
 allowed_recipients = ["manager", "operator", "coder"]
 
 [environment]
@@ -42,6 +43,7 @@ def test_a_whole_configuration_is_read() -> None:
         {"LD_PRELOAD": "/state/x.so"},
         Limits(512 * 1024**2, 20, 1.0),
         {"files": McpServer("serve", ("--here", ""), {"TOKEN": "x"})},
+        0.5,
     )
 
 
@@ -75,6 +77,9 @@ def test_what_is_left_out_has_its_default() -> None:
         ("command = ['a', '']", 'line 1: command is ""'),
         ('command = ["a\\u0000"]', "line 1: command is"),
         ("runner = 'codec'", 'line 1: runner is "codec"; give one of command, claude, codex, exec.'),
+        ("settle_seconds = 61", "line 1: settle_seconds is 61; give a number of seconds from 0 to 60"),
+        ("settle_seconds = true", "line 1: settle_seconds is true; give a number"),
+        ("settle_seconds = nan", "line 1: settle_seconds is NaN; give a number"),
         ("restart = true", "line 1: restart is true; give one of"),
         ("allowed_recipients = '*'", 'allowed_recipients is "*"; give a list'),
         ("allowed_recipients = ['../x']", 'allowed_recipients is "../x"'),

@@ -58,7 +58,7 @@ def test_what_must_not_become_a_file_never_does_not_even_by_moving_main(applied:
     before = (applied.path / ".git/description").read_bytes()
     sha = planted(applied, ("40000", "..", folder), ("40000", ".git", folder), ("100644", "a", blob))
     main = applied.main()
-    with pytest.raises(Refused, match=r"cannot be checked out: it has the file '\.\./description'"):
+    with pytest.raises(BuildFailed, match=r"cannot be checked out: it has the file '\.\./description'"):
         applied.move_main(main, sha)
     assert applied.main() == main
     assert (applied.path / ".git/description").read_bytes() == before
