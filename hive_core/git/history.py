@@ -102,6 +102,10 @@ class History:
         tag = None if target is None else self._repository[target]
         return tag.raw_message.decode("utf-8", "replace") if isinstance(tag, pygit2.Tag) else None
 
+    def is_same(self, one: str, other: str) -> bool:
+        """Whether two commits have the same files. Raises NotFound."""
+        return bool(self._commit(one).tree.id == self._commit(other).tree.id)
+
     def is_fast_forward(self, ancestor: str, descendant: str) -> bool:
         """Whether `descendant` is `ancestor`, or has it in its history. Raises NotFound."""
         old, new = self._commit(ancestor).id, self._commit(descendant).id
