@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hive_agent.clis import CLIS
-from hive_cmds import restarts
+from hive_cmds import restarts, staleness
 from hive_cmds.observed import Observation, Observed, observe
 from hive_core import progress, repairs
 from hive_core.context import Hive
@@ -149,11 +149,18 @@ def as_observed(hive: Hive, db: sqlite3.Connection, observation: Observation) ->
     """
     running, failed = progress.all_in_progress(db), repairs.by_agent(hive, db)
     rows = [row for name in observation.agents for row in db.execute("select * from agents where name = ?", (name,))]
+    stale = _stale(db, rows, observation.base)
     rows.sort(key=lambda row: (row["name"] != MANAGER, natural(row["name"])))
     return [
-        _view(row, observation.agents[name := row["name"]], running.get(name), failed.get(name, []), observation.base)
+        _view(row, observation.agents[name := row["name"]], running.get(name), failed.get(name, []), name in stale)
         for row in rows
     ]
+
+
+def _stale(db: sqlite3.Connection, rows: Sequence[sqlite3.Row], newest: str | None) -> set[str]:
+    """Which of these agents were built with another hive than there is now, and nobody is about to rebuild."""
+    found = {row["name"] for row in rows if None not in (row["hive_rev"], newest) and row["hive_rev"] != newest}
+    return found - staleness.spared(db) if found else found
 
 
 def _view(
@@ -161,7 +168,7 @@ def _view(
     seen: Observed,
     left: progress.InProgress | None,
     failed: Sequence[repairs.Failed],
-    base: str | None,
+    stale: bool,
 ) -> AgentView:
     container, name = seen.container, row["name"]
     # What was left and cannot be mended is not in progress: the agent is as it is, and can crash.
@@ -173,7 +180,7 @@ def _view(
         name=name,
         running=running,
         failed=wanted and not running and doing is None,
-        needs_update=None not in (row["hive_rev"], base) and row["hive_rev"] != base,
+        needs_update=stale,
         needs_login=_needs_login(row, seen),
         deployed_sha=container.revision[:12] if container and container.revision else None,
         pending_reminders=0,
@@ -211,4 +218,7 @@ def _needs_login(row: sqlite3.Row, seen: Observed) -> bool:
 )
 def list_(hive: Hive) -> list[AgentView]:
     """List the agents: how they are, what is deployed, where their page is."""
-    return views(hive)
+    found = views(hive)
+    if stale := [view.name for view in found if view.needs_update]:
+        hive.say(f"note: {staleness.notice(stale)}")
+    return found

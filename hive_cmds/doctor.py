@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hive_agent.clis import CLIS
-from hive_cmds import toolbox
+from hive_cmds import agents, staleness, toolbox
 from hive_core import disk, repairs
 from hive_core.context import Hive
 from hive_core.errors import HiveError
@@ -30,7 +30,14 @@ class Finding:
 @operation(callers=OPERATOR, group="Seeing", columns=("check", "ok", "detail"), empty="Nothing was checked.")
 def doctor(hive: Hive) -> list[Finding]:
     """Check what this machine offers: the sandbox, limits, git, the folders."""
-    parts = {"home": _folders, "repairs": _repairs, "running": _running, "programs": _programs, "machine": _machine}
+    parts = {
+        "home": _folders,
+        "repairs": _repairs,
+        "hive": _hive,
+        "running": _running,
+        "programs": _programs,
+        "machine": _machine,
+    }
     return [finding for name, look in parts.items() for finding in _contained(hive, name, look)]
 
 
@@ -55,6 +62,12 @@ def _repairs(hive: Hive) -> Iterator[Finding]:
         tried = f"tried {count(repair.tries, 'time')} in {ago(repair.since)}"
         left = span(repair.due_at - hive.clock())
         yield Finding("repairs", False, f"{repair.what}: {repair.error} ({tried}; again in {left})")
+
+
+def _hive(hive: Hive) -> Iterator[Finding]:
+    """Whether the agents were built with the hive that there is now."""
+    stale = [view.name for view in agents.views(hive) if view.needs_update]
+    yield Finding("hive", None if stale else True, staleness.notice(stale) if stale else "every agent has the newest")
 
 
 def _machine(hive: Hive) -> Iterator[Finding]:

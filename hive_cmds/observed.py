@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hive_agent.clis import CLIS
 from hive_agent.credentials import usable_credentials
-from hive_cmds import meta, ports
+from hive_cmds import ports, staleness
 from hive_core.change import outside
 from hive_core.containers.base import Container
 from hive_core.context import Hive
@@ -30,7 +30,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A look at some agents. seq: of the newest event when it began. base: the flake's input `hive` then."""
+    """A look at some agents. seq: of the newest event when it began. base: the newest revision of hive then."""
 
     seq: int
     base: str | None
@@ -49,7 +49,7 @@ def observe(hive: Hive, names: Iterable[str] | None = None) -> Observation:
     agents = {
         name: Observed(containers.get(name), frozenset(_logins(hive, name)), ports.of(hive, name)) for name in known
     }
-    return Observation(seq, meta.current_base(hive) if known else None, agents)
+    return Observation(seq, staleness.upstream(hive) if known else None, agents)
 
 
 def overtaken(db: sqlite3.Connection, observation: Observation) -> set[str]:

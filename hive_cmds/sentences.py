@@ -119,7 +119,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "crash_loop": lambda data: f"{data['note']} (`hive start {data['agent']}`)",
     "needs_login": lambda data: f"needs login (`hive login {data['agent']}`)",
     "logged_in": _always("logged in"),
-    "needs_update": lambda data: f"needs an update (`hive update {data['agent']}`)",
+    "needs_update": _always("needs an update (`hive update --stale`)"),
     "recovered": lambda data: f"mended, as a process died {data['transient_kind']} it: {_quoted(data['outcome'])}",
     "repair_failed": lambda data: f"could not be mended, is tried again (`hive doctor`): {_quoted(data['note'])}",
 }

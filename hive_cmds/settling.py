@@ -41,7 +41,7 @@ def _has_settled(hive: Hive, name: str, ended: bool) -> bool:
         return True
     if not ended:
         return row["state"] is not None
-    container = hive.host.containers().get(name)
+    container = hive.host.container(name)
     if container is not None and container.ended is not None:
         if container.ended.code is None:
             raise HiveError(f"{name} ended as soon as it was started: {container.ended.cause}.", "Try again.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from hive_cmds import agents, meta
+from hive_cmds import agents, meta, staleness
 from hive_cmds.acting import refuse_self
 from hive_cmds.lifecycle import rebuild_again
 from hive_core.arguments import AgentName
@@ -39,10 +39,10 @@ def meta_update(hive: Hive, inputs: list[InputName]) -> list[Rebuilt]:
     chosen = sorted(set(inputs), key=lambda name: (name != meta.HIVE_INPUT, name))
     with hive.store.read() as db:
         fleet = agents.names(db)
-    _move(hive, chosen, fleet)
-    if meta.HIVE_INPUT in chosen:
-        return rebuild_each(hive, fleet)
-    return rebuild_each(hive, [name.removeprefix("agent-") for name in chosen])
+    going = fleet if meta.HIVE_INPUT in chosen else [name.removeprefix("agent-") for name in chosen]
+    with staleness.rebuilding(hive, going) as fan_out:
+        _move(hive, chosen, fleet)
+        return rebuild_each(hive, going, fan_out)
 
 
 def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> None:
@@ -53,12 +53,13 @@ def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> None:
         meta.announce(hive, db)
 
 
-def rebuild_each(hive: Hive, names: list[str]) -> list[Rebuilt]:
+def rebuild_each(hive: Hive, names: list[str], fan_out: staleness.FanOut) -> list[Rebuilt]:
     """Rebuild agents one after the other, telling how it goes."""
     results = []
     for count, name in enumerate(names, 1):
         hive.say(f"rebuilding {name} ({count} of {len(names)})")
         results.append(_rebuild_one(hive, name))
+        fan_out.done(name)
     return results
 
 
@@ -97,8 +98,11 @@ def update_stale(hive: Hive) -> list[Rebuilt]:
     """Bump the base once, then rebuild whoever was built from another; a failed bump is told and stops nothing."""
     with hive.store.read() as db:
         fleet = agents.names(db)
-    try:
-        _move(hive, [meta.HIVE_INPUT], fleet)
-    except HiveError as error:
-        hive.say(f"warning: the input hive could not be moved: {error}")
-    return rebuild_each(hive, [view.name for view in agents.views(hive) if view.needs_update])
+    with staleness.rebuilding(hive, fleet) as fan_out:
+        try:
+            _move(hive, [meta.HIVE_INPUT], fleet)
+        except (HiveError, OSError) as error:
+            hive.say(f"warning: the input hive could not be moved: {error}")
+        names = staleness.behind(hive)
+        fan_out.choose(names)
+        return rebuild_each(hive, names, fan_out)

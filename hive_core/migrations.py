@@ -214,6 +214,13 @@ STEPS: Mapping[str, str] = {
                 where id = new.id;
         end;
     """,
+    "m005_fan_outs": """
+        create table fan_outs (
+            -- An agent that somebody is going to rebuild, and the process that is at it, as in operations.
+            agent text primary key,
+            owner text not null
+        ) strict;
+    """,
 }
 
 
