@@ -95,6 +95,7 @@ def show(hive: Hive, id: Id) -> Shown:
     path = hive.applied_path(approval.agent)
     if approval.fetched_sha is None or not path.exists():
         return Shown(approval, "", list(_kept(hive, approval)), [], row["requested_by"], [], [])
+    from hive_core import lookalikes
     from hive_core.git.repository import Repository
 
     repository = Repository(path)
@@ -109,6 +110,7 @@ def show(hive: Hive, id: Id) -> Shown:
             *_stale(repository, approval, base),
             *_denied(tags, commits, id),
             *repository.beyond_text(base, approval.fetched_sha),
+            *(f"In the description {remark}." for remark in lookalikes.remarks(approval.description or "")),
         ],
         [tag for kind in TAGS if (tag := f"{kind}/{id}") in tags],
         row["requested_by"],

@@ -9,6 +9,7 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import DeltaStatus, DiffFind, FileMode, SortMode
 
+from hive_core.lookalikes import remarks
 from hive_core.text import one_line, visible
 
 MOST_DIFF = 512 << 10
@@ -17,12 +18,14 @@ LONG_LINE = 500
 MOST_SENTENCES = 200
 MOST_COMMITS = 50
 LONGEST_MESSAGE = 4096
+LARGEST_REMARKED = 64 << 10
 _NO_OBJECT = "0" * 40
 
 
 @dataclass(frozen=True, slots=True)
 class Authored:
-    """A commit as whoever made it wrote it, so by nothing but their word. message: at most 4096 characters of it."""
+    """A commit as whoever made it wrote it, so by nothing but their word. message: at most 4096 characters,
+    and then it says that it was cut."""
 
     sha: str
     author: str
@@ -77,7 +80,7 @@ class Changes:
         return found
 
     def _sentences(self) -> Iterator[str]:
-        yield from self._several_commits()
+        yield from self._of_the_commits()
         size = 0
         for delta, patch in self._patches():
             yield from self._of_the_entry(delta)
@@ -107,6 +110,8 @@ class Changes:
         old, new, path = delta.old_file, delta.new_file, _path(delta)
         if delta.status == DeltaStatus.DELETED:
             return
+        for remark in remarks(new.raw_path.decode("utf-8", "replace")):
+            yield f"In the name {path} {remark}."
         if delta.status == DeltaStatus.RENAMED:
             yield f"{_shown(old)} is renamed to {path}."
         if new.mode == FileMode.LINK:
@@ -130,8 +135,14 @@ class Changes:
             walk.hide(self._before)
         return [commit for _, commit in zip(range(MOST_COMMITS + 1), walk, strict=False)]
 
-    def _several_commits(self) -> Iterator[str]:
+    def _of_the_commits(self) -> Iterator[str]:
         commits = self._between()
+        for commit in commits[:MOST_COMMITS]:
+            told, short = _authored(commit), str(commit.id)[:12]
+            if "\0" in told.message:
+                yield f"The message of {short} has a NUL: git shows nothing of what is behind it."
+            for remark in remarks(f"{told.author} {told.email} {told.message}"):
+                yield f"In the message or the author of {short} {remark}."
         if len(commits) < 2:
             return
         more = "more than " if len(commits) > MOST_COMMITS else ""
@@ -141,20 +152,29 @@ class Changes:
             yield f"{str(commit.id)[:12]} by {one_line(author)}: {one_line(subject(commit))}"
 
 
+def _message(commit: pygit2.Commit) -> str:
+    """A commit's whole message: git's own libraries, and git itself, show none of what lies behind a NUL.
+
+    Not decoded as the commit claims either: the encoding may be one that does not exist.
+    """
+    return commit.read_raw().partition(b"\n\n")[2].decode("utf-8", "replace").strip()
+
+
 def _authored(commit: pygit2.Commit) -> Authored:
     # Raw: the decoded ones would look up whatever encoding the commit claims.
     author, email = (
         name.decode("utf-8", "replace")[:200] for name in (commit.author.raw_name, commit.author.raw_email)
     )
-    return Authored(
-        str(commit.id), author, email, commit.raw_message.decode("utf-8", "replace").strip()[:LONGEST_MESSAGE]
-    )
+    message = _message(commit)
+    if len(message) > LONGEST_MESSAGE:
+        note = f"\n(cut here: the message has {len(message)} characters)"
+        message = message[: LONGEST_MESSAGE - len(note)] + note
+    return Authored(str(commit.id), author, email, message)
 
 
 def subject(commit: pygit2.Commit) -> str:
     """The first line of a commit's message, at most 200 characters, undecodable bytes replaced."""
-    # .message would look up whatever encoding the commit claims, and fail on one that does not exist.
-    return commit.raw_message.decode("utf-8", "replace").strip().partition("\n")[0][:200]
+    return _message(commit).partition("\n")[0][:200]
 
 
 def _of_the_lines(patch: pygit2.Patch) -> Iterator[str]:
@@ -168,6 +188,9 @@ def _of_the_lines(patch: pygit2.Patch) -> Iterator[str]:
     for number, text in added:
         if visible(text) != text or "�" in text:
             yield f"{path}, line {number} has invisible, control or undecodable characters: {one_line(text)[:200]}"
+    for number, text in added:
+        for remark in remarks(text[:LARGEST_REMARKED]):
+            yield f"In {path}, line {number}, {remark}."
     for number, text in added:
         if len(text) > LONG_LINE:
             yield f"{path}, line {number} is {len(text)} characters long."

@@ -166,3 +166,33 @@ def test_the_commits_between_are_told_as_they_were_written(proposals: Proposals)
     told = proposals.applied.commits(before, second)
     assert [(each.sha, each.author, len(each.message)) for each in told] == [(second, "Ada", 4096), (first, "Ada", 12)]
     assert proposals.applied.commits(second, second) == []
+
+
+def test_what_a_message_says_behind_a_nul_is_shown_and_that_git_does_not(proposals: Proposals) -> None:
+    root = git(proposals.clone, "rev-parse", "HEAD^{tree}")
+    person = "Ada <ada@example.org> 1700000000 +0000"
+    head = f"tree {root}\nparent {proposals.applied.main()}\nauthor {person}\ncommitter {person}\n\n"
+    sha = write_object(proposals.clone, "commit", head.encode() + b"harmless\n\0 and what it really does\n")
+    proposals.applied.receive(proposals.clone, sha, "refs/tags/proposal/1")
+    (shown,) = proposals.applied.commits(proposals.applied.main(), sha)
+    assert shown.message == "harmless\n\0 and what it really does"
+    assert any("has a NUL" in sentence for sentence in proposals.applied.beyond_text(proposals.applied.main(), sha))
+
+
+def test_letters_that_look_like_others_are_remarked_on_in_lines_names_authors_and_messages(
+    proposals: Proposals,
+) -> None:
+    git(proposals.clone, "config", "user.name", "\u0410da")
+    sha = commit(proposals.clone, {"c\u043enfig": "url = 'p\u0430ypal'\n"}, "Use p\u0430ypal")
+    proposals.applied.receive(proposals.clone, sha, "refs/tags/proposal/1")
+    told = proposals.applied.beyond_text(proposals.applied.main(), sha)
+    assert any(r"In config" not in line and r"'p\u{430}ypal' mixes" in line and "line 1" in line for line in told)
+    assert any("In the name" in line and r"'c\u{43e}nfig'" in line for line in told)
+    assert any("In the message or the author" in line for line in told)
+
+
+def test_a_long_message_is_cut_and_says_so(proposals: Proposals) -> None:
+    sha = commit(proposals.clone, {"a": "1"}, "x" * 5000)
+    proposals.applied.receive(proposals.clone, sha, "refs/tags/proposal/1")
+    (shown,) = proposals.applied.commits(proposals.applied.main(), sha)
+    assert shown.message.endswith("(cut here: the message has 5000 characters)")
