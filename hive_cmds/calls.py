@@ -8,11 +8,14 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from hive_cmds.allowance import Allowance
 from hive_cmds.intake import Intake
 from hive_cmds.registry import everything, is_empty, serve_once
+from hive_cmds.turns import Turns
+from hive_core import wire
 from hive_core.context import Hive
 from hive_core.errors import Invalid, Refused
 from hive_core.operation import Caller, Identity, Operation
@@ -22,6 +25,13 @@ from hive_core.operation import Caller, Identity, Operation
 THREADS = {Caller.OPERATOR: 8, Caller.MANAGER: 2, Caller.AGENT: 2}
 # Bytes of answers that one caller may leave unread before it is hung up on.
 MOST_UNREAD = 64 * 1024 * 1024
+# Bytes of an answer that are made, and sent, before anybody else has a turn.
+SLICE = 64 * 1024
+
+# An answer as it is sent, its line's end included, in parts of some SLICE bytes each.
+Slices = list[bytes]
+# Writes the result of an operation, in pieces.
+Render = Callable[[Any], Iterator[str]]
 
 
 class Calls:
@@ -35,43 +45,64 @@ class Calls:
         self._unread: Counter[str] = Counter()
         self._allowances: dict[Identity, Allowance] = defaultdict(Allowance)
         self._intakes: dict[Identity, Intake] = defaultdict(Intake)
+        self._turns = Turns()
 
     def intake(self, caller: Identity) -> Intake:
         """Where the caller's lines come in, over whichever of its connections."""
         return self._intakes[caller]
 
     async def call(
-        self, caller: Identity, operation: Operation, raw: Mapping[str, Any], gone: Callable[[], bool]
-    ) -> Any:
+        self, caller: Identity, operation: Operation, raw: Mapping[str, Any], gone: Callable[[], bool], render: Render
+    ) -> Slices:
         """Run an operation for a caller in a thread; a parked one is called again when its inbox was written to.
 
-        gone: whether the caller has hung up: what waits for it is not taken out of its inbox for nobody.
+        gone: whether the caller has hung up; asked in a thread. What it has sent before is done all the same, unless
+        it only reads, or takes what waits for it.
+        render: writes the answer, in the same thread.
         """
         arguments = operation.parse(raw)
         if operation.parks is None:
-            return await self._once(caller, operation, arguments)
+            return (await self._once(caller, operation, arguments, gone, render))[1]
         end = time.monotonic() + operation.patience(arguments)
         while True:
             inbox = self._inboxes[caller.name]
             inbox.clear()
-            if gone():
-                raise ConnectionResetError
-            result = await self._once(caller, operation, arguments)
+            result, answer = await self._once(caller, operation, arguments, gone, render)
             left = end - time.monotonic()
             if not is_empty(result) or left <= 0:
-                return result
+                return answer
             try:
                 await asyncio.wait_for(inbox.wait(), left)
             except TimeoutError:
-                return result
+                return answer
 
-    async def _once(self, caller: Identity, operation: Operation, arguments: Mapping[str, Any]) -> Any:
+    async def _once(
+        self,
+        caller: Identity,
+        operation: Operation,
+        arguments: Mapping[str, Any],
+        gone: Callable[[], bool],
+        render: Render,
+    ) -> tuple[Any, Slices]:
         if not operation.reads and caller.caller is not Caller.OPERATOR:
             await self._afford(caller, operation)
-        result = await self.in_thread(caller, serve_once, operation, arguments)
-        if isinstance(result, Iterator):
-            raise Invalid(f"{operation.name} can be followed in the shell only.")
-        return result
+
+        def run(hive: Hive) -> Any:
+            # A call may have waited long for its thread: nothing is read, and nothing taken, for nobody.
+            if (operation.reads or operation.parks) and gone():
+                raise ConnectionResetError
+            # Of those that change something the store has one at a time; some wait for what others hold.
+            with self._turn(caller) if operation.reads else nullcontext():
+                result = serve_once(hive, operation, arguments)
+            if isinstance(result, Iterator):
+                raise Invalid(f"{operation.name} can be followed in the shell only.")
+            return result
+
+        return await self.in_thread(caller, run, render)
+
+    def _turn(self, caller: Identity) -> AbstractContextManager[None]:
+        """The operator waits for nobody's turn."""
+        return nullcontext() if caller.caller is Caller.OPERATOR else self._turns.of(caller)
 
     async def _afford(self, caller: Identity, operation: Operation) -> None:
         """Wait until a caller may change something again; a model is told to, who can do something else meanwhile."""
@@ -83,22 +114,32 @@ class Calls:
                 )
             await asyncio.sleep(seconds)
 
-    async def in_thread(self, caller: Identity, function: Any, *arguments: Any) -> Any:
-        """Run `function(hive as the caller, *arguments)` in one of the caller's threads."""
+    async def in_thread(self, caller: Identity, function: Callable[[Hive], Any], render: Render) -> tuple[Any, Slices]:
+        """Run `function(hive as the caller)` in a thread of the caller's: its result, and the answer written there."""
         if caller not in self._threads:
             self._threads[caller] = ThreadPoolExecutor(THREADS[caller.caller], thread_name_prefix=caller.name)
         acting, allowance = self.hive.acting_as(caller), self._allowances[caller]
 
-        def run() -> Any:
+        def run() -> tuple[Any, Slices]:
             db = acting.store.connection()
             before = db.emitted
             try:
-                return function(acting, *arguments)
+                result = function(acting)
             finally:
                 # Here, not where the result is waited for: that ends when the caller hangs up.
                 allowance.spend(db.emitted - before)
+            return result, self._written(caller, render(result))
 
         return await asyncio.get_running_loop().run_in_executor(self._threads[caller], run)
+
+    def _written(self, caller: Identity, pieces: Iterator[str]) -> Slices:
+        """An answer, written in a thread of the caller's, a slice in each turn."""
+        answer: Slices = []
+        while not answer or len(answer[-1]) >= SLICE:
+            with self._turn(caller):
+                answer.append(_slice(pieces))
+        answer[-1] += b"\n"
+        return answer
 
     def wake(self, name: str) -> None:
         """Let those who are parked on this inbox look into it again."""
@@ -111,6 +152,7 @@ class Calls:
             self._inboxes.pop(caller.name, None)
             self._allowances.pop(caller, None)
             self._intakes.pop(caller, None)
+            self._turns.forget(caller)
 
     def close(self) -> None:
         """Begin nothing more."""
@@ -125,3 +167,24 @@ class Calls:
     def answering(self, caller: Identity, size: int) -> None:
         """Count bytes of answers that are being sent, or, when negative, that have been."""
         self._unread[caller.name] += size
+
+
+def line(value: Any) -> Slices:
+    """A short answer."""
+    return document(wire.line(value))
+
+
+def document(text: str) -> Slices:
+    """An answer that is JSON already."""
+    return [_slice(iter([text, "\n"]))]
+
+
+def _slice(pieces: Iterator[str]) -> bytes:
+    """The next pieces of an answer, to at least SLICE bytes of them; fewer are its last."""
+    written = bytearray()
+    for piece in pieces:
+        # Half of a surrogate pair, sent back as the id of a call: written as JSON escapes it.
+        written += piece.encode(errors="backslashreplace")
+        if len(written) >= SLICE:
+            break
+    return bytes(written)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from hive_cmds import hostwire, mcp
-from hive_cmds.calls import Calls
+from hive_cmds.calls import SLICE, Calls, Render, Slices, line
 from hive_cmds.hostwire import Answer
 from hive_cmds.lines import Lines, LineTooLong
 from hive_core import disk, wire
@@ -25,14 +25,14 @@ class Subscriber:
     """Who is told of every change: its lines that are yet to be sent, and how to be rid of it."""
 
     def __init__(self, hang_up: Callable[[], None]) -> None:
-        self.queue: asyncio.Queue[str] = asyncio.Queue()
+        self.queue: asyncio.Queue[Slices] = asyncio.Queue()
         self._hang_up = hang_up
 
-    def tell(self, line: str) -> None:
+    def tell(self, answer: Slices) -> None:
         """Have a line sent. One that never reads is hung up on: every change would be kept for it."""
         if self.queue.qsize() >= MOST_BEHIND:
             self._hang_up()
-        self.queue.put_nowait(line)
+        self.queue.put_nowait(answer)
 
 
 class Connection:
@@ -48,6 +48,7 @@ class Connection:
     ) -> None:
         self._calls, self._subscribers, self._caller, self._writer = calls, subscribers, caller, writer
         self._lines = Lines(reader)
+        self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(MOST_CALLS)
 
@@ -56,55 +57,59 @@ class Connection:
         try:
             while True:
                 try:
-                    line = await self._lines.next()
+                    request = await self._lines.next()
                 except LineTooLong as error:
-                    await self._answer(Answer(ok=False, error=str(error)))
+                    await self._answer(line(Answer(ok=False, error=str(error))))
                     continue
-                if line is None:
+                if request is None:
                     return
-                await self._one(line)
+                await self._one(request)
         finally:
             for task in self._tasks:
                 task.cancel()
 
     def _gone(self) -> bool:
         """Whether the peer has closed both directions: one that only sends no more may still want its answers."""
+        descriptor = self._writer.get_extra_info("socket").fileno()
+        if descriptor < 0:
+            return True
         poll = select.poll()
-        poll.register(self._writer.get_extra_info("socket").fileno(), 0)
+        poll.register(descriptor, 0)
         return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
 
-    async def _answer(self, value: Any) -> None:
+    async def _answer(self, answer: Slices) -> None:
         """Send an answer, and wait until the peer has read it, or nearly all of it.
 
         Hangs up on a caller that has others make answers and reads none: they would all be kept for it.
         """
-        line = wire.line(value)
-        if not self._calls.may_answer(self._caller, len(line)):
+        size = sum(map(len, answer))
+        if not self._calls.may_answer(self._caller, size):
             self._writer.transport.abort()
             raise ConnectionResetError
-        self._calls.answering(self._caller, len(line))
+        self._calls.answering(self._caller, size)
         try:
-            await write(self._writer, line)
+            async with self._writing:
+                await write(self._writer, answer)
         finally:
-            self._calls.answering(self._caller, -len(line))
+            self._calls.answering(self._caller, -size)
 
-    async def _one(self, line: bytes) -> None:
+    async def _one(self, sent: bytes) -> None:
         intake = self._calls.intake(self._caller)
         try:
-            request = await intake.take(line)
+            request = await intake.take(sent)
         except (ValueError, RecursionError):
-            await self._answer(Answer(ok=False, error="That line is no JSON document."))
+            await self._answer(line(Answer(ok=False, error="That line is no JSON document.")))
             return
         if isinstance(request, dict) and "jsonrpc" in request and self._caller.caller is not Caller.OPERATOR:
             await self._room.acquire()
-            self._spawn(self._mcp(request, lambda: intake.leave(line)))
+            self._spawn(self._mcp(request, lambda: intake.leave(sent)))
             return
         try:
             # A bridge says what it is; its JSON-RPC lines follow.
             if not (isinstance(request, dict) and request.get("cmd") == "mcp"):
                 await self._answer(await self._answer_to(request))
         finally:
-            await intake.leave(line)
+            await intake.leave(sent)
 
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.create_task(coroutine)
@@ -112,18 +117,16 @@ class Connection:
         task.add_done_callback(self._tasks.discard)
 
     async def _mcp(self, request: Any, leave: Callable[[], Awaitable[None]]) -> None:
-        offered = mcp.tools(self._calls.operations, self._caller)
-
-        async def call(operation: Operation, arguments: Mapping[str, Any]) -> Any:
+        async def call(operation: Operation, arguments: Mapping[str, Any], render: Render) -> Slices:
             try:
-                return await self._calls.call(self._caller, operation, arguments, self._gone)
+                return await self._calls.call(self._caller, operation, arguments, self._gone, render)
             except (HiveError, ConnectionError):
                 raise
             except Exception as error:
                 raise self._bug(operation.name, error) from error
 
         try:
-            answer = await mcp.reply(request, offered, call)
+            answer = await mcp.reply(request, self._caller.caller, call)
             if answer is not None:
                 await self._answer(answer)
         except ConnectionError:
@@ -140,54 +143,59 @@ class Connection:
             return of_the_disk
         return HiveError(f"hive failed at this: {type(error).__name__}.", "The operator's terminal shows more.")
 
-    async def _answer_to(self, request: Any) -> Any:
+    async def _answer_to(self, request: Any) -> Slices:
         """The answer to one request; whatever is wrong with it becomes a sentence."""
         try:
             if not isinstance(request, dict) or not isinstance(request.get("cmd"), str):
                 raise Invalid('A request is an object with "cmd".')
             return await self._perform(request)
         except HiveError as error:
-            return Answer(ok=False, error=str(error).replace("\n", " "))
+            return line(Answer(ok=False, error=str(error).replace("\n", " ")))
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - the connection stays usable whatever a request meets
-            return Answer(ok=False, error=str(self._bug(request["cmd"], error)).replace("\n", " "))
+            return line(Answer(ok=False, error=str(self._bug(request["cmd"], error)).replace("\n", " ")))
 
-    async def _perform(self, request: dict[str, Any]) -> Any:
+    async def _perform(self, request: dict[str, Any]) -> Slices:
         verb, operator = request["cmd"], self._caller.caller is Caller.OPERATOR
         if operator and verb == "subscribe_agent_status":
             self._spawn(self._publish(Subscriber(self._writer.transport.abort)))
-            return Answer()
-        if operator and verb in hostwire.COMMANDS:
-            return await self._calls.in_thread(self._caller, hostwire.COMMANDS[verb], request)
+            return line(Answer())
+        if operator and (command := hostwire.COMMANDS.get(verb)):
+            return (await self._calls.in_thread(self._caller, lambda hive: command(hive, request), wire.pieces))[1]
         operation = self._calls.operations.get(verb)
         if operation is None or operation.shell_only or self._caller.caller not in operation.callers:
             raise Refused(f"There is no command {ascii(verb)[:80]}.")
         raw = {name: value for name, value in request.items() if name != "cmd"}
-        return _spread(await self._calls.call(self._caller, operation, raw, self._gone))
+        return await self._calls.call(self._caller, operation, raw, self._gone, _spread)
 
     async def _publish(self, subscriber: Subscriber) -> None:
         self._subscribers.add(subscriber)
         try:
             while True:
-                await write(self._writer, await subscriber.queue.get())
+                answer = await subscriber.queue.get()
+                async with self._writing:
+                    await write(self._writer, answer)
         except ConnectionError:
             return  # It has hung up, or was hung up on.
         finally:
             self._subscribers.discard(subscriber)
 
 
-def _spread(result: Any) -> dict[str, Any]:
+def _spread(result: Any) -> Iterator[str]:
     """An operation's result as an answer: an object's fields beside `ok`, anything else as `result`."""
     answer = {"version": hostwire.VERSION, "ok": True}
-    plain = wire.plain(result)
-    if isinstance(plain, dict):
-        return {**plain, **answer}
-    return answer if plain is None else {**answer, "result": plain}
+    shown = wire.outline(result)
+    if isinstance(shown, dict):
+        return wire.pieces({**shown, **answer})
+    return wire.pieces(answer if shown is None else {**answer, "result": shown})
 
 
-async def write(writer: asyncio.StreamWriter, line: str) -> None:
-    """Send a line, and wait until there is room for another."""
-    # Half of a surrogate pair, sent back as the id of a call: written as JSON escapes it.
-    writer.write(line.encode(errors="backslashreplace") + b"\n")
-    await writer.drain()
+async def write(writer: asyncio.StreamWriter, answer: Slices) -> None:
+    """Send an answer a slice at a time, each when there is room for it and others had their turn."""
+    parts = [part[begin : begin + SLICE] for part in answer for begin in range(0, len(part), SLICE)]
+    for number, part in enumerate(parts):
+        if number:
+            await asyncio.sleep(0)
+        writer.write(part)
+        await writer.drain()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -12,15 +13,14 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from hive_cmds import agents, hostwire, questions
-from hive_cmds.calls import Calls
+from hive_cmds.calls import Calls, line
 from hive_cmds.connection import Connection, Subscriber, write
-from hive_cmds.events import after
 from hive_cmds.hostwire import Answer
 from hive_cmds.sockets import BACKLOG, Listening, Peer, check_operator, handed_over, listen
-from hive_core import disk, run_folder, wire
+from hive_core import disk, run_folder
 from hive_core.context import Hive
 from hive_core.errors import Refused
-from hive_core.events import Event, newest
+from hive_core.events import Event, heads, newest, since
 from hive_core.operation import OPERATOR, THE_OPERATOR, Caller, operation
 from hive_core.signals import deferring, readable
 from hive_core.wake import SETTLED, Wake
@@ -31,6 +31,9 @@ MOST_CONNECTIONS = {Caller.OPERATOR: 512, Caller.MANAGER: 64, Caller.AGENT: 64}
 ADMITTED_AT_ONCE = 8
 # Seconds until what the disk refused is tried again.
 AGAIN = 1.0
+# Seconds for which a thread that is at work runs before another one may. Python's own 5 ms, several times over in each
+# call, are what a caller would wait for another's to be answered.
+TURN = 0.0005
 
 
 class Gate:
@@ -54,6 +57,7 @@ class Gate:
     async def run(self) -> None:
         """Serve until cancelled."""
         _allow_many_descriptors()
+        sys.setswitchinterval(TURN)
         loop = asyncio.get_running_loop()
         with Wake(self.hive.store) as wake:
             with self.hive.store.read() as db:
@@ -100,19 +104,26 @@ class Gate:
 
     def _follow(self) -> None:
         """Act on the events since the last time: wake receivers, tell subscribers."""
-        for event in after(self.hive, self._seq, []):
-            self._seq = event.seq
-            if event.kind == "sent":
-                self._calls.wake(event.data["to"])
-            elif event.kind in ("container_state_changed", "container_removed"):
-                self._unlistened = True
+        while True:
+            with self.hive.store.read() as db:
+                page = heads(db, self._seq)
+                changed = [seq for seq, kind, _ in page if kind == "container_state_changed"]
+                pictures = [event for seq in changed for event in since(db, seq - 1, limit=1)]
+            for seq, kind, agent in page:
+                self._seq = seq
+                if kind == "sent":
+                    # A message is filed under whom it was sent to.
+                    self._calls.wake(str(agent))
+                self._unlistened |= kind in ("container_state_changed", "container_removed")
+            for event in pictures:
                 self._tell_subscribers(event)
+            if not page:
+                return
 
     def _tell_subscribers(self, event: Event) -> None:
-        if event.kind == "container_state_changed":
-            line = wire.line(Answer(agent_statuses=[hostwire.status(event.data["container"])]))
-            for subscriber in self._subscribers:
-                subscriber.tell(line)
+        told = line(Answer(agent_statuses=[hostwire.status(event.data["container"])]))
+        for subscriber in self._subscribers:
+            subscriber.tell(told)
 
     async def _listen(self) -> None:
         """Have a socket for the operator and for every agent there is, and none for any other."""
@@ -161,7 +172,7 @@ class Gate:
     async def _admit(self, place: Listening, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         refusal = await self._refusal(place, writer.get_extra_info("socket"))
         if refusal is not None:
-            await write(writer, wire.line(Answer(ok=False, error=refusal)))
+            await write(writer, line(Answer(ok=False, error=refusal)))
         else:
             await Connection(self._calls, self._subscribers, place.identity, reader, writer).serve()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -19,6 +20,8 @@ from hive_core.operation import CONTAINERS, EVERYONE, Caller, operation
 
 # Bytes of bodies in one answer; a single message always fits.
 MOST_TAKEN = 4 * 1024 * 1024
+# Messages handed out in one transaction: others write in between.
+AT_ONCE = 100
 
 Wait = Annotated[int, whole(0, 180, "the time to wait in seconds", "SECONDS")]
 Limit = Annotated[int, whole(1, 1000, "the limit", "N")]
@@ -47,12 +50,23 @@ def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:  # noqa: AR
     with hive.store.read() as db:
         if not unread(db, me):
             return Received([], 0)
-    with hive.store.write() as db:
-        chosen = fitting(db.execute(_WAITING, (me, limit)).fetchall())
-        taken = [_hand_out(db, db.execute(_CLAIM, (time.time(), number)).fetchone(), me) for number in chosen]
-        if hive.caller.caller is Caller.OPERATOR:
-            _acknowledge(db, me)
-        return Received(taken, unread(db, me))
+    taken: list[Message] = []
+    while True:
+        room = min(limit - len(taken), AT_ONCE)
+        with hive.store.write() as db:
+            more = _take(db, me, room, sum(len(message.body) for message in taken))
+            if hive.caller.caller is Caller.OPERATOR:
+                _acknowledge(db, me)
+            left = unread(db, me)
+        taken += more
+        if len(more) < room or len(taken) == limit:
+            return Received(taken, left)
+
+
+def _take(db: sqlite3.Connection, me: str, most: int, size: int) -> list[Message]:
+    """Hand out so many messages at the most. size: bytes that are in the answer already."""
+    chosen = fitting(db.execute(_WAITING, (me, most)), size)
+    return [_hand_out(db, db.execute(_CLAIM, (time.time(), number)).fetchone(), me) for number in chosen]
 
 
 _WAITING = """
@@ -67,14 +81,16 @@ _IN_HAND = (
 _CLAIM = "update messages set delivered_at = ?, deliveries = deliveries + 1 where id = ? returning *"
 
 
-def fitting(rows: list[sqlite3.Row]) -> list[int]:
-    """The ids of the first of these messages that fit into one answer together."""
+def fitting(rows: Iterable[sqlite3.Row], size: int = 0) -> list[int]:
+    """The ids of the first of these messages that fit into one answer together; no more of them are read.
+
+    size: bytes that are in the answer already.
+    """
     chosen: list[int] = []
-    size = 0
     for row in rows:
-        size += row["size"]
-        if chosen and size > MOST_TAKEN:
+        if (chosen or size) and size + row["size"] > MOST_TAKEN:
             break
+        size += row["size"]
         chosen.append(int(row["id"]))
     return chosen
 

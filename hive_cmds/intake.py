@@ -58,6 +58,8 @@ class Intake:
                 ended = time.monotonic()
                 if ended - begun > MOMENT:
                     self._again = ended + REST * (ended - begun)
+                # One line of a caller's, from whichever of its connections, and everybody else has a turn.
+                await asyncio.sleep(0)
 
 
 def _refuse(text: str) -> Any:

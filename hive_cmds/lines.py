@@ -25,6 +25,8 @@ class Lines:
         Raises LineTooLong, after which the line behind it can be read.
         """
         while True:
+            # What is blank before a line is no part of it, and however much of it is sent is skipped at once.
+            self._rest = self._rest.lstrip()
             line = await self._line()
             if line is None or line.strip():
                 return line

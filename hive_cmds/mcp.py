@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from hive_cmds.calls import Render, Slices, document, line
+from hive_cmds.registry import everything
 from hive_core import __version__, wire
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.operation import OPERATOR, Identity, Operation, Parameter, operation
+from hive_core.operation import OPERATOR, Caller, Operation, Parameter, operation
 
 PROTOCOLS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 _METHOD_NOT_FOUND, _INVALID_PARAMS, _INVALID_REQUEST = -32601, -32602, -32600
 
-Call = Callable[[Operation, Mapping[str, Any]], Awaitable[Any]]
+Call = Callable[[Operation, Mapping[str, Any], Render], Awaitable[Slices]]
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True)
@@ -35,13 +39,23 @@ def mcp(hive: Hive, name: AgentName) -> None:
         raise HiveError(f"The gate does not serve {name}.", "`hive up` or `hive gate` does.")
 
 
-def tools(operations: Mapping[str, Operation], caller: Identity) -> dict[str, Operation]:
-    """The operations that are tools for this caller; any other does not exist for it."""
-    return {
+@dataclass(frozen=True)
+class Offer:
+    """The operations that are tools for a caller, any other does not exist for it; and their list, in JSON."""
+
+    tools: Mapping[str, Operation]
+    listing: str
+
+
+@cache
+def offer(caller: Caller) -> Offer:
+    """What a caller is offered. The same for as long as the process runs, so that asking for it costs nothing."""
+    tools = {
         name: operation
-        for name, operation in sorted(operations.items())
-        if operation.tool and not operation.shell_only and caller.caller in operation.callers
+        for name, operation in sorted(everything().items())
+        if operation.tool and not operation.shell_only and caller in operation.callers
     }
+    return Offer(tools, wire.line({"tools": [describe(operation) for operation in tools.values()]}))
 
 
 def describe(operation: Operation) -> dict[str, Any]:
@@ -65,7 +79,7 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
     return {**schema, "description": parameter.help}
 
 
-async def reply(message: Any, offered: Mapping[str, Operation], call: Call) -> dict[str, Any] | None:
+async def reply(message: Any, caller: Caller, call: Call) -> Slices | None:
     """Answer one JSON-RPC message; None for a notification, which has no answer."""
     if not isinstance(message, dict) or not isinstance(message.get("method"), str):
         return _error(None, _INVALID_REQUEST, "That is no JSON-RPC request.")
@@ -77,36 +91,41 @@ async def reply(message: Any, offered: Mapping[str, Operation], call: Call) -> d
     if not isinstance(params, dict):
         return _error(number, _INVALID_PARAMS, "params is no object.")
     if method == "tools/call":
-        operation = offered.get(str(params.get("name")))
+        operation = offer(caller).tools.get(str(params.get("name")))
         if operation is None:
             return _error(number, _INVALID_PARAMS, f"There is no tool {ascii(params.get('name'))[:80]}.")
-        return _result(number, await _call(operation, params.get("arguments") or {}, call))
-    answers: Mapping[str, Callable[[], dict[str, Any]]] = {
-        "initialize": lambda: _initialize(params),
-        "ping": dict,
-        "tools/list": lambda: {"tools": [describe(operation) for operation in offered.values()]},
+        return await _call(number, operation, params.get("arguments") or {}, call)
+    answers: Mapping[str, Callable[[], str]] = {
+        "initialize": lambda: wire.line(_initialize(params)),
+        "ping": lambda: "{}",
+        "tools/list": lambda: offer(caller).listing,
     }
     if method not in answers:
         return _error(number, _METHOD_NOT_FOUND, f"There is no method {ascii(method)[:80]}.")
-    return _result(number, answers[method]())
+    return document(f'{{"jsonrpc":"2.0","id":{wire.line(number)},"result":{answers[method]()}}}')
 
 
-async def _call(operation: Operation, arguments: Any, call: Call) -> dict[str, Any]:
+async def _call(number: Any, operation: Operation, arguments: Any, call: Call) -> Slices:
     """Run a tool. What it refuses is told as its result, so that the model reads the sentence and can act on it."""
     try:
         if not isinstance(arguments, dict):
-            return _text(f"{operation.name} takes an object of arguments.", failed=True)
-        return _text(_words(await call(operation, arguments)), failed=False)
+            return _refusal(number, f"{operation.name} takes an object of arguments.")
+        return await call(operation, arguments, lambda result: _told(number, result))
     except HiveError as error:
-        return _text(str(error), failed=True)
+        return _refusal(number, str(error))
 
 
-def _words(result: Any) -> str:
-    return "done" if result is None else wire.line(result)
+def _told(number: Any, result: Any) -> Iterator[str]:
+    """The answer to a call: the result's JSON, as a text."""
+    yield f'{{"jsonrpc":"2.0","id":{wire.line(number)},"result":{{"content":[{{"type":"text","text":"'
+    for piece in ["done"] if result is None else wire.pieces(result):
+        yield wire.line(piece)[1:-1]
+    yield '"}],"isError":false}}'
 
 
-def _text(text: str, *, failed: bool) -> dict[str, Any]:
-    return {"content": [{"type": "text", "text": text}], "isError": failed}
+def _refusal(number: Any, text: str) -> Slices:
+    result = {"content": [{"type": "text", "text": text}], "isError": True}
+    return line({"jsonrpc": "2.0", "id": number, "result": result})
 
 
 def _initialize(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,9 +137,5 @@ def _initialize(params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _result(number: Any, result: Any) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": number, "result": result}
-
-
-def _error(number: Any, code: int, text: str) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": text}}
+def _error(number: Any, code: int, text: str) -> Slices:
+    return line({"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": text}})

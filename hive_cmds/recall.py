@@ -79,7 +79,7 @@ def recent(hive: Hive, limit: Limit = 20) -> Recent:
     which, values = ("order by id", ()) if of_all else (_GOT, (hive.caller.name,))
     query = f"select id, length(body) as size from messages {which} desc limit ?"  # noqa: S608
     with hive.store.read() as db:
-        chosen = fitting(db.execute(query, (*values, limit)).fetchall())
+        chosen = fitting(db.execute(query, (*values, limit)))
         return Recent([from_row(_row(db, number), hive.caller.name) for number in reversed(chosen)])
 
 
@@ -105,7 +105,7 @@ def search(hive: Hive, words: Words, limit: Limit = 20) -> Recent:
             return Recent([])
         hits = db.execute(_HITS.format(column=column), (" ".join(phrases), RANKED)).fetchall()
         best = [(hit["docid"],) for hit in _ranked(hits)[:limit]]
-        chosen = fitting([db.execute(_SIZE, number).fetchone() for number in best])
+        chosen = fitting(db.execute(_SIZE, number).fetchone() for number in best)
         return Recent([from_row(_row(db, number), hive.caller.name) for number in chosen])
 
 

@@ -97,3 +97,9 @@ def since(db: sqlite3.Connection, seq: int, kinds: Iterable[str] = (), limit: in
     query = f"select seq, at, kind, agent, data from events where seq > ? {clause} order by seq limit ?"  # noqa: S608
     for row in db.execute(query, (seq, *chosen, limit)):
         yield Event(row["seq"], row["at"], row["kind"], row["agent"], json.loads(row["data"]))
+
+
+def heads(db: sqlite3.Connection, seq: int, limit: int = 100) -> list[tuple[int, str, str | None]]:
+    """Of the events after `seq` their seq, kind and agent alone: what was said in them, however much, is not read."""
+    query = "select seq, kind, agent from events where seq > ? order by seq limit ?"
+    return [(row["seq"], row["kind"], row["agent"]) for row in db.execute(query, (seq, limit))]

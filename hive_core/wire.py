@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -13,13 +14,7 @@ def plain(value: Any) -> Any:
 
     What has a method `wire` says itself what it looks like.
     """
-    if hasattr(value, "wire"):
-        return plain(value.wire())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        pairs = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-        return {name: plain(item) for name, item in pairs if item is not None}
-    if isinstance(value, enum.Enum):
-        return value.value
+    value = outline(value)
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -27,6 +22,39 @@ def plain(value: Any) -> Any:
     return value
 
 
+def outline(value: Any) -> Any:
+    """A value as `plain` turns it, its parts still as they are."""
+    while hasattr(value, "wire"):
+        value = value.wire()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        pairs = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {name: item for name, item in pairs if item is not None}
+    return value.value if isinstance(value, enum.Enum) else value
+
+
 def line(value: Any) -> str:
     """One JSON document without line breaks."""
     return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def pieces(value: Any) -> Iterator[str]:
+    """The document that `line` makes, piece by piece: each item of a list by itself.
+
+    Writing JSON lets no other thread run until it is done, so what may be long is written so.
+    """
+    value = outline(value)
+    if isinstance(value, dict) and value:
+        before = "{"
+        for key, item in value.items():
+            yield f"{before}{line(str(key))}:"
+            yield from pieces(item)
+            before = ","
+        yield "}"
+    elif isinstance(value, (list, tuple)) and value:
+        before = "["
+        for item in value:
+            yield before + line(item)
+            before = ","
+        yield "]"
+    else:
+        yield line(value)

@@ -32,6 +32,9 @@ ROWS = [
     pytest.param(
         "messages", "Redis BLPOP", "hive, agent's socket", marks=[requires("redis-server"), _libraries]
     ),
+    pytest.param(
+        "neighbours", "alone", "... as a tool", marks=[requires("redis-server"), _libraries]
+    ),
     pytest.param("turns", "claude -p, a process per turn", "hive, the process is kept", marks=_claude),
     pytest.param("deploys", "bwrap true", "hive start, as a command", marks=requires("bwrap")),
 ]  # fmt: skip
