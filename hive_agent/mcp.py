@@ -13,6 +13,8 @@ import time
 
 CONNECT_SECONDS = 20.0
 LONGEST_ADDRESS = 107
+# How a line begins by which the gate refuses a connection.
+_REFUSED = b'{"version"'
 
 
 def reach(connection: socket.socket, path: str) -> None:
@@ -44,30 +46,51 @@ def connect(path: str) -> socket.socket:
 
 
 def pump(gate: socket.socket, source: int, sink: int) -> None:
-    """Pass bytes both ways until the gate hangs up; the end of `source` is passed on."""
-    reading = [gate.fileno(), source]
+    """Pass bytes both ways until the gate hangs up, or nobody reads `sink`; the end of `source` is passed on.
+
+    Raises OSError with the gate's words where it lets nobody in: a client of JSON-RPC could not read them.
+    """
+    poll = select.poll()
+    poll.register(gate, select.POLLIN)
+    poll.register(source, select.POLLIN)
+    # Nothing is asked for: that a pipe has no reader any more is told in any case.
+    poll.register(sink, 0)
+    begun = False
     while True:
-        ready = select.select(reading, [], [])[0]
-        if source in ready:
+        ready = dict(poll.poll())
+        if gate.fileno() in ready:
+            data = gate.recv(65536)
+            if not begun and data.startswith(_REFUSED):
+                raise OSError(data.decode(errors="replace").strip())
+            if not data:
+                return
+            begun = True
+            while data:
+                data = data[os.write(sink, data) :]
+        elif sink in ready:
+            return
+        elif source in ready:
             data = os.read(source, 65536)
             if data:
                 gate.sendall(data)
             else:
                 gate.shutdown(socket.SHUT_WR)
-                reading.remove(source)
-        if gate.fileno() in ready:
-            data = gate.recv(65536)
-            if not data:
-                return
-            while data:
-                data = data[os.write(sink, data) :]
+                poll.unregister(source)
+
+
+def greet(gate: socket.socket) -> None:
+    """Say what will be spoken. A gate that has hung up has said why, which can still be read."""
+    try:
+        gate.sendall(b'{"cmd":"mcp"}\n')
+    except BrokenPipeError:
+        return
 
 
 def main() -> int:
     path = os.environ.get("HIVE_SOCKET") or "/run/hive/agent.sock"
     try:
         with connect(path) as gate:
-            gate.sendall(b'{"cmd":"mcp"}\n')
+            greet(gate)
             pump(gate, sys.stdin.fileno(), sys.stdout.fileno())
     except OSError as error:
         sys.stderr.write(f"hive: the gate at {path} is lost: {error}\n")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from hive_cmds import agents, queue, removal, spawns
 from hive_cmds.deploys import apply
 from hive_cmds.queue import Approval
 from hive_core import progress
-from hive_core.arguments import AgentName, Description, Id, NewAgentName, Note, Sha
+from hive_core.arguments import AgentName, Also, Description, Id, NewAgentName, Note, Sha
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, Caller, operation
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 @operation(callers=LOOKING_AFTER, group="Approvals")
-def request_commit(hive: Hive, agent: AgentName, sha: Sha, description: Description | None = None) -> Approval:
+def request_commit(
+    hive: Hive, agent: AgentName, sha: Annotated[Sha, Also("commit_ref")], description: Description | None = None
+) -> Approval:
     """Ask for a commit of an agent's proposed configuration to be deployed.
 
     agent: whose configuration it is

@@ -17,7 +17,7 @@ from hive_cmds.messages import (
 )
 from hive_cmds.questions import Question, from_row, require
 from hive_cmds.readers import known_as
-from hive_core.arguments import whole, words
+from hive_core.arguments import Also, whole, words
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.events import emit
@@ -29,7 +29,7 @@ MOST_OPEN = 100
 
 QuestionText = Annotated[str, words(16 * 1024, "the question", "QUESTION")]
 Option = Annotated[str, words(1024, "the option", "TEXT")]
-Ttl = Annotated[int, whole(1, 30 * 86400, "the time to answer in seconds", "SECONDS")]
+Ttl = Annotated[int, whole(1, 30 * 86400, "the time to answer in seconds", "SECONDS"), Also("ttl_seconds")]
 
 
 @operation(callers=EVERYONE, group="Messages")

@@ -52,15 +52,22 @@ class Calls:
         return self._intakes[caller]
 
     async def call(
-        self, caller: Identity, operation: Operation, raw: Mapping[str, Any], gone: Callable[[], bool], render: Render
+        self,
+        caller: Identity,
+        operation: Operation,
+        raw: Mapping[str, Any],
+        gone: Callable[[], bool],
+        render: Render,
+        *,
+        strict: bool = False,
     ) -> Slices:
         """Run an operation for a caller in a thread; a parked one is called again when its inbox was written to.
 
         gone: whether the caller has hung up; asked in a thread. What it has sent before is done all the same, unless
         it only reads, or takes what waits for it.
-        render: writes the answer, in the same thread.
+        render: writes the answer, in the same thread. strict: the arguments must be of their JSON types to the letter.
         """
-        arguments = operation.parse(raw)
+        arguments = operation.parse(raw, caller.caller, strict=strict)
         if operation.parks is None:
             return (await self._once(caller, operation, arguments, gone, render))[1]
         end = time.monotonic() + operation.patience(arguments)

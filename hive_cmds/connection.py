@@ -50,6 +50,9 @@ class Connection:
         self._lines = Lines(reader)
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._due: set[asyncio.Task[None]] = set()
+        # Whether the peer speaks JSON-RPC, and whether it said that it speaks nothing else.
+        self._rpc = self._rpc_alone = False
         self._room = asyncio.Semaphore(MOST_CALLS)
 
     async def serve(self) -> None:
@@ -59,14 +62,33 @@ class Connection:
                 try:
                     request = await self._lines.next()
                 except LineTooLong as error:
-                    await self._answer(line(Answer(ok=False, error=str(error))))
+                    await self._answer(self._unreadable(str(error)))
                     continue
                 if request is None:
-                    return
+                    return await self._finish()
                 await self._one(request)
         finally:
             for task in self._tasks:
                 task.cancel()
+
+    async def _finish(self) -> None:
+        """Give the answers that are still due to a peer that sends no more; one that has hung up wants none."""
+        with select.epoll() as hanging_up:
+            # Nothing is asked for: that the peer has closed both directions is told in any case.
+            hanging_up.register(self._writer.get_extra_info("socket").fileno(), 0)
+            gone, loop = asyncio.Event(), asyncio.get_running_loop()
+            loop.add_reader(hanging_up.fileno(), gone.set)
+            waiting = asyncio.create_task(gone.wait())
+            try:
+                while self._due and not gone.is_set():
+                    await asyncio.wait([*self._due, waiting], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
+                loop.remove_reader(hanging_up.fileno())
+
+    def _unreadable(self, text: str) -> Slices:
+        """What to answer to a line that is no document, in the peer's language."""
+        return mcp.error(None, mcp.PARSE_ERROR, text) if self._rpc else line(Answer(ok=False, error=text))
 
     def _gone(self) -> bool:
         """Whether the peer has closed both directions: one that only sends no more may still want its answers."""
@@ -98,23 +120,40 @@ class Connection:
         try:
             request = await intake.take(sent)
         except (ValueError, RecursionError):
-            await self._answer(line(Answer(ok=False, error="That line is no JSON document.")))
+            await self._answer(self._unreadable("That line is no JSON document."))
             return
-        if isinstance(request, dict) and "jsonrpc" in request and self._caller.caller is not Caller.OPERATOR:
+        if self._is_rpc(request):
             await self._room.acquire()
-            self._spawn(self._mcp(request, lambda: intake.leave(sent)))
+            task = self._spawn(self._mcp(request, lambda: intake.leave(sent)))
+            self._due.add(task)
+            task.add_done_callback(self._due.discard)
             return
         try:
-            # A bridge says what it is; its JSON-RPC lines follow.
-            if not (isinstance(request, dict) and request.get("cmd") == "mcp"):
+            if not self._rpc_alone:
                 await self._answer(await self._answer_to(request))
         finally:
             await intake.leave(sent)
 
-    def _spawn(self, coroutine: Any) -> None:
+    def _is_rpc(self, request: Any) -> bool:
+        """Whether a line is answered in JSON-RPC: when it is that, or none of hive's own where that is spoken."""
+        if self._caller.caller is Caller.OPERATOR:
+            return False
+        if self._rpc_alone:
+            return True
+        first = request[0] if isinstance(request, list) and request else request
+        own = isinstance(first, dict) and "cmd" in first and "jsonrpc" not in first
+        self._rpc = self._rpc or (isinstance(first, dict) and "jsonrpc" in first)
+        if own and first["cmd"] == "mcp":
+            # A bridge says what it is, and is not answered; its JSON-RPC lines follow.
+            self._rpc = self._rpc_alone = True
+            return False
+        return self._rpc and not own
+
+    def _spawn(self, coroutine: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _mcp(self, request: Any, leave: Callable[[], Awaitable[None]]) -> None:
         async def call(operation: Operation, arguments: Mapping[str, Any], render: Render) -> Slices:
@@ -126,7 +165,7 @@ class Connection:
                 raise self._bug(operation.name, error) from error
 
         try:
-            answer = await mcp.reply(request, self._caller.caller, call)
+            answer = await self._reply(request, call)
             if answer is not None:
                 await self._answer(answer)
         except ConnectionError:
@@ -134,6 +173,14 @@ class Connection:
         finally:
             self._room.release()
             await leave()
+
+    async def _reply(self, request: Any, call: mcp.Call) -> Slices | None:
+        try:
+            return await mcp.reply(request, self._caller.caller, call)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - every line is answered, whatever it meets
+            return mcp.error(None, mcp.INTERNAL_ERROR, str(self._bug("mcp", error)))
 
     def _bug(self, verb: str, error: Exception) -> HiveError:
         """What to tell of a failure that nobody foresaw; the operator's terminal is told more."""
@@ -167,7 +214,7 @@ class Connection:
         if operation is None or operation.shell_only or self._caller.caller not in operation.callers:
             raise Refused(f"There is no command {ascii(verb)[:80]}.")
         raw = {name: value for name, value in request.items() if name != "cmd"}
-        return await self._calls.call(self._caller, operation, raw, self._gone, _spread)
+        return await self._calls.call(self._caller, operation, raw, self._gone, _spread, strict=operator)
 
     async def _publish(self, subscriber: Subscriber) -> None:
         self._subscribers.add(subscriber)

@@ -12,7 +12,7 @@ from typing import Any
 from hive_cmds import agents, harness, lifecycle, ports, requests
 from hive_cmds.agents import AgentStatus
 from hive_cmds.queue import Approval
-from hive_core.arguments import agent_name, flag
+from hive_core.arguments import FLAG, agent_name, require_json_type
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid
 from hive_core.operation import REGISTRY
@@ -66,14 +66,20 @@ def _start(hive: Hive, request: Mapping[str, Any]) -> Answer:
 
 
 def _stop(hive: Hive, request: Mapping[str, Any]) -> Answer:
-    end = lifecycle.stop if flag(request.get("graceful", True)) else lifecycle.kill
+    end = lifecycle.stop if _flag(request, "graceful", True) else lifecycle.kill
     return _each(request, lambda name: end(hive, name))
 
 
 def _set_paused(hive: Hive, request: Mapping[str, Any]) -> Answer:
-    change = harness.pause if flag(request.get("paused")) else harness.resume
+    change = harness.pause if _flag(request, "paused", None) else harness.resume
     change(hive, agent_name(request.get("name")))
     return Answer()
+
+
+def _flag(request: Mapping[str, Any], name: str, default: object) -> bool:
+    value = request.get(name, default)
+    require_json_type(value, FLAG.schema, name)
+    return bool(value)
 
 
 def _each(request: Mapping[str, Any], act: Callable[[str], object]) -> Answer:
@@ -100,7 +106,7 @@ def _operation(verb: str) -> Callable[[Hive, Mapping[str, Any]], Answer]:
     """Serve a verb that is an operation with the arguments it declares."""
 
     def serve(hive: Hive, request: Mapping[str, Any]) -> Answer:
-        REGISTRY[verb].call(hive, {name: value for name, value in request.items() if name != "cmd"})
+        REGISTRY[verb].call(hive, {name: value for name, value in request.items() if name != "cmd"}, strict=True)
         return Answer()
 
     return serve

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from hive_cmds.messages import Message, from_row, unread
-from hive_core.arguments import whole
+from hive_core.arguments import Also, whole
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_core.operation import CONTAINERS, EVERYONE, Caller, operation
@@ -23,7 +23,7 @@ MOST_TAKEN = 4 * 1024 * 1024
 # Messages handed out in one transaction: others write in between.
 AT_ONCE = 100
 
-Wait = Annotated[int, whole(0, 180, "the time to wait in seconds", "SECONDS")]
+Wait = Annotated[int, whole(0, 180, "the time to wait in seconds", "SECONDS"), Also("wait_seconds")]
 Limit = Annotated[int, whole(1, 1000, "the limit", "N")]
 
 

@@ -9,7 +9,7 @@ from hive_cmds import agents
 from hive_core.arguments import AgentName, choice, whole
 from hive_core.context import Hive
 from hive_core.errors import NotFound
-from hive_core.operation import LOOKING_AFTER, operation
+from hive_core.operation import LOOKING_AFTER, SHELL, operation
 
 UNITS = ("hive-agent.service", "hive-manager.service")
 MOST_LINES = 5000
@@ -20,7 +20,7 @@ Unit = Annotated[str, choice(UNITS, "a unit of the harness", "UNIT")]
 
 @operation(callers=LOOKING_AFTER, group="Seeing", reads=True, empty="It has written nothing yet.")
 def journal(
-    hive: Hive, name: AgentName, unit: Unit | None = None, lines: Lines = 100, follow: bool = False
+    hive: Hive, name: AgentName, unit: Unit | None = None, lines: Lines = 100, follow: Annotated[bool, SHELL] = False
 ) -> list[str] | Iterator[str]:
     """Show the last lines of an agent's journal.
 

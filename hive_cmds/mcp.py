@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,10 @@ from hive_core.errors import HiveError
 from hive_core.operation import OPERATOR, Caller, Operation, Parameter, operation
 
 PROTOCOLS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
-_METHOD_NOT_FOUND, _INVALID_PARAMS, _INVALID_REQUEST = -32601, -32602, -32600
+PARSE_ERROR, INVALID_REQUEST, INTERNAL_ERROR = -32700, -32600, -32603
+_METHOD_NOT_FOUND, _INVALID_PARAMS = -32601, -32602
+# Messages that may be sent as one.
+MOST_AT_ONCE = 64
 
 Call = Callable[[Operation, Mapping[str, Any], Render], Awaitable[Slices]]
 
@@ -55,18 +59,19 @@ def offer(caller: Caller) -> Offer:
         for name, operation in sorted(everything().items())
         if operation.tool and not operation.shell_only and caller in operation.callers
     }
-    return Offer(tools, wire.line({"tools": [describe(operation) for operation in tools.values()]}))
+    return Offer(tools, wire.line({"tools": [describe(operation, caller) for operation in tools.values()]}))
 
 
-def describe(operation: Operation) -> dict[str, Any]:
-    """A tool as `tools/list` shows it."""
+def describe(operation: Operation, caller: Caller) -> dict[str, Any]:
+    """A tool as `tools/list` shows it to a caller."""
+    offered = operation.offered(caller)
     return {
         "name": operation.name,
         "description": operation.summary,
         "inputSchema": {
             "type": "object",
-            "properties": {parameter.name: _schema(parameter) for parameter in operation.parameters},
-            "required": [parameter.name for parameter in operation.parameters if parameter.required],
+            "properties": {parameter.name: _schema(parameter) for parameter in offered},
+            "required": [parameter.name for parameter in offered if parameter.needed(caller)],
             "additionalProperties": False,
         },
     }
@@ -80,20 +85,22 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
 
 
 async def reply(message: Any, caller: Caller, call: Call) -> Slices | None:
-    """Answer one JSON-RPC message; None for a notification, which has no answer."""
+    """Answer one JSON-RPC message, or a list of them; None for a notification, which has no answer."""
+    if isinstance(message, list):
+        return await _replies(message, caller, call)
     if not isinstance(message, dict) or not isinstance(message.get("method"), str):
-        return _error(None, _INVALID_REQUEST, "That is no JSON-RPC request.")
+        return error(None, INVALID_REQUEST, "That is no JSON-RPC request.")
     if "id" not in message:
         return None
     if isinstance(message["id"], bool) or not isinstance(message["id"], str | int | float | None):
-        return _error(None, _INVALID_REQUEST, "The id of a request is a text or a number.")
+        return error(None, INVALID_REQUEST, "The id of a request is a text or a number.")
     number, method, params = message["id"], message["method"], message.get("params") or {}
     if not isinstance(params, dict):
-        return _error(number, _INVALID_PARAMS, "params is no object.")
+        return error(number, _INVALID_PARAMS, "params is no object.")
     if method == "tools/call":
         operation = offer(caller).tools.get(str(params.get("name")))
         if operation is None:
-            return _error(number, _INVALID_PARAMS, f"There is no tool {ascii(params.get('name'))[:80]}.")
+            return error(number, _INVALID_PARAMS, f"There is no tool {ascii(params.get('name'))[:80]}.")
         return await _call(number, operation, params.get("arguments") or {}, call)
     answers: Mapping[str, Callable[[], str]] = {
         "initialize": lambda: wire.line(_initialize(params)),
@@ -101,8 +108,21 @@ async def reply(message: Any, caller: Caller, call: Call) -> Slices | None:
         "tools/list": lambda: offer(caller).listing,
     }
     if method not in answers:
-        return _error(number, _METHOD_NOT_FOUND, f"There is no method {ascii(method)[:80]}.")
+        return error(number, _METHOD_NOT_FOUND, f"There is no method {ascii(method)[:80]}.")
     return document(f'{{"jsonrpc":"2.0","id":{wire.line(number)},"result":{answers[method]()}}}')
+
+
+async def _replies(messages: list[Any], caller: Caller, call: Call) -> Slices | None:
+    """Answer several messages that came as one line, as clients of the protocol 2025-03-26 may send them."""
+    if not 0 < len(messages) <= MOST_AT_ONCE:
+        return error(None, INVALID_REQUEST, f"A list holds from 1 to {MOST_AT_ONCE} messages.")
+    if any(isinstance(message, list) for message in messages):
+        return error(None, INVALID_REQUEST, "A list in a list is no JSON-RPC.")
+    answers = await asyncio.gather(*(reply(message, caller, call) for message in messages))
+    parts: Slices = []
+    for answer in filter(None, answers):
+        parts += [b"," if parts else b"[", *answer[:-1], answer[-1].removesuffix(b"\n")]
+    return [*parts, b"]\n"] if parts else None
 
 
 async def _call(number: Any, operation: Operation, arguments: Any, call: Call) -> Slices:
@@ -137,5 +157,6 @@ def _initialize(params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _error(number: Any, code: int, text: str) -> Slices:
+def error(number: Any, code: int, text: str) -> Slices:
+    """What is wrong with a message. number: its id, None where it has none that can be read."""
     return line({"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": text}})

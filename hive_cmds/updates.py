@@ -11,7 +11,7 @@ from hive_cmds.lifecycle import rebuild_again
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
-from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
+from hive_core.operation import CONTAINERS, LOOKING_AFTER, OPERATOR, Needed, Only, operation
 
 InputName = Annotated[str, meta.INPUT]
 
@@ -75,7 +75,11 @@ def _rebuild_one(hive: Hive, name: str) -> Rebuilt:
 @operation(
     callers=LOOKING_AFTER, group="Agents", columns=("name", "ok", "error"), empty="Every agent is up to date already."
 )
-def update(hive: Hive, name: AgentName | None = None, stale: bool = False) -> list[Rebuilt]:
+def update(
+    hive: Hive,
+    name: Annotated[AgentName | None, Needed(CONTAINERS)] = None,
+    stale: Annotated[bool, Only(OPERATOR)] = False,
+) -> list[Rebuilt]:
     """Rebuild an agent so that it is up to date; again is as good as once.
 
     name: which agent

@@ -15,6 +15,13 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SHA = re.compile(r"[0-9a-f]{7,40}")
 
 
+@dataclass(frozen=True, slots=True)
+class Also:
+    """Beside the Kind of an argument: another name that sockets and tools take it by, the modelled system's."""
+
+    name: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """One kind of argument.
@@ -66,7 +73,7 @@ def integer(least: int, most: int, what: str) -> Callable[[object], int]:
     """Make the check of a whole number from `least` to `most`."""
 
     def check(value: object) -> int:
-        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        text = _spelt(value)
         if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]{1,19}", text):
             raise Invalid(f"{_short(value)} is not {what}.", f"Give a whole number from {least} to {most}.")
         if not least <= int(text) <= most:
@@ -74,6 +81,37 @@ def integer(least: int, most: int, what: str) -> Callable[[object], int]:
         return int(text)
 
     return check
+
+
+def _spelt(value: object) -> object:
+    """A whole number as digits, however it was spelt: 3, 3.0, "3", "3.0"."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        # Python writes no number of thousands of digits.
+        return str(value) if abs(value) < 2**64 else value
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return re.sub(r"\.0+$", "", value.strip()) if isinstance(value, str) and len(value) < 40 else value
+
+
+def items(value: object, name: str) -> list[Any]:
+    """The items of a list, which models now and then send as the JSON text of one."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        import json
+
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            value = str(value)
+    if not isinstance(value, (list, tuple)):
+        raise Invalid(f"{name} is a list, and {_short(value)} is none.", 'A list is written ["one", "two"].')
+    return list(value)
+
+
+def require_json_type(value: object, schema: Mapping[str, Any], name: str) -> None:
+    """Raises Invalid for a value that is of another JSON type than an argument's: "3" is no number, 1 is not true."""
+    wanted = {"integer": int, "boolean": bool, "string": str}[schema["type"]]
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        raise Invalid(f"{name} is of the JSON type {schema['type']}, and {_short(value)} is not.")
 
 
 def text(most: int, what: str, *, empty: bool = False) -> Callable[[object], str]:

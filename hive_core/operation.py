@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hive_core.arguments import FLAG, Kind
+from hive_core.arguments import FLAG, Also, Kind, items, require_json_type
 from hive_core.errors import Invalid
 
 if typing.TYPE_CHECKING:
@@ -47,16 +47,45 @@ THE_OPERATOR = Identity(Caller.OPERATOR, "operator")
 
 
 @dataclass(frozen=True, slots=True)
+class Only:
+    """Beside the Kind of an argument: who may give it, of those who may call the operation."""
+
+    callers: frozenset[Caller]
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Beside the Kind of an argument that may be left away: who may not leave it away."""
+
+    callers: frozenset[Caller]
+
+
+# An argument of the shell's: no socket takes it, not even the operator's.
+SHELL = Only(frozenset())
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
-    """One argument of an operation, as a face needs to know it."""
+    """One argument of an operation, as a face needs to know it.
+
+    also: another name that sockets and tools take. callers: who may give it over a socket; to others it does not
+    exist. needed_by: who has to give it, where others may leave it away.
+    """
 
     name: str
+    also: str | None
     kind: Kind
     required: bool
     default: Any
     many: bool
     positional: bool
     help: str
+    callers: frozenset[Caller]
+    needed_by: frozenset[Caller]
+
+    def needed(self, caller: Caller | None) -> bool:
+        """Whether a caller has to give it; None is the shell."""
+        return self.required or caller in self.needed_by
 
     @property
     def flag(self) -> str:
@@ -68,9 +97,17 @@ class Parameter:
         """Check what a face was given. Raises Invalid."""
         if not self.many:
             return self.kind.parse(value)
-        if not isinstance(value, (list, tuple)):
+        return [self.kind.parse(item) for item in items(value, self.name)]
+
+    def require_json_type(self, value: Any) -> None:
+        """Raises Invalid for a value that is not of the argument's JSON type to the letter."""
+        if not self.many:
+            require_json_type(value, self.kind.schema, self.name)
+        elif not isinstance(value, list):
             raise Invalid(f"{self.name} is a list, and {ascii(value)[:80]} is none.")
-        return [self.kind.parse(item) for item in value]
+        else:
+            for item in value:
+                require_json_type(item, self.kind.schema, self.name)
 
 
 # What will be gone, as a person is told before being asked; raises what the operation itself would refuse at once.
@@ -127,25 +164,49 @@ class Operation:
         default = next(parameter.default for parameter in self.parameters if parameter.name == self.parks)
         return float(arguments.get(self.parks or "", default))
 
-    def parse(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+    def offered(self, caller: Caller) -> tuple[Parameter, ...]:
+        """The arguments that this caller may give over a socket."""
+        return tuple(parameter for parameter in self.parameters if caller in parameter.callers)
+
+    def parse(self, raw: Mapping[str, Any], caller: Caller | None = None, *, strict: bool = False) -> dict[str, Any]:
         """Check the arguments a face was given; an absent or null one takes its default.
 
-        Raises Invalid for one that is missing, unknown or not of its kind.
+        caller: whose socket they came by; None for the shell. strict: each must be of its JSON type to the letter.
+        Raises Invalid for one that is missing, not the caller's to give, given twice, or not of its kind.
         """
-        known = {parameter.name: parameter for parameter in self.parameters}
-        if unknown := sorted(set(raw) - set(known)):
-            raise Invalid(f"{self.name} takes no {unknown[0]!a}.", f"It takes: {', '.join(known) or 'nothing'}.")
+        known = {item.name: item for item in (self.parameters if caller is None else self.offered(caller))}
+        named = self._named(raw)
+        for name in sorted(set(named) - set(known)):
+            self._refuse(name, known)
         parsed = {}
         for name, parameter in known.items():
-            if raw.get(name) is not None:
-                parsed[name] = parameter.parse(raw[name])
-            elif parameter.required:
+            if named.get(name) is not None:
+                if strict:
+                    parameter.require_json_type(named[name])
+                parsed[name] = parameter.parse(named[name])
+            elif parameter.needed(caller):
                 raise Invalid(f"{self.name} needs {name}.")
         return parsed
 
-    def call(self, hive: Hive, raw: Mapping[str, Any]) -> Any:
-        """Check the arguments and run the operation."""
-        return self.function(hive, **self.parse(raw))
+    def _refuse(self, name: str, known: Iterable[str]) -> typing.NoReturn:
+        if any(parameter.name == name and not parameter.callers for parameter in self.parameters):
+            raise Invalid(f"{name} of {self.name} is for the shell only.")
+        raise Invalid(f"{self.name} takes no {name!a}.", f"It takes: {', '.join(known) or 'nothing'}.")
+
+    def _named(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by their own names, whichever of its names each was given by."""
+        other = {parameter.also: parameter.name for parameter in self.parameters if parameter.also}
+        named: dict[str, Any] = {}
+        for given, value in raw.items():
+            name = other.get(given, given)
+            if name in named:
+                raise Invalid(f"{self.name} takes {name} once, by whichever name.")
+            named[name] = value
+        return named
+
+    def call(self, hive: Hive, raw: Mapping[str, Any], *, strict: bool = False) -> Any:
+        """Check the arguments that a socket's caller gave, and run the operation."""
+        return self.function(hive, **self.parse(raw, hive.caller.caller, strict=strict))
 
 
 REGISTRY: dict[str, Operation] = {}
@@ -204,7 +265,19 @@ def _parameter(item: inspect.Parameter, hint: Any, helps: Mapping[str, str]) -> 
     default = None if required else item.default
     # As users of gh and systemctl expect: what a command is about stands bare, what is said of it has a flag.
     positional = required or (item.name == "name" and not many)
-    return Parameter(item.name, kind, required, default, many, positional, helps.get(item.name, ""))
+    also, only, needed = _mark(hint, Also), _mark(hint, Only), _mark(hint, Needed)
+    return Parameter(
+        item.name,
+        also.name if also else None,
+        kind,
+        required,
+        default,
+        many,
+        positional,
+        helps.get(item.name, ""),
+        only.callers if only else EVERYONE,
+        needed.callers if needed else frozenset(),
+    )
 
 
 def _kind(hint: Any) -> tuple[Kind, bool]:
@@ -219,7 +292,21 @@ def _kind(hint: Any) -> tuple[Kind, bool]:
     for extra in getattr(hint, "__metadata__", ()):
         if isinstance(extra, Kind):
             return extra, False
+    if hasattr(hint, "__metadata__"):
+        return _kind(typing.get_args(hint)[0])
     raise AssertionError(f"{hint!r} names no kind of argument")
+
+
+M = typing.TypeVar("M", Also, Only, Needed)
+
+
+def _mark(hint: Any, kind: type[M]) -> M | None:
+    """What of this kind stands beside the type anywhere in an annotation."""
+    for extra in getattr(hint, "__metadata__", ()):
+        if isinstance(extra, kind):
+            return extra
+    inner = [found for part in typing.get_args(hint) if (found := _mark(part, kind))]
+    return inner[0] if inner else None
 
 
 def _argument_helps(doc: str) -> dict[str, str]:

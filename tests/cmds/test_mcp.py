@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -172,3 +174,113 @@ def test_the_shell_serves_the_same_tools_on_standard_input_and_output(served: Te
     out, _ = shell.communicate('{"jsonrpc":"2.0","id":1,"method":"tools/list"}\n', timeout=PATIENCE)
     assert {tool["name"] for tool in json.loads(out)["result"]["tools"]} == AGENTS
     assert shell.returncode == 0
+
+
+def call(number: int, tool: str, **arguments: object) -> bytes:
+    params = {"name": tool, "arguments": arguments}
+    return json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}).encode() + b"\n"
+
+
+def test_what_was_asked_before_the_end_of_the_input_is_answered(served: TestHive) -> None:
+    with Client(socket_of(served, "coder")) as client:
+        client.send(b"".join(call(number, "recent", limit=1) for number in range(100)))
+        client.socket.shutdown(socket.SHUT_WR)
+        answers = iter(client.read, None)
+        assert {answer["id"] for answer in answers} == set(range(100))
+
+
+def test_a_message_is_not_taken_for_a_model_that_has_hung_up(served: TestHive) -> None:
+    path = socket_of(served, "coder")
+    with Client(path) as client:
+        client.ask("recv", wait=0, limit=1000)
+        client.send(call(1, "recv", wait=60))
+        client.socket.shutdown(socket.SHUT_WR)
+        # Another of the same caller's is let in, so that the first is known to be parked by now.
+        with Client(path) as other:
+            assert other.ask("recent")["ok"] is True
+        client.socket.shutdown(socket.SHUT_RDWR)
+    served.run("send", "coder", "for the living")
+    with Client(path) as client:
+        assert client.ask("recv", wait=30)["messages"][0]["body"] == "for the living"
+
+
+ODD_LINES = [b"nonsense", b"[]", b"7", b"null", b'"ping"', b"{}", b"[[]]", b"\xff\xfe", b'{"id":1,"params":{}}', b"[1,2]",
+             b'{"jsonrpc":"2.0","id":{},"method":"ping"}', b'{"x":"' + b"y" * 1_100_000 + b'"}']  # fmt: skip
+
+
+@pytest.mark.parametrize("opening", [b'{"cmd":"mcp"}', b'{"jsonrpc":"2.0","method":"notifications/initialized"}'])
+def test_every_line_is_answered_in_json_rpc_once_it_is_spoken(served: TestHive, opening: bytes) -> None:
+    with Client(socket_of(served, "coder")) as client:
+        client.send(opening + b"\n")
+        for odd in ODD_LINES:
+            client.send(odd + b"\n")
+            answers = client.read()
+            for answer in answers if isinstance(answers, list) else [answers]:
+                assert answer.keys() == {"jsonrpc", "id", "error"}, odd[:80]
+                assert answer["error"]["message"].endswith(".")
+        assert client.rpc(2, "ping") == {"jsonrpc": "2.0", "id": 2, "result": {}}
+
+
+def test_a_command_of_hives_own_is_none_of_a_bridge(served: TestHive) -> None:
+    with Client(socket_of(served, "coder")) as client:
+        client.send(b'{"cmd":"mcp"}\n{"cmd":"recent"}\n')
+        assert client.read()["error"]["code"] == -32600
+
+
+def test_several_messages_in_one_line_are_answered_in_one(served: TestHive) -> None:
+    with Client(socket_of(served, "coder")) as client:
+        ping, told = {"jsonrpc": "2.0", "method": "ping"}, {"jsonrpc": "2.0", "method": "notifications/cancelled"}
+        client.send(
+            json.dumps([{**ping, "id": 1}, told, json.loads(call(2, "recent")), {**ping, "id": 3}]).encode() + b"\n"
+        )
+        first, second, third = client.read()
+        assert (first["id"], third["id"]) == (1, 3)
+        assert second["id"] == 2
+        assert "messages" in second["result"]["content"][0]["text"]
+        client.send(json.dumps([told, told]).encode() + b"\n")
+        assert client.rpc(4, "ping")["id"] == 4
+
+
+SPELT: list[tuple[dict[str, object], list[str], bool]] = [
+    ({"options": '["yes", "no"]', "multi": "True", "ttl": "3"}, ["yes", "no"], True),
+    ({"options": ["yes"], "multi": "true", "ttl": 3.0}, ["yes"], True),
+    ({"options": ' ["a, b"]', "multi": "false", "ttl_seconds": "3.0"}, ["a, b"], False),
+    ({"options": [], "multi": False, "ttl_seconds": 3, "to": None}, [], False),
+]
+
+
+def test_lists_numbers_and_flags_are_taken_as_models_spell_them(served: TestHive) -> None:
+    with Client(socket_of(served, "coder")) as client:
+        for arguments, options, multi in SPELT:
+            client.send(call(1, "ask", question="Which?", **arguments))
+            asked = json.loads(client.read()["result"]["content"][0]["text"])
+            assert (asked["options"], asked["multi"]) == (options, multi)
+            assert asked["deadline_at"] - asked["asked_at"] == 3
+        assert len(client.ask("ask", question="Which?", options='["by a socket"]', ttl="3")["options"]) == 1
+
+
+MISSPELT: list[dict[str, object]] = [
+    {"options": "yes, no"}, {"options": '["yes"'}, {"options": "[" * 5000}, {"options": {"a": 1}}, {"options": '{"a": 1}'},
+    {"ttl": 3.5}, {"ttl": "three"}, {"ttl": "3.5"}, {"ttl": True}, {"ttl": 1e300}, {"ttl": 10**4000}, {"ttl": [3]},
+    {"multi": 2}, {"multi": "maybe"}, {"multi": 1.0}, {"ttl": 3, "ttl_seconds": 3},
+]  # fmt: skip
+
+
+def test_what_is_no_list_number_or_flag_in_any_spelling_is_refused(served: TestHive) -> None:
+    with Client(socket_of(served, "coder")) as client:
+        for arguments in MISSPELT:
+            client.send(call(1, "ask", question="Which?", **arguments))
+            assert client.read()["result"]["isError"] is True, str(arguments)[:80]
+        assert client.ask("questions")["result"] == []
+
+
+def test_a_model_that_the_gate_does_not_let_in_is_told_so_where_it_looks(served: TestHive) -> None:
+    argv, environment = bridge(served, "coder")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(socket_of(served, "coder"))) for _ in range(64)]
+        assert clients[-1].ask("recent")["ok"] is True
+        done = subprocess.run(
+            argv, env=environment, input="", capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Too many connections" in done.stderr
