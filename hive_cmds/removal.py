@@ -69,6 +69,7 @@ def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
     """
     refuse_manager(name, "destroyed")
     require(hive, name)
+    progress.hurry(hive, name)
     with progress.held_anyway(hive, name, "destroying") as left:
         if left is not None:
             progress.forget(hive, name)

@@ -15,7 +15,7 @@ from hive_core.errors import HiveError
 from hive_core.events import newest
 from hive_core.human import natural
 from hive_core.operation import OPERATOR, operation
-from hive_core.progress import exclusive
+from hive_core.progress import exclusive, hurry
 from hive_core.settings import MANAGER
 from hive_core.wake import Wake
 
@@ -80,6 +80,7 @@ def rest(hive: Hive) -> None:
     for name in (row["name"] for row in rows):
         hive.say(f"stopping {name}")
         try:
+            hurry(hive, name)
             with exclusive(hive, name, "stopping"):
                 with hive.store.write() as db:
                     db.execute("update agents set desired = 'resting' where name = ?", (name,))

@@ -168,8 +168,13 @@ def clear(hive: Hive, agent: str) -> None:
 
 def hurry(hive: Hive, agent: str) -> None:
     """Ask whoever is at work on the agent to wait for nothing more that need not be: somebody else has to get at it."""
-    with hive.store.write() as db:
-        db.execute("update operations set detail = json_set(detail, '$.hurry', 1) where agent = ?", (agent,))
+    try:
+        if _row(hive, agent) is not None:
+            with hive.store.write() as db:
+                db.execute("update operations set detail = json_set(detail, '$.hurry', 1) where agent = ?", (agent,))
+    except (OSError, sqlite3.OperationalError) as error:
+        # On a full disk nobody can be asked; the lock is waited for all the same.
+        hive.say(f"note: whoever is at work on {agent} could not be told to hurry: {error}")
 
 
 def is_hurried(db: sqlite3.Connection, agent: str) -> bool:

@@ -103,6 +103,13 @@ def settling(hive: TestHive) -> tuple[subprocess.Popen[str], int]:
     return process, number
 
 
+def test_who_destroys_an_agent_meanwhile_does_not_wait_either(coder: TestHive) -> None:
+    process, number = settling(coder)
+    coder.run("destroy", "coder", "--yes")
+    process.communicate()
+    assert (status(coder, number), coder.json("list")) == ("approved", [])
+
+
 @pytest.mark.parametrize("verb", ["kill", "stop"])
 def test_who_ends_an_agent_meanwhile_does_not_wait_for_it_to_settle(coder: TestHive, verb: str) -> None:
     process, number = settling(coder)
