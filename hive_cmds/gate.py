@@ -31,6 +31,8 @@ MOST_CONNECTIONS = {Caller.OPERATOR: 512, Caller.MANAGER: 64, Caller.AGENT: 64}
 ADMITTED_AT_ONCE = 8
 # Seconds until what the disk refused is tried again.
 AGAIN = 1.0
+# From Python 3.13 on asyncio takes a socket's path for its own, which it removes when the socket is closed.
+_PATHS_ARE_OURS: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 # Seconds for which a thread that is at work runs before another one may. Python's own 5 ms, several times over in each
 # call, are what a caller would wait for another's to be answered.
 TURN = 0.0005
@@ -132,7 +134,7 @@ class Gate:
         wanted = listen(self.hive, self._servers.keys(), self._given)
         for path, place in wanted.opened.items():
             self._servers[path] = await asyncio.start_unix_server(
-                self._handler(place), sock=place.socket, backlog=ADMITTED_AT_ONCE
+                self._handler(place), sock=place.socket, backlog=ADMITTED_AT_ONCE, **_PATHS_ARE_OURS
             )
             # To asyncio the backlog is also how many it lets in before it looks at anybody else.
             place.socket.listen(BACKLOG)

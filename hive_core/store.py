@@ -25,6 +25,16 @@ class Connection(sqlite3.Connection):
     emitted = 0
 
 
+class _Owner:
+    """Closes a thread's connection when the thread ends: Python then lets go of what is the thread's own, in it."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+
+    def __del__(self) -> None:
+        self._db.close()
+
+
 class Store:
     """Connections to the database, one per thread, opened at first use.
 
@@ -104,6 +114,7 @@ class Store:
         db: Connection | None = getattr(self._local, "db", None)
         if db is None:
             db = self._local.db = self._opened()
+            self._local.owner = _Owner(db)
         return db
 
     def _is_absent(self) -> bool:
@@ -137,8 +148,9 @@ class Store:
     def _open(self) -> Connection:
         if self.path.exists():
             db = _connect(self.path)
-            if migrations.up_to_date(db, self._steps):
-                return db
+            with _closed_on_error(db):
+                if migrations.up_to_date(db, self._steps):
+                    return db
             db.close()
         # Making the file, switching it to WAL and changing its schema are not safe to do twice at
         # once (SQLite answers "database is locked" without waiting), so one process does it.
@@ -146,8 +158,9 @@ class Store:
         with file_lock(self.path.with_suffix(".lock"), "opening the database", say=_briefly):
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             db = _connect(self.path)
-            db.execute("pragma journal_mode = wal")
-            migrations.apply(db, self._steps)
+            with _closed_on_error(db):
+                db.execute("pragma journal_mode = wal")
+                migrations.apply(db, self._steps)
         return db
 
     def close(self) -> None:
@@ -176,7 +189,17 @@ def _briefly(_text: str) -> None:
 
 def _connect(path: Path | str) -> Connection:
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, factory=Connection)
-    db.row_factory = sqlite3.Row
-    db.execute("pragma synchronous = full")
-    db.execute("pragma foreign_keys = on")
+    with _closed_on_error(db):
+        db.row_factory = sqlite3.Row
+        db.execute("pragma synchronous = full")
+        db.execute("pragma foreign_keys = on")
     return db
+
+
+@contextmanager
+def _closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        db.close()
+        raise

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,28 @@ def test_twenty_processes_that_all_make_the_database_at_once_succeed(tmp_path: P
     assert [process.communicate()[1] for process in processes] == [""] * 20
     with Store(tmp_path / "hive.db").read() as db:
         assert db.execute("select count(*) from events").fetchone()[0] == 400
+
+
+def test_the_connection_of_a_thread_is_closed_when_the_thread_has_ended(store: Store) -> None:
+    kept: list[sqlite3.Connection] = []
+    thread = threading.Thread(target=lambda: kept.append(store.connection()))
+    before = _opened(store)
+    thread.start()
+    thread.join()
+    assert _opened(store) == before
+    assert kept
+
+
+def test_a_connection_that_fails_while_it_is_opened_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "hive.db").write_bytes(b"no database at all " * 100)
+    broken = Store(tmp_path / "hive.db")
+    with pytest.raises(Refused, match="damaged") as error:
+        broken.connection()
+    # The error holds on to where it was raised, and so to what was opened there.
+    assert error.value.__cause__
+    assert _opened(broken) == 0
+
+
+def _opened(store: Store) -> int:
+    """How often this process has the database open."""
+    return [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")].count(str(store.path))
