@@ -18,6 +18,7 @@ from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.progress import repair_of
 from hive_core.settings import MANAGER
 from hive_core.text import one_line
+from hive_core.wire import moment
 
 # Characters of what a harness says of itself that a list has room for.
 TOLD = 60
@@ -27,7 +28,7 @@ TOLD = 60
 class AgentStatus:
     """One agent as the host socket shows it: exactly these fields, in this order.
 
-    deployed_sha: 12 digits. status_set_at: unix seconds.
+    deployed_sha: 12 digits. status_set_at: RFC 3339, present exactly when status_text is.
     """
 
     name: str
@@ -41,7 +42,7 @@ class AgentStatus:
     parent: str | None
     active_model: str | None
     status_text: str | None
-    status_set_at: int | None
+    status_set_at: str | None
     url: str | None
 
 
@@ -187,8 +188,8 @@ def _view(
         paused=bool(row["paused"]),
         parent=row["parent"],
         active_model=row["active_model"],
-        status_text=row["status_text"],
-        status_set_at=None if row["status_set_at"] is None else int(row["status_set_at"]),
+        status_text=row["status_text"] or None,
+        status_set_at=moment(row["status_set_at"] or 0) if row["status_text"] else None,
         url=f"http://127.0.0.1:{seen.port}/",
         operation=doing.kind if doing else None,
         operation_since=int(doing.since) if doing else None,

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from hive_cmds import messages
 from hive_core import disk, repairs
@@ -14,6 +14,7 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.events import emit
 from hive_core.operation import THE_OPERATOR
+from hive_core.wire import moment
 
 # Requests that one asker may have waiting: the operator reads every one of them.
 MOST_WAITING = 100
@@ -66,16 +67,12 @@ def from_row(row: sqlite3.Row) -> Approval:
         row["kind"],
         row["commit_ref"],
         row["fetched_sha"],
-        _rfc3339(row["requested_at"]),
+        moment(row["requested_at"]),
         row["status"],
-        None if row["resolved_at"] is None else _rfc3339(row["resolved_at"]),
+        None if row["resolved_at"] is None else moment(row["resolved_at"]),
         row["note"],
         row["description"],
     )
-
-
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def require(db: sqlite3.Connection, number: int) -> sqlite3.Row:

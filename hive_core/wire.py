@@ -5,8 +5,14 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
+
+
+def moment(seconds: float) -> str:
+    """A time in unix seconds as RFC 3339, in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(seconds)))
 
 
 def plain(value: Any) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from tests.clients import Client
-from tests.hives import TestHive, eventually
+from tests.hives import PLAIN, TestHive, eventually
 
 STATUS_FIELDS = [
     "name", "running", "failed", "needs_update", "needs_login", "deployed_sha", "pending_reminders", "paused",
@@ -117,3 +119,133 @@ def test_a_subscriber_gets_a_bare_ok_then_a_line_with_one_row_for_each_change(hi
 def test_answers_are_one_line_each(host: Client) -> None:
     host.send(b'{"cmd":"list"}\n{"cmd":"urls"}\n')
     assert [json.loads(host.reader.readline())["ok"] for _ in range(2)] == [True, True]
+
+
+# --- As the clients there are decode: each field of its type, in this order, absent where it may be, and no other.
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def moment(value: object) -> bool:
+    return isinstance(value, str) and TIME.fullmatch(value) is not None
+
+
+def sha(digits: int) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{digits}}}", value) is not None
+
+
+def word(*words: str) -> Callable[[object], bool]:
+    return lambda value: value in words
+
+
+# Field -> how its value is decoded; a '?' behind a name: it may be absent.
+STATUS = {
+    "name": text, "running": flag, "failed": flag, "needs_update": flag, "needs_login": flag, "deployed_sha?": sha(12),
+    "pending_reminders": whole, "paused": flag, "parent?": text, "active_model?": text, "status_text?": text,
+    "status_set_at?": moment, "url?": text,
+}  # fmt: skip
+APPROVAL = {
+    "id": whole, "agent": text, "kind": word("apply_commit", "spawn"), "commit_ref": text, "fetched_sha?": sha(40),
+    "requested_at": moment, "status": word("pending", "approved", "denied", "failed"), "resolved_at?": moment,
+    "note?": text, "description?": text,
+}  # fmt: skip
+URLS = {"domain?": text, "home?": text}
+
+
+def decode(row: object, known: Mapping[str, Callable[[object], bool]]) -> dict[str, Any]:
+    """A row, when the real client could read it: its decoder fails on a wrong type and on a null that is none of its."""
+    assert isinstance(row, dict)
+    names = {name.removesuffix("?"): name for name in known}
+    assert in_order(list(row), list(names)), row
+    assert not [name for name in known if not name.endswith("?") and name not in row], row
+    assert not [name for name, value in row.items() if not known[names[name]](value)], row
+    return row
+
+
+def decode_answer(answer: dict[str, Any]) -> dict[str, Any]:
+    assert in_order(list(answer), ["version", "ok", "error", "agents", "agent_statuses", "approvals", "urls"])
+    assert answer["version"] == 1
+    assert isinstance(answer["ok"], bool)
+    assert answer["ok"] is ("error" not in answer)
+    for row in answer.get("agent_statuses", []):
+        status = decode(row, STATUS)
+        assert ("status_text" in status) is ("status_set_at" in status)
+    for row in answer.get("approvals", []):
+        decode(row, APPROVAL)
+    decode(answer.get("urls", {}), URLS)
+    assert all(isinstance(name, str) for name in answer.get("agents", []))
+    return answer
+
+
+def test_the_clients_decoder_reads_every_answer(hive: TestHive, host: Client) -> None:
+    sent = hive.request("coder", PLAIN.replace("ready", "steady"), files={"more": "x"})
+    host.ask("request_spawn", name="tester", description="tests")
+    for verb in ("list", "agent_status", "urls", "pending"):
+        assert decode_answer(host.ask(verb))["ok"] is True
+    assert [row["kind"] for row in host.ask("pending")["approvals"]] == ["apply_commit", "spawn"]
+    assert "fetched_sha" in host.ask("pending")["approvals"][0]
+    assert decode_answer(host.ask("approve", id=sent))["ok"] is True
+    assert decode_answer(host.ask("approve", id=sent))["ok"] is False
+    for line in (b"nonsense", b"{}", b'{"cmd":"nope"}'):
+        host.send(line + b"\n")
+        assert decode_answer(host.read())["ok"] is False
+
+
+@pytest.mark.parametrize(("said", "shown"), [({"text": "reading"}, "reading"), ({"text": ""}, None), ({}, None)])
+def test_when_a_status_was_set_is_told_exactly_with_the_status(
+    hive: TestHive, host: Client, said: dict[str, str], shown: str | None
+) -> None:
+    path = hive.root / "run" / "agents" / "coder.sock"
+    eventually(path.exists)
+    assert host.ask("subscribe_agent_status")["ok"] is True
+    with Client(path) as agent:
+        assert agent.ask("set_status", state="thinking", **said)["ok"] is True
+    told = [decode_answer(host.ask("agent_status"))["agent_statuses"][0]] if shown is None else []
+    while shown is not None and (not told or told[-1].get("status_text") != shown):
+        told.append(decode_answer(host.read()).get("agent_statuses", [{}])[0])
+    assert told[-1].get("status_text") == shown
+    assert ("status_set_at" in told[-1]) is (shown is not None)
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [("approve", {"id": "1"}), ("approve", {"id": 1.0}), ("approve", {"id": True}), ("deny", {"id": "1", "note": "no"}),
+     ("deny", {"id": 1, "note": 7}), ("stop", {"scope": {"agent_names": ["coder"]}, "graceful": "true"}),
+     ("stop", {"scope": {"agent_names": ["coder"]}, "graceful": 0}), ("stop", {"scope": {"agent_names": ["coder"]}, "graceful": None}),
+     ("start", {"scope": {"agent_names": "coder"}}), ("set_paused", {"name": "coder", "paused": "true"}),
+     ("set_paused", {"name": "coder"}), ("destroy", {"name": "coder", "purge": "false"}),
+     ("destroy", {"name": "coder", "purge": 0}), ("recent", {"limit": "3"}), ("kill", {"name": ["coder"]})],
+)  # fmt: skip
+def test_each_argument_is_of_its_json_type_to_the_letter(
+    wire_only: Client, verb: str, arguments: dict[str, object]
+) -> None:
+    answer = decode_answer(wire_only.ask(verb, **arguments))
+    assert answer["ok"] is False
+    assert "There is no agent" not in answer["error"]
+    assert "There is no request" not in answer["error"]
+
+
+@pytest.fixture(scope="module")
+def wire_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """The operator's socket of a hive without agents: what is refused here is refused for what was sent."""
+    hive = TestHive(tmp_path_factory.mktemp("wire") / "hive")
+    hive.start("gate")
+    path = hive.root / "run" / "host.sock"
+    eventually(path.exists)
+    try:
+        with Client(path) as client:
+            yield client
+    finally:
+        hive.close()
