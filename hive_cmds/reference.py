@@ -33,23 +33,31 @@ def permissions() -> str:
         "",
         "## Their arguments on a socket",
         "",
-        "The tool of a verb takes the same. What stands in brackets may be left away.",
+        "The tool of a verb takes the same. *needed* has to be given, *yes* may be; an argument that is neither does",
+        "not exist for that caller. What stands in brackets is another name that is taken, too.",
         "",
-        "| `cmd` | arguments |",
-        "|---|---|",
+        "| `cmd` | argument | operator | manager | agent |",
+        "|---|---|---|---|---|",
     ]
     for operation in ordered():
         if not operation.shell_only:
-            arguments = ", ".join(_argument(parameter) for parameter in operation.parameters)
-            lines.append(f"| `{operation.name}` | {arguments} |")
+            lines += [_argument(operation, parameter) for parameter in operation.parameters if parameter.callers]
     return "\n".join(lines) + "\n"
 
 
-def _argument(parameter: Parameter) -> str:
+def _argument(operation: Operation, parameter: Parameter) -> str:
     schema = parameter.kind.schema
     kind = f"one of {', '.join(schema['enum'])}" if "enum" in schema else schema["type"]
-    text = f"`{parameter.name}`: {f'list of {kind}' if parameter.many else kind}"
-    return text if parameter.required else f"[{text}]"
+    also = f" (`{parameter.also}`)" if parameter.also else ""
+    text = f"`{parameter.name}`{also}: {f'list of {kind}' if parameter.many else kind}"
+    marks = [_mark(operation, parameter, caller) for caller in Caller]
+    return f"| `{operation.name}` | {text} | {' | '.join(marks)} |"
+
+
+def _mark(operation: Operation, parameter: Parameter, caller: Caller) -> str:
+    if caller not in operation.callers & parameter.callers:
+        return ""
+    return "needed" if parameter.needed(caller) else "yes"
 
 
 def commands() -> str:
