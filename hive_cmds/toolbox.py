@@ -110,6 +110,8 @@ def _own(program: Path) -> Path:
 
 def _python(box: Toolbox) -> str:
     """The interpreter that hive runs with; one that is not the system's is shown with its library."""
+    import sysconfig
+
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     executable = Path(sys.base_prefix, "bin", version).resolve()
     if executable.is_relative_to("/usr"):
@@ -119,6 +121,10 @@ def _python(box: Toolbox) -> str:
     box.read_only[inside] = executable
     for library in {"lib", sys.platlibdir}:
         box.read_only[f"/hive/python/{library}"] = Path(sys.base_prefix, library).resolve()
+    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        # Built so, the program has the place of its own library written into it.
+        shared = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
+        box.read_only[str(shared)] = shared.resolve()
     return inside
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +124,10 @@ def test_a_python_is_shown_without_the_folder_it_was_installed_in(
     monkeypatch.setattr(sys, "platlibdir", "lib")
     box = toolbox.inside(settings(tmp_path, Path("/usr/bin/env")))
     assert box.harness[0] == f"/hive/python/bin/{version}"
+    # A Python that was built with a library of its own finds it only there.
+    own = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME") or "")
+    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        assert box.read_only.pop(str(own)) == own.resolve()
     assert box.read_only == {
         "/hive/hive_agent": Path(toolbox.__file__).resolve().parent.parent / "hive_agent",
         box.harness[0]: program,
