@@ -23,14 +23,13 @@ from hive_core.errors import Refused
 from hive_core.events import Event, heads, newest, since
 from hive_core.operation import OPERATOR, THE_OPERATOR, Caller, operation
 from hive_core.signals import deferring, readable
+from hive_core.trouble import TROUBLES, Trouble
 from hive_core.wake import SETTLED, Wake
 
 # Connections that one caller may have open at once: an agent's may not use up what the gate can have open.
 MOST_CONNECTIONS = {Caller.OPERATOR: 512, Caller.MANAGER: 64, Caller.AGENT: 64}
 # New connections of one socket that are let in before anybody else has a turn.
 ADMITTED_AT_ONCE = 8
-# Seconds until what the disk refused is tried again.
-AGAIN = 1.0
 # From Python 3.13 on asyncio takes a socket's path for its own, which it removes when the socket is closed.
 _PATHS_ARE_OURS: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 # Seconds for which a thread that is at work runs before another one may. Python's own 5 ms, several times over in each
@@ -53,17 +52,33 @@ class Gate:
         self._subscribers: set[Subscriber] = set()
         self._clients: set[asyncio.Task[Any]] = set()
         self._servers: dict[str, asyncio.Server] = {}
-        self._seq = 0
+        self._seq: int | None = None
+        self._admission = Trouble(hive.say, "the gate")
         self._unlistened = True
 
     async def run(self) -> None:
-        """Serve until cancelled."""
+        """Serve until cancelled; what the disk or the database refuses is told, and tried again."""
         _allow_many_descriptors()
         sys.setswitchinterval(TURN)
+        asyncio.get_running_loop().set_exception_handler(self._complain)
+        trouble = Trouble(self.hive.say, "the gate")
+        try:
+            while True:
+                try:
+                    await self._keep_up(trouble)
+                except TROUBLES as error:
+                    self._unlistened = True
+                    await asyncio.sleep(trouble.met(error))
+        finally:
+            await self._close()
+
+    async def _keep_up(self, trouble: Trouble) -> None:
+        """Do what each commit, and each deadline of a question, asks for."""
         loop = asyncio.get_running_loop()
         with Wake(self.hive.store) as wake:
-            with self.hive.store.read() as db:
-                self._seq = newest(db)
+            if self._seq is None:
+                with self.hive.store.read() as db:
+                    self._seq = newest(db)
             woken = asyncio.Event()
             woken.set()
             loop.add_reader(wake.fileno(), woken.set)
@@ -74,10 +89,18 @@ class Gate:
                     if wake.drain():
                         # The bell rings in a moment, unless the writer has died.
                         loop.call_later(SETTLED, woken.set)
-                    await self._catch_up(woken)
+                    await self._catch_up()
+                    trouble.over()
             finally:
                 loop.remove_reader(wake.fileno())
-                await self._close()
+
+    def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Tell, once, that nobody is let in for want of descriptors: asyncio tries again each second by itself."""
+        error = context.get("exception")
+        if error is not None and disk.refusal(error) is not None:
+            self._admission.met(error)
+        else:
+            loop.default_exception_handler(context)
 
     async def _until_woken(self, woken: asyncio.Event) -> None:
         """Wait for a commit or for the next deadline of a question."""
@@ -89,26 +112,18 @@ class Gate:
         deadline = questions.next_deadline(self.hive)
         return None if deadline is None else max(0.0, deadline - self.hive.clock())
 
-    async def _catch_up(self, woken: asyncio.Event) -> None:
-        """Do what has become due since the last time; what the disk refuses is told, and tried again in a moment."""
-        try:
-            self._follow()
-            await self._listen()
-            if self._seconds_left() == 0.0:
-                await asyncio.to_thread(questions.expire, self.hive)
-        except Exception as error:
-            refused = disk.refusal(error)
-            if refused is None:
-                raise
-            self.hive.say(f"warning: {refused.message}")
-            await asyncio.sleep(AGAIN)
-            woken.set()
+    async def _catch_up(self) -> None:
+        """Do what has become due since the last time."""
+        self._follow()
+        await self._listen()
+        if self._seconds_left() == 0.0:
+            await asyncio.to_thread(questions.expire, self.hive)
 
     def _follow(self) -> None:
         """Act on the events since the last time: wake receivers, tell subscribers."""
         while True:
             with self.hive.store.read() as db:
-                page = heads(db, self._seq)
+                page = heads(db, self._seq or 0)
                 changed = [seq for seq, kind, _ in page if kind == "container_state_changed"]
                 pictures = [event for seq in changed for event in since(db, seq - 1, limit=1)]
             for seq, kind, agent in page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 from hive_cmds import agents, lifecycle, spawns, updates
 from hive_cmds.acting import GRACE
@@ -12,12 +13,10 @@ from hive_cmds.sentences import Line, lines
 from hive_cmds.watch import INTERVAL, watching
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.events import newest
 from hive_core.human import natural
 from hive_core.operation import OPERATOR, operation
 from hive_core.progress import exclusive, hurry
 from hive_core.settings import MANAGER
-from hive_core.wake import Wake
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True, endures=True)
@@ -29,17 +28,12 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
     with ExitStack() as held:
         for room in ("up", "watch", "gate"):
             held.enter_context(hive.lone(room, "hive up"))
-        wake = held.enter_context(Wake(hive.store))
-        with hive.store.read() as db:
-            seq = newest(db)
         interrupt: type[BaseException] | None = None
         try:
             try:
                 gate = held.enter_context(beside(hive))
-                bring_up(hive)
                 left = "stops the agents" if stop else "leaves the agents as they are"
-                hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
-                yield from lines(watching(hive, wake, seq, INTERVAL, beside=gate))
+                yield from lines(watching(hive, INTERVAL, beside=gate, begin=partial(bring_up, hive, left)))
             except (KeyboardInterrupt, GeneratorExit) as error:
                 interrupt = type(error)
         finally:
@@ -52,8 +46,11 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
             raise interrupt
 
 
-def bring_up(hive: Hive) -> None:
-    """Make the manager where there is none, start what should run, and bring it up to date."""
+def bring_up(hive: Hive, left: str, again: bool) -> None:
+    """Make the manager where there is none, start and update what should run.
+
+    left: what becomes of the agents at the end. again: the database has become another while hive was up.
+    """
     with hive.store.read() as db:
         known = agents.names(db)
     if MANAGER not in known:
@@ -61,8 +58,9 @@ def bring_up(hive: Hive) -> None:
         spawns.spawn_manager(hive)
     lifecycle.start_wanted(hive)
     _tell_of_the_stopped(hive)
-    if known:
+    if known and not again:
         updates.update_stale(hive)
+    hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
 
 
 def _tell_of_the_stopped(hive: Hive) -> None:

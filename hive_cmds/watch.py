@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from hive_cmds import lifecycle, look, questions, queue, restarts
 from hive_cmds.agents import AgentView
+from hive_cmds.enduring import Begin, Companion, enduring
 from hive_cmds.events import after
 from hive_cmds.look import Picture, Seen
 from hive_cmds.messages import tell
@@ -26,6 +27,7 @@ from hive_core.errors import HiveError
 from hive_core.events import Event, newest
 from hive_core.human import count
 from hive_core.operation import OPERATOR, operation
+from hive_core.trouble import Trouble
 from hive_core.wake import Wake
 
 INTERVAL = 10
@@ -180,32 +182,34 @@ def watch(hive: Hive, interval: Interval = INTERVAL, once: bool = False) -> Iter
     interval: seconds between two looks at everything; an end is seen at once in any case
     once: look once, compare with the last look, and end; for a timer
     """
-    with hive.lone("watch", "watching"), Wake(hive.store) as wake:
+    with hive.lone("watch", "watching"):
+        if not once:
+            yield from lines(watching(hive, interval))
         with hive.store.read() as db:
             seq = newest(db)
-        if once:
-            tick(hive, seed=False)
-            yield from lines(after(hive, seq, []))
-            return
-        yield from lines(watching(hive, wake, seq, interval))
+        tick(hive, seed=False)
+        yield from lines(after(hive, seq, []))
 
 
-class Companion(Protocol):
-    """What runs beside the watch and must not end before it."""
-
-    def fileno(self) -> int:
-        """Becomes readable when it has ended."""
-
-    def check(self) -> None:
-        """Raises what it has failed with."""
-
-
-def watching(hive: Hive, wake: Wake, seq: int, interval: float, *, beside: Companion | None = None) -> Iterator[Event]:
-    """Watch for ever, yielding every event after `seq`, whoever caused it; ends with the error that ends `beside`.
+def watching(
+    hive: Hive, interval: float, *, beside: Companion | None = None, begin: Begin = lambda _again: None
+) -> Iterator[Event]:
+    """Watch for ever, yielding every event that comes, whoever caused it; see `enduring`.
 
     The caller is the one watch there is.
     """
-    seed, due = True, 0.0
+
+    def work(wake: Wake, seq: int, trouble: Trouble) -> Iterator[Event]:
+        return _watching(hive, wake, seq, interval, trouble, beside=beside)
+
+    return enduring(hive, work, beside=beside, begin=begin)
+
+
+def _watching(
+    hive: Hive, wake: Wake, seq: int, interval: float, trouble: Trouble, *, beside: Companion | None
+) -> Iterator[Event]:
+    """Yield every event after `seq`, looking meanwhile; with the first look a trouble of before is over."""
+    seed, due = not trouble.worked, 0.0
     also = [] if beside is None else [beside.fileno()]
     while True:
         ended = _wait(hive, wake, due, also) if not seed else set()
@@ -213,6 +217,7 @@ def watching(hive: Hive, wake: Wake, seq: int, interval: float, *, beside: Compa
             beside.check()
         if seed or ended or time.monotonic() >= due or _unseen(hive):
             tick(hive, seed=seed)
+            trouble.over()
             if seed:
                 hive.say(f"watching {count(len(hive.host.containers()), 'agent')}")
             seed, due = False, time.monotonic() + restarts.soonest(hive, interval)

@@ -1,12 +1,13 @@
-"""What to say of an error that is the disk's (full, read-only, damaged) and no bug of hive's."""
+"""What to say of an error that is the machine's (a disk full, read-only or damaged, no descriptors left), no bug's."""
 
 from __future__ import annotations
 
 import errno
 
-from hive_core.errors import HiveError, Refused
+from hive_core.errors import Damaged, HiveError, Refused
 
 _SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _DATABASE = (
     "SQLITE_FULL",
     "SQLITE_IOERR",
@@ -31,13 +32,27 @@ def told(error: BaseException) -> HiveError | None:
 
 
 def refusal(error: BaseException) -> Refused | None:
-    """What to tell a person of an error that is the disk's; None for any other.
+    """What to tell a person of an error that is the machine's; None for any other.
 
     The names are SQLite's result codes (sqlite.org/rescode.html), of which the extended ones begin with the others.
     """
+    if isinstance(error, Damaged):
+        return error
     name = str(getattr(error, "sqlite_errorname", ""))
+    if isinstance(error, OSError) and error.errno in _DESCRIPTORS:
+        return Refused(f"{error.strerror}.", "Raise the limit of open files (`ulimit -n`).")
     if isinstance(error, OSError) and error.errno in _SYSTEM:
         return Refused(f"{error.filename or 'The disk'}: {error.strerror}.", "Make room, or make it writable.")
     if name.startswith(_DATABASE):
         return Refused(f"The database could not be used: {error} ({name}).", "Is the disk full, or read-only?")
+    return None
+
+
+def cause(error: BaseException) -> Refused | None:
+    """As `refusal`, also for an error that was raised because of the machine's."""
+    at: BaseException | None = error
+    while at is not None:
+        if (refused := refusal(at)) is not None:
+            return refused
+        at = at.__cause__
     return None

@@ -41,6 +41,14 @@ class NotFound(Refused):
     """The thing named does not exist."""
 
 
+class Damaged(Refused):
+    """The database is there, and cannot be read as one."""
+
+
+class Replaced(Refused):
+    """The database's file is another than the one that was waited on: removed, restored, or begun anew."""
+
+
 class Invalid(HiveError):
     """An argument is not of the form it must have."""
 

@@ -238,8 +238,11 @@ def up_to_date(db: sqlite3.Connection, steps: Mapping[str, str] = STEPS) -> bool
     return done == steps.keys()
 
 
-def apply(db: sqlite3.Connection, steps: Mapping[str, str] = STEPS) -> None:
-    """Run the steps that have not run yet, in order."""
+def apply(db: sqlite3.Connection, steps: Mapping[str, str] = STEPS, after: int = 0) -> None:
+    """Run the steps that have not run yet, in order.
+
+    after: every number that is never used twice is to be greater than this.
+    """
     db.execute("create table if not exists migrations (name text primary key, applied_at real not null) strict")
     up_to_date(db, steps)
     for name, script in steps.items():
@@ -249,10 +252,24 @@ def apply(db: sqlite3.Connection, steps: Mapping[str, str] = STEPS) -> None:
                 for statement in _statements(script):
                     db.execute(statement)
                 db.execute("insert into migrations values (?, ?)", (name, time.time()))
+                if after:
+                    number_after(db, after)
         except BaseException:
             db.rollback()
             raise
         db.commit()
+
+
+def number_after(db: sqlite3.Connection, number: int, tables: str = "%") -> None:
+    """Have the tables that never use a number twice (those like `tables`) go on after `number`, in the caller's
+    transaction; one that is further already stays as it is."""
+    numbered = "select name from sqlite_master where type = 'table' and sql like '%autoincrement%' and name like ?"
+    db.execute(f"update sqlite_sequence set seq = max(seq, ?) where name in ({numbered})", (number, tables))  # noqa: S608
+    db.execute(
+        f"insert into sqlite_sequence (name, seq) select name, ? from ({numbered})"  # noqa: S608
+        " where name not in (select name from sqlite_sequence)",
+        (number, tables),
+    )
 
 
 def _statements(script: str) -> list[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from hive_core import change, migrations
-from hive_core.errors import Refused
+from hive_core.errors import Damaged, Refused
 from hive_core.locks import file_lock
 from hive_core.signals import deferring
 
@@ -19,10 +21,18 @@ from hive_core.signals import deferring
 BUSY_SECONDS = 60.0
 
 
+# A file by its device and inode: what has the same path later may be another.
+File = tuple[int, int]
+
+
 class Connection(sqlite3.Connection):
-    """A thread's connection. emitted: bytes of events that were added through it, each with its overhead."""
+    """A thread's connection.
+
+    emitted: bytes of events that were added through it, each with its overhead. file: which file it has open.
+    """
 
     emitted = 0
+    file: File | None = None
 
 
 class _Owner:
@@ -67,7 +77,7 @@ class Store:
         if db.in_transaction:
             yield db
             return
-        with deferring(), _transaction(db, "begin"):
+        with deferring(), self._naming_damage(), _transaction(db, "begin"):
             yield db
 
     @contextmanager
@@ -82,7 +92,7 @@ class Store:
         if db.in_transaction:
             yield db
             return
-        with deferring(), self._turn(), change.under_way(), _transaction(db, "begin immediate"):
+        with deferring(), self._turn(), self._naming_damage(), change.under_way(), _transaction(db, "begin immediate"):
             yield db
         self._ring()
 
@@ -110,8 +120,14 @@ class Store:
             return  # On a full disk. What is committed is committed; that the log was written wakes them, too.
 
     def connection(self) -> Connection:
-        """This thread's connection, in autocommit, with the schema up to date."""
+        """This thread's connection, in autocommit, with the schema up to date.
+
+        Another is opened when the file has been removed or replaced: what is written to the one before is lost.
+        """
         db: Connection | None = getattr(self._local, "db", None)
+        if db is not None and not db.in_transaction and db.file != self.file():
+            self.close()
+            db = None
         if db is None:
             db = self._local.db = self._opened()
             self._local.owner = _Owner(db)
@@ -119,34 +135,51 @@ class Store:
 
     def _is_absent(self) -> bool:
         try:
-            self.path.stat()
-        except FileNotFoundError:
-            return True
+            return self.file() is None
         except OSError:
             return False  # Something is there that cannot be used: opening it says what.
-        return False
 
     def _empty(self) -> Connection:
-        db = _connect(":memory:")
+        db = _connected(":memory:")
         migrations.apply(db, self._steps)
         return db
 
-    def _opened(self) -> Connection:
-        """A connection. Raises Refused for a file that is no database of SQLite's, or a damaged one."""
+    def file(self) -> File | None:
+        """The file that is the database now; None where there is none."""
         try:
-            return self._open()
+            status = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _opened(self) -> Connection:
+        """A connection. Raises Damaged for a file that is no database of SQLite's, or a damaged one; Refused."""
+        try:
+            with self._naming_damage():
+                return self._open()
         except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise
             raise Refused(
                 f"{self.path.parent} cannot be used as HIVE_HOME: {error.strerror} ({error.filename}).",
                 "Name a folder that you may write, or that can be made.",
             ) from error
+
+    @contextmanager
+    def _naming_damage(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorname not in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+            if not _is_damage(error):
                 raise
-            raise Refused(f"{self.path} is damaged: {error}.", "Put a copy of it back.") from error
+            raise Damaged(
+                f"{self.path} is damaged: {error}.",
+                "`hive restore DIR` takes it from a backup; `hive adopt` sets it aside and begins a new one from what"
+                " git and the containers tell.",
+            ) from error
 
     def _open(self) -> Connection:
-        if self.path.exists():
+        if _size(self.path):
             db = _connect(self.path)
             with _closed_on_error(db):
                 if migrations.up_to_date(db, self._steps):
@@ -155,13 +188,88 @@ class Store:
         # Making the file, switching it to WAL and changing its schema are not safe to do twice at
         # once (SQLite answers "database is locked" without waiting), so one process does it.
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with file_lock(self.path.with_suffix(".lock"), "opening the database", say=_briefly):
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        with self.opening():
+            made = self._make_file()
             db = _connect(self.path)
             with _closed_on_error(db):
                 db.execute("pragma journal_mode = wal")
-                migrations.apply(db, self._steps)
+                migrations.apply(db, self._steps, self._first_numbers() if made else 0)
         return db
+
+    def opening(self) -> AbstractContextManager[None]:
+        """Be the one process that makes the file or changes which one it is."""
+        return file_lock(self.path.with_suffix(".lock"), "opening the database", say=_briefly)
+
+    def _make_file(self) -> bool:
+        """Have a file, if there is none or an empty one; whether it was made.
+
+        A log that is left beside a file that is gone goes first: SQLite would take it for the new file's.
+        """
+        if _size(self.path):
+            return False
+        self.remove_files()
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        return True
+
+    def remove_files(self) -> None:
+        """Remove the database with its log and index. The caller is `opening`."""
+        for name in self.file_names():
+            self.path.with_name(name).unlink(missing_ok=True)
+
+    def copy_to(self, path: Path) -> None:
+        """Write all that is committed now into another file, which is then one that is whole. Nobody waits for it.
+
+        Raises Damaged when what was written is not sound.
+        """
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        with closing(sqlite3.connect(path, isolation_level=None)) as copy:
+            self.connection().backup(copy)
+            copy.execute("pragma journal_mode = delete")
+            if [row[0] for row in copy.execute("pragma quick_check")] != ["ok"]:
+                raise Damaged(f"{self.path} is damaged.", "Nothing of it was kept.")
+
+    def take_from(self, other: Path) -> None:
+        """Become what another database holds, all of it in one transaction."""
+        with closing(_connect(other)) as source, self._turn(), self._naming_damage():
+            source.backup(self.connection())
+        self._ring()
+
+    def set_aside(self) -> Path | None:
+        """Move a damaged database out of the way, with its log; where to, or None when it is not damaged.
+
+        Killed anywhere, it leaves the old one whole or none, which the next to open it makes anew.
+        """
+        with self.opening():
+            if not _size(self.path) or self._sound():
+                return None
+            aside = self.path.with_name(f"{self.path.name}.damaged-{int(time.time())}")
+            log = self.path.with_name(f"{self.path.name}-wal")
+            if log.exists():
+                os.link(log, f"{aside}-wal")
+            self.path.rename(aside)
+            self.remove_files()
+            return aside
+
+    def _sound(self) -> bool:
+        try:
+            with closing(_connect(self.path)) as db:
+                return [row[0] for row in db.execute("pragma quick_check")] == ["ok"]
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            return False
+
+    def file_names(self) -> list[str]:
+        """What SQLite calls the database, its log and its index."""
+        return [f"{self.path.name}{end}" for end in ("", "-wal", "-shm")]
+
+    def _first_numbers(self) -> int:
+        """Where the numbers of a new database begin: behind all that a lost one can have given.
+
+        Somebody may still hold such a number: of an event, to go on from there, or of a message, to acknowledge it.
+        """
+        lost = (self.path.parent / "meta").exists()
+        return int(time.time()) if lost else 0
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -187,8 +295,27 @@ def _briefly(_text: str) -> None:
     """Nobody needs to be told that they wait for this: it takes milliseconds."""
 
 
-def _connect(path: Path | str) -> Connection:
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, factory=Connection)
+def _is_damage(error: sqlite3.Error) -> bool:
+    return str(getattr(error, "sqlite_errorname", "")).startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT"))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _connect(path: Path) -> Connection:
+    status = path.stat()
+    # It makes no file: one that has been removed in this moment is made by whoever is `opening`.
+    db = _connected(f"{path.as_uri()}?mode=rw")
+    db.file = status.st_dev, status.st_ino
+    return db
+
+
+def _connected(uri: str) -> Connection:
+    db = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, factory=Connection)
     with _closed_on_error(db):
         db.row_factory = sqlite3.Row
         db.execute("pragma synchronous = full")

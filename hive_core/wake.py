@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from types import TracebackType
 
+from hive_core.errors import Replaced
 from hive_core.signals import readable
 from hive_core.store import Store
 
@@ -19,7 +20,10 @@ SETTLED = 0.1
 
 
 class Wake:
-    """Wakes its owner whenever anybody commits. Made before the state is read, so that nothing slips in between."""
+    """Wakes its owner whenever anybody commits. Made before the state is read, so that nothing slips in between.
+
+    file: which file the database was when this was made.
+    """
 
     def __init__(self, store: Store) -> None:
         from inotify_simple import INotify, flags
@@ -30,6 +34,10 @@ class Wake:
         self._inotify = INotify()
         self._bell = self._inotify.add_watch(str(store.bell), flags.MODIFY)
         self._inotify.add_watch(f"{store.path}-wal", flags.MODIFY)
+        # The bell and the log of a file that is gone are nobody's any more.
+        self._database = self._inotify.add_watch(str(store.path), flags.ATTRIB | flags.MOVE_SELF)
+        self._store, self.file = store, store.connection().file
+        self._still()
 
     def __enter__(self) -> Wake:
         return self
@@ -44,9 +52,19 @@ class Wake:
         return int(self._inotify.fileno())
 
     def drain(self) -> bool:
-        """Forget what was signalled; whether a commit is still to come: the log was written, the bell not rung."""
+        """Forget what was signalled; whether a commit is still to come: the log was written, the bell not rung.
+
+        Raises Replaced when the database has become another file: whoever waits needs another Wake.
+        """
         signalled = {event.wd for event in self._inotify.read(timeout=0)}
+        if self._database in signalled:
+            self._still()
+            signalled.remove(self._database)
         return bool(signalled) and self._bell not in signalled
+
+    def _still(self) -> None:
+        if self._store.file() != self.file:
+            raise Replaced(f"{self._store.path} was removed or replaced.", "Call again.")
 
     def wait(self, seconds: float | None = None, also: Iterable[int] = ()) -> set[int]:
         """Wait for a commit, for one of the file descriptors `also` to become readable, or for `seconds`.
