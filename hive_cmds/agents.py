@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from hive_agent.clis import CLIS
 from hive_cmds import restarts, staleness
 from hive_cmds.observed import Observation, Observed, observe
-from hive_core import progress, repairs
+from hive_core import disk, progress, repairs
+from hive_core.containers.base import Container
 from hive_core.context import Hive
-from hive_core.errors import NotFound
+from hive_core.errors import Damaged, NotFound
 from hive_core.human import natural, shorter, span
 from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.progress import repair_of
 from hive_core.settings import MANAGER
 from hive_core.text import one_line
+from hive_core.trouble import TROUBLES
 from hive_core.wire import moment
 
 # Characters of what a harness says of itself that a list has room for.
@@ -54,7 +56,8 @@ class AgentView(AgentStatus):
     cause: why it is not running, when nobody wanted that. turn: what its harness says it does: idle, thinking,
     compacting, rate_limited (turn_until: unix seconds when that ends) or needs_login. restart_at: unix seconds when it
     is restarted after a crash. crash_loop: it crashed so often in a row that it is not restarted any more. repair: why
-    what was left half-done of it could not be mended yet.
+    what was left half-done of it could not be mended yet. unknown: true of a
+    container of which the database tells nothing.
     """
 
     operation: str | None
@@ -65,12 +68,15 @@ class AgentView(AgentStatus):
     restart_at: int | None
     crash_loop: bool
     repair: str | None
+    unknown: bool | None = None
 
     @property
     def state(self) -> str:
         """What is being done to it, or how it is; after a comma what comes next, or what the operator can do."""
         if self.operation:
             return self.operation
+        if self.unknown:
+            return f"{'running' if self.running else 'stopped'}, not in the database"
         if self.running:
             return "running"
         if self.crash_loop:
@@ -219,7 +225,59 @@ def _needs_login(row: sqlite3.Row, seen: Observed) -> bool:
 )
 def list_(hive: Hive) -> list[AgentView]:
     """List the agents: how they are, what is deployed, where their page is."""
-    found = views(hive)
-    if stale := [view.name for view in found if view.needs_update]:
+    try:
+        known = views(hive)
+    except TROUBLES as error:
+        refused = disk.refusal(error)
+        if refused is None:
+            raise
+        hive.say(f"warning: this is all that can be told without the database. {refused}")
+        return [stray_view(container) for container in hive.host.containers().values()]
+    unknown = strays(hive)
+    if unknown:
+        hive.say(f"warning: the database does not know {', '.join(unknown)}; `hive adopt` takes back whom it has lost")
+    if stale := [view.name for view in known if view.needs_update]:
         hive.say(f"note: {staleness.notice(stale)}")
-    return found
+    return [*known, *map(stray_view, unknown.values())]
+
+
+def strays(hive: Hive) -> dict[str, Container]:
+    """The containers of which the database tells nothing, by name: it was lost, or is damaged."""
+    before = hive.host.containers()
+    try:
+        with hive.store.read() as db:
+            known = set(names(db))
+    except Damaged:
+        return before
+    if before.keys() <= known:
+        return {}
+    # Not one that was destroyed between the two looks.
+    return {name: container for name, container in hive.host.containers().items() if name in before.keys() - known}
+
+
+def stray_view(container: Container) -> AgentView:
+    """An agent of which only the container is known."""
+    return AgentView(
+        name=container.name,
+        running=container.running,
+        failed=False,
+        needs_update=False,
+        needs_login=False,
+        deployed_sha=container.revision[:12] if container.revision else None,
+        pending_reminders=0,
+        paused=False,
+        parent=None,
+        active_model=None,
+        status_text=None,
+        status_set_at=None,
+        url=None,
+        operation=None,
+        operation_since=None,
+        cause=None,
+        turn=None,
+        turn_until=None,
+        restart_at=None,
+        crash_loop=False,
+        repair=None,
+        unknown=True,
+    )

@@ -169,6 +169,7 @@ def _approve_spawn(hive: Hive, number: int, name: str) -> None:
     with hive.store.read() as db:
         if name in agents.names(db):
             raise Refused(f"There is an agent {name!r} already.", f"`hive deny {number}` closes the request.")
+    spawns.require_new(hive, name)
     plan = spawns.detail(hive, number, name)
     with (
         queue.told_what_became_of(hive, number),

@@ -80,13 +80,15 @@ def kill(hive: Hive, name: AgentName) -> AgentView:
 
 
 def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
-    require(hive, name)
     try:
+        if name in agents.strays(hive):
+            return _end_stray(hive, name, grace)
+        require(hive, name)
         progress.hurry(hive, name)
         _end_recorded(hive, name, grace, note)
     except (OSError, sqlite3.OperationalError) as error:
         refused = disk.refusal(error)
-        if refused is None:
+        if refused is None or name not in hive.host.containers():
             raise
         # Whoever has filled the disk must not be safe from this by having done so.
         with hive.lock(name, "stopping"):
@@ -96,6 +98,14 @@ def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
             f"Make room, then `hive stop {name}`; until then it counts as crashed.",
         ) from error
     return agents.view(hive, name)
+
+
+def _end_stray(hive: Hive, name: str, grace: float) -> AgentView:
+    """End a container of which the database tells nothing, and remember nothing of it."""
+    with hive.lock(name, "stopping"):
+        hive.host.stop(name, grace=grace)
+    hive.say(f"warning: that {name} was ended is recorded nowhere: the database does not know it, or is damaged")
+    return agents.stray_view(hive.host.containers()[name])
 
 
 def _end_recorded(hive: Hive, name: str, grace: float, note: str | None) -> None:

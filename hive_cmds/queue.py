@@ -128,6 +128,32 @@ def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref
     return number
 
 
+# Who asked for what is known by its tags alone.
+UNKNOWN = "?"
+
+
+def number_on(db: sqlite3.Connection, highest: int) -> None:
+    """Have the next request be numbered after `highest`, in the caller's transaction, if there is none yet."""
+    if db.execute("select 1 from approvals limit 1").fetchone() is None:
+        db.execute("update sqlite_sequence set seq = ? where name = 'approvals'", (highest,))
+
+
+def take_back(db: sqlite3.Connection, number: int, agent: str, sha: str, at: float) -> bool:
+    """Add a request for a commit that only its tag tells of; False when its number is there already."""
+    return bool(
+        db.execute(
+            "insert or ignore into approvals (id, agent, kind, commit_ref, fetched_sha, requested_by, requested_at,"
+            " status, note) values (?, ?, 'apply_commit', ?, ?, ?, ?, 'failed', ?)",
+            (number, agent, sha, sha, UNKNOWN, at, INTERRUPTED),
+        ).rowcount
+    )
+
+
+def close_quietly(db: sqlite3.Connection, number: int, status: str, note: str | None, at: float) -> None:
+    """Record what became of a request long ago: nobody is told again."""
+    db.execute("update approvals set status = ?, note = ?, resolved_at = ? where id = ?", (status, note, at, number))
+
+
 def _require_few(hive: Hive, db: sqlite3.Connection) -> None:
     query = "select count(*) from approvals where requested_by = ? and status = 'pending'"
     waiting = db.execute(query, (hive.caller.name,)).fetchone()[0]

@@ -130,6 +130,8 @@ def _require_tombstone(hive: Hive, name: str) -> None:
     with hive.store.read() as db:
         if name in agents.names(db):
             raise Refused(f"{name} has a container.", f"`hive destroy {name} --purge` removes both.")
+    if name in hive.host.containers():
+        raise Refused(f"{name} has a container, which the database does not know.", "`hive adopt` takes it back.")
     if not hive.agent_path(name).is_dir():
         raise NotFound(f"Nothing is kept of an agent {name!r}.", "`hive tombstones` shows what is.")
 
@@ -176,6 +178,12 @@ def _purge_held(hive: Hive, name: str) -> None:
 )
 def tombstones(hive: Hive) -> list[Tombstone]:
     """List the destroyed agents whose state was kept: revive brings one back, purge removes it for good."""
+    # A container that the database does not know is no destroyed agent.
+    there = hive.host.containers()
+    return [stone for stone in _measured(hive) if stone.name not in there]
+
+
+def _measured(hive: Hive) -> list[Tombstone]:
     with hive.store.read() as db:
         kept = _kept(hive, db)
     return [_tombstone(hive, path) for path in sorted(kept, key=lambda path: natural(path.name))]
@@ -203,7 +211,7 @@ def announcing_tombstones(hive: Hive, name: str) -> Iterator[sqlite3.Connection]
     """
     end = progress.ending(hive, name)
     while True:
-        measured = tombstones(hive)
+        measured = _measured(hive)
         with hive.store.write() as db:
             if {stone.name for stone in measured} == {path.name for path in _kept(hive, db)}:
                 yield db

@@ -122,6 +122,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "needs_update": _always("needs an update (`hive update --stale`)"),
     "recovered": lambda data: f"mended, as a process died {data['transient_kind']} it: {_quoted(data['outcome'])}",
     "repair_failed": lambda data: f"could not be mended, is tried again (`hive doctor`): {_quoted(data['note'])}",
+    "adopted": _always("taken back, as the database had been lost"),
 }
 
 

@@ -13,7 +13,7 @@ from hive_cmds.acting import build_and_switch, built_with
 from hive_cmds.deploys import fleet
 from hive_core import progress
 from hive_core.context import Hive
-from hive_core.errors import BuildFailed
+from hive_core.errors import BuildFailed, Refused
 from hive_core.progress import InProgress, recovery
 from hive_core.settings import MANAGER
 
@@ -28,6 +28,12 @@ def detail(hive: Hive, number: int | None, name: str) -> dict[str, Any]:
     settings = hive.settings
     places = {"state": settings.agents, "applied": settings.applied, "proposed": settings.proposed}
     return {"approval": number, "kept": [key for key, folder in places.items() if (folder / name).exists()]}
+
+
+def require_new(hive: Hive, name: str) -> None:
+    """Raises Refused where there is a container of this name already: undoing the spawn would destroy it."""
+    if name in hive.host.containers():
+        raise Refused(f"{name} has a container, which the database does not know.", "`hive adopt` takes it back.")
 
 
 def spawn(hive: Hive, number: int | None, name: str) -> None:
@@ -56,6 +62,7 @@ def spawn(hive: Hive, number: int | None, name: str) -> None:
 def spawn_manager(hive: Hive) -> None:
     """Make the manager, which nobody has to ask for. Raises BuildFailed, or what else went wrong."""
     with progress.held(hive, MANAGER, "making the manager"):
+        require_new(hive, MANAGER)
         plan = detail(hive, None, MANAGER)
         with progress.recorded(hive, MANAGER, "spawning", recovery=SPAWN, detail=plan):
             spawn(hive, None, MANAGER)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from hive_cmds import agents, lifecycle, spawns, updates
+from hive_cmds import adoption, agents, lifecycle, spawns, updates
 from hive_cmds.acting import GRACE
 from hive_cmds.gate import beside
 from hive_cmds.sentences import Line, lines
@@ -47,10 +47,11 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
 
 
 def bring_up(hive: Hive, left: str, again: bool) -> None:
-    """Make the manager where there is none, start and update what should run.
+    """Take back whom a lost database knew, make the manager where there is none, start and update what should run.
 
     left: what becomes of the agents at the end. again: the database has become another while hive was up.
     """
+    adoption.adopt_all(hive)
     with hive.store.read() as db:
         known = agents.names(db)
     if MANAGER not in known:

@@ -47,6 +47,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "recovered": ("name", "transient_kind", "outcome"),
     # What could not be mended; it is tried again, and told of once for each reason.
     "repair_failed": ("agent", "repair", "note"),
+    # A container that the database did not know, because that was lost.
+    "adopted": ("agent",),
 }
 
 

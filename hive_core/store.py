@@ -239,6 +239,8 @@ class Store:
 
         Killed anywhere, it leaves the old one whole or none, which the next to open it makes anew.
         """
+        if not _size(self.path):
+            return None
         with self.opening():
             if not _size(self.path) or self._sound():
                 return None
