@@ -77,6 +77,11 @@ def forget_the_gone(db: sqlite3.Connection) -> None:
         _forget(db, name)
 
 
+def forget_all(db: sqlite3.Connection) -> None:
+    """Forget the last look, in the caller's transaction: nothing is concluded from what differs from it."""
+    db.execute("delete from pictures")
+
+
 @contextmanager
 def showing(hive: Hive, name: str) -> Iterator[sqlite3.Connection]:
     """A change of how an agent is shown, and the event that shows it, in one transaction.

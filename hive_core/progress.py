@@ -183,6 +183,11 @@ def is_hurried(db: sqlite3.Connection, agent: str) -> bool:
     return db.execute(query, (agent,)).fetchone() is not None
 
 
+def forget_all(db: sqlite3.Connection) -> None:
+    """Forget every operation, in the transaction of whoever brings all that they were about in order."""
+    db.execute("delete from operations")
+
+
 def all_in_progress(db: sqlite3.Connection) -> dict[str, InProgress]:
     """Every operation in progress, by agent; also those whose owner has died since."""
     return {row["agent"]: _from_row(row) for row in db.execute("select * from operations")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -83,6 +83,17 @@ class Repository(History):
             repository.references.create(MAIN, full)
             made.untag(["adopted"])
             made._settle(full)
+            make_readable(temporary)
+        return cls(path)
+
+    @classmethod
+    def filled(cls, path: Path, fill: Callable[[Path], None]) -> Repository:
+        """Make a repository that `fill` brings `main` into, by git's own means; all or nothing, as `create`."""
+        with made_beside(path, path.parent) as temporary:
+            made = cls(temporary)
+            made._init()
+            fill(temporary)
+            made._settle(made.main())
             make_readable(temporary)
         return cls(path)
 

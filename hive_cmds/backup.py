@@ -1,0 +1,238 @@
+"""Backups: the database and every repository in one folder, made of a hive that runs; and the way back from one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from hive_cmds import adoption, agents, decided, look, ports
+from hive_cmds.adoption import Adopted
+from hive_core import __version__, migrations, progress
+from hive_core.arguments import Kind
+from hive_core.context import Hive
+from hive_core.errors import Damaged, HiveError, Invalid, Refused
+from hive_core.operation import OPERATOR, operation
+from hive_core.store import Store
+
+DATABASE, META, APPLIED, MANIFEST = "hive.db", "meta.bundle", "applied", "backup.json"
+RESTORED = "taken back: hive was restored from a backup, and messages, questions and requests since that are gone"
+
+
+def folder_name(value: object) -> str:
+    """Check the name of a folder."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise Invalid("The folder is a path.")
+    return value
+
+
+Folder = Annotated[str, Kind(folder_name, {"type": "string"}, "DIR")]
+
+
+@operation(callers=OPERATOR, group="Running", shell_only=True)
+def backup(hive: Hive, folder: Folder) -> None:
+    """Write a backup into a new folder: the database and all repositories, whole or not at all; hive runs on.
+
+    What the agents themselves keep, their state and their logins, is not in it.
+
+    folder: where to; it must not be there yet
+    """
+    from hive_core.git.made import made_beside
+
+    target = Path(folder).absolute()
+    if not target.parent.is_dir():
+        raise Refused(f"There is no folder {target.parent}.", "Make it, or name another.")
+    failed: list[str] = []
+    with made_beside(target, target.parent) as made:
+        # It holds every message.
+        made.chmod(0o700)
+        # In this order: what is written later has more, and by that alone the earlier is brought in line with it.
+        hive.store.copy_to(made / DATABASE)
+        _write_bundles(hive, made, failed)
+        manifest = {"hive": __version__, "made_at": int(time.time()), "ports": _ports(hive), "without": failed}
+        (made / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        _sync(made)
+    hive.say(f"{target} is a backup; `hive restore {target}` takes it back, here or on another machine")
+    if failed:
+        raise Refused(f"{target} lacks what could not be read: {', '.join(failed)}.", "See what is wrong with it.")
+
+
+def _write_bundles(hive: Hive, made: Path, failed: list[str]) -> None:
+    from hive_core.git import bundles
+
+    (made / APPLIED).mkdir(mode=0o700)
+    applied = hive.settings.applied
+    names = sorted(path.name for path in applied.iterdir() if path.name[0] != ".") if applied.is_dir() else []
+    wanted = {hive.settings.meta: META, **{applied / name: f"{APPLIED}/{name}.bundle" for name in names}}
+    for path, bundle in wanted.items():
+        if not path.is_dir():
+            continue
+        try:
+            bundles.write(path, made / bundle)
+        except HiveError as error:
+            (made / bundle).unlink(missing_ok=True)
+            failed.append(str(path))
+            hive.say(f"warning: {path} is not in the backup: {error}")
+
+
+def _ports(hive: Hive) -> dict[str, int]:
+    with hive.store.read() as db:
+        names = agents.names(db)
+    return {name: ports.of(hive, name) for name in names}
+
+
+def _sync(folder: Path) -> None:
+    """Have all of it on the disk before it is called a backup."""
+    for path in (*folder.rglob("*"), folder):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _what_restore_takes(hive: Hive, arguments: Mapping[str, Any]) -> str:
+    made_at = _manifest(Path(arguments["folder"]))["made_at"]
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(made_at))
+    return (
+        f"The database of {hive.settings.home} becomes what it was at {when}: messages, questions and requests for"
+        " agents made since are lost. A copy of what it is now is kept. Repositories and agents that are there stay."
+    )
+
+
+@operation(
+    callers=OPERATOR,
+    group="Running",
+    columns=("name", "ok", "error"),
+    shell_only=True,
+    confirm="Restore {folder}?",
+    stakes=_what_restore_takes,
+    empty="The backup is restored. There was no agent in it.",
+)
+def restore(hive: Hive, folder: Folder) -> list[Adopted]:
+    """Take the database, and every repository that is missing, from a backup; again is as good as once.
+
+    Agents that run go on running. Those that do not are made, and started by the next `hive up`.
+
+    folder: a backup that `hive backup` made
+    """
+    source = Path(folder).absolute()
+    manifest = _manifest(source)
+    hive.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = hive.store.set_aside()
+    if aside is not None:
+        hive.say(f"the damaged database is {aside} now")
+    _restore_repositories(hive, source)
+    with hive.meta_lock("restoring a backup"):
+        _refuse_amid_operations(hive)
+        _restore_database(hive, source / DATABASE)
+    _restore_ports(hive, manifest["ports"])
+    with hive.store.read() as db:
+        known = agents.names(db)
+    return [*adoption.take_back(hive, known, RESTORED), *adoption.adopt_all(hive)]
+
+
+def _manifest(source: Path) -> dict[str, Any]:
+    """What the backup says of itself. Raises Refused for a folder that is none."""
+    try:
+        manifest: dict[str, Any] = json.loads((source / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise Refused(f"{source} is no backup of a hive: {error}.", "`hive backup DIR` makes one.") from error
+    if not (source / DATABASE).is_file() or not isinstance(manifest.get("ports"), dict):
+        raise Refused(f"{source} is no whole backup of a hive.", "`hive backup DIR` makes one.")
+    return manifest
+
+
+def _refuse_amid_operations(hive: Hive) -> None:
+    """What is carried out just now would end in a database that knows nothing of it."""
+    with hive.store.read() as db:
+        rows = [row for row in progress.all_in_progress(db).values() if row.owner.alive()]
+    if rows:
+        raise Refused(f"{rows[0].agent} is {rows[0].kind} just now.", "Try again when that is done.")
+
+
+def _restore_repositories(hive: Hive, source: Path) -> None:
+    """Make those that are missing or cannot be read; one that is there stays, and gets what it lacks of the tags."""
+    from hive_core.git import bundles
+    from hive_core.git.repository import Repository
+
+    found = {hive.settings.meta: source / META}
+    found |= {hive.settings.applied / path.stem: path for path in sorted((source / APPLIED).glob("*.bundle"))}
+    for path, bundle in found.items():
+        if not bundle.exists():
+            continue
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        try:
+            if path.is_dir():
+                Repository(path).main()
+        except HiveError as error:
+            _set_aside(hive, path, error)
+        if path.is_dir():
+            bundles.add_tags(bundle, path)
+        else:
+            bundles.make(bundle, path)
+
+
+def _set_aside(hive: Hive, path: Path, error: HiveError) -> None:
+    kept = hive.settings.home / "damaged" / f"{path.name}-{int(time.time())}"
+    kept.parent.mkdir(mode=0o700, exist_ok=True)
+    path.rename(kept)
+    hive.say(f"warning: {path} could not be read and is {kept} now: {error}")
+
+
+def _restore_database(hive: Hive, source: Path) -> None:
+    """Prepared beside it, then taken in one transaction: whoever uses the database meanwhile sees one or the other."""
+    home = hive.settings.home
+    made = home / ".restoring"
+    if made.exists():
+        shutil.rmtree(made)
+    made.mkdir(mode=0o700)
+    try:
+        shutil.copyfile(source, made / DATABASE)
+        prepared = Store(made / DATABASE)
+        _bring_up_to_date(hive, prepared)
+        prepared.close()
+        _keep_present(hive)
+        hive.store.take_from(made / DATABASE)
+    finally:
+        shutil.rmtree(made)
+
+
+def _bring_up_to_date(hive: Hive, prepared: Store) -> None:
+    """Have no number given again that was given since the backup; where nobody knows which those are, jump ahead."""
+    with hive.store.read() as db:
+        given = {row["name"]: row["seq"] for row in db.execute("select name, seq from sqlite_sequence")}
+    fresh, asked = not given.get("events"), max(decided.highest(hive), given.get("approvals", 0))
+    with prepared.write() as db:
+        # Nobody carries those out any more, and what was seen then is compared with no more.
+        progress.forget_all(db)
+        look.forget_all(db)
+        for table in ("events", "messages", "questions"):
+            migrations.number_after(db, int(time.time()) if fresh else given.get(table, 0), table)
+        migrations.number_after(db, asked, "approvals")
+
+
+def _keep_present(hive: Hive) -> None:
+    """Keep a copy of what is replaced, unless that knows nobody."""
+    with hive.store.read() as db:
+        if not agents.names(db):
+            return
+    kept = hive.settings.home / f"hive.db.before-restore-{int(time.time())}"
+    try:
+        hive.store.copy_to(kept)
+    except Damaged:
+        kept.unlink()
+        raise
+    hive.say(f"the database as it was is {kept}")
+
+
+def _restore_ports(hive: Hive, known: Mapping[str, int]) -> None:
+    for name, port in known.items():
+        file = hive.agent_path(name) / "port"
+        if not file.exists() and hive.applied_path(name).is_dir():
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file.write_text(f"{port}\n")

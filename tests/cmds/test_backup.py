@@ -1,0 +1,180 @@
+"""A backup of a hive that runs, and the way back from it: here, on another machine, and after a kill in between."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cmds.test_killed import SAY, killed_at, lines_of
+from tests.hives import PLAIN, TestHive, eventually
+from tests.telling import Told
+
+FILES = ("hive_cmds/backup.py", "hive_core/git/bundles.py", "hive_core/git/made.py")
+
+
+@pytest.fixture
+def full(hive: TestHive) -> TestHive:
+    """A hive with two agents, a deploy, a denial, a request that waits, and a message."""
+    for name in ("coder", "tester"):
+        hive.spawn(name, PLAIN)
+    hive.run("approve", str(hive.request("coder", SAY.format("deployed"))))
+    hive.run("deny", str(hive.request("coder", SAY.format("denied"))), "--note", "no")
+    hive.git("agents/coder/config", "reset", "-q", "--hard", hive.git("applied/coder", "rev-parse", "main"))
+    hive.request("coder", SAY.format("waiting"))
+    hive.run("send", "coder", "hello")
+    return hive
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[TestHive]:
+    """Another machine: nothing is there."""
+    made = TestHive(tmp_path / "other")
+    yield made
+    made.close()
+
+
+def refs(hive: TestHive, repository: str) -> str:
+    return hive.git(repository, "for-each-ref", "--format=%(refname) %(objectname)")
+
+
+def requests(hive: TestHive) -> list[tuple[int, str, str]]:
+    return [(row["id"], row["status"], row.get("fetched_sha", "")) for row in hive.json("approvals", "--all")]
+
+
+def test_a_backup_restored_elsewhere_has_everything_and_up_starts_what_ran(
+    full: TestHive, other: TestHive, tmp_path: Path
+) -> None:
+    full.run("stop", "tester")
+    full.run("backup", str(tmp_path / "kept"))
+    assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
+    last = full.events()[-1]["seq"]
+    rows = other.json("restore", str(tmp_path / "kept"), "--yes")
+    assert [(row["name"], row["ok"]) for row in rows] == [("coder", True), ("tester", True)]
+    for repository in ("applied/coder", "applied/tester"):
+        assert refs(other, repository) == refs(full, repository)
+        assert other.git(repository, "status", "--porcelain") == ""
+    assert requests(other) == requests(full)
+    ports = [(hive.home / "agents/coder/port").read_text() for hive in (full, other)]
+    assert ports[0] == ports[1]
+    with other.inside().store.read() as db:
+        assert db.execute("select count(*) from messages where body = 'hello'").fetchone()[0] == 1
+    assert {row["name"]: row["running"] for row in other.json("list")} == {"coder": False, "tester": False}
+    assert min(row["seq"] for row in other.events("adopted")) > last
+    up = Told(other.start("up"))
+    up.until("hive is up")
+    running = {row["name"]: row["running"] for row in other.json("list")}
+    assert running == {"manager": True, "coder": True, "tester": False}
+    assert other.json("request-spawn", "third")["id"] == max(number for number, *_ in requests(full)) + 1
+
+
+def test_a_hive_that_runs_goes_back_to_a_backup_and_keeps_what_git_and_containers_know(
+    full: TestHive, tmp_path: Path
+) -> None:
+    up = Told(full.start("up"))
+    up.until("hive is up")
+    full.run("backup", str(tmp_path / "kept"))
+    waiting = requests(full)[-1][0]
+    full.run("approve", str(waiting))
+    full.spawn("later", PLAIN)
+    full.run("send", "coder", "since")
+    main, last = full.git("applied/coder", "rev-parse", "main"), full.events()[-1]["seq"]
+    pids = {name: full.pid(name) for name in ("coder", "tester", "later", "manager")}
+    rows = full.json("restore", str(tmp_path / "kept"), "--yes")
+    assert sorted(row["name"] for row in rows if row["ok"]) == ["coder", "later", "manager", "tester"]
+    assert {name: full.pid(name) for name in pids} == pids
+    assert full.git("applied/coder", "rev-parse", "main") == main
+    assert (waiting, "approved", main) in requests(full)
+    with full.inside().store.read() as db:
+        assert db.execute("select count(*) from messages where body = 'since'").fetchone()[0] == 0
+    (kept,) = full.home.glob("hive.db.before-restore-*")
+    with closing(sqlite3.connect(kept)) as before:
+        assert before.execute("select count(*) from messages where body = 'since'").fetchone()[0] == 1
+    assert full.events("adopted")[0]["seq"] > last
+    full.run("kill", "later")
+    up.until("later         stopped")
+    assert "crashed" not in up.text
+    assert up.process.poll() is None
+
+
+def test_a_backup_is_made_while_messages_are_written_and_is_whole(full: TestHive, tmp_path: Path) -> None:
+    writing = full.start(program=["sh", "-c", 'while "$0" "$1" send coder more >/dev/null; do :; done',
+                                  *[str(part) for part in _hive()]])  # fmt: skip
+    eventually(lambda: len(full.events("sent")) > 3)
+    for number in range(3):
+        full.run("backup", str(tmp_path / f"kept{number}"))
+        with closing(sqlite3.connect(tmp_path / f"kept{number}" / "hive.db")) as db:
+            assert db.execute("pragma integrity_check").fetchone()[0] == "ok"
+            sent = db.execute("select count(*) from messages").fetchone()[0]
+            assert sent == db.execute("select count(*) from events where kind = 'sent'").fetchone()[0]
+    assert writing.poll() is None
+
+
+def test_a_backup_killed_anywhere_is_none_and_the_next_is_whole(hive: TestHive, tmp_path: Path) -> None:
+    hive.spawn("coder", PLAIN)
+    count = lines_of(hive, FILES, "backup", str(tmp_path / "first"))
+    killed = 0
+    for line in range(1, count + 1, 11):
+        target = tmp_path / f"at{line}"
+        killed += killed_at(hive, line, FILES, "backup", str(target)) == -9
+        if not target.exists():
+            hive.run("backup", str(target))
+        assert sorted(path.name for path in target.iterdir()) == ["applied", "backup.json", "hive.db", "meta.bundle"]
+        assert not list(tmp_path.glob(".at*"))
+    assert killed > 5
+
+
+def test_a_restore_killed_anywhere_is_finished_by_the_next(hive: TestHive, other: TestHive, tmp_path: Path) -> None:
+    hive.spawn("coder", PLAIN)
+    hive.request("coder", SAY.format("waiting"))
+    kept = str(tmp_path / "kept")
+    hive.run("backup", kept)
+    files = ("hive_cmds/backup.py", "hive_cmds/adoption.py", "hive_core/git/bundles.py", "hive_core/store.py")
+    count = lines_of(other, files, "restore", kept, "--yes")
+    killed = 0
+    for line in range(1, count + 1, 37):
+        other.close()
+        shutil.rmtree(other.home)
+        killed += killed_at(other, line, files, "restore", kept, "--yes") == -9
+        other.run("list")
+        assert other.json("restore", kept, "--yes") == [{"name": "coder", "ok": True}]
+        assert [(number, status) for number, status, _ in requests(other)] == [(1, "approved"), (2, "pending")]
+        assert other.git("applied/coder", "status", "--porcelain") == ""
+        assert not (other.home / ".restoring").exists()
+    assert killed > 5
+
+
+def test_what_is_no_backup_is_refused_and_nothing_is_touched(full: TestHive, tmp_path: Path) -> None:
+    before = requests(full)
+    (tmp_path / "empty").mkdir()
+    assert "no backup" in full.run("restore", str(tmp_path / "empty"), "--yes", code=1).stderr
+    full.run("backup", str(tmp_path / "kept"))
+    assert "already" in full.run("backup", str(tmp_path / "kept"), code=1).stderr
+    assert "Add --yes" in full.run("restore", str(tmp_path / "kept"), code=1).stderr
+    (tmp_path / "kept/hive.db").write_bytes(b"junk" * 10_000)
+    assert "bug" not in full.run("restore", str(tmp_path / "kept"), "--yes", code=1).stderr
+    assert requests(full) == before
+
+
+def test_a_damaged_repository_is_taken_from_the_backup(full: TestHive, tmp_path: Path) -> None:
+    full.run("backup", str(tmp_path / "kept"))
+    before = refs(full, "applied/coder")
+    shutil.rmtree(full.home / "applied/coder/.git/refs")
+    (full.home / "applied/coder/.git/HEAD").write_text("junk")
+    told = json.loads(full.run("restore", str(tmp_path / "kept"), "--yes", "--json").stdout)
+    assert [row["ok"] for row in told] == [True, True]
+    assert refs(full, "applied/coder") == before
+    assert len(list((full.home / "damaged").iterdir())) == 1
+
+
+def _hive() -> list[str]:
+    import sys
+
+    from tests.hives import CHECKOUT
+
+    return [sys.executable, str(CHECKOUT / "hive")]
