@@ -64,6 +64,9 @@ def _take_back(hive: Hive, name: str, why: str) -> Adopted:
     container = hive.host.container(name)
     running = container is not None and container.running
     try:
+        # Nothing is begun that cannot come to an end.
+        if not hive.applied_path(name).is_dir():
+            raise Refused(f"{hive.applied_path(name)} is gone, too.", "`hive restore DIR` takes it from a backup.")
         with exclusive(hive, name, "spawning", recovery=ADOPT, running=running, why=why):
             _take_back_held(hive, name, running, why)
     except HiveError as error:
@@ -75,18 +78,13 @@ def _take_back(hive: Hive, name: str, why: str) -> Adopted:
 
 @recovery(ADOPT)
 def _recover(hive: Hive, left: InProgress) -> str:
-    """One that began is finished; one that cannot be stays as it is, and is told of."""
-    try:
-        _take_back_held(hive, left.agent, left.detail["running"], left.detail["why"])
-    except HiveError as error:
-        return f"not taken back: {error.message}"
+    """One that began is finished."""
+    _take_back_held(hive, left.agent, left.detail["running"], left.detail["why"])
     return "taken back"
 
 
 def _take_back_held(hive: Hive, name: str, running: bool, why: str) -> None:
     """Again is as good as once. running: whether its container was, when this began."""
-    if not hive.applied_path(name).is_dir():
-        raise Refused(f"{hive.applied_path(name)} is gone, too.", "`hive restore DIR` takes it from a backup.")
     _enlist(hive, name, running)
     revision = _agree(hive, name)
     if hive.host.container(name) is not None:

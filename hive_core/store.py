@@ -127,6 +127,8 @@ class Store:
         db: Connection | None = getattr(self._local, "db", None)
         if db is not None and not db.in_transaction and db.file != self.file():
             self.close()
+            # The bell may have gone with it.
+            self._bell = None
             db = None
         if db is None:
             db = self._local.db = self._opened()

@@ -55,7 +55,7 @@ def test_an_operation_is_found_by_its_verb_and_says_what_it_and_its_arguments_ar
 
 
 def test_what_destroys_asks_first() -> None:
-    assert {name for name, operation in everything().items() if operation.confirm} == {"destroy", "purge"}
+    assert {name for name, operation in everything().items() if operation.confirm} == {"destroy", "purge", "restore"}
 
 
 def test_an_unknown_verb_is_none() -> None:
