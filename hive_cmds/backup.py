@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from hive_cmds import adoption, agents, decided, look, ports
 from hive_cmds.adoption import Adopted
-from hive_core import __version__, migrations, progress
+from hive_core import __version__, migrations, progress, shared_folder
 from hive_core.arguments import Kind
 from hive_core.context import Hive
 from hive_core.errors import Damaged, HiveError, Invalid, Refused
@@ -165,7 +165,7 @@ def _restore_repositories(hive: Hive, source: Path) -> None:
     for path, bundle in found.items():
         if not bundle.exists():
             continue
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        shared_folder.make(path.parent)
         try:
             if path.is_dir():
                 Repository(path).main()

@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         arguments = [*arguments[1:], "--help"]
     streams.prepare()
     interruptible()
+    # What is secret is made so; the rest agents, which are users of their own, must be able to read, whoever calls.
+    os.umask(0o022)
     try:
         code = _guarded(arguments)
         sys.stdout.flush()

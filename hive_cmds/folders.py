@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hive_agent.clis import CLIS
 from hive_cmds import ports, toolbox
-from hive_core import hostile_folders, run_folder
+from hive_core import hostile_folders, run_folder, shared_folder
 from hive_core.containers.base import View
 from hive_core.context import Hive
 from hive_core.errors import HiveError
@@ -68,7 +68,7 @@ def ensure_sockets(hive: Hive, name: str) -> Path:
     """Make the folder that holds the agent's socket; the socket itself is made by the gate. Raises Refused."""
     run_folder.claim(hive.settings)
     folder = hive.settings.sockets / name
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    shared_folder.make(folder)
     return folder
 
 
@@ -82,7 +82,7 @@ def ensure_repositories(hive: Hive, name: str, manager_uid: int | None) -> None:
 
     applied, config = hive.applied_path(name), hive.agent_path(name) / "config"
     if not applied.exists():
-        applied.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        shared_folder.make(applied.parent)
         _adopt(config, applied) if config.exists() else Repository.create(applied, DEFAULT_CONFIG, f"Seed {name}")
     if not config.exists():
         Repository.clone(Repository(applied), config, origin=str(applied))
@@ -110,7 +110,7 @@ def ensure_managers_clone(hive: Hive, name: str, manager_uid: int | None) -> Non
     from hive_core.git.repository import Repository
 
     folder = hive.settings.proposed / name
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    shared_folder.make(folder)
     link = folder / "applied.git"
     if not link.is_symlink():
         link.symlink_to(f"/applied/{name}/.git")
@@ -183,7 +183,7 @@ def view(hive: Hive, name: str, uid: int | None) -> View:
     read_only = {"/run/hive": ensure_sockets(hive, name), **tools.read_only}
     if name == MANAGER:
         for shared in (hive.settings.proposed, hive.settings.applied, hive.settings.meta):
-            shared.mkdir(mode=0o755, parents=True, exist_ok=True)
+            shared_folder.make(shared)
         read_write["/agents"] = hive.settings.proposed
         read_only |= {"/applied": hive.settings.applied, "/meta": hive.settings.meta}
         environment |= _git_environment(name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hive_cmds import folders
+from hive_core import shared_folder
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.operation import THE_OPERATOR, Caller, Identity
@@ -163,18 +164,16 @@ def _bind(path: Path, uid: int | None) -> socket.socket:
 
     It is made beside its place: a socket that is there is listened on, also when whoever makes it is slow, or killed.
     """
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    shared_folder.make(path.parent)
     beside = f".{path.name}.new"
     (path.parent / beside).unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         # By way of the folder's descriptor: the address of a socket may be 107 bytes long, a path may be more.
-        before = os.umask(0o777)
-        try:
-            bound.bind(f"/proc/self/fd/{folder}/{beside}")
-        finally:
-            os.umask(before)
+        bound.bind(f"/proc/self/fd/{folder}/{beside}")
+        # Before it is listened on nobody gets in. The umask, which could have made it so, is every thread's.
+        os.chmod(beside, 0, dir_fd=folder)
         if uid is not None:
             os.chown(beside, uid, uid, dir_fd=folder)
         bound.listen(BACKLOG)
@@ -190,7 +189,7 @@ def _link(hive: Hive, identity: Identity) -> None:
     if identity.caller is Caller.OPERATOR:
         return
     run = hive.settings.run
-    (run / "agents").mkdir(mode=0o755, parents=True, exist_ok=True)
+    shared_folder.make(run / "agents")
     places = {run / "agents" / f"{identity.name}.sock": f"../sockets/{identity.name}/agent.sock"}
     if identity.caller is Caller.MANAGER:
         places[run / "manager.sock"] = f"sockets/{identity.name}/agent.sock"

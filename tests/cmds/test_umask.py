@@ -1,0 +1,59 @@
+"""The umask of whoever calls changes nothing: agents, which are users of their own, reach what is theirs, and no more."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.hives import TestHive, eventually
+from tests.telling import Told
+
+# It says what it can reach: its own socket, its own folder, its configuration.
+REACHES = """runner = "command"
+command = ["sh", "-c", "for f in /run/hive/agent.sock /state /config/agent.toml; do until test -r $f; do :; done; done;
+  echo reached; exec sleep infinity"]
+""".replace("\n  ", " ")
+
+
+def build(hive: TestHive, umask: int) -> dict[str, str]:
+    """Make agents, a deploy and sockets by commands under a umask; the mode of everything that is there then."""
+    Told(hive.start("up", umask=umask)).until("hive is up")
+    hive.run("spawn", "coder", umask=umask)
+    number = hive.request("coder", REACHES)
+    hive.run("approve", str(number), umask=umask)
+    eventually(lambda: "reached" in hive.run("journal", "coder").stdout)
+    hive.run("backup", str(hive.root / "kept"), umask=umask)
+    return {
+        re.sub(r"[0-9a-f]{2}/[0-9a-f]{38}|[0-9a-f]{40}", "SHA", str(path.relative_to(hive.root))): stat.filemode(
+            path.lstat().st_mode
+        )
+        for part in ("home", "run", "kept")
+        for path in (hive.root / part).rglob("*")
+        if not re.search(r"\.git/objects/..$|agents/coder/config|-(wal|shm)$", str(path))
+    }
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o027, 0o077], ids=oct)
+def test_an_agent_reaches_what_is_its_own_and_every_mode_is_the_same(tmp_path: Path, umask: int) -> None:
+    found = []
+    for number, mask in enumerate((0o022, umask)):
+        hive = TestHive(tmp_path / str(number))
+        try:
+            found.append(build(hive, mask))
+        finally:
+            hive.close()
+    assert found[0] == found[1]
+    assert not [path for path, mode in found[1].items() if mode[8] == "w" and mode[0] not in "ls"]
+
+
+def test_what_an_earlier_umask_has_closed_is_opened_again(hive: TestHive) -> None:
+    hive.run("spawn", "coder")
+    for folder in (hive.root / "run/sockets/coder", hive.home / "proposed/coder", hive.home / "applied"):
+        folder.chmod(0o700)
+    hive.run("restart", "coder")
+    hive.run("spawn", "other")
+    assert (hive.root / "run/sockets/coder").stat().st_mode & 0o777 == 0o755
+    assert (hive.home / "applied").stat().st_mode & 0o777 == 0o755
