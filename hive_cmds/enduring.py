@@ -10,7 +10,6 @@ from hive_core import disk
 from hive_core.context import Hive
 from hive_core.events import Event, newest
 from hive_core.signals import readable
-from hive_core.store import File
 from hive_core.trouble import TROUBLES, Trouble
 from hive_core.wake import Wake
 
@@ -41,16 +40,16 @@ def enduring(hive: Hive, work: Work, *, beside: Companion | None, begin: Begin) 
     """
     trouble, also = Trouble(hive.say, "the watch"), [] if beside is None else [beside.fileno()]
     seq: int | None = None
-    begun: File | None = None
+    begun: int | None = None
     while True:
         try:
             with Wake(hive.store) as wake:
                 if seq is None:
                     with hive.store.read() as db:
                         seq = newest(db)
-                if begun != wake.file:
+                if begun != hive.store.replaced:
                     begin(begun is not None)
-                    begun = wake.file
+                    begun = hive.store.replaced
                 for event in work(wake, seq, trouble):
                     seq = event.seq
                     yield event

@@ -127,6 +127,7 @@ class Store:
         db: Connection | None = getattr(self._local, "db", None)
         if db is not None and not db.in_transaction and db.file != self.file():
             self.close()
+            self._local.replaced = self.replaced + 1
             # The bell may have gone with it.
             self._bell = None
             db = None
@@ -134,6 +135,11 @@ class Store:
             db = self._local.db = self._opened()
             self._local.owner = _Owner(db)
         return db
+
+    @property
+    def replaced(self) -> int:
+        """How often this thread has found another file in place of its own. A new one may have an old one's inode."""
+        return int(getattr(self._local, "replaced", 0))
 
     def _is_absent(self) -> bool:
         try:
