@@ -70,10 +70,12 @@ def interleaved(table: Table, rounds: int, what: Mapping[str, Callable[[], objec
             table.time(name, work)
 
 
-def arguments(description: str, rounds: int) -> argparse.Namespace:
-    """Read the options that every benchmark has."""
+def arguments(description: str, rounds: int, **counts: int) -> argparse.Namespace:
+    """Read the options that every benchmark has, and those that say how much of something this one takes."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=rounds, help=f"samples of each ({rounds})")
+    for name, count in counts.items():
+        parser.add_argument(f"--{name}", type=int, default=count, help=f"how many {name} ({count})")
     parser.add_argument("--json", action="store_true", help="print the tables as one JSON array")
     return parser.parse_args()
 

@@ -48,7 +48,7 @@ def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:  # noqa: AR
     """
     me = hive.caller.name
     with hive.store.read() as db:
-        if not unread(db, me):
+        if not db.execute(_WAITING, (me, 1)).fetchone():
             return Received([], 0)
     taken: list[Message] = []
     while True:

@@ -98,9 +98,9 @@ def questions(hive: Hive, all: bool = False) -> list[Question]:
         if hive.caller.caller is Caller.OPERATOR:
             rows = db.execute(_ALL if all else _OPEN, (MOST_LISTED,)).fetchall()
         else:
-            query = _OWN.format(which="")
+            query = _OWN.format(asked="questions_asked", put="questions_put", which="")
             if not all:
-                query = _OWN.format(which="and answered_at is null")
+                query = _OWN.format(asked="questions_waiting", put="questions_due", which="and answered_at is null")
             rows = db.execute(query, (me, MOST_LISTED, me, MOST_LISTED, MOST_LISTED)).fetchall()
     return [from_row(row, me) for row in reversed(rows)]
 
@@ -113,11 +113,11 @@ _OPEN = """
 _OWN = """
     select * from questions where id in (
         select * from (
-            select id from questions where asker = ? and asker_number is not null {which}
+            select id from questions indexed by {asked} where asker = ? and asker_number is not null {which}
             order by asker_number desc limit ?)
         union
         select * from (
-            select id from questions where target = ? and target_number is not null {which}
+            select id from questions indexed by {put} where target = ? and target_number is not null {which}
             order by target_number desc limit ?)
     ) order by id desc limit ?
 """

@@ -93,7 +93,10 @@ def require_pending(db: sqlite3.Connection, number: int) -> sqlite3.Row:
 
 def pending(db: sqlite3.Connection, agent: str, kind: str) -> list[sqlite3.Row]:
     """The requests of one kind that wait for a decision about an agent, oldest first."""
-    query = "select * from approvals where agent = ? and kind = ? and status = 'pending' order by id"
+    query = (
+        "select * from approvals indexed by approvals_pending"
+        " where agent = ? and kind = ? and status = 'pending' order by id"
+    )
     return db.execute(query, (agent, kind)).fetchall()
 
 
@@ -155,7 +158,7 @@ def close_quietly(db: sqlite3.Connection, number: int, status: str, note: str | 
 
 
 def _require_few(hive: Hive, db: sqlite3.Connection) -> None:
-    query = "select count(*) from approvals where requested_by = ? and status = 'pending'"
+    query = "select count(*) from approvals indexed by approvals_pending where requested_by = ? and status = 'pending'"
     waiting = db.execute(query, (hive.caller.name,)).fetchone()[0]
     if waiting >= MOST_WAITING:
         raise Refused(
@@ -166,7 +169,8 @@ def _require_few(hive: Hive, db: sqlite3.Connection) -> None:
 
 def _require_few_failed(hive: Hive, db: sqlite3.Connection) -> None:
     query = (
-        "select requested_at from approvals where requested_by = ? and status = 'failed' and fetched_sha is null"
+        "select requested_at from approvals indexed by approvals_failed"
+        " where requested_by = ? and status = 'failed' and fetched_sha is null"
         " and requested_at > ? order by requested_at desc limit 1 offset ?"
     )
     since = hive.clock() - DAY

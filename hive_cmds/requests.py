@@ -41,7 +41,7 @@ def approvals(hive: Hive, all: bool = False) -> list[Approval]:
 
     all: also those that were decided
     """
-    where = "" if all else "where status = 'pending'"
+    where = "" if all else "indexed by approvals_pending where status = 'pending'"
     with hive.store.read() as db:
         return [queue.from_row(row) for row in db.execute(f"select * from approvals {where} order by id")]  # noqa: S608
 

@@ -221,6 +221,13 @@ STEPS: Mapping[str, str] = {
             owner text not null
         ) strict;
     """,
+    "m006_requests": """
+        -- What is asked of the history of requests when one more is made.
+        create index approvals_failed on approvals (requested_by, requested_at)
+            where status = 'failed' and fetched_sha is null;
+        create index approvals_repeated on approvals (agent, commit_ref) where status = 'failed';
+        create index approvals_deployed on approvals (agent, resolved_at) where status = 'approved';
+    """,
 }
 
 
