@@ -13,22 +13,28 @@ MANAGER = "manager"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as the gate hands it out. at: unix seconds. redelivered: an earlier turn on it did not end."""
+    """A message as the gate hands it out. at: unix seconds. redelivered: an earlier turn on it did not end.
+
+    count: how many of one sender's it is, one on each line of the body; id and at are the first one's.
+    """
 
     id: str
     sender: str
     body: str
     at: float
     redelivered: bool
+    count: int = 1
 
     @classmethod
-    def from_wire(cls, fields: dict[str, Any]) -> Message:
+    def from_wire(cls, first: dict[str, Any], *others: dict[str, Any]) -> Message:
+        """A message, or several that were handed out together."""
         return cls(
-            id=str(fields["id"]),
-            sender=str(fields["from"]),
-            body=str(fields["body"]),
-            at=float(fields["at"]),
-            redelivered=bool(fields.get("redelivered")),
+            id=str(first["id"]),
+            sender=str(first["from"]),
+            body="\n".join(str(fields["body"]) for fields in (first, *others)),
+            at=float(first["at"]),
+            redelivered=any(bool(fields.get("redelivered")) for fields in (first, *others)),
+            count=1 + len(others),
         )
 
     @property
@@ -52,7 +58,13 @@ def wake_prompt(message: Message, unread: int) -> str:
     The body stands between two lines with a mark that its writer could not know, so it cannot pretend to end.
     """
     mark = f"--- message {message.id} {os.urandom(4).hex()} ---"
-    lines = [f"A message from {message.sender} woke you. It stands between the two marked lines."]
+    if message.count == 1:
+        lines = [f"A message from {message.sender} woke you. It stands between the two marked lines."]
+    else:
+        lines = [
+            f"{message.count} messages from {message.sender} woke you. They stand between the two marked lines, one on"
+            " each line."
+        ]
     if message.redelivered:
         lines.append(
             "It was given to you before, in a turn that did not end well. Some of the work may be done already: "

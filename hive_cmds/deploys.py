@@ -135,7 +135,7 @@ def conclude(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta)
     end = progress.ending(hive, plan.agent)
     with hive.store.write() as db:
         queue.resolve(hive, db, plan.approval, "failed", note=note, tag=plan.tag("failed"))
-        messages.tell(db, "rebuilt", plan.agent, ok=False, sha=plan.target, tag=plan.tag("failed"), note=note)
+        messages.tell(hive, db, "rebuilt", plan.agent, ok=False, sha=plan.target, tag=plan.tag("failed"), note=note)
         end(db)
     return "failed"
 
@@ -149,7 +149,7 @@ def _all_new(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta)
     end = progress.ending(hive, plan.agent)
     with hive.store.write() as db:
         queue.resolve(hive, db, plan.approval, "approved", tag=plan.tag("deployed"))
-        messages.tell(db, "rebuilt", plan.agent, ok=True, sha=plan.target, tag=plan.tag("deployed"))
+        messages.tell(hive, db, "rebuilt", plan.agent, ok=True, sha=plan.target, tag=plan.tag("deployed"))
         messages.kick(db, plan.agent, "rebuilt: a config update was applied")
         record_build(db)
         meta.announce(hive, db)

@@ -10,9 +10,10 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Annotated
 
-from hive_cmds.messages import Message, from_row, unread
+from hive_cmds.messages import SYSTEM, Message, from_row, unread
 from hive_core.arguments import Also, whole
 from hive_core.context import Hive
 from hive_core.events import emit
@@ -22,6 +23,8 @@ from hive_core.operation import CONTAINERS, EVERYONE, Caller, operation
 MOST_TAKEN = 4 * 1024 * 1024
 # Messages handed out in one transaction: others write in between.
 AT_ONCE = 100
+# What of the system's one turn is given at once: so many messages, and bytes.
+MOST_TOGETHER, TOGETHER_BYTES = 50, 64 * 1024
 
 Wait = Annotated[int, whole(0, 180, "the time to wait in seconds", "SECONDS"), Also("wait_seconds")]
 Limit = Annotated[int, whole(1, 1000, "the limit", "N")]
@@ -40,16 +43,24 @@ class Received:
 
 
 @operation(callers=EVERYONE, group="Messages", parks="wait")
-def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:  # noqa: ARG001  (read by whoever parks it)
+def recv(
+    hive: Hive,
+    wait: Wait = 30,  # noqa: ARG001  (read by whoever parks it)
+    limit: Limit = 1,
+    together: bool = False,
+) -> Received:
     """Take the oldest messages of your inbox; with none there, wait for one.
 
     wait: seconds to wait for a message, at most 180
     limit: how many to take at the most
+    together: when the first is from `system`, take all that it has told you up to the next message of somebody else
     """
     me = hive.caller.name
     with hive.store.read() as db:
         if not db.execute(_WAITING, (me, 1)).fetchone():
             return Received([], 0)
+    if together and (told := _take_told(hive)):
+        return told
     taken: list[Message] = []
     while True:
         room = min(limit - len(taken), AT_ONCE)
@@ -65,12 +76,15 @@ def recv(hive: Hive, wait: Wait = 30, limit: Limit = 1) -> Received:  # noqa: AR
 
 def _take(db: sqlite3.Connection, me: str, most: int, size: int) -> list[Message]:
     """Hand out so many messages at the most. size: bytes that are in the answer already."""
-    chosen = fitting(db.execute(_WAITING, (me, most)), size)
+    return _claim(db, me, fitting(db.execute(_WAITING, (me, most)), size))
+
+
+def _claim(db: sqlite3.Connection, me: str, chosen: list[int]) -> list[Message]:
     return [_hand_out(db, db.execute(_CLAIM, (time.time(), number)).fetchone(), me) for number in chosen]
 
 
 _WAITING = """
-    select id, length(body) as size from messages indexed by messages_waiting
+    select id, sender, length(body) as size from messages indexed by messages_waiting
     where recipient = ? and delivered_at is null order by id limit ?
 """
 # What was handed out and not acknowledged.
@@ -81,14 +95,29 @@ _IN_HAND = (
 _CLAIM = "update messages set delivered_at = ?, deliveries = deliveries + 1 where id = ? returning *"
 
 
-def fitting(rows: Iterable[sqlite3.Row], size: int = 0) -> list[int]:
+def _take_told(hive: Hive) -> Received | None:
+    """What the system has told first of all that waits: what happened at once wakes once. None for another's message.
+
+    It is little, so that one transaction hands it out.
+    """
+    me = hive.caller.name
+    with hive.store.write() as db:
+        rows = db.execute(_WAITING, (me, MOST_TOGETHER)).fetchall()
+        told = takewhile(lambda row: row["sender"] == SYSTEM, rows)
+        taken = _claim(db, me, fitting(told, most=TOGETHER_BYTES))
+        if taken and hive.caller.caller is Caller.OPERATOR:
+            _acknowledge(db, me)
+        return Received(taken, unread(db, me)) if taken else None
+
+
+def fitting(rows: Iterable[sqlite3.Row], size: int = 0, most: int = MOST_TAKEN) -> list[int]:
     """The ids of the first of these messages that fit into one answer together; no more of them are read.
 
-    size: bytes that are in the answer already.
+    size: bytes that are in the answer already. most: bytes that fit.
     """
     chosen: list[int] = []
     for row in rows:
-        if (chosen or size) and size + row["size"] > MOST_TAKEN:
+        if (chosen or size) and size + row["size"] > most:
             break
         size += row["size"]
         chosen.append(int(row["id"]))

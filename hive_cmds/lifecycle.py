@@ -9,8 +9,12 @@ from hive_cmds import agents, meta, restarts
 from hive_cmds.acting import (
     AGREE,
     GRACE,
+    acting_on,
+    agree,
+    before,
     build_and_switch,
     built_with,
+    conclude,
     refuse_self,
     require,
     view_of,
@@ -25,13 +29,10 @@ from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
-from hive_core.progress import exclusive, held_first, recorded
+from hive_core.progress import InProgress, ending, held_first, recorded, recovery
 from hive_core.settings import MANAGER
 
-
-def _is_running(hive: Hive, name: str) -> bool:
-    container = hive.host.container(name)
-    return container is not None and container.running
+REBUILD = "rebuild"
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")
@@ -47,16 +48,17 @@ def start(hive: Hive, name: AgentName) -> AgentView:
 
 def start_again(hive: Hive, name: str, *, looked_after: bool = False) -> AgentView:
     """As `start`; unless somebody has looked after the agent, its crashes go on being counted."""
-    with exclusive(hive, name, "starting", recovery=AGREE):
+    with hive.store.read() as db:
+        # The word of the crash has said already that it is going to be started again.
+        quiet = not looked_after and bool(agents.require(db, name)["restart_told"])
+    with acting_on(hive, name, "starting", quiet=quiet) as known:
         with hive.store.write() as db:
             want(db, name, "running")
             if looked_after:
                 restarts.forget(db, name)
-        if not _is_running(hive, name):
+        if not known["ran"]:
             hive.host.start(name, view_of(hive, name))
-            with hive.store.write() as db:
-                tell(db, "started", name)
-                kick(db, name, "started")
+        conclude(hive, name, "starting", known)
     return agents.view(hive, name)
 
 
@@ -111,15 +113,17 @@ def _end_stray(hive: Hive, name: str, grace: float) -> AgentView:
 def _end_recorded(hive: Hive, name: str, grace: float, note: str | None) -> None:
     # What another left half-done may take long to mend, or fail to be: neither keeps an agent from being ended.
     with held_first(hive, name, "stopping") as left:
-        operation = recorded(hive, name, "stopping", recovery=AGREE) if left is None else nullcontext()
+        known = {**before(hive, name), "note": note}
+        operation = recorded(hive, name, "stopping", recovery=AGREE, detail=known) if left is None else nullcontext()
         with operation:
             with hive.store.write() as db:
                 want(db, name, "stopped")
-            ran = _is_running(hive, name)
             hive.host.stop(name, grace=grace)
-            if ran:
+            if left is None:
+                conclude(hive, name, "stopping", known)
+            elif known["ran"]:
                 with hive.store.write() as db:
-                    tell(db, "killed", name, note=note)
+                    tell(hive, db, "killed", name, note=note)
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")
@@ -130,15 +134,13 @@ def restart(hive: Hive, name: AgentName) -> AgentView:
     """
     refuse_self(hive, name, "restart")
     require(hive, name)
-    with exclusive(hive, name, "restarting", recovery=AGREE):
+    with acting_on(hive, name, "restarting") as known:
         with hive.store.write() as db:
             want(db, name, "running")
             restarts.forget(db, name)
         hive.host.stop(name, grace=GRACE)
         hive.host.start(name, view_of(hive, name))
-        with hive.store.write() as db:
-            tell(db, "restarted", name)
-            kick(db, name, "restarted")
+        conclude(hive, name, "restarting", known)
     return agents.view(hive, name)
 
 
@@ -156,7 +158,7 @@ def rebuild(hive: Hive, name: AgentName) -> AgentView:
 def rebuild_again(hive: Hive, name: str) -> None:
     """Rebuild an agent, whoever wants it; the manager hears of it when that fails, too. Raises HiveError."""
     try:
-        with exclusive(hive, name, "rebuilding", recovery=AGREE):
+        with acting_on(hive, name, "rebuilding", recovery=REBUILD):
             rebuild_held(hive, name)
     except (HiveError, OSError, sqlite3.Error) as error:
         told = disk.told(error)
@@ -173,13 +175,13 @@ def tell_not_rebuilt(hive: Hive, name: str, error: HiveError) -> None:
     try:
         with hive.store.write() as db:
             if name in agents.names(db):
-                tell(db, "rebuilt", name, ok=False, note=str(error))
+                tell(hive, db, "rebuilt", name, ok=False, note=str(error))
     except (HiveError, sqlite3.Error) as refused:
         hive.say(f"warning: the manager could not be told: {refused}")
 
 
 def rebuild_held(hive: Hive, name: str) -> None:
-    """Rebuild an agent that the caller holds, and lock what was built; raises BuildFailed.
+    """Rebuild an agent that the caller holds, lock what was built, and tell; raises BuildFailed.
 
     The flake is held only afterwards: nobody else has to wait for the container.
     """
@@ -187,16 +189,36 @@ def rebuild_held(hive: Hive, name: str) -> None:
 
     revision = Repository(hive.applied_path(name)).main()
     build_and_switch(hive, name, revision, run=wanted(hive, name))
+    _lock_rebuilt(hive, name, revision)
+
+
+def _lock_rebuilt(hive: Hive, name: str, revision: str) -> None:
+    """Lock what the container has now, and tell of it in the transaction that ends the rebuild."""
     with meta.opened(hive, f"rebuilding {name}") as flake:
         flake.stage(fleet(hive), [meta.agent_input(name)])
         moved = flake.commit(f"rebuild {name} {revision[:12]}")
     record_build = built_with(hive, name, revision)
+    end = ending(hive, name)
     with hive.store.write() as db:
         if moved:
             meta.announce(hive, db)
         record_build(db)
-        tell(db, "rebuilt", name, ok=True, sha=revision)
+        tell(hive, db, "rebuilt", name, ok=True, sha=revision)
         kick(db, name, "rebuilt")
+        end(db)
+
+
+@recovery(REBUILD)
+def _recover_rebuild(hive: Hive, left: InProgress) -> str:
+    """Bring the container to one state; where that is a new start, after a process that died, it is what was wanted."""
+    from hive_core.git.repository import Repository
+
+    outcome = agree(hive, left)
+    anew = before(hive, left.agent)["started_at"] != left.detail["started_at"]
+    if outcome != "agreed" or not anew or left.owner.alive():
+        return outcome
+    _lock_rebuilt(hive, left.agent, Repository(hive.applied_path(left.agent)).main())
+    return "rebuilt"
 
 
 def start_wanted(hive: Hive) -> list[str]:

@@ -127,18 +127,22 @@ def kick(db: sqlite3.Connection, name: str, what: str) -> None:
         post(db, SYSTEM, name, body)
 
 
-def tell(db: sqlite3.Connection, event: str, agent: str, **fields: Any) -> None:
+def tell(hive: Hive, db: sqlite3.Connection, event: str, agent: str, **fields: Any) -> None:
     """Tell the manager that something happened to an agent, and put the same on the event stream.
 
     fields: sha, tag, note and the like; those that are None are left out.
     """
-    tell_manager(db, event, agent=agent, **fields)
+    tell_manager(hive, db, event, agent=agent, **fields)
     emit(db, event, agent=agent, **fields)
 
 
-def tell_manager(db: sqlite3.Connection, event: str, **fields: Any) -> None:
-    """Put a system message, JSON with the field `event`, into the manager's inbox."""
-    tell_one(db, MANAGER, event, **fields)
+def tell_manager(hive: Hive, db: sqlite3.Connection, event: str, **fields: Any) -> None:
+    """Put a system message, JSON with the field `event`, into the manager's inbox.
+
+    What the manager itself has called it has the answer to: being woken by it would cost it another turn.
+    """
+    if hive.caller.caller is not Caller.MANAGER:
+        tell_one(db, MANAGER, event, **fields)
 
 
 def tell_one(db: sqlite3.Connection, name: str, event: str, **fields: Any) -> None:

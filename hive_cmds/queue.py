@@ -250,6 +250,7 @@ def resolve(
         description=row["description"],
     )
     messages.tell_manager(
+        hive,
         db,
         "approval_resolved",
         id=number,

@@ -98,7 +98,7 @@ def destroy_held(hive: Hive, name: str, purge: bool) -> None:
     with hive.store.write() as db:
         gone = db.execute("delete from agents where name = ?", (name,)).rowcount
         if gone:
-            tell(db, "destroyed", name, note="purged" if purge else None)
+            tell(hive, db, "destroyed", name, note="purged" if purge else None)
     _leave_meta(hive, name)
     if purge:
         folders.remove(hive, name)
@@ -167,7 +167,7 @@ def _purge_held(hive: Hive, name: str) -> None:
     folders.remove(hive, name)
     with announcing_tombstones(hive, name) as db:
         forget_inbox(db, name)
-        tell(db, "purged", name)
+        tell(hive, db, "purged", name)
 
 
 @operation(

@@ -36,11 +36,11 @@ def in_loop(row: sqlite3.Row) -> bool:
     return bool(row["crashes"] >= LOOP and row["restart_at"] is None)
 
 
-def note(hive: Hive, db: sqlite3.Connection, name: str, code: int | None) -> Outlook:
+def note(hive: Hive, db: sqlite3.Connection, name: str, code: int | None, *, told: bool = True) -> Outlook:
     """Count a crash, in the transaction that tells of it.
 
     Its restart is due `delay` seconds later, unless its policy wants none for this exit code, or it is a loop. An end
-    after which none is wanted ends the row.
+    after which none is wanted ends the row. told: whether the manager hears of the crash, and with it of the restart.
     """
     row = db.execute("select restart, crashes, crashed_at from agents where name = ?", (name,)).fetchone()
     now = hive.clock()
@@ -48,7 +48,10 @@ def note(hive: Hive, db: sqlite3.Connection, name: str, code: int | None) -> Out
     wanted = row["restart"] == "always" or (row["restart"] == "on-failure" and code != 0)
     crashes = 0 if not wanted else 1 if quiet else row["crashes"] + 1
     at = now + delay(crashes) if wanted and crashes < LOOP else None
-    db.execute("update agents set crashes = ?, crashed_at = ?, restart_at = ? where name = ?", (crashes, now, at, name))
+    db.execute(
+        "update agents set crashes = ?, crashed_at = ?, restart_at = ?, restart_told = ? where name = ?",
+        (crashes, now, at, told, name),
+    )
     return Outlook(at, crashes >= LOOP, crashes)
 
 

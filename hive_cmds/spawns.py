@@ -27,7 +27,13 @@ def detail(hive: Hive, number: int | None, name: str) -> dict[str, Any]:
     """
     settings = hive.settings
     places = {"state": settings.agents, "applied": settings.applied, "proposed": settings.proposed}
-    return {"approval": number, "kept": [key for key, folder in places.items() if (folder / name).exists()]}
+    kept = [key for key, folder in places.items() if (folder / name).exists()]
+    return {"approval": number, "kept": kept, "revived": is_kept(hive, name)}
+
+
+def is_kept(hive: Hive, name: str) -> bool:
+    """Whether the agent was there before, and comes back."""
+    return (hive.agent_path(name) / "state").exists()
 
 
 def require_new(hive: Hive, name: str) -> None:
@@ -43,6 +49,7 @@ def spawn(hive: Hive, number: int | None, name: str) -> None:
     """
     from hive_core.git.repository import Repository
 
+    revived = is_kept(hive, name)
     with meta.opened(hive, f"spawning {name}") as flake:
         try:
             _enlist(hive, number, name)
@@ -56,7 +63,7 @@ def spawn(hive: Hive, number: int | None, name: str) -> None:
                 with hive.store.write() as db:
                     queue.resolve(hive, db, number, "failed", note=str(error))
             raise
-    conclude(hive, number, name)
+    conclude(hive, number, name, revived=revived)
 
 
 def spawn_manager(hive: Hive) -> None:
@@ -93,7 +100,7 @@ def recover(hive: Hive, left: InProgress) -> str:
             with hive.store.write() as db:
                 db.execute("delete from agents where name = ?", (name,))
     if finished:
-        conclude(hive, number, name)
+        conclude(hive, number, name, revived=left.detail.get("revived", False))
         return "approved"
     _undo(hive, name, left.detail["kept"])
     return "undone"
@@ -104,7 +111,7 @@ def _undo(hive: Hive, name: str, kept: list[str]) -> None:
     folders.remove(hive, name, kept=kept)
 
 
-def conclude(hive: Hive, number: int | None, name: str) -> None:
+def conclude(hive: Hive, number: int | None, name: str, *, revived: bool) -> None:
     """Record that the agent is there, in one transaction with everything that tells of it."""
     from hive_core.git.repository import Repository
 
@@ -113,6 +120,8 @@ def conclude(hive: Hive, number: int | None, name: str) -> None:
     with removal.announcing_tombstones(hive, name) as db:
         if number is not None:
             queue.resolve(hive, db, number, "approved")
-        messages.tell(db, "spawned", name, sha=revision)
+        messages.tell(hive, db, "spawned", name, sha=revision)
+        if revived:
+            messages.kick(db, name, "brought back")
         record_build(db)
         meta.announce(hive, db)

@@ -15,7 +15,7 @@ from hive_cmds.agents import AgentView
 from hive_cmds.enduring import Begin, Companion, enduring
 from hive_cmds.events import after
 from hive_cmds.look import Picture, Seen
-from hive_cmds.messages import tell
+from hive_cmds.messages import tell, tell_manager
 from hive_cmds.observed import Observation, observe, overtaken
 from hive_cmds.sentences import Line, lines
 from hive_cmds.settling import last_lines
@@ -118,20 +118,30 @@ def _conclude(
         missed = overtaken(db, observation) | (set() if seed else crashed - journals.keys())
         told = [verdict for verdict in verdicts if verdict.agent not in missed and not seed]
         ended = _codes(told) if not seed else _unwatched(before, picture)
-        outlooks = {name: restarts.note(hive, db, name, code) for name, code in ended.items() if name not in missed}
+        outlooks = {
+            name: restarts.note(hive, db, name, code, told=not seed)
+            for name, code in ended.items()
+            if name not in missed
+        }
         held = [_with_outlook(row, outlooks.get(row.name)) for row in rows if row.name not in missed]
         look.record(db, picture, held)
         look.forget_the_gone(db)
         for verdict in told:
-            evidence = {"journal": journals[verdict.agent]} if verdict.kind == "container_crash" else {}
-            tell(db, verdict.kind, verdict.agent, **verdict.fields, **evidence)
-        _tell_loops(db, outlooks)
+            evidence = _evidence(journals, outlooks, verdict) if verdict.kind == "container_crash" else {}
+            tell(hive, db, verdict.kind, verdict.agent, **verdict.fields, **evidence)
+        _tell_loops(hive, db, outlooks)
     return told, missed
 
 
 def _codes(verdicts: list[Verdict]) -> dict[str, int | None]:
     """Who has crashed, with the exit code."""
     return {verdict.agent: verdict.fields["code"] for verdict in verdicts if verdict.kind == "container_crash"}
+
+
+def _evidence(journals: Mapping[str, str], outlooks: Mapping[str, restarts.Outlook], crash: Verdict) -> dict[str, Any]:
+    """What is told with a crash: its last lines, and when the agent is restarted, which is then not told again."""
+    at = outlooks[crash.agent].at
+    return {"restart_at": None if at is None else int(at), "journal": journals[crash.agent]}
 
 
 def _unwatched(before: Picture, now: Picture) -> dict[str, int | None]:
@@ -146,6 +156,8 @@ def _restart_due(hive: Hive) -> None:
             lifecycle.start_again(hive, name)
         except HiveError as error:
             hive.say(f"warning: {name} could not be restarted: {error}")
+            with hive.store.write() as db:
+                tell_manager(hive, db, "started", agent=name, ok=False, note=str(error))
 
 
 def _with_outlook(row: AgentView, outlook: restarts.Outlook | None) -> AgentView:
@@ -155,11 +167,11 @@ def _with_outlook(row: AgentView, outlook: restarts.Outlook | None) -> AgentView
     return replace(row, restart_at=None if outlook.at is None else int(outlook.at), crash_loop=outlook.loop)
 
 
-def _tell_loops(db: sqlite3.Connection, outlooks: Mapping[str, restarts.Outlook]) -> None:
+def _tell_loops(hive: Hive, db: sqlite3.Connection, outlooks: Mapping[str, restarts.Outlook]) -> None:
     for name, outlook in outlooks.items():
         if outlook.crashes == restarts.LOOP:
             note = f"crashed {outlook.crashes} times in a row; it is not restarted any more"
-            tell(db, "crash_loop", name, note=note)
+            tell(hive, db, "crash_loop", name, note=note)
 
 
 def _journals(hive: Hive, observation: Observation) -> dict[str, str]:

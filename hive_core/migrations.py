@@ -228,6 +228,10 @@ STEPS: Mapping[str, str] = {
         create index approvals_repeated on approvals (agent, commit_ref) where status = 'failed';
         create index approvals_deployed on approvals (agent, resolved_at) where status = 'approved';
     """,
+    "m007_restarts": """
+        -- Whether the manager was told of the restart that is due, with the crash.
+        alter table agents add column restart_told integer not null default 0;
+    """,
 }
 
 

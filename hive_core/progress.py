@@ -15,6 +15,7 @@ from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.events import emit
 from hive_core.locks import Busy
+from hive_core.operation import THE_OPERATOR
 from hive_core.process import Owner
 
 
@@ -261,7 +262,8 @@ def _mend(hive: Hive, agent: str) -> None:
     row = _row(hive, agent)
     if row is not None:
         hive.say(f"mending {agent}: the process that was {row.kind} it has died")
-        outcome = _recover(hive, agent)
+        # Whoever comes by did not begin it: it is told as news to everybody.
+        outcome = _recover(hive.acting_as(THE_OPERATOR, hive.say), agent)
         with hive.store.write() as db:
             emit(db, "recovered", name=agent, transient_kind=row.kind, outcome=outcome)
 

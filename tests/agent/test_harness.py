@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 
 from tests.agent.conftest import Place
+from tests.stand_ins.gate import Unknown
 
 
 def acknowledged(at: Place, count: int = 1) -> None:
@@ -42,6 +43,40 @@ def fifo(place: Place) -> str:
     path = str(place.folder / "fifo")
     os.mkfifo(path)
     return path
+
+
+def test_what_the_system_has_told_by_then_is_one_turn_and_a_persons_message_one_of_its_own(place: Place) -> None:
+    place.program("cat")
+    for sender, body in (("system", "approved"), ("system", "rebuilt"), ("operator", "hello"), ("system", "crashed")):
+        place.gate.put(sender, body)
+    place.start()
+    acknowledged(place, 4)
+    assert rows(place, "select sender, body from turns order by id") == [
+        ("system", "approved\nrebuilt"),
+        ("operator", "hello"),
+        ("system", "crashed"),
+    ]
+    ((first,), *_) = rows(place, "select detail from turns order by id")
+    assert "2 messages from system woke you." in str(first)
+
+
+def test_a_gate_that_knows_nothing_of_that_is_asked_for_one_after_the_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = place.gate._recv
+
+    def older(request: dict[str, object], connection: object) -> dict[str, object]:
+        if "together" in request:
+            raise Unknown("recv takes no 'together'.")
+        return receive(request, connection)
+
+    monkeypatch.setattr(place.gate, "_recv", older)
+    place.program("cat")
+    for body in ("approved", "rebuilt"):
+        place.gate.put("system", body)
+    place.start()
+    acknowledged(place, 2)
+    assert rows(place, "select body from turns order by id") == [("approved",), ("rebuilt",)]
 
 
 def test_any_program_can_be_a_runner(place: Place) -> None:

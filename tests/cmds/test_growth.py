@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
-from hive_cmds import events, look, messages, questions, spawns, watch
+from hive_cmds import events, messages, questions, spawns, watch
 from hive_cmds.registry import everything
 from hive_core import progress
 from hive_core.context import Hive
@@ -148,7 +148,6 @@ def cancel(hive: Hive) -> None:
 def kicked(hive: Hive) -> None:
     with hive.store.write() as db:
         messages.kick(db, "coder", "restarted")
-        look.show(hive, db, "coder")
 
 
 def newest(hive: Hive) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from hive_cmds import agents
+from hive_cmds import acting, agents, inbox
+from hive_core.operation import Caller, Identity
 from tests.hives import CHECKOUT, TestHive, eventually
 
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
@@ -177,12 +178,21 @@ def test_a_request_killed_while_it_fetches_says_so(hive: TestHive) -> None:
     assert ("failed", True) in seen
 
 
-@pytest.mark.parametrize("verb", ["start", "stop", "restart", "rebuild"])
+TOLD = {"start": "started", "stop": "killed", "restart": "restarted", "rebuild": "rebuilt"}
+KICK = "You were {}. See your state folder for notes; your session continues."
+
+
+def kicks(hive: TestHive) -> list[str]:
+    return [body for body in hive.inbox("coder") if body.startswith("You were ")]
+
+
+@pytest.mark.parametrize("verb", list(TOLD))
 def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_changes_nothing(
     hive: TestHive, verb: str
 ) -> None:
     hive.spawn("coder")
-    files = ("hive_cmds/lifecycle.py", "hive_core/containers/local.py")
+    inside, event = hive.inside(), TOLD[verb]
+    files = ("hive_cmds/lifecycle.py", "hive_cmds/acting.py", "hive_core/containers/local.py")
     opposite = {"start": "stop", "stop": "start"}
     if verb in opposite:
         hive.run(opposite[verb], "coder")
@@ -190,8 +200,14 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
     for line in range(1, count + 1, 17):
         if verb in opposite:
             hive.run(opposite[verb], "coder")
+        # A kick is said once for as long as it waits.
+        inbox.recv(inside.acting_as(Identity(Caller.AGENT, "coder")), limit=1000)
+        known, told, kicked = acting.before(inside, "coder"), len(hive.events(event)), len(kicks(hive))
         killed_at(hive, line, files, verb, "coder")
         hive.run("list")
+        changed = {**acting.before(inside, "coder")} != known
+        assert len(hive.events(event)) - told == changed, f"{verb} killed at line {line}"
+        assert kicks(hive)[kicked:] == [KICK.format(event)] * (changed and verb != "stop")
         agent = agents.view(hive.inside(), "coder")
         assert (agent.operation, agent.failed) == (None, False)
         with hive.inside().store.read() as db:

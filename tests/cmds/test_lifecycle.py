@@ -336,6 +336,13 @@ def test_a_revive_is_a_request_to_spawn_that_somebody_approves(coder: TestHive) 
     assert coder.json("tombstones") == []
 
 
+def test_who_is_brought_back_is_told_so_and_who_is_new_is_not(coder: TestHive) -> None:
+    coder.run("destroy", "coder", "--yes")
+    assert kicks(coder) == []
+    coder.run("approve", str(coder.json("revive", "coder")["id"]))
+    assert kicks(coder) == [kick_of("brought back")]
+
+
 def test_nobody_is_revived_who_is_not_dead(coder: TestHive) -> None:
     assert "coder" in coder.run("revive", "coder", code=1).stderr
     assert "nobody" in coder.run("revive", "nobody", code=1).stderr

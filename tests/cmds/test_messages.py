@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from hive_cmds import inbox, messages, recall
+from hive_cmds import approvals, inbox, lifecycle, messages, recall
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import Caller, Identity
@@ -137,7 +137,7 @@ def test_what_is_said_twice_before_anybody_looked_wakes_once(inside: Hive) -> No
 
 def test_what_the_system_tells_is_readable_for_a_person_and_whole_for_a_program(hive: TestHive, inside: Hive) -> None:
     with inside.store.write() as db:
-        messages.tell(db, "container_crash", "coder", cause="SIGKILL", code=137, journal="one\n\x1btwo")
+        messages.tell(inside, db, "container_crash", "coder", cause="SIGKILL", code=137, journal="one\n\x1btwo")
     messages.send(inside, "coder", '{"event": "no, a text"}')
     shown = hive.run("recent").stdout
     assert "  | event: container_crash\n  | agent: coder\n  | cause: SIGKILL\n  | code: 137\n" in shown
@@ -186,3 +186,35 @@ def test_only_who_looks_after_the_agents_is_told_which_name_was_meant(inside: Hi
     with pytest.raises(NotFound) as told:
         messages.send(as_agent(inside, "tester"), "codr", "hello")
     assert "'coder'" not in str(told.value)
+
+
+def test_what_the_system_told_at_once_is_taken_at_once_and_nothing_else_with_it(inside: Hive) -> None:
+    with inside.store.write() as db:
+        messages.tell_manager(inside, db, "approval_resolved", id=1)
+        messages.tell(inside, db, "rebuilt", "coder", ok=True)
+    messages.send(inside, "manager", "hello")
+    messages.send(inside, "manager", "hello again")
+    with inside.store.write() as db:
+        for number in range(inbox.MOST_TOGETHER + 1):
+            messages.tell(inside, db, "rebuilt", "coder", ok=True, note=str(number))
+    manager = as_agent(inside, "manager")
+    taken = [inbox.recv(manager, together=True) for _ in range(5)]
+    assert [json.loads(body)["event"] for body in bodies(taken[0])] == ["approval_resolved", "rebuilt"]
+    assert [bodies(one) for one in taken[1:3]] == [["hello"], ["hello again"]]
+    assert [len(one.messages) for one in taken[3:]] == [inbox.MOST_TOGETHER, 1]
+    assert len(inbox.recv(manager, together=True).messages) == 0
+
+
+def test_the_manager_is_not_told_what_it_did_itself_and_everybody_else_sees_it(hive: TestHive) -> None:
+    hive.spawn("coder")
+    inside = hive.inside()
+    manager = as_agent(inside, "manager")
+    before = hive.inbox("manager")
+    lifecycle.restart(manager, "coder")
+    lifecycle.kill(manager, "coder")
+    approvals.cancel(manager, approvals.request_spawn(manager, "helper").id)
+    assert hive.inbox("manager") == before
+    seen = {event["kind"] for event in hive.events("restarted", "killed", "approval_resolved")}
+    assert seen == {"restarted", "killed", "approval_resolved"}
+    lifecycle.start(inside, "coder")
+    assert [json.loads(body)["event"] for body in hive.inbox("manager")[len(before) :]] == ["started"]

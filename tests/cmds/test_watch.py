@@ -181,6 +181,12 @@ def test_an_agent_is_restarted_after_a_failure_when_its_configuration_says_so(hi
     assert kinds.count("container_crash") >= 2
     assert kinds.index("container_crash") < kinds.index("started")
     hive.run("stop", "coder")
+    # The word of a crash says when the agent is started again: the manager is woken once by both.
+    told = [json.loads(body) for body in hive.inbox("manager")]
+    assert [message["event"] for message in told if message["event"] == "started"] == []
+    crashes = [message for message in told if message["event"] == "container_crash"]
+    assert crashes
+    assert all(message["restart_at"] for message in crashes)
 
 
 def test_an_agent_that_crashes_again_and_again_is_left_alone_in_the_end(hive: TestHive) -> None:

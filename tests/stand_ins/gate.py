@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ TOOLS = (
     {"name": "send", "description": "Send a message.", "inputSchema": {"type": "object"}},
     {"name": "recv", "description": "Take messages.", "inputSchema": {"type": "object"}},
 )
+
+
+class Unknown(Exception):
+    """An argument that an older gate does not take."""
 
 
 @dataclass
@@ -127,7 +132,10 @@ class Gate:
             known = getattr(self, f"_{verb}", None)
             if verb not in VERBS or known is None:
                 return {"version": 1, "ok": False, "error": f"unknown cmd {verb!r}"}
-            result = known(request, connection)
+            try:
+                result = known(request, connection)
+            except Unknown as error:
+                return {"version": 1, "ok": False, "error": str(error)}
             self.changed.notify_all()
             return {"version": 1, "ok": True, **result}
 
@@ -135,6 +143,8 @@ class Gate:
         waiting = lambda: [message for message in self.inbox if message.state == "waiting"]  # noqa: E731
         self.changed.wait_for(lambda: waiting() or connection not in self._connections, float(request.get("wait", 30)))
         taken = waiting()[: int(request.get("limit", 1))] if connection in self._connections else []
+        if taken and request.get("together") is True and taken[0].sender == "system":
+            taken = list(takewhile(lambda message: message.sender == "system", waiting()))
         for message in taken:
             message.state = "delivered"
             message.deliveries += 1
