@@ -31,6 +31,8 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket = ours
         nobody = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1"}
+        # Where the libraries are, for an interpreter that has none of its own: see tests/users.py.
+        nobody |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.forking", str(theirs.fileno())],
             cwd=CHECKOUT,

@@ -6,8 +6,6 @@ import functools
 import json
 import os
 import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,13 +15,12 @@ import pytest
 from hive_cmds.pages import listeners
 from hive_core.containers.confine import KEYCTL
 from hive_core.containers.doors import look
-from hive_core.hostile_folders import remove
 from tests.agent.browser import free_port
 from tests.clients import Client
 from tests.hives import TestHive, eventually
 from tests.needs import needs_root, requires
 from tests.programs import path_without
-from tests.users import USER, become, packages_of, runnable
+from tests.users import USER, open_folder, run_tests_as
 
 # What is taken away from the PATH, for hive to take this sandbox.
 HIDDEN = {"bwrap": (), "unshare": ("bwrap",)}
@@ -166,20 +163,9 @@ command = "{hive.root}/nobody/server"
 
 
 @contextmanager
-def _open_folder() -> Iterator[Path]:
-    """A folder that everybody can reach, so that nothing but the sandbox holds; pytest's own are closed to others."""
-    folder = Path(tempfile.mkdtemp(prefix="hive-reach-")).resolve()
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        remove(folder)
-
-
-@contextmanager
 def _open_hive(*hidden: str) -> Iterator[TestHive]:
     """A hive there, for which some programs are not installed; its operator's socket has a mode that lets all in."""
-    with _open_folder() as root:
+    with open_folder() as root:
         hive = TestHive(root)
         hive.extra["PATH"] = path_without(root / "programs", *hidden)
         hive.extra["HIVE_CLAUDE"] = str(_operators_home(root / "nobody") / "claude")
@@ -265,34 +251,7 @@ def test_without_any_sandbox_the_operator_s_socket_lets_no_agent_in() -> None:
 
 @needs_root
 def test_a_plain_user_s_hostile_agent_reaches_no_more() -> None:
-    python, checkout = runnable(USER)
-    with _open_folder() as folder:
-        os.chown(folder, USER, USER)
-        these = [
-            python,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--basetemp",
-            f"{folder}/t",
-            "tests/test_reach.py",
-        ]
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "CI": "true",
-            "PYTHONPATH": f"{checkout}:{packages_of(checkout)}",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        done = subprocess.run(
-            [*become(USER), *these, "-k", "not plain_user"],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=checkout,
-            env=environment,
-        )
+    with open_folder() as folder:
+        done = run_tests_as(USER, folder, "tests/test_reach.py", "-k", "not plain_user", CI="true")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(HIDDEN) * (len(REACHES) + len(HARNESS_REACHES) + 1) + 1} passed" in done.stdout

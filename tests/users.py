@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import atexit
 import functools
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pygit2
 import pytest
 
 from hive_core import environment
+from hive_core.hostile_folders import remove
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 USER = 61234
@@ -65,3 +69,45 @@ def packages_of(checkout: Path) -> Path:
     if checkout == CHECKOUT:
         return Path(pygit2.__file__).parents[1]
     return environment.packages(environment.wanted(checkout))
+
+
+def run_tests_as(user: int, folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run tests as this user, with a folder of its own: pytest's `arguments`, and what its environment has beside."""
+    python, checkout = runnable(user)
+    os.chown(folder, user, user)
+    return subprocess.run(
+        [
+            *become(user),
+            python,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--basetemp",
+            f"{folder}/t",
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=checkout,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PYTHONPATH": f"{checkout}:{packages_of(checkout)}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **environment,
+        },
+    )
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody can reach; pytest closes its own to others."""
+    folder = Path(tempfile.mkdtemp(prefix="hive-open-")).resolve()
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        remove(folder)
