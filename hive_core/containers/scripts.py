@@ -6,10 +6,11 @@ it is closed by the program's exec, and whatever stays in between closes its own
 
 # First child of a process that has unshared its pid namespace: pid 1 of the new one. $@ is BUILD. A shell gives what
 # runs in the background /dev/null to read from; a human at a terminal has to be passed through by another number.
+# It says how its child was killed, too, which is no word of the agent's.
 OUTER = """\
 exec 4<&0
 "$@" <&4 4<&- & child=$!
-exec 3>&- 4<&-
+exec 3>&- 4<&- 2>/dev/null
 wait "$child"
 """
 
@@ -72,7 +73,7 @@ exec "$@"
 INIT = """\
 exec 4<&0
 "$@" <&4 4<&- & child=$!
-exec 3>&- 4<&-
+exec 3>&- 4<&- 2>/dev/null
 trap 'kill -TERM "$child" 2>/dev/null' TERM
 while wait "$child"; code=$?; kill -0 "$child" 2>/dev/null; do :; done
 exit "$code"

@@ -252,3 +252,10 @@ def _groups(machine: Machine, name: str) -> list[Path]:
     """The control groups of this machine's container; other tests at the same time have theirs."""
     own = cgroups.place(str(machine.home), name)
     return [Path(root) for root, _folders, _files in os.walk("/sys/fs/cgroup") if Path(root).name == own]
+
+
+@pytest.mark.parametrize("signal", ["KILL", "TERM", "SEGV"])
+def test_a_program_that_is_killed_writes_nothing_that_it_has_not_written(anywhere: Machine, signal: str) -> None:
+    anywhere.run("a", "sh", "-c", f"echo mine; kill -{signal} $$; sleep 100")
+    anywhere.end("a")
+    assert [line for line in anywhere.written("a") if not line.startswith("hive: ")] == ["mine"]
