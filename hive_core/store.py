@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 from hive_core import change, migrations
@@ -34,6 +34,12 @@ class Connection(sqlite3.Connection):
     emitted = 0
     file: File | None = None
 
+    def __del__(self) -> None:
+        """Close, rather than be found open: of what is let go of in a circle nobody knows what goes first."""
+        # In another thread than its own Python closes it all the same, a moment later.
+        with suppress(sqlite3.ProgrammingError):
+            self.close()
+
 
 class _Owner:
     """Closes a thread's connection when the thread ends: Python then lets go of what is the thread's own, in it."""
@@ -42,7 +48,8 @@ class _Owner:
         self._db = db
 
     def __del__(self) -> None:
-        self._db.close()
+        with suppress(sqlite3.ProgrammingError):
+            self._db.close()
 
 
 class Store:

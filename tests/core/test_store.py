@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -135,3 +137,14 @@ def test_a_connection_that_fails_while_it_is_opened_is_closed(tmp_path: Path) ->
 def _opened(store: Store) -> int:
     """How often this process has the database open."""
     return [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")].count(str(store.path))
+
+
+def test_a_connection_that_is_let_go_of_in_a_circle_is_closed_and_nobody_is_warned(tmp_path: Path) -> None:
+    circle = [Store(tmp_path / "hive.db")]
+    circle[0].connection()
+    circle[0].itself = circle  # type: ignore[attr-defined]
+    del circle
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gc.collect()
+    assert _opened(Store(tmp_path / "hive.db")) == 0
