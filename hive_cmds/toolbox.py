@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hive_agent.clis import CLIS
+from hive_cmds import readable
 from hive_core.containers import private
 from hive_core.containers.private import Private
 from hive_core.errors import Refused
@@ -34,7 +35,7 @@ def inside(settings: Settings) -> Toolbox:
 
     Each program's own files, never the folder that they happen to lie in. Raises Refused for what cannot be shown.
     """
-    box = Toolbox(read_only={"/hive/hive_agent": settings.source / "hive_agent"})
+    box = Toolbox(read_only={"/hive/hive_agent": readable.harness(settings)})
     box.harness = (_python(box), "-I", "-B", "/hive/hive_agent", "run")
     hidden = private.find(settings)
     for name, cli in CLIS.items():

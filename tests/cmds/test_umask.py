@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.hives import TestHive, eventually
+from tests.hives import CHECKOUT, TestHive, eventually
+from tests.needs import needs_root
 from tests.telling import Told
 
 # It says what it can reach: its own socket, its own folder, its configuration.
@@ -47,6 +51,24 @@ def test_an_agent_reaches_what_is_its_own_and_every_mode_is_the_same(tmp_path: P
             hive.close()
     assert found[0] == found[1]
     assert not [path for path, mode in found[1].items() if mode[8] == "w" and mode[0] not in "ls"]
+
+
+@needs_root
+def test_a_checkout_that_is_roots_alone_has_a_harness_that_agents_can_run(hive: TestHive, tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    rooms = ("hive", "hive_agent", "hive_cmds", "hive_core", "status_page", "pyproject.toml")
+    checkout.mkdir()
+    for name in rooms:
+        copy = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copy
+        copy(CHECKOUT / name, checkout / name)
+    (checkout / ".venv").symlink_to(CHECKOUT / ".venv")
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+        subprocess.run(["git", "-C", str(checkout), *command], env=hive.environment, check=True)
+    subprocess.run(["chmod", "-R", "go-rwx", str(checkout)], check=True)
+    hive.start("gate")
+    hive.run("spawn", "coder", program=[sys.executable, str(checkout / "hive")])
+    # What it says of itself came from its harness.
+    eventually(lambda: hive.agent("coder").get("turn"))
 
 
 def test_what_an_earlier_umask_has_closed_is_opened_again(hive: TestHive) -> None:
