@@ -86,6 +86,20 @@ def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None
             (name,),
         )
     hive.host.switch(name, revision, view_of(hive, name), run=run)
+    if run:
+        _end_unwanted(hive, name)
+
+
+def start_container(hive: Hive, name: str) -> None:
+    """Start an agent's container, which the caller holds."""
+    hive.host.start(name, view_of(hive, name))
+    _end_unwanted(hive, name)
+
+
+def _end_unwanted(hive: Hive, name: str) -> None:
+    """End what was started for an agent that was killed meanwhile: a kill does not wait for who holds the agent."""
+    if not wanted(hive, name):
+        hive.host.stop(name, grace=0)
 
 
 def built_with(hive: Hive, name: str, revision: str) -> Recorder:

@@ -17,19 +17,20 @@ from hive_cmds.acting import (
     conclude,
     refuse_self,
     require,
-    view_of,
+    start_container,
     want,
     wanted,
 )
 from hive_cmds.agents import AgentView
 from hive_cmds.deploys import fleet
 from hive_cmds.messages import kick, tell
-from hive_core import disk, progress
+from hive_core import disk
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
+from hive_core.locks import Busy
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
-from hive_core.progress import InProgress, ending, held_first, recorded, recovery
+from hive_core.progress import InProgress, all_in_progress, ending, held_first, recorded, recovery
 from hive_core.settings import MANAGER
 
 REBUILD = "rebuild"
@@ -57,7 +58,7 @@ def start_again(hive: Hive, name: str, *, looked_after: bool = False) -> AgentVi
             if looked_after:
                 restarts.forget(db, name)
         if not known["ran"]:
-            hive.host.start(name, view_of(hive, name))
+            start_container(hive, name)
         conclude(hive, name, "starting", known)
     return agents.view(hive, name)
 
@@ -86,18 +87,19 @@ def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
         if name in agents.strays(hive):
             return _end_stray(hive, name, grace)
         require(hive, name)
-        progress.hurry(hive, name)
-        _end_recorded(hive, name, grace, note)
+        try:
+            _end_recorded(hive, name, grace, note)
+        except Busy as busy:
+            _end_beside(hive, name, grace, note, busy.holder)
     except (OSError, sqlite3.OperationalError) as error:
         refused = disk.refusal(error)
         if refused is None or name not in hive.host.containers():
             raise
         # Whoever has filled the disk must not be safe from this by having done so.
-        with hive.lock(name, "stopping"):
-            hive.host.stop(name, grace=grace)
+        hive.host.end(name, grace=grace)
         raise Refused(
             f"{name} was ended, but that could not be recorded. {refused.message}",
-            f"Make room, then `hive stop {name}`; until then it counts as crashed.",
+            f"Make room, or make it writable, then `hive stop {name}`; until then it counts as crashed.",
         ) from error
     return agents.view(hive, name)
 
@@ -108,6 +110,23 @@ def _end_stray(hive: Hive, name: str, grace: float) -> AgentView:
         hive.host.stop(name, grace=grace)
     hive.say(f"warning: that {name} was ended is recorded nowhere: the database does not know it, or is damaged")
     return agents.stray_view(hive.host.containers()[name])
+
+
+def _end_beside(hive: Hive, name: str, grace: float, note: str | None, holder: str) -> None:
+    """End an agent that somebody else is at work on, without waiting for that; they leave it stopped, too.
+
+    The wish is recorded first: who starts the container after that looks at it, and who has started it before, has
+    started what is ended here.
+    """
+    with hive.store.write() as db:
+        want(db, name, "stopped")
+        doing = all_in_progress(db).get(name)
+    known = before(hive, name)
+    hive.host.end(name, grace=grace)
+    if known["ran"] and (doing is None or doing.kind != "stopping"):
+        with hive.store.write() as db:
+            tell(hive, db, "killed", name, note=note)
+    hive.say(f"{name} was ended while another command is at it ({holder})")
 
 
 def _end_recorded(hive: Hive, name: str, grace: float, note: str | None) -> None:
@@ -139,7 +158,7 @@ def restart(hive: Hive, name: AgentName) -> AgentView:
             want(db, name, "running")
             restarts.forget(db, name)
         hive.host.stop(name, grace=GRACE)
-        hive.host.start(name, view_of(hive, name))
+        start_container(hive, name)
         conclude(hive, name, "restarting", known)
     return agents.view(hive, name)
 

@@ -92,8 +92,11 @@ def held_anyway(hive: Hive, agent: str, purpose: str) -> Iterator[InProgress | N
 
 @contextmanager
 def held_first(hive: Hive, agent: str, purpose: str) -> Iterator[InProgress | None]:
-    """Hold the agent's lock for what cannot wait for a repair: the block is given what was left, mended after it."""
-    with hive.lock(agent, purpose):
+    """Hold the agent's lock for what cannot wait: the block is given what was left half-done, which is mended after it.
+
+    Raises Busy when somebody else holds it.
+    """
+    with hive.lock(agent, purpose, wait=False):
         yield _row(hive, agent)
         _attempt(hive, agent)
 

@@ -70,7 +70,8 @@ class View:
 
 
 class Host(Protocol):
-    """A backend. Names were checked by whoever calls; the caller holds the agent's lock for every change."""
+    """A backend. Names were checked by whoever calls; the caller holds the agent's lock for every change but
+    `end`."""
 
     def build(self, name: str, repository: Path, revision: str) -> None:
         """Make `revision` of the applied repository ready to be switched to. Running things stay as they are.
@@ -93,6 +94,9 @@ class Host(Protocol):
 
     def stop(self, name: str, *, grace: float) -> None:
         """Stop it: SIGTERM, after `grace` seconds SIGKILL; at once with grace 0. Nothing happens when it is stopped."""
+
+    def end(self, name: str, *, grace: float) -> None:
+        """As `stop`, for a caller who does not hold the agent's lock: what runs now ends, nothing is cleared away."""
 
     def destroy(self, name: str) -> None:
         """Stop and forget the container, its builds and its journal. Absent is fine."""

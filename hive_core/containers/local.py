@@ -93,15 +93,17 @@ class LocalHost:
             raise
 
     def stop(self, name: str, *, grace: float) -> None:
-        folder = self._folder(name)
-        run = records.read_run(folder)
+        self.end(name, grace=grace)
+        self._sweep(self._folder(name))
+
+    def end(self, name: str, *, grace: float) -> None:
+        run = records.read_run(self._folder(name))
         supervisor = hold(run) if run else None
         if supervisor is not None:
             try:
                 end(supervisor, grace)
             finally:
                 os.close(supervisor)
-        self._sweep(folder)
 
     def destroy(self, name: str) -> None:
         from hive_core.containers import generations

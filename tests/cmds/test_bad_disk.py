@@ -107,6 +107,9 @@ def test_a_disk_that_is_read_only_is_said_to_be_so_and_all_goes_on_when_it_is_wr
     finally:
         subprocess.run(["umount", str(small.root)], check=True)
     small.run("watch", "--once")
+    # An agent is ended also where that cannot be written down.
+    assert small.agent("coder")["running"] is (command[0] != "stop")
+    small.run("start", "coder")
     assert small.agent("coder")["running"] is True
 
 

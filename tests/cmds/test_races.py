@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
 from hive_cmds import removal
 from hive_core.events import emit
-from tests.hives import PLAIN, TestHive, interrupt
+from hive_core.locks import file_lock
+from tests.hives import PLAIN, TestHive, eventually, interrupt
 from tests.needs import needs_root
 
 
-@pytest.mark.parametrize("verb", ["stop", "start", "restart", "rebuild", "kill"])
+@pytest.mark.parametrize("verb", ["start", "restart", "rebuild"])
 def test_whatever_waits_while_its_agent_is_destroyed_says_so_and_leaves_the_name_free(
     hive: TestHive, verb: str
 ) -> None:
@@ -31,6 +33,54 @@ def test_whatever_waits_while_its_agent_is_destroyed_says_so_and_leaves_the_name
     hive.run("watch", "--once")
     hive.run("spawn", "coder")
     assert hive.agent("coder")["running"] is True
+
+
+@pytest.mark.parametrize("verb", ["kill", "stop"])
+def test_an_agent_is_ended_whoever_holds_it_and_for_whatever(hive: TestHive, verb: str) -> None:
+    hive.spawn("coder")
+    with hive.inside().lock("coder", "a test"):
+        told = hive.run(verb, "coder").stderr
+        assert "coder was ended while another command is at it" in told
+        row = hive.agent("coder")
+        assert (row["running"], row["failed"]) == (False, False)
+    assert len(hive.events("killed")) == 1
+
+
+STUBBORN = """
+runner = "command"
+command = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"]
+"""
+
+
+def test_a_kill_ends_what_a_restart_waits_for_and_keeps_it_from_coming_back(hive: TestHive) -> None:
+    hive.spawn("coder", STUBBORN)
+    eventually(lambda: "ready" in hive.run("journal", "coder").stdout)
+    restarting = hive.start("restart", "coder")
+    eventually(lambda: hive.agent("coder").get("operation") == "restarting")
+    hive.run("kill", "coder")
+    restarting.communicate(timeout=60)
+    row = hive.agent("coder")
+    assert (row["running"], row["failed"], row.get("operation")) == (False, False, None)
+
+
+def test_who_takes_in_a_proposal_holds_no_lock_of_the_agent(hive: TestHive) -> None:
+    hive.spawn("coder")
+    sha = hive.propose("coder", PLAIN + "# changed\n")
+    first = str(hive.json("request-commit", "coder", sha)["id"])
+    late = hive.propose("coder", PLAIN + "# changed again\n")
+    # Whatever a proposal is made of, it is written into the applied repository under the lock of that alone.
+    lock = hive.home / "applied/coder/.git/hive-lock"
+    with file_lock(lock, "a test"):
+        requesting = hive.start("request-commit", "coder", late, "--json")
+        waiting = f":{lock.stat().st_ino} "
+        eventually(
+            lambda: any("->" in line and waiting in line for line in Path("/proc/locks").read_text().splitlines())
+        )
+        for verb in ("kill", "start", "restart", "stop"):
+            assert "waiting" not in hive.run(verb, "coder").stderr
+    out, _ = requesting.communicate(timeout=60)
+    assert json.loads(out)["status"] == "pending"
+    hive.run("deny", first)
 
 
 def test_two_spawns_of_one_name_make_one_agent(hive: TestHive) -> None:
