@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from hive_cmds import agents, queue, removal, spawns
+from hive_cmds import agents, proposals, queue, removal, spawns
 from hive_cmds.deploys import apply
 from hive_cmds.queue import Approval
 from hive_core import progress
 from hive_core.arguments import AgentName, Also, Description, Id, NewAgentName, Note, Sha
 from hive_core.context import Hive
-from hive_core.errors import HiveError, NotFound, Refused
+from hive_core.errors import NotFound, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, Caller, operation
-
-if TYPE_CHECKING:
-    from hive_core.git.repository import Repository
 
 
 @operation(callers=LOOKING_AFTER, group="Approvals")
@@ -31,67 +27,8 @@ def request_commit(
     """
     with hive.store.read() as db:
         agents.require(db, agent)
-        first = _same_request(db, agent, sha)
-    if first is not None:
-        return first
-    with progress.held(hive, agent, "fetching a proposal"):
-        with hive.store.write() as db:
-            number = queue.add(hive, db, agent=agent, kind="apply_commit", commit_ref=sha, description=description)
-        _fetch(hive, number, agent, sha)
-    return _approval(hive, number)
-
-
-def _same_request(db: sqlite3.Connection, agent: str, sha: str) -> Approval | None:
-    for row in queue.pending(db, agent, "apply_commit"):
-        if row["fetched_sha"].startswith(sha):
-            return queue.from_row(row)
-    return None
-
-
-def _fetch(hive: Hive, number: int, agent: str, sha: str) -> None:
-    from hive_core.git.repository import Repository
-
-    applied = Repository(hive.applied_path(agent))
-    try:
-        fetched = _receive(hive, applied, agent, sha, f"refs/tags/proposal/{number}")
-        if fetched == applied.main():
-            raise Refused(f"{fetched[:12]} is what {agent} is deployed with already.", "Commit a change first.")
-        if applied.is_fast_forward(fetched, applied.main()):
-            raise Refused(
-                f"{fetched[:12]} is older than what {agent} is deployed with.",
-                f"Going back is a change too: `git restore -SWs {fetched[:12]} .`, commit, and request that commit.",
-            )
-    except HiveError as error:
-        with hive.store.write() as db:
-            again = queue.forget_repeated(db, number, str(error))
-            if not again:
-                queue.resolve(hive, db, number, "failed", note=str(error))
-        if again:
-            applied.untag([f"proposal/{number}"])
-        raise
-    base = applied.main()
-    diff = applied.diff(base, fetched)
-    with hive.store.write() as db:
-        queue.fetched(db, number, fetched, base, diff)
-
-
-def _receive(hive: Hive, applied: Repository, agent: str, sha: str, ref: str) -> str:
-    """Fetch from the caller's clone; the operator may name a commit of the manager's too."""
-    first, *others = _clones(hive, agent)
-    try:
-        return applied.receive(first, sha, ref)
-    except HiveError:
-        for clone in others:
-            if clone.exists():
-                return applied.receive(clone, sha, ref)
-        raise
-
-
-def _clones(hive: Hive, agent: str) -> list[Path]:
-    managers = hive.settings.proposed / agent / "config"
-    if hive.caller.caller is Caller.MANAGER:
-        return [managers]
-    return [hive.agent_path(agent) / "config", managers]
+        queue.require_room(hive, db)
+    return proposals.request(hive, agent, sha, description)
 
 
 @operation(callers=LOOKING_AFTER, group="Approvals")

@@ -105,9 +105,7 @@ def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref
 
     A request for a commit starts out as failed: if this process is killed while it fetches, that is what it is.
     """
-    if hive.caller != THE_OPERATOR:
-        _require_few(hive, db)
-        _require_few_failed(hive, db)
+    require_room(hive, db)
     now = hive.clock()
     waits = kind == "spawn"
     cursor = db.execute(
@@ -157,6 +155,13 @@ def close_quietly(db: sqlite3.Connection, number: int, status: str, note: str | 
     db.execute("update approvals set status = ?, note = ?, resolved_at = ? where id = ?", (status, note, at, number))
 
 
+def require_room(hive: Hive, db: sqlite3.Connection) -> None:
+    """Raises Refused when the caller has as many requests waiting, or failed, as one may have."""
+    if hive.caller != THE_OPERATOR:
+        _require_few(hive, db)
+        _require_few_failed(hive, db)
+
+
 def _require_few(hive: Hive, db: sqlite3.Connection) -> None:
     query = "select count(*) from approvals indexed by approvals_pending where requested_by = ? and status = 'pending'"
     waiting = db.execute(query, (hive.caller.name,)).fetchone()[0]
@@ -183,20 +188,20 @@ def _require_few_failed(hive: Hive, db: sqlite3.Connection) -> None:
         )
 
 
-def forget_repeated(db: sqlite3.Connection, number: int, note: str) -> bool:
-    """Forget a request that has failed as one for the same commit did before; that one stands for both.
+def add_failed(
+    hive: Hive, db: sqlite3.Connection, agent: str, commit_ref: str, description: str | None, note: str
+) -> None:
+    """Add a request whose commit could not be fetched, unless one failed in the same way before: that stands for both.
 
-    Who tries in vain again and again, fills neither the list nor the manager's inbox. Whether it was forgotten.
+    Who tries in vain again and again, fills neither the list nor the manager's inbox, and uses up no number.
     """
-    return bool(
-        db.execute(
-            "delete from approvals where id = ? and note = ? and exists (select 1 from approvals before"
-            " where before.id < approvals.id and before.agent = approvals.agent and before.status = 'failed'"
-            " and before.commit_ref = approvals.commit_ref and before.requested_by = approvals.requested_by"
-            " and before.note = ?)",
-            (number, INTERRUPTED, note),
-        ).rowcount
+    query = (
+        "select 1 from approvals where agent = ? and status = 'failed' and commit_ref = ? and requested_by = ?"
+        " and note = ?"
     )
+    if db.execute(query, (agent, commit_ref, hive.caller.name, note)).fetchone() is None:
+        number = add(hive, db, agent=agent, kind="apply_commit", commit_ref=commit_ref, description=description)
+        resolve(hive, db, number, "failed", note=note)
 
 
 def fetched(db: sqlite3.Connection, number: int, sha: str, base: str, diff: str) -> None:

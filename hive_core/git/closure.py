@@ -39,16 +39,22 @@ class Closure:
     known: the kind of an object that the repository to be written has, with all below it, or None; size: its size in
     bytes. trusted: reads
     such an object; trees are looked into nevertheless: what many small steps add up to has to stay within bounds too.
-    untrusted: reads any other object, or raises.
+    untrusted: reads any other object, or raises. commits: how many new ones there may be.
     """
 
     def __init__(
-        self, known: Callable[[str], str | None], size: Callable[[str], int], trusted: Read, untrusted: Read
+        self,
+        known: Callable[[str], str | None],
+        size: Callable[[str], int],
+        trusted: Read,
+        untrusted: Read,
+        commits: int,
     ) -> None:
         self._known = known
         self._size = size
         self._trusted = trusted
         self._untrusted = untrusted
+        self._commits = self._commits_left = commits
         self._new: dict[str, Object] = {}
         self._done: set[str] = set()
         self._there: set[str] = set()
@@ -75,10 +81,20 @@ class Closure:
             return []
         if known:
             self._there.add(sha)
+        elif kind == "commit":
+            self._count()
         found = self._trusted(sha) if known else self._untrusted(sha)
         if found[0] != kind:
             raise Damaged(f"{sha} should be a {kind}, but is a {found[0]}.")
         return [(sha, kind, found), *((name, wanted, None) for name, wanted in _names(sha, found))]
+
+    def _count(self) -> None:
+        self._commits_left -= 1
+        if self._commits_left < 0:
+            raise Refused(
+                f"The proposal brings more than {self._commits} commits that are new.",
+                "Rebase them into fewer: `git reset --soft` onto what is deployed, and one commit.",
+            )
 
     def _leave(self, sha: str, found: Object) -> None:
         self._done.add(sha)

@@ -84,6 +84,16 @@ class History:
             return None
         return str(found.id) if isinstance(found, pygit2.Commit) else None
 
+    def is_ambiguous(self, prefix: str) -> bool:
+        """Whether several objects begin with these 7 to 40 hex digits."""
+        try:
+            self._repository[prefix]
+        except ValueError:
+            return True
+        except KeyError:
+            return False
+        return False
+
     def committed_at(self, sha: str) -> int:
         """When a commit was made, by its own word, in unix seconds. Raises NotFound."""
         return int(self._commit(sha).commit_time)

@@ -14,11 +14,15 @@ from hive_core.git import trees
 from hive_core.git.closure import Closure
 from hive_core.git.history import EMAIL, MAIN, NAME, OBJECT_TYPES, SHA, History, checked_tag, tag_ref
 from hive_core.git.made import give_away, made_beside, make_readable
-from hive_core.git.untrusted import open_untrusted
+from hive_core.git.pack_writer import write_pack
+from hive_core.git.packs import Object
+from hive_core.git.untrusted import Bounds, open_untrusted
 from hive_core.git.worktree import remove_file, write_file, write_work_tree
 from hive_core.git.writer import only_writer
 from hive_core.text import one_line
 
+# As git's fetch.unpackLimit: with more objects than these one pack is made, which is a hundred times as fast.
+MOST_LOOSE = 100
 # info/attributes outranks every .gitattributes in the tree (gitattributes(5)): no filter runs, no line end changes and
 # no file is declared undiffable, neither for hive nor for an operator's git in there.
 _ATTRIBUTES = "* -text -eol -crlf -ident -filter -working-tree-encoding !diff !merge\n"
@@ -75,13 +79,12 @@ class Repository(History):
 
     @classmethod
     def adopt(cls, path: Path, untrusted: Path, sha: str) -> Repository:
-        """Make a repository whose `main` is a commit taken from one that an agent may write; see `receive`."""
+        """Make a repository whose `main` is a commit taken from one that an agent may write; see `take_in`."""
         with made_beside(path, path.parent) as temporary:
             made = cls(temporary)
             repository = made._init()
-            full = made.receive(untrusted, sha, tag_ref("adopted"))
+            full = made.take_in(untrusted, sha, Bounds.of_a_whole_history())
             repository.references.create(MAIN, full)
-            made.untag(["adopted"])
             made._settle(full)
             make_readable(temporary)
         return cls(path)
@@ -114,26 +117,39 @@ class Repository(History):
     # --- writing
 
     def receive(self, untrusted: Path, sha: str, ref: str) -> str:
-        """Take a commit, and all it needs, out of a repository that a hostile agent writes, and point `ref` at it.
+        """`take_in` a commit and point `ref`, as `refs/tags/proposal/<id>`, at it. Returns the full sha."""
+        checked_tag(ref)
+        full = self.take_in(untrusted, sha)
+        with self._writing(f"receiving {full[:12]}"):
+            self._point([ref], full)
+        return full
 
-        untrusted: the work tree of that repository. sha: 7 to 40 hex digits. ref: `refs/tags/proposal/<id>`.
+    def take_in(self, untrusted: Path, sha: str, bounds: Bounds | None = None) -> str:
+        """Take a commit, and all it needs, out of a repository that a hostile agent writes; no ref points at it yet.
+
+        untrusted: the work tree of that repository. sha: 7 to 40 hex digits. bounds: those of a proposal by default.
         Nothing in there runs or is followed; every object is checked before the first is written. Returns the full sha.
         Raises Invalid for a malformed sha, Refused (NotFound, Damaged) with the reason for whatever cannot be taken.
         """
         prefix = sha.lower()
         if not SHA.fullmatch(prefix):
             raise Invalid(f"{sha[:80]!a} is no commit: 7 to 40 hexadecimal digits are.")
-        checked_tag(ref)
-        with open_untrusted(untrusted) as objects:
+        bounds = bounds or Bounds.of_a_proposal()
+        with open_untrusted(untrusted, bounds) as objects:
             full = prefix if len(prefix) == 40 and self.resolve(prefix) else objects.find(prefix)
-            new = Closure(self._kind, self._size, self._object, objects.read).of(full)
+            new = Closure(self._kind, self._size, self._object, objects.read, bounds.commits).of(full)
         with self._writing(f"receiving {full[:12]}"):
-            # Each object after what it names: what is there is complete, whenever this is killed.
-            for name, (kind, content) in new.items():
-                written = self._repository.odb.write(OBJECT_TYPES[kind], content)
-                assert str(written) == name, f"{name} became {written}"
-            self._point([ref], full)
+            self._write(new)
         return full
+
+    def _write(self, objects: Mapping[str, Object]) -> None:
+        if len(objects) > MOST_LOOSE:
+            write_pack(self._git / "objects" / "pack", objects)
+            return
+        # Each object after what it names: what is there is complete, whenever this is killed.
+        for name, (kind, content) in objects.items():
+            written = self._repository.odb.write(OBJECT_TYPES[kind], content)
+            assert str(written) == name, f"{name} became {written}"
 
     def commit(self, changes: Mapping[str, bytes | None], message: str) -> str:
         """Commit `changes` (path to content, None removes) onto `main`; their files in the work tree follow.

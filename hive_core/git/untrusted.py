@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from hive_core.change import never_inside
@@ -18,6 +20,8 @@ from hive_core.git.packs import KINDS, Damaged, Object, inflate, object_sha, rea
 # alternates, grafts, replacements or indexes. All that is read are regular files below `.git/objects` whose names are
 # those of objects and packs, each folder opened without following links, each object known only by its own hash.
 
+MOST_COMMITS = 2000  # that are new in one proposal
+MOST_SECONDS = 10.0
 MOST_BYTES = 64 << 20  # read from files
 MOST_INFLATED = 128 << 20
 MOST_FILES = 20_000
@@ -28,6 +32,36 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SMALLER = "Propose from a smaller repository: a fresh clone of the applied one is."
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What receiving may take besides the bytes above. commits: new ones. until: by the monotonic clock."""
+
+    commits: int
+    until: float
+
+    @classmethod
+    def of_a_proposal(cls) -> Bounds:
+        """What a person would still call a proposal, from now on."""
+        return cls(MOST_COMMITS, time.monotonic() + MOST_SECONDS)
+
+    @classmethod
+    def of_a_whole_history(cls) -> Bounds:
+        """For a repository that the operator takes over with all its past."""
+        return cls(MOST_OBJECTS, time.monotonic() + 12 * MOST_SECONDS)
+
+    def check(self) -> None:
+        """Raises Refused when the time is up."""
+        if time.monotonic() > self.until:
+            raise Refused(f"The proposal cannot be read within {MOST_SECONDS:g} seconds.", _SMALLER)
+
+
+class Ambiguous(Refused):
+    """Several objects begin with the digits that were given."""
+
+    def __init__(self, prefix: str, count: int) -> None:
+        super().__init__(f"{prefix} is ambiguous: {count} objects begin with it.", "Give all 40 digits.")
+
+
 class Missing(NotFound):
     """An object is not in the repository."""
 
@@ -35,23 +69,30 @@ class Missing(NotFound):
 class UntrustedObjects:
     """The objects of one untrusted repository, within bounds that count over the whole life of this reader."""
 
-    def __init__(self, objects: int, stack: ExitStack) -> None:
+    def __init__(self, objects: int, stack: ExitStack, bounds: Bounds) -> None:
         self._objects = objects
         self._stack = stack
+        self._bounds = bounds
         self._bytes = self._inflated = self._files = 0
         self._folders: dict[str, int | None] = {}
         self._packed: dict[str, Object] | None = None
+
+    def matching(self, prefix: str) -> set[str]:
+        """The full shas of all objects that begin with these hex digits."""
+        if len(prefix) == 40 and self._loose(prefix) is not None:
+            return {prefix}
+        return set(self._loose_names(prefix)) | {sha for sha in self._packs() if sha.startswith(prefix)}
 
     def find(self, prefix: str) -> str:
         """Return the full sha of the one commit that `prefix`, 7 to 40 lower-case hex digits, names.
 
         Raises Missing when nothing has it, Refused when several objects have or when it is no commit.
         """
-        found = set(self._loose_names(prefix)) | {sha for sha in self._packs() if sha.startswith(prefix)}
+        found = self.matching(prefix)
         if not found:
             raise Missing(f"There is no commit {prefix} in the proposed repository.", "Commit first, then request.")
         if len(found) > 1:
-            raise Refused(f"{prefix} is ambiguous: {len(found)} objects begin with it.", "Give all 40 digits.")
+            raise Ambiguous(prefix, len(found))
         sha = found.pop()
         kind, _ = self.read(sha)
         if kind != "commit":
@@ -60,6 +101,7 @@ class UntrustedObjects:
 
     def read(self, sha: str) -> Object:
         """Return kind and content of an object, which really hash to `sha`. Raises Missing, Damaged, Refused."""
+        self._bounds.check()
         found = self._loose(sha) or self._packs().get(sha)
         if found is None:
             raise Missing(f"The proposed repository is incomplete: it has no object {sha}.", _INCOMPLETE)
@@ -126,6 +168,7 @@ class UntrustedObjects:
         return content
 
     def _charge(self, size: int) -> None:
+        self._bounds.check()
         self._inflated += size
         if self._inflated > MOST_INFLATED:
             raise Refused(f"The proposal is larger than {MOST_INFLATED >> 20} MiB.", _SMALLER)
@@ -136,7 +179,7 @@ _INCOMPLETE = "Objects in other repositories (alternates, shallow or partial clo
 
 @never_inside
 @contextmanager
-def open_untrusted(repository: Path) -> Iterator[UntrustedObjects]:
+def open_untrusted(repository: Path, bounds: Bounds | None = None) -> Iterator[UntrustedObjects]:
     """Open the object store of the repository whose work tree is `repository`, for the block.
 
     Raises Refused when the folder, its `.git` or `.git/objects` is missing or anything but a real folder.
@@ -149,7 +192,25 @@ def open_untrusted(repository: Path) -> Iterator[UntrustedObjects]:
                 raise NotFound(f"There is no {shown} to fetch a proposal from.", f"Make {repository} a git clone.")
             stack.callback(os.close, folder)
         assert folder is not None
-        yield UntrustedObjects(folder, stack)
+        yield UntrustedObjects(folder, stack, bounds or Bounds.of_a_proposal())
+
+
+def find(repository: Path, prefix: str, bounds: Bounds) -> str:
+    """The full sha of the one commit that a prefix names in an untrusted repository; see `UntrustedObjects.find`."""
+    with open_untrusted(repository, bounds) as objects:
+        return objects.find(prefix.lower())
+
+
+def all_matching(repositories: Sequence[Path], prefix: str, bounds: Bounds) -> set[str]:
+    """What begins with a prefix in these repositories; one that cannot be read says nothing."""
+    found: set[str] = set()
+    for repository in repositories:
+        try:
+            with open_untrusted(repository, bounds) as objects:
+                found |= objects.matching(prefix.lower())
+        except Refused:
+            continue
+    return found
 
 
 def open_folder(name: str, parent: int | None, shown: str) -> int | None:

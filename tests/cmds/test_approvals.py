@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 from pathlib import Path
 
 import pytest
 
+from tests.git import write_object
 from tests.hives import PATIENCE, TestHive, asleep, eventually
 
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
@@ -237,6 +239,53 @@ def test_a_fetch_that_fails_leaves_a_failed_row_with_the_reason(coder: TestHive)
     row = coder.json("approvals", "--all")[-1]
     assert (row["status"], "fetched_sha" in row) == ("failed", False)
     assert row["note"].split("\n")[0] in told
+
+
+def test_what_is_refused_uses_up_no_number(coder: TestHive) -> None:
+    main = coder.git("applied/coder", "rev-parse", "main")
+    coder.run("request-commit", "coder", main, code=1)
+    coder.run("request-commit", "coder", "f" * 40, code=1)
+    coder.run("request-commit", "coder", "f" * 40, code=1)
+    assert [row["id"] for row in coder.json("approvals", "--all")] == [1, 2]
+    assert coder.request("coder", SAY.format("new")) == 3
+
+
+def managers(hive: TestHive) -> Path:
+    return hive.home / "proposed/coder/config"
+
+
+def test_what_is_wrong_with_the_operators_own_commit_is_told_and_not_what_the_managers_clone_lacks(
+    coder: TestHive,
+) -> None:
+    (coder.home / "agents/coder/config/large").write_bytes(bytes(17 << 20))
+    sha = coder.propose("coder", SAY.format("large"))
+    told = coder.run("request-commit", "coder", sha, code=1).stderr
+    assert "too large for a configuration" in told
+    assert "no commit" not in told
+
+
+def test_what_is_wrong_with_the_managers_clone_is_no_reason_to_refuse_the_operators(coder: TestHive) -> None:
+    sha = coder.propose("coder", SAY.format("new"))
+    (managers(coder) / ".git").rename(managers(coder) / "elsewhere")
+    (managers(coder) / ".git").symlink_to("elsewhere")
+    assert "There is no commit fffffff" in coder.run("request-commit", "coder", "f" * 7, code=1).stderr
+    assert coder.json("request-commit", "coder", sha[:7])["fetched_sha"] == sha
+
+
+def test_a_short_sha_that_means_another_commit_elsewhere_is_refused(coder: TestHive) -> None:
+    sha = coder.propose("coder", SAY.format("new"))
+    twin = sha[:39] + ("0" if sha[39] != "0" else "1")
+    write_object(managers(coder), "blob", b"", twin)
+    assert f"{sha[:7]} is ambiguous" in coder.run("request-commit", "coder", sha[:7], code=1).stderr
+    assert len(coder.json("approvals", "--all")) == 1
+    number = coder.json("request-commit", "coder", sha)["id"]
+    assert number == 2
+    shutil.rmtree(managers(coder) / ".git/objects" / sha[:2])
+    # What waits already counts, too: it was asked for by other digits.
+    other = coder.propose("coder", SAY.format("other"))
+    write_object(coder.home / "agents/coder/config", "blob", b"", sha[:39] + ("2" if sha[39] != "2" else "3"))
+    assert "is ambiguous" in coder.run("request-commit", "coder", sha[:7], code=1).stderr
+    assert coder.json("request-commit", "coder", other[:7])["fetched_sha"] == other
 
 
 @pytest.mark.parametrize("sha", ["main", "HEAD", "proposal/1", "abc", "--upload-pack=x", "z" * 40])

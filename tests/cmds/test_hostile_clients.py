@@ -230,12 +230,13 @@ def test_what_fails_again_in_the_same_way_is_one_request_and_a_hundred_ways_a_da
     assert len(requests.approvals(inside, all=True)) == 101
 
 
-def test_a_request_for_what_is_deployed_already_leaves_one_tag_however_often_it_is_made(hive: TestHive) -> None:
+def test_a_request_for_what_is_deployed_already_leaves_nothing_however_often_it_is_made(hive: TestHive) -> None:
     hive.spawn("coder")
     main = hive.git("applied/coder", "rev-parse", "main")
     for _ in range(3):
         assert "deployed with already" in hive.run("request-commit", "coder", main, code=1).stderr
-    assert [tag for tag in hive.git("applied/coder", "tag").split() if "proposal" in tag] == ["proposal/2"]
+    assert [tag for tag in hive.git("applied/coder", "tag").split() if "proposal" in tag] == []
+    assert len(hive.json("approvals", "--all")) == 1
 
 
 def test_an_agent_can_fill_an_inbox_only_so_far_and_everybody_else_can_still_write_to_it(hive: TestHive) -> None:

@@ -163,7 +163,7 @@ def test_a_destroy_killed_anywhere_is_finished_by_the_next_command(hive: TestHiv
 
 def test_a_request_killed_while_it_fetches_says_so(hive: TestHive) -> None:
     hive.spawn("coder")
-    files = ("hive_cmds/approvals.py",)
+    files = ("hive_cmds/proposals.py",)
     count = lines_of(hive, files, "request-commit", "coder", hive.propose("coder", SAY.format("first")))
     seen = set()
     for line in range(1, count + 1):

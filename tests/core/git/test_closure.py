@@ -148,6 +148,14 @@ def test_a_history_of_thousands_of_commits_is_no_problem(applied: Repository, cl
     for _ in range(2000):
         sha = raw_commit(clone, root, sha)
     assert applied.receive(clone, sha, REF) == sha
+    assert git(applied.path, "fsck", "--strict") == ""
+
+
+def test_more_new_commits_than_a_person_would_call_a_proposal_are_refused(applied: Repository, clone: Path) -> None:
+    sha, root = git(clone, "rev-parse", "HEAD"), git(clone, "rev-parse", "HEAD^{tree}")
+    for _ in range(2001):
+        sha = raw_commit(clone, root, sha)
+    refused(applied, clone, sha, "brings more than 2000 commits")
 
 
 def test_an_honest_proposal_with_links_and_submodules_arrives_for_review(applied: Repository, clone: Path) -> None:

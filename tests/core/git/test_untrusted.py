@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -386,6 +387,13 @@ def test_more_objects_in_a_folder_than_any_proposal_has_are_refused(applied: Rep
         os.mknod(folder / f"{number:038x}")
     with pytest.raises(Refused, match="more than 20000 objects"):
         applied.receive(clone, "1234567", REF)
+
+
+def test_what_takes_too_long_to_read_is_refused(applied: Repository, clone: Path) -> None:
+    sha = commit(clone, {"a": "1"})
+    with pytest.raises(Refused, match="cannot be read within 10 seconds"):
+        applied.take_in(clone, sha, untrusted.Bounds(commits=2000, until=time.monotonic()))
+    nothing_came(applied, sha)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can read what another user owns")
