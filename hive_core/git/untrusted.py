@@ -27,7 +27,9 @@ MOST_INFLATED = 128 << 20
 MOST_FILES = 20_000
 MOST_OBJECTS = 100_000
 _LOOSE = re.compile(r"[0-9a-f]{38}")
-_PACK = re.compile(r"pack-[0-9a-f]{40}\.pack")
+_PACK = re.compile(r"([A-Za-z0-9._-]{1,200})\.pack")
+_SHA256 = re.compile(r"^\s*objectformat\s*=\s*\"?sha256", re.IGNORECASE | re.MULTILINE)
+_MOST_EXPLAINED = 64 << 10  # of a file that is read for what it tells of a repository
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SMALLER = "Propose from a smaller repository: a fresh clone of the applied one is."
 
@@ -69,13 +71,15 @@ class Missing(NotFound):
 class UntrustedObjects:
     """The objects of one untrusted repository, within bounds that count over the whole life of this reader."""
 
-    def __init__(self, objects: int, stack: ExitStack, bounds: Bounds) -> None:
+    def __init__(self, git: int, objects: int, stack: ExitStack, bounds: Bounds) -> None:
+        self._git = git
         self._objects = objects
         self._stack = stack
         self._bounds = bounds
         self._bytes = self._inflated = self._files = 0
         self._folders: dict[str, int | None] = {}
         self._packed: dict[str, Object] | None = None
+        self._damaged: list[str] = []
 
     def matching(self, prefix: str) -> set[str]:
         """The full shas of all objects that begin with these hex digits."""
@@ -90,7 +94,9 @@ class UntrustedObjects:
         """
         found = self.matching(prefix)
         if not found:
-            raise Missing(f"There is no commit {prefix} in the proposed repository.", "Commit first, then request.")
+            raise self._missing(
+                f"There is no commit {prefix} in the proposed repository", "Commit first, then request."
+            )
         if len(found) > 1:
             raise Ambiguous(prefix, len(found))
         sha = found.pop()
@@ -104,7 +110,7 @@ class UntrustedObjects:
         self._bounds.check()
         found = self._loose(sha) or self._packs().get(sha)
         if found is None:
-            raise Missing(f"The proposed repository is incomplete: it has no object {sha}.", _INCOMPLETE)
+            raise self._missing(f"The proposed repository is incomplete: it has no object {sha}", _INCOMPLETE)
         return found
 
     def _loose(self, sha: str) -> Object | None:
@@ -132,14 +138,65 @@ class UntrustedObjects:
                 yield prefix[:2] + name
 
     def _packs(self) -> dict[str, Object]:
+        """All packed objects. As to git, a pack is what has an index: any other is being written, or a leftover."""
         if self._packed is None:
             self._packed = {}
-            folder = self._folder("pack")
-            for name in () if folder is None else self._names(folder):
-                pack = self._file(folder or 0, "objects/pack", name) if _PACK.fullmatch(name) else None
-                if pack is not None:
-                    self._packed |= read_pack(pack, self._charge, MOST_OBJECTS - len(self._packed))
+            for name in self._pack_names():
+                if f"{name}.idx" in self._pack_files():
+                    self._read_pack(f"{name}.pack")
         return self._packed
+
+    def _read_pack(self, name: str) -> None:
+        assert self._packed is not None
+        pack = self._file(self._folder("pack") or 0, "objects/pack", name)
+        if pack is None:
+            return
+        try:
+            self._packed |= read_pack(pack, self._charge, MOST_OBJECTS - len(self._packed))
+        except Damaged:
+            # Git, too, misses only what lies in it.
+            self._damaged.append(name)
+
+    def _pack_files(self) -> set[str]:
+        folder = self._folder("pack")
+        return set() if folder is None else set(self._names(folder))
+
+    def _pack_names(self) -> list[str]:
+        return [match[1] for name in sorted(self._pack_files()) if (match := _PACK.fullmatch(name))]
+
+    def _missing(self, what: str, hint: str) -> Refused:
+        """The error for an object that is not there, with all that may be the reason and what mends it."""
+        reasons = list(self._reasons())
+        text = f"{what}: {'; '.join(reason for reason, _ in reasons)}." if reasons else f"{what}."
+        kind = Damaged if self._damaged else Missing
+        return kind(text, " ".join(mended for _, mended in reasons) or hint)
+
+    def _reasons(self) -> Iterator[tuple[str, str]]:
+        if _SHA256.search(self._text(self._git, "config")):
+            yield "it is a SHA-256 repository", "hive takes SHA-1: `git init --object-format=sha1`."
+        if self._text(self._git, "shallow"):
+            yield "it is a shallow clone", "`git fetch --unshallow` makes it whole."
+        info = self._folder("info")
+        if info is not None and self._text(info, "alternates"):
+            yield (
+                "it borrows objects of another repository (objects/info/alternates), where hive does not look",
+                "`git repack -a -d` brings them over; then remove that file.",
+            )
+        files = self._pack_files()
+        if any(name.endswith(".promisor") for name in files):
+            yield "it is a partial clone", "Clone it anew without --filter."
+        for name in self._damaged:
+            yield f"objects/pack/{name} is damaged, or still being written", "Try again; else make a fresh clone."
+        without = [name for name in self._pack_names() if f"{name}.idx" not in files]
+        if without:
+            yield f"objects/pack/{without[0]}.pack has no index, so git does not read it either", "`git index-pack` it."
+
+    def _text(self, folder: int, name: str) -> str:
+        """A small file beside the objects, only to say what may be wrong; nothing of one that cannot be read."""
+        try:
+            return (read_regular(folder, name, name, _MOST_EXPLAINED) or b"").decode("utf-8", "replace")
+        except Refused:
+            return ""
 
     def _folder(self, name: str) -> int | None:
         # Kept open to the end: at most 257 of them, one for each possible name.
@@ -186,13 +243,29 @@ def open_untrusted(repository: Path, bounds: Bounds | None = None) -> Iterator[U
     """
     with ExitStack() as stack:
         folder: int | None = None
+        git = -1
         for name, shown in ((str(repository), str(repository)), (".git", ".git"), ("objects", ".git/objects")):
-            folder = open_folder(name, folder, shown)
+            if name == ".git":
+                _require_own_git(folder)
+            git, folder = folder or -1, open_folder(name, folder, shown)
             if folder is None:
                 raise NotFound(f"There is no {shown} to fetch a proposal from.", f"Make {repository} a git clone.")
             stack.callback(os.close, folder)
         assert folder is not None
-        yield UntrustedObjects(folder, stack, bounds or Bounds.of_a_proposal())
+        yield UntrustedObjects(git, folder, stack, bounds or Bounds.of_a_proposal())
+
+
+def _require_own_git(repository: int | None) -> None:
+    """Raises Refused for a work tree whose `.git` is only a pointer to where its objects lie."""
+    try:
+        there = os.stat(".git", dir_fd=repository, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(there.st_mode):
+        raise Refused(
+            "The proposed repository is a linked work tree or a submodule (.git is a file): its objects lie elsewhere.",
+            "Make a full clone of it.",
+        )
 
 
 def find(repository: Path, prefix: str, bounds: Bounds) -> str:

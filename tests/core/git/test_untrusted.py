@@ -264,6 +264,7 @@ def test_what_is_named_like_an_object_but_no_file_neither_hangs_nor_opens(
         with pytest.raises(Refused, match="is not a regular file"):
             applied.receive(clone, sha[:8], REF)
     make(clone / ".git/objects/pack" / f"pack-{'0' * 40}.pack")
+    (clone / ".git/objects/pack" / f"pack-{'0' * 40}.idx").touch()
     with pytest.raises(Refused, match=r"pack-0+\.pack in the proposed repository is not a regular file"):
         applied.receive(clone, "1234567", REF)
     nothing_came(applied, sha)
@@ -273,6 +274,90 @@ def test_a_hard_link_is_a_file_like_any_other(applied: Repository, clone: Path, 
     sha = commit(clone, {"a": "1"})
     os.link(loose(clone, sha), tmp_path / "twin")
     assert applied.receive(clone, sha, REF) == sha
+
+
+def test_packs_are_read_whatever_git_calls_them(applied: Repository, clone: Path) -> None:
+    sha = commit(clone, {"a": "1"})
+    for _ in range(2):  # The first makes the pack, the second removes the loose objects that are in it.
+        git(clone, "maintenance", "run", "--task=loose-objects")
+    assert [path.name.partition("-")[0] for path in (clone / ".git/objects/pack").glob("loose-*.pack")] == ["loose"]
+    assert not loose(clone, sha).exists()
+    assert applied.receive(clone, sha[:9], REF) == sha
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+@pytest.mark.parametrize("content", [b"", b"PACK", b"PACK\0\0\0\2\0\0\0\5" + b"x" * 100])
+def test_a_stray_or_truncated_pack_keeps_nothing_from_arriving_that_lies_elsewhere(
+    applied: Repository, clone: Path, content: bytes, indexed: bool
+) -> None:
+    sha = commit(clone, {"a": "1"})
+    stray = clone / ".git/objects/pack" / f"pack-{'1' * 40}.pack"
+    stray.write_bytes(content)
+    if indexed:
+        stray.with_suffix(".idx").touch()
+    assert applied.receive(clone, sha[:9], REF) == sha
+
+
+def without_index(clone: Path) -> None:
+    git(clone, "repack", "-adq")
+    for index in (clone / ".git/objects/pack").glob("*.idx"):
+        index.unlink()
+
+
+def truncated(clone: Path) -> None:
+    git(clone, "repack", "-adq")
+    for pack in (clone / ".git/objects/pack").glob("*.pack"):
+        pack.chmod(0o644)
+        pack.write_bytes(pack.read_bytes()[:-10])
+
+
+def borrowing(clone: Path) -> None:
+    lender = clone.parent / "lender"
+    shutil.copytree(clone / ".git/objects", lender)
+    for folder in (clone / ".git/objects").iterdir():
+        shutil.rmtree(folder)
+    (clone / ".git/objects/info").mkdir()
+    (clone / ".git/objects/info/alternates").write_text(f"{lender}\n")
+
+
+def of_sha256(clone: Path) -> None:
+    shutil.rmtree(clone)
+    git(clone.parent, "init", "-q", "--object-format=sha256", str(clone))
+    commit(clone, {"a": "1"})
+
+
+def partial(clone: Path) -> None:
+    shutil.rmtree(clone / ".git/objects")
+    (clone / ".git/objects/pack").mkdir(parents=True)
+    (clone / ".git/objects/pack" / f"pack-{'1' * 40}.promisor").touch()
+
+
+def linked(clone: Path) -> None:
+    (clone / ".git").rename(clone.parent / "elsewhere")
+    (clone / ".git").write_text(f"gitdir: {clone.parent}/elsewhere\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (without_index, "has no index, so git does not read it either"),
+        (truncated, "is damaged, or still being written"),
+        (borrowing, "borrows objects of another repository"),
+        (of_sha256, "it is a SHA-256 repository"),
+        (partial, "it is a partial clone"),
+        (linked, "is a linked work tree or a submodule"),
+    ],
+)
+def test_what_keeps_a_commit_from_arriving_is_named(
+    applied: Repository, clone: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    sha = commit(clone, {"a": "1"})
+    spoil(clone)
+    for digits in (sha, sha[:8]):
+        with pytest.raises(Refused, match=said) as refused:
+            applied.receive(clone, digits, REF)
+        assert refused.value.hint
+    nothing_came(applied, sha)
 
 
 @pytest.mark.parametrize("which", ["commit", "tree", "blob"])
@@ -366,6 +451,7 @@ def test_a_missing_repository_is_said_to_be_missing(applied: Repository, tmp_pat
 def test_a_huge_repository_is_refused_before_it_is_read(applied: Repository, clone: Path) -> None:
     with (clone / ".git/objects/pack" / f"pack-{'0' * 40}.pack").open("wb") as pack:
         pack.truncate(untrusted.MOST_BYTES + 1)
+    (clone / ".git/objects/pack" / f"pack-{'0' * 40}.idx").touch()
     with pytest.raises(Refused, match="larger than 64 MiB"):
         applied.receive(clone, "1234567", REF)
 
