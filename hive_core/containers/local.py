@@ -59,6 +59,7 @@ class LocalHost:
             generations.prune(folder / "generations", {item for item in keep if item is not None})
 
     def start(self, name: str, view: View) -> None:
+        from hive_core.containers.choice import forget
         from hive_core.containers.launch import launch
         from hive_core.containers.program import read_config
 
@@ -86,6 +87,7 @@ class LocalHost:
         try:
             launch(values)
         except HiveError as error:
+            forget(self._remembered)
             self.stop(name, grace=0)
             if harness and isinstance(error, BuildFailed):
                 # The turn loop is hive's: where it cannot be run, no configuration is to blame.
@@ -169,6 +171,10 @@ class LocalHost:
 
         return list(look())
 
+    @property
+    def _remembered(self) -> Path:
+        return self._settings.home / "cache" / "sandbox.json"
+
     def _folder(self, name: str) -> Path:
         return self._settings.containers / agent_name(name)
 
@@ -180,12 +186,12 @@ class LocalHost:
 
     def _choose(self, folder: Path) -> Sandbox:
         """The sandbox to use; never none where there was one, or a failing probe would set an agent free."""
-        from hive_core.containers.probe import probe
+        from hive_core.containers.choice import choose
         from hive_core.containers.sandbox import Sandbox
 
         if self._sandbox is not None:
             return self._sandbox
-        sandbox, last = probe(), records.read_run(folder)
+        sandbox, last = choose(self._remembered), records.read_run(folder)
         if sandbox is Sandbox.NONE and last is not None and last.sandbox != Sandbox.NONE.value:
             raise Refused(
                 f"{folder.name} ran in a sandbox ({last.sandbox}) before, and this machine offers none any more.",
