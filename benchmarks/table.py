@@ -56,8 +56,8 @@ def _row(name: str, samples: list[float], first: float, *, fast_is_large: bool) 
     worst = sorted(samples, reverse=fast_is_large)[min(len(samples) - 1, int(len(samples) * 0.99))]
     return {
         "name": name,
-        "median": round(median, 2),
-        "p99": round(worst, 2),
+        "median": round(median, 3),
+        "p99": round(worst, 3),
         "ratio": round(median / first, 2),
         "samples": len(samples),
     }
@@ -70,14 +70,19 @@ def interleaved(table: Table, rounds: int, what: Mapping[str, Callable[[], objec
             table.time(name, work)
 
 
-def arguments(description: str, rounds: int, **counts: int) -> argparse.Namespace:
-    """Read the options that every benchmark has, and those that say how much of something this one takes."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rounds", type=int, default=rounds, help=f"samples of each ({rounds})")
+def parser(description: str, rounds: int, **counts: int) -> argparse.ArgumentParser:
+    """A parser of the options that every benchmark has, and those that say how much of something this one takes."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--rounds", type=int, default=rounds, help=f"samples of each ({rounds})")
     for name, count in counts.items():
-        parser.add_argument(f"--{name}", type=int, default=count, help=f"how many {name} ({count})")
-    parser.add_argument("--json", action="store_true", help="print the tables as one JSON array")
-    return parser.parse_args()
+        made.add_argument(f"--{name}", type=int, default=count, help=f"how many {name} ({count})")
+    made.add_argument("--json", action="store_true", help="print the tables as one JSON array")
+    return made
+
+
+def arguments(description: str, rounds: int, **counts: int) -> argparse.Namespace:
+    """Read the options of `parser`, and no others."""
+    return parser(description, rounds, **counts).parse_args()
 
 
 def show(tables: list[Table], *, as_json: bool) -> None:

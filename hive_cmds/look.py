@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from hive_cmds.agents import AgentView, as_observed, names
 from hive_cmds.observed import Observation, observe, overtaken
@@ -100,13 +101,21 @@ def showing(hive: Hive, name: str) -> Iterator[sqlite3.Connection]:
                 return
 
 
-def inconclusive(db: sqlite3.Connection) -> bool:
-    """Whether something was shown from which the watch has still to conclude something."""
+def inconclusive(db: sqlite3.Connection, name: str) -> bool:
+    """Whether something was shown of an agent from which the watch has still to conclude something."""
     query = (
-        "select 1 from pictures where json_extract(view, '$.needs_login') = logged_in"
-        " or json_extract(view, '$.needs_update') = up_to_date limit 1"
+        "select 1 from pictures where name = ? and (json_extract(view, '$.needs_login') = logged_in"
+        " or json_extract(view, '$.needs_update') = up_to_date)"
     )
-    return db.execute(query).fetchone() is not None
+    return db.execute(query, (name,)).fetchone() is not None
+
+
+def is_news(db: sqlite3.Connection, picture: Picture, rows: list[AgentView]) -> bool:
+    """Whether `record` and `forget_the_gone` would change anything."""
+    known = {row["name"]: tuple(row) for row in db.execute("select * from pictures")}
+    return any(known.get(row.name) != _row(row, picture[row.name]) for row in rows) or bool(
+        known.keys() - set(names(db))
+    )
 
 
 @progress.at_the_end
@@ -133,12 +142,17 @@ def after_operation(hive: Hive, name: str) -> progress.Recorder:
 
 def _record_one(db: sqlite3.Connection, row: AgentView, seen: Seen) -> None:
     old = db.execute("select * from pictures where name = ?", (row.name,)).fetchone()
-    shown = _settled(row)
-    new = (row.name, seen.running, seen.instance, seen.logged_in, seen.up_to_date, shown)
+    new = _row(row, seen)
+    shown = new[-1]
     if old is None or old["view"] != shown:
         emit(db, "container_state_changed", about=row.name, container=json.loads(shown))
     if old is None or tuple(old) != new:
         db.execute("insert or replace into pictures values (?, ?, ?, ?, ?, ?)", new)
+
+
+def _row(row: AgentView, seen: Seen) -> tuple[str, bool, str | None, bool, bool, str]:
+    """The agent's row of the table."""
+    return (row.name, seen.running, seen.instance, seen.logged_in, seen.up_to_date, _settled(row))
 
 
 def _forget(db: sqlite3.Connection, name: str) -> None:
@@ -146,6 +160,7 @@ def _forget(db: sqlite3.Connection, name: str) -> None:
         emit(db, "container_removed", name=name)
 
 
+@lru_cache(maxsize=4096)
 def _settled(row: AgentView) -> str:
     """The row without the operation in progress: that has events of its own."""
     fields = wire.plain(row)

@@ -6,9 +6,13 @@ change then asks `overtaken` of whom it holds no more.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 from hive_agent.clis import CLIS
 from hive_agent.credentials import usable_credentials
@@ -37,19 +41,29 @@ class Observation:
     agents: Mapping[str, Observed]
 
 
-def observe(hive: Hive, names: Iterable[str] | None = None) -> Observation:
-    """Look at these agents as they are now, or at every one there is."""
+def observe(
+    hive: Hive, names: Iterable[str] | None = None, *, known: Mapping[str, Container] = MappingProxyType({})
+) -> Observation:
+    """Look at these agents as they are now, or at every one there is.
+
+    known: containers that need not be looked at, as whoever asks would have heard of their end.
+    """
     with hive.store.read() as db:
         seq = newest(db)
-        known = [row["name"] for row in db.execute("select name from agents")] if names is None else list(names)
-    if names is None:
-        containers: Mapping[str, Container | None] = hive.host.containers() if known else {}
-    else:
-        containers = {name: hive.host.container(name) for name in known}
-    agents = {
-        name: Observed(containers.get(name), frozenset(_logins(hive, name)), ports.of(hive, name)) for name in known
-    }
-    return Observation(seq, staleness.upstream(hive) if known else None, agents)
+        wanted = [row["name"] for row in db.execute("select name from agents")] if names is None else list(names)
+    containers = _containers(hive, wanted, known, every=names is None)
+    agents = {name: Observed(containers[name], frozenset(_logins(hive, name)), ports.of(hive, name)) for name in wanted}
+    return Observation(seq, staleness.upstream(hive) if wanted else None, agents)
+
+
+def _containers(
+    hive: Hive, names: list[str], known: Mapping[str, Container], *, every: bool
+) -> dict[str, Container | None]:
+    """The containers of these agents; those of every agent are asked for at once, unless some are known."""
+    if every and names and not known:
+        found = hive.host.containers()
+        return {name: found.get(name) for name in names}
+    return {name: known.get(name) or hive.host.container(name) for name in names}
 
 
 def overtaken(db: sqlite3.Connection, observation: Observation) -> set[str]:
@@ -63,7 +77,23 @@ def _logins(hive: Hive, name: str) -> Iterable[str]:
 
 
 def has_login(hive: Hive, name: str, runner: str) -> bool:
-    """Whether the agent's login folder holds usable credentials. The folder is the agent's: no link is followed."""
+    """Whether the agent's login folder holds usable credentials. The folder is the agent's: no link is followed.
+
+    Read again only when the file is another one or has changed, or a minute later: what a login says of its own end
+    comes true by itself.
+    """
     outside(f"the login of {name} was read")
-    kind = CLIS[runner].credentials
-    return usable_credentials(kind, hive.agent_path(name) / kind.folder, {})
+    login = CLIS[runner].credentials
+    folder = f"{hive.settings.agents}/{name}/{login.folder}"
+    try:
+        found = os.lstat(f"{folder}/{login.file}")
+    except OSError:
+        return False
+    # The time of the last change of anything about it, which nobody can set.
+    identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return _usable(runner, folder, identity, int(time.monotonic() / 60))
+
+
+@lru_cache(maxsize=8192)
+def _usable(runner: str, folder: str, _identity: tuple[int, ...], _minute: int) -> bool:
+    return usable_credentials(CLIS[runner].credentials, folder, {})

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from hive_cmds import lifecycle, look, questions, queue, restarts
+from hive_cmds import lifecycle, look, questions, queue, restarts, staleness
 from hive_cmds.agents import AgentView
 from hive_cmds.enduring import Begin, Companion, enduring
 from hive_cmds.events import after
+from hive_cmds.held import Held
 from hive_cmds.look import Picture, Seen
 from hive_cmds.messages import tell, tell_manager
 from hive_cmds.observed import Observation, observe, overtaken
@@ -73,32 +73,35 @@ def _of_one(name: str, old: Seen, new: Seen) -> Iterator[Verdict]:
         yield Verdict("needs_update", name)
 
 
-def tick(hive: Hive, *, seed: bool) -> list[Verdict]:
-    """Look once, record it, and tell what changed since the last look; with `seed` nothing is told.
+def tick(hive: Hive, *, seed: bool, held: Held | None = None) -> list[Verdict]:
+    """Look at every agent, record it, and tell what changed since the last look; with `seed` nothing is told.
 
+    held: what need not be looked at, and what takes hold of whoever runs.
     Whoever ended before that, unwatched, is restarted all the same where its configuration asks for it.
     """
     progress.settle(hive)
     queue.plant_denials(hive)
     questions.expire(hive)
     _restart_due(hive)
-    return look_at(hive, None, seed=seed)
+    return look_at(hive, None, seed=seed, held=held)
 
 
-def look_at(hive: Hive, names: Iterable[str] | None, *, seed: bool = False) -> list[Verdict]:
+def look_at(hive: Hive, names: Iterable[str] | None, *, seed: bool = False, held: Held | None = None) -> list[Verdict]:
     """Look at these agents, or at all, record it, and tell what changed since the last look; again at whom it missed.
 
     An agent on which operations begin and end faster than it can be looked at is left to the next look.
     """
     verdicts: list[Verdict] = []
     for _ in range(ROUNDS):
-        observation = observe(hive, names)
+        known = held.running() if held is not None and names is None else {}
+        observation = observe(hive, names, known=known)
+        lost = held.hold(observation, all_there_are=names is None) if held is not None else set()
         journals = {} if seed else _journals(hive, observation)
         found, missed = _conclude(hive, observation, journals, seed=seed)
         verdicts += found
-        if not missed:
+        names = missed | lost
+        if not names:
             break
-        names = missed
     return verdicts
 
 
@@ -109,6 +112,10 @@ def _conclude(
 
     One transaction: an operation that ends meanwhile records its result before this look or after it.
     """
+    with hive.store.read() as db:
+        picture, rows = look.picture(hive, db, observation)
+        if not overtaken(db, observation) and not look.is_news(db, picture, rows):
+            return [], set()
     with hive.store.write() as db:
         before = look.last(db)
         picture, rows = look.picture(hive, db, observation)
@@ -221,55 +228,65 @@ def _watching(
     hive: Hive, wake: Wake, seq: int, interval: float, trouble: Trouble, *, beside: Companion | None
 ) -> Iterator[Event]:
     """Yield every event after `seq`, looking meanwhile; with the first look a trouble of before is over."""
-    seed, due = not trouble.worked, 0.0
     also = [] if beside is None else [beside.fileno()]
-    while True:
-        ended = _wait(hive, wake, due, also) if not seed else set()
-        if beside is not None:
-            beside.check()
-        if seed or ended or time.monotonic() >= due or _unseen(hive):
-            tick(hive, seed=seed)
+    with closing(Held(hive)) as held:
+        rounds = Rounds(hive, held, interval, seed=not trouble.worked)
+        rounds.look()
+        if not trouble.worked:
+            hive.say(f"watching {count(len(hive.host.containers()), 'agent')}")
+        while True:
             trouble.over()
-            if seed:
-                hive.say(f"watching {count(len(hive.host.containers()), 'agent')}")
-            seed, due = False, time.monotonic() + restarts.soonest(hive, interval)
-        for event in after(hive, seq, []):
-            seq = event.seq
-            if event.kind == "transient_cleared":
-                due = 0.0  # What an operation on one agent means for the others, only a look finds.
-            yield event
+            for event in after(hive, seq, []):
+                seq = event.seq
+                rounds.hear(event)
+                yield event
+            rounds.look()
+            wake.wait(rounds.seconds_left(), also=[held.fileno(), *also])
+            if beside is not None:
+                beside.check()
 
 
-def _unseen(hive: Hive) -> bool:
-    """Whether there is something to conclude before the next look is due.
+class Rounds:
+    """When a long watch looks, and at whom: at everything every `interval` seconds, at one agent for a reason.
 
-    That is what was shown since the last one, and an agent that was last seen running and has ended: so fast after
-    its start that nobody held on to it.
+    Reasons are its end, the end of an operation on it, and what was shown of it. A message is none.
     """
-    with hive.store.read() as db:
-        if look.inconclusive(db):
-            return True
-        seen = {name for name, last in look.last(db).items() if last.running} - progress.all_in_progress(db).keys()
-    containers = hive.host.containers() if seen else {}
-    return any(name in containers and not containers[name].running for name in seen)
 
+    def __init__(self, hive: Hive, held: Held, interval: float, *, seed: bool) -> None:
+        self._hive, self._held, self._interval = hive, held, interval
+        self._asked: set[str] = set()
+        self._seed, self._due, self._restart = seed, 0.0, 0.0
+        self._base: str | None = None
 
-def _wait(hive: Hive, wake: Wake, due: float, also: list[int]) -> set[int]:
-    """Wait for the next look to be due, for a container or one of `also` to end, or for a commit; what ended."""
-    with _exits(hive) as descriptors:
-        return wake.wait(due - time.monotonic(), also=[*descriptors, *also])
+    def hear(self, event: Event) -> None:
+        """Find in an event what has to be looked at."""
+        if event.agent is None:
+            pass
+        elif event.kind in ("transient_cleared", "repair_failed"):
+            self._asked.add(event.agent)
+        elif event.kind == "container_state_changed":
+            with self._hive.store.read() as db:
+                if look.inconclusive(db, event.agent):
+                    self._asked.add(event.agent)
+        if event.kind == "meta_inputs_changed" and staleness.upstream(self._hive) != self._base:
+            self._due = 0.0  # It may have made anybody out of date.
 
+    def look(self) -> None:
+        """Look at whoever there is a reason to look at."""
+        names, self._asked = self._asked | self._held.ended(), set()
+        now = time.monotonic()
+        if now >= self._due:
+            self._base = staleness.upstream(self._hive)
+            tick(self._hive, seed=self._seed, held=self._held)
+            self._seed, self._due = False, time.monotonic() + self._interval
+        elif now >= self._restart:
+            _restart_due(self._hive)
+        elif not names:
+            return
+        if names:
+            look_at(self._hive, names, held=self._held)
+        self._restart = time.monotonic() + restarts.soonest(self._hive, self._interval)
 
-@contextmanager
-def _exits(hive: Hive) -> Iterator[list[int]]:
-    """For every running container a descriptor that becomes readable when it ends.
-
-    Opened anew for each wait: a commit may have started a container, and opening one takes microseconds.
-    """
-    running = [name for name, container in hive.host.containers().items() if container.running]
-    descriptors = list(hive.host.exits(running).values())
-    try:
-        yield descriptors
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+    def seconds_left(self) -> float:
+        """Until the next look is due."""
+        return min(self._due, self._restart) - time.monotonic()
