@@ -57,7 +57,8 @@ class AgentView(AgentStatus):
     compacting, rate_limited (turn_until: unix seconds when that ends) or needs_login. restart_at: unix seconds when it
     is restarted after a crash. crash_loop: it crashed so often in a row that it is not restarted any more. repair: why
     what was left half-done of it could not be mended yet. unknown: true of a
-    container of which the database tells nothing.
+    container of which the database tells nothing. port_taken: its port, where somebody else serves it; then there is no
+    url, which would lead there.
     """
 
     operation: str | None
@@ -69,6 +70,7 @@ class AgentView(AgentStatus):
     crash_loop: bool
     repair: str | None
     unknown: bool | None = None
+    port_taken: int | None = None
 
     @property
     def state(self) -> str:
@@ -102,6 +104,7 @@ class AgentView(AgentStatus):
             "paused": self.paused,
             self.cause or "": bool(self.cause),
             "left half-done, `hive doctor`": bool(self.repair),
+            f"port {self.port_taken} is another program's": self.port_taken is not None,
         }
         return ", ".join(word for word, shown in flags.items() if shown)
 
@@ -196,7 +199,7 @@ def _view(
         active_model=row["active_model"],
         status_text=row["status_text"] or None,
         status_set_at=moment(row["status_set_at"] or 0) if row["status_text"] else None,
-        url=f"http://127.0.0.1:{seen.port}/",
+        url=None if seen.taken else f"http://127.0.0.1:{seen.port}/",
         operation=doing.kind if doing else None,
         operation_since=int(doing.since) if doing else None,
         cause=ended.cause if ended and wanted and not running else None,
@@ -205,6 +208,7 @@ def _view(
         restart_at=int(row["restart_at"]) if row["restart_at"] and wanted and not running else None,
         crash_loop=wanted and not running and doing is None and restarts.in_loop(row),
         repair=failed[0].error if failed else None,
+        port_taken=seen.port if seen.taken else None,
     )
 
 

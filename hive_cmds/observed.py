@@ -17,6 +17,7 @@ from types import MappingProxyType
 from hive_agent.clis import CLIS
 from hive_agent.credentials import usable_credentials
 from hive_cmds import ports, staleness
+from hive_cmds.listening import listeners
 from hive_core.change import outside
 from hive_core.containers.base import Container
 from hive_core.context import Hive
@@ -25,11 +26,16 @@ from hive_core.events import newest
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One agent as it was found. logins: the runners for which its folders hold usable credentials."""
+    """One agent as it was found.
+
+    logins: the runners for which its folders hold usable credentials. taken: whether its port is served by somebody
+    else: a process of another user, or any at all while the agent does not run.
+    """
 
     container: Container | None
     logins: frozenset[str]
     port: int
+    taken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +56,16 @@ def observe(
     """
     with hive.store.read() as db:
         seq = newest(db)
-        wanted = [row["name"] for row in db.execute("select name from agents")] if names is None else list(names)
+        users = {row["name"]: row["uid"] for row in db.execute("select name, uid from agents")}
+    wanted = list(users if names is None else names)
     containers = _containers(hive, wanted, known, every=names is None)
-    agents = {name: Observed(containers[name], frozenset(_logins(hive, name)), ports.of(hive, name)) for name in wanted}
+    served = listeners() if wanted else {}
+    agents = {}
+    for name in wanted:
+        container, port = containers[name], ports.of(hive, name)
+        logins = frozenset(runner for runner in CLIS if has_login(hive, name, runner))
+        taken = _is_anothers(container, users.get(name), served.get(port, set()))
+        agents[name] = Observed(container, logins, port, taken)
     return Observation(seq, staleness.upstream(hive) if wanted else None, agents)
 
 
@@ -72,8 +85,11 @@ def overtaken(db: sqlite3.Connection, observation: Observation) -> set[str]:
     return {row["agent"] for row in db.execute(query, (observation.seq,))} & observation.agents.keys()
 
 
-def _logins(hive: Hive, name: str) -> Iterable[str]:
-    return (runner for runner in CLIS if has_login(hive, name, runner))
+def _is_anothers(container: Container | None, user: int | None, served_by: set[int]) -> bool:
+    """Whether not the agent listens on its port. Where hive is not root its user cannot tell it from the operator."""
+    if container is None or not container.running:
+        return bool(served_by)
+    return bool(served_by - {os.geteuid() if user is None else user})
 
 
 def has_login(hive: Hive, name: str, runner: str) -> bool:

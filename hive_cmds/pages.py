@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from hive_agent.shield import prove
 from hive_cmds import agents, ports
+from hive_cmds.listening import listeners
 from hive_core.arguments import AgentName, whole
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
@@ -33,7 +32,6 @@ LONGEST_LINE = 1024 * 1024
 SILENCE_SECONDS = 30.0
 # How long who serves a port may take to prove that it is the agent, and how long its answer may be, in bytes.
 PROOF_SECONDS, LONGEST_PROOF = 10.0, 4096
-_LISTENING = "0A"
 
 Last = Annotated[int, whole(0, 500, "the number of events", "N")]
 
@@ -94,7 +92,7 @@ def _reach(hive: Hive, name: str) -> tuple[int, str]:
     key, port = hive.host.page_key(name), ports.of(hive, name)
     if key is None:
         raise Refused(f"{name} is not running, so it has no page.", f"`hive start {name}` starts it.")
-    listening = listeners(port)
+    listening = listeners().get(port)
     if not listening:
         raise Refused(f"{name} serves no page on port {port} (yet).", f"`hive journal {name}` may say why.")
     if not _has(port, key):
@@ -122,17 +120,6 @@ def _has(port: int, key: str) -> bool:
     proof = answer.get("proof") if isinstance(answer, dict) else None
     right = prove(key, nonce, port).encode()
     return isinstance(proof, str) and hmac.compare_digest(proof.encode("utf-8", "replace"), right)
-
-
-def listeners(port: int) -> set[int]:
-    """The users whose processes listen on a TCP port of this machine's loopback, by any address (proc(5), net/tcp)."""
-    found = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in Path(table).read_text().splitlines()[1:] if os.path.exists(table) else ():  # noqa: PTH110
-            fields = line.split()
-            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
-                found.add(int(fields[7]))
-    return found
 
 
 def _stream(name: str, port: int, key: str, last: int) -> Iterator[Told]:

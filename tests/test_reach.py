@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hive_cmds.pages import listeners
+from hive_cmds.listening import listeners
 from hive_core.containers.confine import KEYCTL
 from hive_core.containers.doors import look
 from tests.agent.browser import free_port
@@ -200,7 +200,7 @@ def _let_try(hive: TestHive) -> None:
     hive.run("spawn", "worker")
     # As if the sandbox showed it.
     os.link(hive.root / "run/host.sock", hive.root / "run/sockets/worker/operators.sock")
-    eventually(lambda: listeners(port))
+    eventually(lambda: listeners().get(port))
     hive.run("send", "worker", "go")
 
 

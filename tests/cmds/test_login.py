@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from hive_cmds.pages import listeners
+from hive_cmds.listening import listeners
 from tests.agent.browser import Client, free_port, login
 from tests.agent.clis import CLAUDE as REAL
 from tests.hives import CHECKOUT, TestHive, eventually
@@ -253,7 +253,7 @@ def test_ctrl_c_ends_the_real_program_and_gives_the_terminal_back(real: TestHive
 def test_the_page_logs_it_in_with_the_real_program_in_its_container(real: TestHive) -> None:
     real.start("gate")
     port = int((real.home / "agents/coder/port").read_text())
-    eventually(lambda: listeners(port))
+    eventually(lambda: listeners().get(port))
     key = urlsplit(real.run("open", "coder").stdout.strip()).fragment.removeprefix("key=")
     client = Client(port, key)
     with client.stream() as news:

@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from hive_cmds import ports
-from tests.hives import TestHive
+from hive_cmds.listening import listeners
+from tests.agent.browser import free_port
+from tests.hives import TestHive, eventually
+from tests.needs import needs_root
 
 # FNV-1a, 32 bit: from 2166136261, for each byte (hash ^ byte) * 16777619. These two hashes are test vectors of its
 # authors (www.isthe.com/chongo/tech/comp/fnv).
@@ -54,6 +57,13 @@ def url(port: int) -> str:
     return f"http://127.0.0.1:{port}/"
 
 
+def shown(hive: TestHive) -> str:
+    """Where the page of the agent is, by its port; a test beside this one may serve that for a moment."""
+    row = hive.agent("porter")
+    found: str = row.get("url") or url(row["port_taken"])
+    return found
+
+
 def alike(count: int) -> list[str]:
     """Names that hash to the port of `porter`."""
     return names_at(ports.hashed("porter"), count)
@@ -68,7 +78,7 @@ def names_at(port: int, count: int) -> list[str]:
 def test_a_new_agents_port_is_written_down_and_shown(hive: TestHive) -> None:
     hive.spawn("porter")
     assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter')}\n"
-    assert hive.agent("porter")["url"] == url(ports.hashed("porter"))
+    assert shown(hive) == url(ports.hashed("porter"))
 
 
 def test_a_port_that_is_written_down_wins_and_stays(hive: TestHive) -> None:
@@ -76,17 +86,17 @@ def test_a_port_that_is_written_down_wins_and_stays(hive: TestHive) -> None:
     port_file(hive, "porter").write_text("8999\n")
     for verb in ("restart", "rebuild", "stop", "start"):
         hive.run(verb, "porter")
-        assert hive.agent("porter")["url"] == url(8999)
+        assert shown(hive) == url(8999)
     hive.run("destroy", "porter", "--yes")
     hive.run("spawn", "porter")
-    assert hive.agent("porter")["url"] == url(8999)
+    assert shown(hive) == url(8999)
 
 
 def test_a_byte_order_mark_before_the_number_is_no_part_of_it(hive: TestHive) -> None:
     port_file(hive, "porter").parent.mkdir(parents=True)
     port_file(hive, "porter").write_bytes(b"\xef\xbb\xbf8999\r\n")
     hive.spawn("porter")
-    assert hive.agent("porter")["url"] == url(8999)
+    assert shown(hive) == url(8999)
 
 
 def test_the_agent_itself_is_told_its_port(hive: TestHive) -> None:
@@ -102,7 +112,7 @@ def test_an_agent_that_was_deployed_without_a_port_keeps_the_bare_hash_and_it_is
     prepare(hive, first, f"{ports.hashed('porter')}\n")
     hive.run("stop", "porter")
     port_file(hive, "porter").unlink()
-    assert hive.agent("porter")["url"] == url(ports.hashed("porter"))
+    assert shown(hive) == url(ports.hashed("porter"))
     hive.run("start", "porter")
     assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter')}\n"
     hive.run("spawn", second, code=0)
@@ -146,7 +156,7 @@ def test_a_full_range_warns_and_uses_the_hash(hive: TestHive) -> None:
     hive.configure("porter", 'runner = "command"\ncommand = ["sleep", "infinity"]\n')
     told = hive.run("spawn", "porter").stderr
     assert f"all 900 ports of agents are taken; porter shares port {ports.hashed('porter')}" in told
-    assert hive.agent("porter")["url"] == url(ports.hashed("porter"))
+    assert shown(hive) == url(ports.hashed("porter"))
 
 
 def a_link(path: Path) -> None:
@@ -179,7 +189,7 @@ def test_a_port_file_that_is_none_is_not_believed_and_is_replaced(
     hive.run("stop", "porter")
     port_file(hive, "porter").unlink()
     harm(port_file(hive, "porter"))
-    assert hive.agent("porter")["url"] == url(ports.hashed("porter"))
+    assert shown(hive) == url(ports.hashed("porter"))
     hive.run("start", "porter")
     assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter')}\n"
     assert not port_file(hive, "porter").is_symlink()
@@ -190,8 +200,56 @@ def test_a_folder_in_the_place_of_the_port_file_is_told_and_hides_nobody(hive: T
     hive.run("stop", "porter")
     port_file(hive, "porter").unlink()
     port_file(hive, "porter").mkdir()
-    assert hive.agent("porter")["url"] == url(ports.hashed("porter"))
+    assert shown(hive) == url(ports.hashed("porter"))
     assert "is a folder" in hive.run("start", "porter", code=1).stderr
     port_file(hive, "porter").rmdir()
     hive.run("start", "porter")
     assert port_file(hive, "porter").is_file()
+
+
+def listening(port: int) -> socket.socket:
+    """Another program, of this test's user, that serves a port."""
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken.bind(("127.0.0.1", port))
+    taken.listen()
+    return taken
+
+
+def with_a_port_of_its_own(hive: TestHive) -> int:
+    """Give the agent that is yet to be made a port that no test beside this one serves."""
+    port = free_port()
+    port_file(hive, "porter").parent.mkdir(parents=True)
+    port_file(hive, "porter").write_text(f"{port}\n")
+    return port
+
+
+@needs_root
+def test_a_port_that_another_program_serves_is_told_and_no_url_leads_there(hive: TestHive) -> None:
+    port = with_a_port_of_its_own(hive)
+    hive.spawn("porter")
+    with listening(port):
+        row = hive.agent("porter")
+        assert (row.get("url"), row["port_taken"], row["running"]) == (None, port, True)
+        assert f"port {port} is another program's" in hive.run("list").stdout
+        hive.run("watch", "--once")
+        shown = hive.events("container_state_changed")[-1]["container"]
+        assert (shown.get("url"), shown["port_taken"]) == (None, port)
+    assert (hive.agent("porter")["url"], hive.agent("porter").get("port_taken")) == (url(port), None)
+
+
+def test_who_serves_the_port_of_a_stopped_agent_is_another_program_whoever_it_is(hive: TestHive) -> None:
+    port = with_a_port_of_its_own(hive)
+    hive.spawn("porter")
+    hive.run("stop", "porter")
+    assert hive.agent("porter")["url"] == url(port)
+    with listening(port):
+        assert hive.agent("porter").get("url") is None
+
+
+def test_an_agent_that_serves_its_own_port_is_nobody_else(hive: TestHive) -> None:
+    serve = "import os, socket; s = socket.create_server(('127.0.0.1', int(os.environ['HIVE_PORT']))); s.accept()"
+    port = with_a_port_of_its_own(hive)
+    hive.spawn("porter", f'runner = "command"\ncommand = ["python3", "-c", "{serve}"]\n')
+    eventually(lambda: listeners().get(port))
+    assert (hive.agent("porter")["url"], hive.agent("porter").get("port_taken")) == (url(port), None)
