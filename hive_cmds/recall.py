@@ -9,12 +9,12 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from hive_cmds.inbox import Limit, fitting
-from hive_cmds.messages import Message, from_row, readable
+from hive_cmds.messages import SYSTEM, Message, from_row, readable
 from hive_core.arguments import AgentName, Id, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.human import count
-from hive_core.operation import EVERYONE, OPERATOR, Caller, operation
+from hive_core.operation import EVERYONE, OPERATOR, Caller, Only, operation
 from hive_core.text import indented
 
 # How many hits of a search are ranked, the newest first: ranking all of a million takes most of a second.
@@ -70,19 +70,22 @@ class Recent:
 
 
 @operation(callers=EVERYONE, group="Messages", reads=True, empty="No messages yet. `hive send TO BODY` sends one.")
-def recent(hive: Hive, limit: Limit = 20) -> Recent:
+def recent(hive: Hive, limit: Limit = 20, system: Annotated[bool, Only(OPERATOR)] = False) -> Recent:
     """Show the newest messages of your inbox, whether delivered or not; takes none. The operator sees everybody's.
 
     limit: how many
+    system: also what the system tells agents, not only what they and people have said
     """
     of_all = hive.caller.caller is Caller.OPERATOR
-    which, values = ("order by id", ()) if of_all else (_GOT, (hive.caller.name,))
+    which, values = (_ALL if system else _SAID, ()) if of_all else (_GOT, (hive.caller.name,))
     query = f"select id, length(body) as size from messages {which} desc limit ?"  # noqa: S608
     with hive.store.read() as db:
         chosen = fitting(db.execute(query, (*values, limit)))
         return Recent([from_row(_row(db, number), hive.caller.name) for number in reversed(chosen)])
 
 
+_ALL = "order by id"
+_SAID = f"indexed by messages_said where sender != '{SYSTEM}' order by id"
 _GOT = "where recipient_key = (select key from readers where name = ?) order by recipient_number"
 
 

@@ -232,6 +232,10 @@ STEPS: Mapping[str, str] = {
         -- Whether the manager was told of the restart that is due, with the crash.
         alter table agents add column restart_told integer not null default 0;
     """,
+    "m008_people": """
+        -- What somebody has said: among all that the system tells, the newest of it is found at once.
+        create index messages_said on messages (id) where sender != 'system';
+    """,
 }
 
 

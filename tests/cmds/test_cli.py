@@ -188,7 +188,9 @@ def test_a_listing_is_a_json_array_also_when_it_is_empty(hive: TestHive, command
     assert isinstance(hive.json(*command), list)
 
 
-@pytest.mark.parametrize("command", [["list"], ["approvals", "--all"], ["tombstones"], ["inputs"], ["recent"]])
+@pytest.mark.parametrize(
+    "command", [["list"], ["approvals", "--all"], ["tombstones"], ["inputs"], ["recent", "--system"]]
+)
 def test_a_row_is_a_json_object(hive: TestHive, command: list[str]) -> None:
     for name in ("coder", "tester"):
         hive.spawn(name)

@@ -139,12 +139,13 @@ def test_what_the_system_tells_is_readable_for_a_person_and_whole_for_a_program(
     with inside.store.write() as db:
         messages.tell(inside, db, "container_crash", "coder", cause="SIGKILL", code=137, journal="one\n\x1btwo")
     messages.send(inside, "coder", '{"event": "no, a text"}')
-    shown = hive.run("recent").stdout
+    assert "container_crash" not in hive.run("recent").stdout
+    shown = hive.run("recent", "--system").stdout
     assert "  | event: container_crash\n  | agent: coder\n  | cause: SIGKILL\n  | code: 137\n" in shown
     assert "  | journal:\n  |   | one\n  |   | \\x1btwo\n" in shown
     assert '  | {"event": "no, a text"}\n' in shown
     assert "  | event: container_crash\n" in hive.run("why", "1").stdout
-    told, _ = hive.json("recent")
+    told, _ = hive.json("recent", "--system")
     assert json.loads(told["body"])["journal"] == "one\n\x1btwo"
 
 
@@ -218,3 +219,16 @@ def test_the_manager_is_not_told_what_it_did_itself_and_everybody_else_sees_it(h
     assert seen == {"restarted", "killed", "approval_resolved"}
     lifecycle.start(inside, "coder")
     assert [json.loads(body)["event"] for body in hive.inbox("manager")[len(before) :]] == ["started"]
+
+
+def test_the_operator_is_shown_what_was_said_and_asks_for_what_the_system_tells(hive: TestHive, inside: Hive) -> None:
+    messages.send(inside, "coder", "of a person")
+    with inside.store.write() as db:
+        for number in range(30):
+            messages.kick(db, "coder", f"restarted {number}")
+    assert [message["body"] for message in hive.json("recent")] == ["of a person"]
+    assert len(hive.json("recent", "--system", "--limit", "100")) == 31
+    assert len(recall.recent(as_agent(inside, "coder"), 100).messages) == 31
+    with inside.store.read() as db:
+        plan = db.execute(f"explain query plan select id from messages {recall._SAID} desc limit 20").fetchall()
+    assert [row["detail"] for row in plan] == ["SCAN messages USING INDEX messages_said"]
