@@ -130,6 +130,7 @@ def _announce(db: sqlite3.Connection, asked: Question) -> None:
         about=asked.asker,
         id=asked.id,
         asker=asked.asker,
+        target=asked.target,
         question=asked.question,
         options=asked.options,
         multi=asked.multi,

@@ -13,15 +13,17 @@ from hive_core.errors import Exit
 from hive_core.human import ago, size
 from hive_core.text import ascii_json, one_line, safe_json, visible
 
-_COLOURS = {
-    "running": "green",
-    "approved": "green",
-    "pending": "yellow",
-    "stopped": "dim",
-    "failed": "bold red",
-    "crash loop": "bold red",
-    "denied": "red",
-    "no": "red",
+# How much something matters -> how it is shown: red is broken, yellow waits for the operator, what is over recedes.
+_COLOURS = {"alarm": "bold red", "wanted": "yellow", "well": "green", "routine": "dim"}
+_WEIGHTS = {
+    "failed": "alarm",
+    "crash loop": "alarm",
+    "no": "alarm",
+    "pending": "wanted",
+    "running": "well",
+    "stopped": "routine",
+    "approved": "routine",
+    "denied": "routine",
 }
 
 
@@ -133,7 +135,9 @@ def _table(rows: Sequence[Any], columns: Sequence[str]) -> None:
 
 def _style(name: str, cell: str) -> str:
     """By a cell's first word or words: 'failed, restart in 12 s' is coloured as 'failed' is."""
-    return _COLOURS.get(cell.partition(",")[0], "") if name in ("state", "status", "ok") else ""
+    if name == "badges" and cell:
+        return _COLOURS["wanted"]
+    return _COLOURS.get(_WEIGHTS.get(cell.partition(",")[0], ""), "") if name in ("state", "status", "ok") else ""
 
 
 def _styled(cell: str, style: str) -> str:

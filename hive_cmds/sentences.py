@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ from hive_core.text import one_line
 Data = Mapping[str, Any]
 # Characters of what somebody wrote that a sentence quotes.
 QUOTED = 100
-SYSTEM = "system"
+SYSTEM, OPERATOR = "system", "operator"
 
 
 def _quoted(text: object) -> str:
@@ -126,6 +127,38 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
 }
 
 
+# Kinds of which a person is told nothing, and how the data of a `sent` begins of which neither is anything said.
+SILENT = tuple(kind for kind, say in SENTENCES.items() if say is _nothing)
+FROM_SYSTEM = f'{{"from":"{SYSTEM}",%'
+
+
+class Weight(enum.StrEnum):
+    """How much an event matters to the person who reads the feed."""
+
+    ALARM = "alarm"  # Something is broken.
+    WANTED = "wanted"  # Somebody waits for the operator.
+    SAID = "said"  # People and agents have spoken or decided.
+    ROUTINE = "routine"  # As it should go.
+
+
+_ALARMS = ("container_crash", "crash_loop", "repair_failed")
+_SAID = ("sent", "approval_resolved", "question_added", "question_resolved", "needs_update")
+
+
+def weight(event: Event) -> Weight:
+    """What it matters, by what has happened, not by its kind alone: a failed rebuild is an alarm, a rebuild routine."""
+    data, kind = event.data, event.kind
+    failed = data.get("ok") is False or data.get("status") == "failed"
+    condition = data.get("container", {}) if kind == "container_state_changed" else {}
+    if kind in _ALARMS or failed or condition.get("failed") or condition.get("crash_loop"):
+        return Weight.ALARM
+    to_the_operator = kind == "sent" and data["to"] == OPERATOR and data["from"] != OPERATOR
+    asked = kind == "question_added" and data.get("target", OPERATOR) == OPERATOR
+    if kind in ("approval_added", "needs_login") or to_the_operator or asked:
+        return Weight.WANTED
+    return Weight.SAID if kind in _SAID else Weight.ROUTINE
+
+
 def sentence(event: Event) -> str | None:
     """What an event says to a person, in a few words of one line, safe to print; None when it says nothing new."""
     said = SENTENCES[event.kind](event.data)
@@ -156,9 +189,8 @@ class Line:
 
     @property
     def tone(self) -> str:
-        """The word that a face may colour the line by: how bad or good it is."""
-        words = (self.said or "").replace(":", ",").split(",")[0]
-        return {"crashed": "failed", "crash loop": "failed"}.get(words, words)
+        """The word that a face may colour the line by: how much it matters."""
+        return weight(self.event)
 
 
 def lines(events: Iterator[Event], *, whole: bool = False, numbered: bool = False) -> Iterator[Line]:

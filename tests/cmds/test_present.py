@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from hive_cmds.tables import cells_of
+from hive_core.events import emit
 from tests.hives import CHECKOUT, TestHive
 
 
@@ -99,3 +100,16 @@ def test_a_terminal_that_wants_no_colours_gets_none(hive: TestHive) -> None:
     hive.run("request-spawn", "coder")
     assert "\x1b" not in on_a_terminal(hive, "approvals", NO_COLOR="1")
     assert "\x1b" not in on_a_terminal(hive, "approvals", TERM="dumb")
+
+
+def test_a_line_of_the_feed_is_coloured_by_how_much_it_matters(hive: TestHive) -> None:
+    hive.run("send", "operator", "a word to nobody but oneself")
+    hive.run("request-spawn", "coder")
+    with hive.inside().store.write() as db:
+        emit(db, "transient_set", name="coder", transient_kind="starting", since_unix=0)
+        emit(db, "container_crash", agent="coder", cause="SIGKILL")
+    said, wanted, routine, alarm = on_a_terminal(hive, "events", COLUMNS="200").splitlines()
+    assert "\x1b" not in said
+    assert wanted.startswith("\x1b[33m")
+    assert routine.startswith("\x1b[2m")
+    assert alarm.startswith("\x1b[1;31m")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hive_cmds.sentences import SENTENCES, lines, sentence
+from hive_cmds.messages import post
+from hive_cmds.sentences import SENTENCES, Weight, lines, sentence, weight
 from hive_core.events import KINDS, Event
 from tests.hives import TestHive, interrupt, line_of
 
@@ -104,3 +105,41 @@ def test_up_says_what_happens_in_sentences(hive: TestHive) -> None:
     up = hive.start("up")
     assert line_of(up).split()[1:] == ["manager", "spawning…"]
     assert interrupt(up) == 130
+
+
+@pytest.mark.parametrize(
+    ("happened", "matters"),
+    [
+        (event("container_crash"), Weight.ALARM),
+        (event("container_state_changed", container={"running": False, "failed": True}), Weight.ALARM),
+        (event("container_state_changed", container={"running": False, "failed": False}), Weight.ROUTINE),
+        (event("container_state_changed", container={"running": True}), Weight.ROUTINE),
+        (event("rebuilt", ok=False, note="no"), Weight.ALARM),
+        (event("rebuilt", ok=True), Weight.ROUTINE),
+        (event("approval_added"), Weight.WANTED),
+        (event("approval_resolved", status="failed"), Weight.ALARM),
+        (event("approval_resolved", status="denied"), Weight.SAID),
+        (event("question_added", target="operator"), Weight.WANTED),
+        (event("question_added", target="tester"), Weight.SAID),
+        (event("sent", **{"from": "coder", "to": "operator"}), Weight.WANTED),
+        (event("sent", **{"from": "coder", "to": "tester"}), Weight.SAID),
+        (event("transient_set"), Weight.ROUTINE),
+    ],
+)
+def test_what_an_event_matters_is_decided_by_what_has_happened_not_by_its_kind(
+    happened: Event, matters: Weight
+) -> None:
+    assert weight(happened) is matters
+    assert next(lines(each for each in [happened])).tone == matters
+
+
+def test_a_person_is_shown_what_was_said_however_much_the_system_tells(hive: TestHive) -> None:
+    inside = hive.inside()
+    hive.run("send", "operator", "of a person")
+    with inside.store.write() as db:
+        for number in range(100):
+            post(db, "system", "manager", str(number))
+    assert "of a person" in hive.run("events").stdout
+    told = hive.run("events", "--system").stdout.splitlines()
+    assert (len(told), "of a person" in told[0]) == (50, False)
+    assert len(hive.run("events", "--json", "--since", "0").stdout.splitlines()) == 101
