@@ -76,6 +76,13 @@ def take_due(hive: Hive) -> list[str]:
     return due
 
 
+def give_back(hive: Hive, name: str) -> None:
+    """Have a restart that was taken be due again: it was not carried out."""
+    query = "update agents set restart_at = ? where name = ? and desired = 'running' and restart_at is null"
+    with hive.store.write() as db:
+        db.execute(query, (hive.clock(), name))
+
+
 def soonest(hive: Hive, most: float) -> float:
     """Seconds until the next restart is due, at most `most`."""
     with hive.store.read() as db:

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Annotated, Any
 
-from hive_cmds import lifecycle, look, questions, queue, restarts, staleness
+from hive_cmds import look, questions, queue, restarting, restarts, staleness
 from hive_cmds.agents import AgentView
 from hive_cmds.enduring import Begin, Companion, enduring
 from hive_cmds.events import after
 from hive_cmds.held import Held
 from hive_cmds.look import Picture, Seen
-from hive_cmds.messages import tell, tell_manager
+from hive_cmds.messages import tell
 from hive_cmds.observed import Observation, observe, overtaken
+from hive_cmds.restarting import Restarter
 from hive_cmds.sentences import Line, lines
 from hive_cmds.settling import last_lines
 from hive_core import progress
 from hive_core.arguments import whole
 from hive_core.containers.base import Container
 from hive_core.context import Hive
-from hive_core.errors import HiveError
 from hive_core.events import Event, newest
 from hive_core.human import count
 from hive_core.operation import OPERATOR, operation
@@ -73,16 +74,18 @@ def _of_one(name: str, old: Seen, new: Seen) -> Iterator[Verdict]:
         yield Verdict("needs_update", name)
 
 
-def tick(hive: Hive, *, seed: bool, held: Held | None = None) -> list[Verdict]:
+def tick(
+    hive: Hive, *, seed: bool, held: Held | None = None, restart: Callable[[str], object] | None = None
+) -> list[Verdict]:
     """Look at every agent, record it, and tell what changed since the last look; with `seed` nothing is told.
 
-    held: what need not be looked at, and what takes hold of whoever runs.
+    held: what need not be looked at, and what takes hold of whoever runs. restart: what starts an agent again.
     Whoever ended before that, unwatched, is restarted all the same where its configuration asks for it.
     """
     progress.settle(hive)
     queue.plant_denials(hive)
     questions.expire(hive)
-    _restart_due(hive)
+    _restart_due(hive, restart or partial(restarting.start_again, hive))
     return look_at(hive, None, seed=seed, held=held)
 
 
@@ -156,15 +159,10 @@ def _unwatched(before: Picture, now: Picture) -> dict[str, int | None]:
     return {name: code for name, code in _codes(transitions(before, now)).items() if not now[name].running}
 
 
-def _restart_due(hive: Hive) -> None:
+def _restart_due(hive: Hive, restart: Callable[[str], object]) -> None:
     """Restart every agent whose time has come."""
     for name in restarts.take_due(hive):
-        try:
-            lifecycle.start_again(hive, name)
-        except HiveError as error:
-            hive.say(f"warning: {name} could not be restarted: {error}")
-            with hive.store.write() as db:
-                tell_manager(hive, db, "started", agent=name, ok=False, note=str(error))
+        restart(name)
 
 
 def _with_outlook(row: AgentView, outlook: restarts.Outlook | None) -> AgentView:
@@ -229,8 +227,8 @@ def _watching(
 ) -> Iterator[Event]:
     """Yield every event after `seq`, looking meanwhile; with the first look a trouble of before is over."""
     also = [] if beside is None else [beside.fileno()]
-    with closing(Held(hive)) as held:
-        rounds = Rounds(hive, held, interval, seed=not trouble.worked)
+    with closing(Held(hive)) as held, closing(Restarter(hive)) as restarter:
+        rounds = Rounds(hive, held, restarter.start, interval, seed=not trouble.worked)
         rounds.look()
         if not trouble.worked:
             hive.say(f"watching {count(len(hive.host.containers()), 'agent')}")
@@ -252,8 +250,8 @@ class Rounds:
     Reasons are its end, the end of an operation on it, and what was shown of it. A message is none.
     """
 
-    def __init__(self, hive: Hive, held: Held, interval: float, *, seed: bool) -> None:
-        self._hive, self._held, self._interval = hive, held, interval
+    def __init__(self, hive: Hive, held: Held, restart: Callable[[str], object], interval: float) -> None:
+        self._hive, self._held, self._start_again, self._interval = hive, held, restart, interval
         self._asked: set[str] = set()
         self._seed, self._due, self._restart = seed, 0.0, 0.0
         self._base: str | None = None
@@ -277,10 +275,10 @@ class Rounds:
         now = time.monotonic()
         if now >= self._due:
             self._base = staleness.upstream(self._hive)
-            tick(self._hive, seed=self._seed, held=self._held)
+            tick(self._hive, seed=self._seed, held=self._held, restart=self._start_again)
             self._seed, self._due = False, time.monotonic() + self._interval
         elif now >= self._restart:
-            _restart_due(self._hive)
+            _restart_due(self._hive, self._start_again)
         elif not names:
             return
         if names:

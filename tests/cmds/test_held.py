@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hive_cmds import look
+from hive_cmds import look, restarts
 from hive_cmds.held import Held
 from hive_cmds.observed import observe
 from hive_cmds.registry import find
@@ -206,3 +206,35 @@ def test_an_operation_on_one_agent_looks_at_no_other(pair: TestHive, verb: str) 
     assert declared is not None
     declared.call(inside, {"name": "coder"})
     assert set(asked.names) == {"coder"}
+
+
+def test_a_restart_that_has_to_wait_keeps_nobody_else_from_being_watched(
+    pair: TestHive, told: tuple[Asked, queue.Queue[Event]]
+) -> None:
+    _, seen = told
+    inside = pair.inside()
+    with inside.store.write() as db:
+        db.execute("update agents set restart = 'always' where name = 'coder'")
+    with inside.lock("coder", "being looked at for long"):
+        os.kill(pair.pid("coder"), signal.SIGKILL)
+        assert heard(seen, "container_crash").agent == "coder"
+        eventually(lambda: not due(inside, "coder"))
+        os.kill(pair.pid("other"), signal.SIGKILL)
+        assert heard(seen, "container_crash").agent == "other"
+    eventually(lambda: pair.agent("coder")["running"])
+
+
+def due(hive: Hive, name: str) -> bool:
+    """Whether a restart is due that nobody has begun."""
+    with hive.store.read() as db:
+        query = "select restart_at from agents where name = ?"
+        return db.execute(query, (name,)).fetchone()[0] is not None
+
+
+def test_restarts_that_were_not_begun_are_due_again(pair: TestHive) -> None:
+    inside = pair.inside()
+    restarts.give_back(inside, "coder")
+    assert restarts.take_due(inside) == ["coder"]
+    pair.run("stop", "coder")
+    restarts.give_back(inside, "coder")
+    assert restarts.take_due(inside) == []
