@@ -81,8 +81,7 @@ def test_a_kill_is_told_at_once_with_its_cause_and_last_lines_and_the_list_is_tr
     assert "ready" in event["journal"]
     row = hive.agent("coder")
     assert (row["running"], row["failed"], row["cause"]) == (False, True, "SIGKILL")
-    told = hive.inside().store.connection().execute("select body from messages where recipient = 'manager'").fetchall()
-    assert any(json.loads(row[0])["event"] == "container_crash" for row in told)
+    assert any(json.loads(body)["event"] == "container_crash" for body in hive.inbox("manager"))
 
 
 @pytest.mark.parametrize("action", [["stop", "coder"], ["restart", "coder"], ["kill", "coder"], ["rebuild", "coder"]])
