@@ -259,6 +259,19 @@ def strays(hive: Hive) -> dict[str, Container]:
     return {name: container for name, container in hive.host.containers().items() if name in before.keys() - known}
 
 
+def is_stray(hive: Hive, name: str) -> bool:
+    """Whether there is a container of this name of which the database tells nothing; looks at no other."""
+    if hive.host.container(name) is None:
+        return False
+    try:
+        with hive.store.read() as db:
+            known = name in names(db)
+    except Damaged:
+        return True
+    # Not one that was destroyed between the two looks.
+    return not known and hive.host.container(name) is not None
+
+
 def stray_view(container: Container) -> AgentView:
     """An agent of which only the container is known."""
     return AgentView(

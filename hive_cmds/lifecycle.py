@@ -84,7 +84,7 @@ def kill(hive: Hive, name: AgentName) -> AgentView:
 
 def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
     try:
-        if name in agents.strays(hive):
+        if agents.is_stray(hive, name):
             return _end_stray(hive, name, grace)
         require(hive, name)
         try:

@@ -250,7 +250,9 @@ class Rounds:
     Reasons are its end, the end of an operation on it, and what was shown of it. A message is none.
     """
 
-    def __init__(self, hive: Hive, held: Held, restart: Callable[[str], object], interval: float) -> None:
+    def __init__(
+        self, hive: Hive, held: Held, restart: Callable[[str], object], interval: float, *, seed: bool
+    ) -> None:
         self._hive, self._held, self._start_again, self._interval = hive, held, restart, interval
         self._asked: set[str] = set()
         self._seed, self._due, self._restart = seed, 0.0, 0.0

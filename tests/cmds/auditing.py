@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hive_cmds.registry import everything, serve
@@ -121,6 +122,10 @@ def operations() -> None:
     call("destroy", name="coder")
     call("approve", id=call("revive", name="coder").id)
     call("request_spawn", name="other", caller=manager)
+    call("adopt")
+    with TemporaryDirectory() as folder:
+        call("backup", folder=f"{folder}/kept")
+        call("restore", folder=f"{folder}/kept")
     call("destroy", name="coder")
     call("purge", name="coder")
 

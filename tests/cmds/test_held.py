@@ -19,8 +19,7 @@ from hive_cmds.observed import observe
 from hive_cmds.registry import find
 from hive_cmds.watch import look_at, tick, watching
 from hive_core.context import Hive
-from hive_core.events import Event, newest
-from hive_core.wake import Wake
+from hive_core.events import Event
 from tests.hives import PATIENCE, TestHive, eventually
 
 ASKING = ("container", "containers", "exits")
@@ -74,10 +73,8 @@ def told(pair: TestHive) -> Iterator[tuple[Asked, queue.Queue[Event]]]:
     inside.say = lambda _text: ready.set()
 
     def serve() -> None:
-        with Wake(inside.store) as wake, suppress(Over), closing(inside.store):
-            with inside.store.read() as db:
-                seq = newest(db)
-            for event in watching(inside, wake, seq, 3600, beside=Beside()):
+        with suppress(Over), closing(inside.store):
+            for event in watching(inside, 3600, beside=Beside()):
                 seen.put(event)
 
     thread = threading.Thread(target=serve)
