@@ -20,7 +20,7 @@ from hive_core.errors import Refused
 from hive_core.progress import InProgress
 from tests.cmds.test_bad_disk import fill, small  # noqa: F401
 from tests.git import loose
-from tests.hives import CHECKOUT, TestHive
+from tests.hives import CHECKOUT, TestHive, eventually
 from tests.needs import needs_root
 
 SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
@@ -253,7 +253,9 @@ def test_a_repair_that_meets_a_full_disk_stops_no_command_and_is_made_when_there
     small: TestHive,  # noqa: F811
 ) -> None:
     small.run("list")
+    # It keeps the database open: SQLite cannot make the file it shares with others on a disk that is full.
     gate = small.start("gate")
+    eventually((small.root / "run" / "host.sock").exists)
     small.run("stop", "coder")
     with small.inside().store.write() as db:
         db.execute("update agents set desired = 'running' where name = 'coder'")
