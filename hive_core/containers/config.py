@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from hive_agent.bounded_toml import MOST_BYTES, MOST_PARTS, overlong_key
 from hive_agent.clis import CLIS
-from hive_core.containers.toml_lines import MOST_PARTS, Path, key_lines, overlong_key
+from hive_core.containers.toml_lines import Path, key_lines
 from hive_core.errors import BuildFailed
 
 # command: any program, left to itself. The others: the turn loop, with a CLI or any program for each turn.
 RUNNERS = ("command", *CLIS, "exec")
 _OWN_PROGRAM = ("command", "exec")
 RESTARTS = ("never", "on-failure", "always")
-MOST_BYTES = 64 * 1024
 NO_LIMIT = "none"
 # Seconds: whoever deploys waits for them.
 MOST_SETTLING = 60

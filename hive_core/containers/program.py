@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hive_core.containers.config import MOST_BYTES, AgentConfig, parse
+from hive_agent.bounded_toml import MOST_BYTES
+from hive_core.containers.config import AgentConfig, parse
 from hive_core.containers.sandbox import defaults
 from hive_core.errors import BuildFailed
 

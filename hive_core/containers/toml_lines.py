@@ -10,14 +10,6 @@ _PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
 _DOTTED = rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*"
 _HEADER = re.compile(rf"[ \t]*\[{{1,2}}[ \t]*({_DOTTED})[ \t]*\]")
 _KEY = re.compile(rf"[ \t]*({_DOTTED})[ \t]*=")
-# tomllib keeps every beginning of a dotted key: one of 30,000 parts costs it gigabytes.
-MOST_PARTS = 16
-# One that nobody ends reaches to the end: there tomllib gives up, whatever comes after.
-_STRING_OR_COMMENT = re.compile(
-    r'"""(?:\\.|[^\\])*?(?:"""|\Z)' r"|'''.*?(?:'''|\Z)" r'|"(?:\\.|[^"\\\n])*+"?' r"|'[^'\n]*+'?" r"|#[^\n]*+",
-    re.DOTALL,
-)
-_OVERLONG = re.compile(rf"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++(?:[ \t]*+\.[ \t]*+[A-Za-z0-9_-]++){{{MOST_PARTS}}}")
 _QUOTES = re.compile(r'"""|\'\'\'')
 
 
@@ -39,14 +31,6 @@ def key_lines(text: str) -> dict[Path, int]:
                 lines.setdefault((*table, *_parts(key[1])), number)
         closing = _still_open(line, closing)
     return lines
-
-
-def overlong_key(text: str) -> int | None:
-    """The line on which a dotted key of more than MOST_PARTS parts stands, or what looks like one; None without."""
-    # Every quoted part becomes a bare one, every other text something without dots, with its lines.
-    plain = _STRING_OR_COMMENT.sub(lambda found: "q" + "\n" * found[0].count("\n"), text)
-    found = _OVERLONG.search(plain)
-    return None if found is None else plain.count("\n", 0, found.start()) + 1
 
 
 def _parts(dotted: str) -> Path:
