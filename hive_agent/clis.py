@@ -6,24 +6,44 @@ is an entry and the file of its runner.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from hive_agent.own_settings import Own, of_claude, of_codex
+
+Place = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Where a login's token is, as keys of nested objects: in `place`. expires: where unix milliseconds say until when
+    it is good; a token that is a JWT says so itself. refresh: where the token is that renews it.
+    """
+
+    place: Place
+    expires: Place = ()
+    refresh: Place = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Where a CLI keeps its login.
+    """What a CLI is let in by at its service: a login of its own, or something else in place of one.
 
     variable: names its login folder to it. folder: what that folder is called, on the machine and in the container.
-    file: where the login is in there. tokens: the places in that file, as keys of nested objects, any one of which
-    holds a text when there is a login. keys: the environment variables that it takes instead.
+    file: where the login is in there. tokens: any one of which is a login. settings: the CLI's own settings in there.
+    own: reads from those what they set in place of a login. keys: the environment variables that hold a key or a token.
+    switches: those that choose a cloud provider, where they say yes.
     """
 
     variable: str
     folder: str
     file: str
-    tokens: tuple[tuple[str, ...], ...]
+    tokens: tuple[Token, ...]
+    settings: str
+    own: Callable[[Mapping[str, Any]], Own]
     keys: tuple[str, ...]
+    switches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +87,23 @@ _ENTRIES = (
             variable="CLAUDE_CONFIG_DIR",
             folder="claude",
             file=".credentials.json",
-            tokens=(("claudeAiOauth", "accessToken"),),
-            keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
+            tokens=(
+                Token(
+                    ("claudeAiOauth", "accessToken"),
+                    expires=("claudeAiOauth", "expiresAt"),
+                    refresh=("claudeAiOauth", "refreshToken"),
+                ),
+            ),
+            settings="settings.json",
+            own=of_claude,
+            keys=("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"),
+            switches=(
+                "CLAUDE_CODE_USE_BEDROCK",
+                "CLAUDE_CODE_USE_VERTEX",
+                "CLAUDE_CODE_USE_FOUNDRY",
+                "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+                "CLAUDE_CODE_USE_MANTLE",
+            ),
         ),
         # What claude 2.1.197 does, tried: `auth login` needs no terminal, prints a link to claude.com and reads the
         # code as a line. To a line that is no code it says so and reads on, at the end of its input it waits for ever.
@@ -88,7 +123,12 @@ _ENTRIES = (
             variable="CODEX_HOME",
             folder="codex",
             file="auth.json",
-            tokens=(("tokens", "access_token"), ("OPENAI_API_KEY",)),
+            tokens=(
+                Token(("tokens", "access_token"), refresh=("tokens", "refresh_token")),
+                Token(("OPENAI_API_KEY",)),
+            ),
+            settings="config.toml",
+            own=of_codex,
             keys=("CODEX_API_KEY",),
         ),
         # codex 0.169: the link and the code to give there are all it shows; it waits for that, 15 minutes at most.

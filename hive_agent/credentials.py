@@ -1,74 +1,178 @@
-"""Whether an agent is logged in: usable credentials, not just a file. hive asks too, and trusts no agent's file."""
+"""What an agent's CLI is let in by: a login, or something in its place. hive asks too, and trusts no agent's file."""
 
 from __future__ import annotations
 
 import json
 import os
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hive_agent.clis import Credentials
+from hive_agent.clis import CLIS, Credentials, Place, Token
+from hive_agent.own_settings import Own
 
 # A login with the tokens of many MCP servers has some tens of KiB. To parse more is work that an agent could ask for.
 LARGEST = 128 * 1024
+LOGIN = "its login"
+_YES = ("1", "true", "yes", "on")
+_SWITCHES = frozenset(switch for cli in CLIS.values() for switch in cli.credentials.switches)
 
 
-def usable_credentials(login: Credentials, folder: int | str | Path, environment: Mapping[str, str]) -> bool:
-    """Tell whether the CLI has something to log in with.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies in a login folder. login: a token that is not empty, and good still or to be renewed."""
 
-    folder: the login folder, as a path or an open descriptor of it. environment: what the CLI will be given.
-    True with a key or token in the environment, or a regular file of at most 128 KiB that holds a token which is not
-    empty. Follows no link, opens no pipe, raises nothing for whatever is there.
+    login: bool
+    own: Own
+
+
+def look(kind: Credentials, folder: str | Path) -> Found:
+    """Look into a login folder: regular files of at most 128 KiB. Follows no link, opens no pipe, raises nothing."""
+    return Found(has_login(kind, folder), _own(kind, folder))
+
+
+def has_login(kind: Credentials, folder: str | Path) -> bool:
+    """Whether there is a login, whatever is used in its place."""
+    held = _parsed(_read(folder, kind.file), json.loads)
+    return any(_good(held, token) for token in kind.tokens)
+
+
+def given(environment: Mapping[str, str]) -> frozenset[str]:
+    """The variables that give something: no blank ones, and no switch that does not say yes. Never the values."""
+    return frozenset(
+        name
+        for name, value in environment.items()
+        if value.strip() and (name not in _SWITCHES or value.strip().lower() in _YES)
+    )
+
+
+def means(kind: Credentials, found: Found, names: Set[str]) -> str | None:
+    """What the CLI is let in by, in words; LOGIN for a login, None when there is nothing.
+
+    names: the variables that its environment gives, see `given`.
     """
-    if any(environment.get(name, "").strip() for name in login.keys):
-        return True
-    data = _read(folder, login.file)
-    if data is None:
-        return False
-    try:
-        held = json.loads(data)
-    except (ValueError, RecursionError):
-        # Half-written or made up: no login, whichever it is.
-        return False
-    return any(_holds_text(held, place) for place in login.tokens)
+    own = found.own
+    if own.provider:
+        return _provider(own) if not own.key or own.key in names | _own_names(own) else None
+    return _instead(kind, own, names) or (LOGIN if found.login else None)
 
 
-def fingerprint(login: Credentials, folder: str | Path) -> tuple[int, ...] | None:
-    """What changes whenever the credentials file is written or replaced; None where there is none."""
+def why_no_login(kind: Credentials, found: Found, names: Set[str]) -> str | None:
+    """Why a login would be of no use: what goes before it, and what to do; None where one would be used."""
+    own = found.own
+    if own.provider:
+        lacks = own.key and own.key not in names | _own_names(own)
+        say = f"which lacks {own.key}: set that in its agent.toml" if lacks else "which knows no login"
+        return f"{_provider(own)} is used, {say}"
+    instead = _instead(kind, own, names)
+    return f"{instead} is set for it and goes before a login" if instead else None
+
+
+def fingerprint(folder: str | Path, *files: str) -> tuple[tuple[int, ...] | None, ...]:
+    """What changes whenever one of these files of a login folder is written or replaced."""
+    return tuple(_mark(f"{folder}/{file}") for file in files)
+
+
+def _mark(path: str) -> tuple[int, ...] | None:
     try:
-        found = os.lstat(Path(folder) / login.file)
+        found = os.lstat(path)
     except OSError:
         return None
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    # The time of the last change of anything about it can be set by nobody.
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _holds_text(value: Any, place: tuple[str, ...]) -> bool:
+def _provider(own: Own) -> str:
+    return f"the provider {own.provider} of its config.toml"
+
+
+def _instead(kind: Credentials, own: Own, names: Set[str]) -> str | None:
+    """What is used before a login, in the CLI's own order as far as it matters to a person."""
+    every = names | _own_names(own)
+    found = next((name for name in (*kind.switches, *kind.keys) if name in every), None)
+    return found or (f"{own.helper} of its {kind.settings}" if own.helper else None)
+
+
+def _own_names(own: Own) -> frozenset[str]:
+    return given(dict(own.environment))
+
+
+def _own(kind: Credentials, folder: str | Path) -> Own:
+    data = _read(folder, kind.settings)
+    if data is None:
+        return Own()
+    if kind.settings.endswith(".toml"):
+        # Not before there is one: to import a parser takes longer than most looks.
+        from hive_agent import bounded_toml
+
+        table = _parsed(data, bounded_toml.loads)
+    else:
+        table = _parsed(data, json.loads)
+    return kind.own(table) if isinstance(table, dict) else Own()
+
+
+def _parsed(data: bytes | None, loads: Any) -> Any:
+    if data is None:
+        return None
+    try:
+        return loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        # Half-written or made up: it says nothing, whichever it is.
+        return None
+
+
+def _good(held: Any, token: Token) -> bool:
+    """Whether this token is there, and can be used: it has not expired, or there is one to renew it by."""
+    text = _at(held, token.place)
+    if not _is_text(text):
+        return False
+    expires = _at(held, token.expires) if token.expires else _jwt_expires(text)
+    if isinstance(expires, bool) or not isinstance(expires, int | float):
+        return True
+    return expires > time.time() * 1000 or _is_text(_at(held, token.refresh))
+
+
+def _jwt_expires(text: str) -> Any:
+    """Until when a JSON Web Token (RFC 7519) is good, in unix milliseconds; None for any other text."""
+    import base64
+
+    parts = text.strip().split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    expires = _at(claims, ("exp",))
+    return expires * 1000 if isinstance(expires, int | float) else None
+
+
+def _at(value: Any, place: Place) -> Any:
     for key in place:
         value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _read(folder: int | str | Path, file: str) -> bytes | None:
+def _read(folder: str | Path, name: str) -> bytes | None:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        if isinstance(folder, int):
-            return _read_in(folder, file, flags)
-        descriptor = os.open(folder, flags | os.O_DIRECTORY)
+        held = os.open(folder, flags | os.O_DIRECTORY)
         try:
-            return _read_in(descriptor, file, flags)
+            # O_NONBLOCK: opening a named pipe that nobody writes to would never return.
+            descriptor = os.open(name, flags | os.O_NONBLOCK, dir_fd=held)
         finally:
-            os.close(descriptor)
+            os.close(held)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            data = file.read(LARGEST + 1)
     except OSError:
         return None
-
-
-def _read_in(folder: int, name: str, flags: int) -> bytes | None:
-    # O_NONBLOCK: opening a named pipe that nobody writes to would never return.
-    descriptor = os.open(name, flags | os.O_NONBLOCK, dir_fd=folder)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        data = file.read(LARGEST + 1)
     return data if len(data) <= LARGEST else None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 
 from hive_agent import credentials
@@ -28,6 +29,18 @@ WAIT_SECONDS = 180
 # How often something is looked at that nobody tells of: whether the agent is still paused.
 LOOK_SECONDS = 1.0
 _STATUS_PATIENCE = 2.0
+_LOG_IN = "the operator has to log this agent in"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Why no turn is tried. files: what the CLI was let in by, as it was then. again: when it is tried as it is, by the
+    monotonic clock. status: what is said of it meanwhile.
+    """
+
+    files: Hashable
+    again: float
+    status: dict[str, Any]
 
 
 class Harness:
@@ -55,7 +68,7 @@ class Harness:
         self._in_turn = False
         self._together = {"together": True}
         self._pacing = Pacing(settings.retry)
-        self._refused: tuple[tuple[int, ...] | None, float] | None = None
+        self._held: Held | None = None
 
     def stop(self) -> None:
         """End soon, with the message in hand put back. Safe in a signal handler and in any thread."""
@@ -194,12 +207,11 @@ class Harness:
         self._pacing.note(end)
         if end in (End.DONE, End.CANCELLED):
             self._link.call("ack")
-            self._refused = None
+            self._held = None
             return
         self._link.call("nack")
-        if end is End.LOGGED_OUT:
-            # Which credentials were refused, and when they may be tried again as they are.
-            self._refused = (self._fingerprint(), self._pacing.refused(time.monotonic()))
+        if end in (End.LOGGED_OUT, End.ACCOUNT):
+            self._held = self._hold(outcome)
         elif end is End.RATE_LIMITED:
             self._park(self._pacing.limit(outcome.until, time.time()), outcome.detail)
         else:
@@ -259,25 +271,48 @@ class Harness:
             self._wake.pause(LOOK_SECONDS)
 
     def _await_login(self) -> None:
-        if not self._runner.needs_login or self._logged_in():
+        """Wait until the CLI has something to be let in by that is not known to be refused."""
+        if not self._runner.needs_login:
             return
-        self._say("needs_login", text="the operator has to log this agent in")
+        status = self._lacking()
+        if status is None:
+            return
+        self._say(**status)
         with Watched(self._settings.login[1]) as watched:
             # The first look comes after the watch began: nothing is missed in between.
-            while not self._logged_in():
+            while (now := self._lacking()) is not None:
+                if now != status:
+                    status = now
+                    self._say(**status)
                 watched.wait(self._wake)
         self._tell_logged_in()
 
-    def _logged_in(self) -> bool:
-        if not credentials.usable_credentials(*self._settings.login, self._settings.environment):
-            return False
-        if self._refused is None:
-            return True
-        mark, again = self._refused
-        return self._fingerprint() != mark or time.monotonic() >= again
+    def _lacking(self) -> dict[str, Any] | None:
+        """What is to be said while no turn can be tried; None when one can."""
+        if self._settings.means() is None:
+            return _needs_login(self._settings.why_no_login() or _LOG_IN)
+        held = self._held
+        if held is None or held.files != self._files() or time.monotonic() >= held.again:
+            return None
+        return held.status
 
-    def _fingerprint(self) -> tuple[int, ...] | None:
-        return credentials.fingerprint(*self._settings.login)
+    def _hold(self, outcome: Outcome) -> Held:
+        """Try nothing more until what the CLI is let in by has changed, or for a while."""
+        seconds, means, said = self._pacing.refused(), self._settings.means(), _first_line(outcome.detail)
+        if outcome.end is End.LOGGED_OUT and means in (None, credentials.LOGIN):
+            status = _needs_login(_LOG_IN)
+        else:
+            refused = outcome.end is End.LOGGED_OUT
+            text = f"{means} was refused: {said}" if refused else said
+            text += f"; `hive restart {self._settings.label}` tries again at once"
+            state = "key_refused" if refused else "account_trouble"
+            status = {"state": state, "text": text, "until": int(time.time() + seconds)}
+            _log(f"{state.replace('_', ' ')}: {text}")
+        return Held(self._files(), time.monotonic() + seconds, status)
+
+    def _files(self) -> Hashable:
+        kind, folder = self._settings.login
+        return credentials.fingerprint(folder, kind.file, kind.settings)
 
     # What it says of itself.
 
@@ -299,6 +334,10 @@ class Harness:
             _log(f"what was taken could not be put back: {error.message}")
         finally:
             link.close()
+
+
+def _needs_login(why: str) -> dict[str, Any]:
+    return {"state": "needs_login", "text": why}
 
 
 def _first_line(text: str) -> str:

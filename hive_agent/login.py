@@ -93,9 +93,8 @@ class Login:
         cli = CLIS.get(runner)
         if cli is None:
             raise AgentError(f"The runner `{runner}` needs no login.")
-        key = next((name for name in cli.credentials.keys if environment.get(name, "").strip()), None)
-        if key is not None:
-            raise AgentError(f"{key} is set for this agent and goes before a login.", "Change it in its configuration.")
+        if why := self._settings.why_no_login():
+            raise AgentError(f"A login would not help this agent: {why}.", "Change that in its configuration.")
         return cli.login, [find_cli(cli.name, environment), *cli.login.arguments]
 
     def _run(self, program: LoginProgram, argv: list[str]) -> None:
@@ -131,7 +130,8 @@ class Attempt:
         self._state = "starting"
         self._link: str | None = None
         self._said: deque[str] = deque(maxlen=_MOST_LINES)
-        self._before = credentials.fingerprint(*settings.login)
+        self._kind, self._folder = settings.login
+        self._before = credentials.fingerprint(self._folder, self._kind.file)
 
     def follow(self, poke: Poke, take: Callable[[], tuple[bool, str | None]]) -> dict[str, Any] | None:
         """Run it to its end; what is to be told then, None when it was cancelled. Raises AgentError.
@@ -177,8 +177,8 @@ class Attempt:
         self._live.update(login=_told(state, self._program, link=self._link, said="\n".join(self._said)))
 
     def _end(self, why: str | None, code: int = 0) -> dict[str, Any]:
-        changed = credentials.fingerprint(*self._settings.login) != self._before
-        if why is None and code == 0 and changed and credentials.usable_credentials(*self._settings.login, {}):
+        changed = credentials.fingerprint(self._folder, self._kind.file) != self._before
+        if why is None and code == 0 and changed and credentials.has_login(self._kind, self._folder):
             return _told("done", self._program)
         said = "\n".join(self._said)
         if why is None and code == 0:

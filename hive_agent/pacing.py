@@ -7,9 +7,9 @@ from hive_agent.runners.base import End
 LONGEST_BACK_OFF = 300.0
 UNNAMED_LIMIT = 60.0
 LONGEST_LIMIT = 6 * 3600.0
-# Credentials that look usable and were refused are tried again, should nobody touch them: the refusal may have been
-# the service's fault.
-REFUSED_LOGIN = 900.0
+# Credentials that look usable and were refused, and an account that may not be used, are tried again, should nobody
+# touch anything here: the refusal may have been the service's fault, and an account is put right elsewhere.
+REFUSED = 900.0
 
 
 class Pacing:
@@ -39,9 +39,9 @@ class Pacing:
             return now + self._doubled(UNNAMED_LIMIT, LONGEST_LIMIT)
         return min(max(until, now + min(self.back_off(), 60.0)), now + LONGEST_LIMIT)
 
-    def refused(self, now: float) -> float:
-        """The moment, by the clock that `now` is of, to try refused credentials again that nobody changed."""
-        return now + self._doubled(REFUSED_LOGIN, LONGEST_LIMIT)
+    def refused(self) -> float:
+        """Seconds to the next try with credentials, or an account, that were refused."""
+        return self._doubled(REFUSED, LONGEST_LIMIT)
 
     def _doubled(self, seconds: float, most: float) -> float:
         times: int = 2 ** min(max(self._count - 1, 0), 16)

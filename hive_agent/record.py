@@ -22,7 +22,7 @@ create table if not exists turns (
     model text,
     started real not null,      -- unix seconds
     ended real,                 -- null while it runs
-    outcome text,               -- done, failed, died, stopped, cancelled, rate_limited, logged_out, unavailable
+    outcome text,               -- how: done, failed, died, stopped, or another of runners.base.End
     detail text
 );
 create index if not exists turns_message on turns (message);

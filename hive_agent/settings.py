@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hive_agent import credentials
 from hive_agent.clis import CLIS, Credentials
 from hive_agent.errors import AgentError
 
@@ -53,6 +54,16 @@ class Settings:
         """How the runner is logged in, and its login folder. Raises KeyError for a runner that needs no login."""
         name = self.configuration.runner
         return CLIS[name].credentials, self.logins[name]
+
+    def means(self) -> str | None:
+        """What the runner's CLI is let in by now, see `credentials.means`; looked up anew each time."""
+        kind, folder = self.login
+        return credentials.means(kind, credentials.look(kind, folder), credentials.given(self.environment))
+
+    def why_no_login(self) -> str | None:
+        """Why a login would be of no use to it, see `credentials.why_no_login`."""
+        kind, folder = self.login
+        return credentials.why_no_login(kind, credentials.look(kind, folder), credentials.given(self.environment))
 
 
 def from_environment(environ: Mapping[str, str], page_token: str | None = None) -> Settings:

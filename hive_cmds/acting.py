@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hive_agent.clis import CLIS
+from hive_agent.credentials import given
 from hive_cmds import (
     agents,
     folders,
@@ -117,15 +117,14 @@ def configuration(hive: Hive, name: str, revision: str) -> AgentConfig:
 
 
 def _record_build(name: str, built: AgentConfig, base: str | None, db: sqlite3.Connection) -> None:
-    keys = CLIS[built.runner].credentials.keys if built.runner in CLIS else ()
     db.execute(
-        "update agents set hive_rev = ?, runner = ?, restart = ?, crashes = 0, has_key = ?, allowed_recipients = ?"
+        "update agents set hive_rev = ?, runner = ?, restart = ?, crashes = 0, given = ?, allowed_recipients = ?"
         " where name = ?",
         (
             base,
             built.runner,
             built.restart,
-            any(built.environment.get(key) for key in keys),
+            json.dumps(sorted(given(built.environment))),
             json.dumps(built.allowed_recipients),
             name,
         ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hive_agent import credentials
 from hive_agent.clis import CLIS
 from hive_cmds import restarts, staleness
 from hive_cmds.observed import Observation, Observed, observe
@@ -22,6 +24,8 @@ from hive_core.text import one_line
 from hive_core.trouble import TROUBLES
 from hive_core.wire import moment
 
+# States that somebody has to do something about, and has to know what.
+_EXPLAINED = ("idle", "key_refused", "account_trouble")
 # Characters of what a harness says of itself that a list has room for.
 TOLD = 60
 
@@ -54,7 +58,8 @@ class AgentView(AgentStatus):
 
     operation: what is being done to it. operation_since: unix seconds.
     cause: why it is not running, when nobody wanted that. turn: what its harness says it does: idle, thinking,
-    compacting, rate_limited (turn_until: unix seconds when that ends) or needs_login. restart_at: unix seconds when it
+    compacting, rate_limited (turn_until: unix seconds when that ends), needs_login, key_refused or account_trouble
+    (turn_until: when it tries again). restart_at: unix seconds when it
     is restarted after a crash. crash_loop: it crashed so often in a row that it is not restarted any more. repair: why
     what was left half-done of it could not be mended yet. unknown: true of a
     container of which the database tells nothing. port_taken: its port, where somebody else serves it; then there is no
@@ -96,9 +101,10 @@ class AgentView(AgentStatus):
     def badges(self) -> str:
         """What wants the operator's eye."""
         flags = {
-            # Idle with a word to it: a turn has failed, or its program is missing.
-            shorter(one_line(self.status_text or "").rstrip("."), TOLD): self.turn == "idle" and bool(self.status_text),
             self._doing(): self.turn not in (None, "idle", "needs_login"),
+            # With a word to it: a turn has failed, its program is missing, or why it is not let in.
+            shorter(one_line(self.status_text or "").rstrip("."), TOLD): self.turn in _EXPLAINED
+            and bool(self.status_text),
             "needs login": self.needs_login,
             "needs update": self.needs_update,
             "paused": self.paused,
@@ -109,7 +115,8 @@ class AgentView(AgentStatus):
         return ", ".join(word for word, shown in flags.items() if shown)
 
     def _doing(self) -> str:
-        until = time.strftime(" until %H:%M:%S", time.localtime(self.turn_until)) if self.turn_until else ""
+        word = " until" if self.turn == "rate_limited" else ", next try at"
+        until = time.strftime(f"{word} %H:%M:%S", time.localtime(self.turn_until)) if self.turn_until else ""
         return (self.turn or "").replace("_", " ") + until
 
 
@@ -213,11 +220,21 @@ def _view(
 
 
 def _needs_login(row: sqlite3.Row, seen: Observed) -> bool:
-    """Whether the agent cannot work before a human has logged it in: by its own word, or for want of credentials."""
+    """Whether the agent cannot work before a human has logged it in: by its own word, or as its CLI has no way in."""
     if row["runner"] not in CLIS:
         return False
     told = row["state"] == "needs_login"
-    return told or not (row["has_key"] or row["runner"] in seen.logins)
+    return told or means(row, seen.logins[row["runner"]]) is None
+
+
+def means(row: sqlite3.Row, found: credentials.Found) -> str | None:
+    """What the CLI of an agent is let in by; None when there is nothing."""
+    return credentials.means(CLIS[row["runner"]].credentials, found, given(row))
+
+
+def given(row: sqlite3.Row) -> frozenset[str]:
+    """The variables that an agent's configuration gives its CLI something by."""
+    return frozenset(json.loads(row["given"]))
 
 
 @operation(

@@ -13,7 +13,7 @@ from hive_core.context import Hive
 from hive_core.errors import Invalid, Refused
 from hive_core.operation import CONTAINERS, OPERATOR, operation
 
-STATES = ("idle", "thinking", "compacting", "rate_limited", "needs_login")
+STATES = ("idle", "thinking", "compacting", "rate_limited", "needs_login", "key_refused", "account_trouble")
 
 State = Annotated[str, choice(STATES, "a state of the harness", "STATE")]
 StatusText = Annotated[str, words(500, "the status", "TEXT", empty=True)]
@@ -49,10 +49,10 @@ def set_status(
 ) -> None:
     """Say what the harness is doing; the badge shows this and nothing else.
 
-    state: idle, thinking, compacting, rate_limited or needs_login
+    state: idle, thinking, compacting, rate_limited, needs_login, key_refused or account_trouble
     text: more of it, for a person
     model: the one in use
-    until: when a rate limit ends
+    until: when a rate limit ends, or the next try is
     """
     with hive.store.read() as db:
         row = agents.require(db, hive.caller.name)

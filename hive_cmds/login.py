@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 
 from hive_agent.clis import CLIS
+from hive_agent.credentials import why_no_login
 from hive_cmds import agents, look, observed
 from hive_cmds.acting import view_of
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import OPERATOR, operation
+
+_CHANGE = "Its agent.toml is changed by a commit (`hive request-commit`), what lies in its login folder at once."
 
 
 @operation(callers=OPERATOR, group="Agents", shell_only=True)
@@ -20,10 +23,15 @@ def login(hive: Hive, name: AgentName) -> None:
     name: which agent; it may run meanwhile, and goes on by itself once it is logged in
     """
     with hive.store.read() as db:
-        runner = agents.require(db, name)["runner"]
+        row = agents.require(db, name)
+    runner = row["runner"]
     cli = CLIS.get(runner)
     if cli is None:
         raise Refused(f"{name} runs `{runner}`, which needs no login.")
+    found = observed.found_login(hive, name, runner)
+    if why := why_no_login(cli.credentials, found, agents.given(row)):
+        refused = " It was refused." if row["state"] == "key_refused" else ""
+        raise Refused(f"A login would not help {name}: {why}.{refused}", _CHANGE)
     view = view_of(hive, name)
     if cli.variable not in view.environment:
         raise Refused(f"{runner} is not installed where hive finds it.", "`hive doctor` says what it looks for.")
@@ -36,7 +44,7 @@ def login(hive: Hive, name: AgentName) -> None:
         raise HiveError(
             f"{name} was not logged in: `{shown}` ended with code {code}.", "Try again; what it wrote stands above."
         )
-    if not observed.has_login(hive, name, runner):
+    if not observed.found_login(hive, name, runner).login:
         raise HiveError(f"{name} is still not logged in: its login folder holds no usable credentials.")
     with look.showing(hive, name) as db:
         # By its harness's own word it needed one; a stopped agent has nobody who takes the word back.

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
+from hive_agent import credentials
 from hive_agent.clis import CLIS
-from hive_agent.credentials import usable_credentials
 from hive_cmds import ports, staleness
 from hive_cmds.listening import listeners
 from hive_core.change import outside
@@ -28,12 +28,12 @@ from hive_core.events import newest
 class Observed:
     """One agent as it was found.
 
-    logins: the runners for which its folders hold usable credentials. taken: whether its port is served by somebody
+    logins: for each CLI what lies in its login folder. taken: whether its port is served by somebody
     else: a process of another user, or any at all while the agent does not run.
     """
 
     container: Container | None
-    logins: frozenset[str]
+    logins: Mapping[str, credentials.Found]
     port: int
     taken: bool
 
@@ -63,7 +63,7 @@ def observe(
     agents = {}
     for name in wanted:
         container, port = containers[name], ports.of(hive, name)
-        logins = frozenset(runner for runner in CLIS if has_login(hive, name, runner))
+        logins = {runner: found_login(hive, name, runner) for runner in CLIS}
         taken = _is_anothers(container, users.get(name), served.get(port, set()))
         agents[name] = Observed(container, logins, port, taken)
     return Observation(seq, staleness.upstream(hive) if wanted else None, agents)
@@ -92,24 +92,18 @@ def _is_anothers(container: Container | None, user: int | None, served_by: set[i
     return bool(served_by - {os.geteuid() if user is None else user})
 
 
-def has_login(hive: Hive, name: str, runner: str) -> bool:
-    """Whether the agent's login folder holds usable credentials. The folder is the agent's: no link is followed.
+def found_login(hive: Hive, name: str, runner: str) -> credentials.Found:
+    """What lies in one of the agent's login folders. The folder is the agent's: no link is followed.
 
-    Read again only when the file is another one or has changed, or a minute later: what a login says of its own end
+    Read again only when a file is another one or has changed, or a minute later: what a login says of its own end
     comes true by itself.
     """
     outside(f"the login of {name} was read")
-    login = CLIS[runner].credentials
-    folder = f"{hive.settings.agents}/{name}/{login.folder}"
-    try:
-        found = os.lstat(f"{folder}/{login.file}")
-    except OSError:
-        return False
-    # The time of the last change of anything about it, which nobody can set.
-    identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-    return _usable(runner, folder, identity, int(time.monotonic() / 60))
+    kind = CLIS[runner].credentials
+    folder = f"{hive.settings.agents}/{name}/{kind.folder}"
+    return _found(runner, folder, credentials.fingerprint(folder, kind.file, kind.settings), int(time.monotonic() / 60))
 
 
 @lru_cache(maxsize=8192)
-def _usable(runner: str, folder: str, _identity: tuple[int, ...], _minute: int) -> bool:
-    return usable_credentials(CLIS[runner].credentials, folder, {})
+def _found(runner: str, folder: str, _identity: Hashable, _minute: int) -> credentials.Found:
+    return credentials.look(CLIS[runner].credentials, folder)

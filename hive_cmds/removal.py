@@ -15,7 +15,7 @@ from hive_cmds import agents, folders, meta, queue
 from hive_cmds.acting import refuse_manager, require
 from hive_cmds.deploys import fleet
 from hive_cmds.messages import forget_inbox, tell
-from hive_cmds.observed import has_login
+from hive_cmds.observed import found_login
 from hive_core import hostile_folders, progress
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
@@ -199,7 +199,7 @@ def _kept(hive: Hive, db: sqlite3.Connection) -> set[Path]:
 def _tombstone(hive: Hive, path: Path) -> Tombstone:
     found = hostile_folders.measure(path)
     # A hostile agent may have set a time in the future.
-    kept = any(has_login(hive, path.name, runner) for runner in CLIS)
+    kept = any(found_login(hive, path.name, runner).login for runner in CLIS)
     return Tombstone(path.name, found.size, int(min(found.newest, time.time())), kept)
 
 

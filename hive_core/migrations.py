@@ -236,6 +236,14 @@ STEPS: Mapping[str, str] = {
         -- What somebody has said: among all that the system tells, the newest of it is found at once.
         create index messages_said on messages (id) where sender != 'system';
     """,
+    "m009_given": """
+        -- JSON: the names of the environment variables that its configuration gives its CLI something by
+        alter table agents add column given text not null default '[]';
+        -- Which key it was is told by the next build; any one that the CLI takes stands for it until then.
+        update agents set given = '["ANTHROPIC_API_KEY"]' where has_key and runner = 'claude';
+        update agents set given = '["CODEX_API_KEY"]' where has_key and runner = 'codex';
+        alter table agents drop column has_key;
+    """,
 }
 
 

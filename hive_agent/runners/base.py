@@ -28,6 +28,8 @@ class End(enum.Enum):
     PROMPT_TOO_LONG = "prompt_too_long"
     RATE_LIMITED = "rate_limited"
     LOGGED_OUT = "logged_out"
+    # The account may not be used: no credit, disabled, no right to it. Another message would fare the same.
+    ACCOUNT = "account"
     # The service or the way to it is down: nothing that the message or the agent could help.
     UNAVAILABLE = "unavailable"
     FAILED = "failed"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hive_agent.runners import account
 from hive_agent.runners.base import End, Event, Outcome
 from hive_agent.runners.json_lines import Json
 
@@ -109,17 +110,21 @@ class Reading:
     def outcome(self, result: Json) -> Outcome:
         """How the turn ended, by its `result` line."""
         detail = str(result.get("result") or result.get("terminal_reason") or "it failed without a reason")
-        end = self._end(result)
+        end = self._end(result, detail)
         return Outcome(end, detail, self.resets if end is End.RATE_LIMITED else None)
 
-    def _end(self, result: Json) -> End:
+    def _end(self, result: Json, said: str) -> End:
         status = result.get("api_error_status")
         status = status if isinstance(status, int) else 0
+        failed = result.get("is_error") is not False and status < 500
+        unpaid = self.error == "billing_error" or (failed and account.is_about_it(said))
         judged = (
             (result.get("is_error") is False, End.DONE),
             (self.cancelling, End.CANCELLED),
             (result.get("terminal_reason") == "prompt_too_long", End.PROMPT_TOO_LONG),
+            (unpaid, End.ACCOUNT),
             (status == 401 or self.error == "authentication_failed", End.LOGGED_OUT),
+            (status in (402, 403) or self.error == "oauth_org_not_allowed", End.ACCOUNT),
             (status == 429 or self.error == "rate_limit", End.RATE_LIMITED),
             (status >= 500 or self.error == "server_error", End.UNAVAILABLE),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hive_agent.runners import account
 from hive_agent.runners.base import End, Event, Outcome
 from hive_agent.runners.json_lines import Json
 
@@ -22,7 +23,7 @@ _ENDS = {
     "flexUnavailable": End.UNAVAILABLE,
     "policyCapacityUnavailable": End.UNAVAILABLE,
 }
-_STATUSES = {401: End.LOGGED_OUT, 429: End.RATE_LIMITED}
+_STATUSES = {401: End.LOGGED_OUT, 402: End.ACCOUNT, 403: End.ACCOUNT, 429: End.RATE_LIMITED}
 
 
 def events(message: Json) -> Iterator[Event]:
@@ -124,6 +125,8 @@ class Reading:
         error = _table(turn.get("error"))
         detail = str(error.get("message") or f"the turn was {turn.get('status')}")
         end = _end(error.get("codexErrorInfo"))
+        if end in (End.FAILED, End.RATE_LIMITED) and account.is_about_it(detail):
+            end = End.ACCOUNT
         return Outcome(end, detail, self.resets if end is End.RATE_LIMITED else None)
 
 

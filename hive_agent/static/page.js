@@ -5,7 +5,9 @@ const RETRY_MS = [500, 1000, 2000, 5000];
 const STATES = {
   starting: "starting", idle: "idle", thinking: "thinking", compacting: "compacting",
   rate_limited: "rate limited", needs_login: "needs login",
+  key_refused: "key refused", account_trouble: "account trouble",
 };
+const TRIES_AGAIN = ["key_refused", "account_trouble"];
 const at = (id) => document.getElementById(id);
 const narrow = matchMedia("(max-width: 760px)");
 const key = takeKey();
@@ -204,6 +206,7 @@ function tick() {
   if (!connected) return;
   let text = STATES[now.state] || shown(now.state);
   if (now.state === "rate_limited" && now.until) text += ` until ${clock(now.until)}`;
+  if (TRIES_AGAIN.includes(now.state) && now.until) text += `, next try at ${clock(now.until)}`;
   if (["thinking", "compacting"].includes(now.state)) text += ` ${span(Date.now() / 1000 - now.since)}`;
   // Idle with a word to it: a turn has failed, or the program is missing.
   badge(now.state === "idle" && now.text && !now.paused ? "troubled" : now.state, text);

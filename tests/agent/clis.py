@@ -33,6 +33,7 @@ class Cli:
     key: str
     shell: str
     unauthorized: Failure
+    account: tuple[Failure, ...]
     overloaded: Failure
     too_long: Failure
     limited: Callable[[float], Failure]
@@ -75,6 +76,7 @@ CLAUDE = Cli(
     key="ANTHROPIC_API_KEY",
     shell="Bash",
     unauthorized=messages_api.UNAUTHORIZED,
+    account=messages_api.ACCOUNT,
     overloaded=messages_api.OVERLOADED,
     too_long=messages_api.PROMPT_TOO_LONG,
     limited=messages_api.rate_limited,
@@ -88,6 +90,7 @@ CODEX = Cli(
     key="CODEX_API_KEY",
     shell="exec_command",
     unauthorized=responses_api.UNAUTHORIZED,
+    account=responses_api.ACCOUNT,
     overloaded=responses_api.OVERLOADED,
     too_long=responses_api.PROMPT_TOO_LONG,
     limited=responses_api.rate_limited,

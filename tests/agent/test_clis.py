@@ -116,6 +116,41 @@ def test_a_refused_login_puts_the_message_back_until_another_login_is_there(at: 
     assert at.rows("select outcome from turns order by id") == [("logged_out",), ("done",)]
 
 
+@pytest.mark.parametrize("number", range(5))
+def test_trouble_with_the_account_parks_the_agent_with_the_reason_and_costs_no_message(
+    at: Place, cli: Cli, number: int
+) -> None:
+    if number >= len(cli.account):
+        pytest.skip("its service has no more ways to say it")
+    healed = threading.Event()
+
+    def script(asked: Asked) -> Answer:
+        return Text("ok") if healed.is_set() else cli.account[number]
+
+    with cli.serve(at, script):
+        at.gate.put("operator", "one")
+        told = at.gate.wait_state("account_trouble")
+        assert told["until"] > time.time()
+        assert "`hive restart coder` tries again at once" in told["text"]
+        assert at.gate.inbox[0].state == "waiting"
+        healed.set()
+        assert at.stop() == 0
+        at.start()
+        at.acknowledged()
+    assert at.rows("select outcome from turns order by id") == [("account",), ("done",)]
+    assert at.gate.sent == []
+
+
+def test_a_key_that_is_refused_is_said_as_that_until_something_else_is_there(at: Place, cli: Cli) -> None:
+    with cli.serve(at, lambda asked: cli.unauthorized):
+        at.gate.put("operator", "one")
+        told = at.gate.wait_state("key_refused")
+        assert told["text"].startswith(f"{cli.key} was refused: ")
+        assert at.gate.inbox[0].state == "waiting"
+    assert [status for status in at.gate.statuses if status["state"] == "needs_login"] == []
+    assert at.rows("select outcome from turns") == [("logged_out",)]
+
+
 def test_a_rate_limit_parks_the_agent_until_the_reset_it_names(at: Place, cli: Cli) -> None:
     reset = int(time.time()) + 4
 

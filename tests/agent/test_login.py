@@ -301,7 +301,8 @@ def test_a_key_in_the_configuration_goes_before_a_login(paged: Place) -> None:
     paged.start()
     wait_log(paged, "page on port")
     status, answer = Client(paged).ask("POST", "/api/login", {})
-    assert (status, answer["error"]) == (409, "ANTHROPIC_API_KEY is set for this agent and goes before a login.")
+    why = "ANTHROPIC_API_KEY is set for it and goes before a login"
+    assert (status, answer["error"]) == (409, f"A login would not help this agent: {why}.")
 
 
 def test_a_runner_without_a_login_is_told_so(paged: Place) -> None:

@@ -15,10 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from hive_cmds.harness import set_status
 from hive_cmds.listening import listeners
+from hive_core.operation import Caller, Identity
 from tests.agent.browser import Client, free_port, login
 from tests.agent.clis import CLAUDE as REAL
-from tests.hives import CHECKOUT, TestHive, eventually
+from tests.hives import CHECKOUT, PLAIN, TestHive, eventually
 from tests.needs import needs_root, requires
 from tests.stand_ins.oauth import CODE, TOKEN, OauthService
 
@@ -184,6 +186,58 @@ def test_without_a_terminal_nobody_logs_in(coder: TestHive) -> None:
 def test_an_agent_that_needs_no_login_is_told_so(hive: TestHive) -> None:
     hive.spawn("plain", 'runner = "command"\ncommand = ["sleep", "infinity"]\n')
     assert "needs no login" in hive.run("login", "plain", code=1).stderr
+
+
+CLOUD = 'runner = "claude"\n[environment]\nCLAUDE_CODE_USE_BEDROCK = "1"\n'
+LAB = 'model_provider = "lab"\n[model_providers.lab]\nbase_url = "http://127.0.0.1:9/v1"\nenv_key = "LAB_KEY"\n'
+
+
+def shown(hive: TestHive) -> list[bool]:
+    """Whether the agent was shown as one that needs a login, each time that it was shown anew."""
+    return [event["container"]["needs_login"] for event in hive.events("container_state_changed")]
+
+
+def test_a_cloud_provider_needs_no_login_is_never_shown_to_need_one_and_a_login_is_refused(hive: TestHive) -> None:
+    hive.spawn("coder", CLOUD)
+    hive.run("watch", "--once")
+    assert True not in shown(hive)
+    assert hive.events("needs_login") == []
+    refused = hive.run("login", "coder", code=1).stderr
+    assert "CLAUDE_CODE_USE_BEDROCK is set for it and goes before a login" in refused
+    hive.run("approve", str(hive.request("coder", CLOUD.replace('"1"', '"0"'))))
+    assert hive.agent("coder")["needs_login"]
+
+
+def test_a_provider_of_codex_needs_no_login_but_its_key(hive: TestHive) -> None:
+    hive.spawn("coder", 'runner = "codex"\n[environment]\nLAB_KEY = "fake"\n')
+    (hive.home / "agents/coder/codex/config.toml").write_text(LAB)
+    assert not hive.agent("coder")["needs_login"]
+    hive.run("approve", str(hive.request("coder", 'runner = "codex"\n')))
+    assert hive.agent("coder")["needs_login"]
+    refused = hive.run("login", "coder", code=1).stderr
+    assert "the provider lab of its config.toml is used, which lacks LAB_KEY: set that in its agent.toml" in refused
+
+
+def test_a_helper_in_the_login_folder_needs_no_login_and_is_no_key_in_the_configuration(hive: TestHive) -> None:
+    hive.spawn("coder", 'runner = "claude"\n')
+    assert hive.agent("coder")["needs_login"]
+    (hive.home / "agents/coder/claude/settings.json").write_text('{"apiKeyHelper": "/state/key"}')
+    assert not hive.agent("coder")["needs_login"]
+    assert "apiKeyHelper of its settings.json is set" in hive.run("login", "coder", code=1).stderr
+
+
+def test_a_refused_key_and_trouble_with_the_account_are_badges_with_their_reason(hive: TestHive) -> None:
+    hive.spawn("coder", PLAIN)
+    inside = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    set_status(inside, "key_refused", text="ANTHROPIC_API_KEY was refused: no such key", until=4102444800)
+    row = hive.agent("coder")
+    assert (row["turn"], row["needs_login"]) == ("key_refused", False)
+    listed = " ".join(hive.run("list").stdout.split())
+    assert "key refused, next try at" in listed
+    assert "ANTHROPIC_API_KEY was refused: no such key" in listed
+    set_status(inside, "account_trouble", text="Credit balance is too low", until=4102444800)
+    assert "Credit balance is too low" in hive.run("list").stdout
+    assert "account trouble" in hive.events("container_state_changed")[-1]["container"]["turn"].replace("_", " ")
 
 
 @pytest.fixture

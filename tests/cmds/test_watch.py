@@ -109,7 +109,7 @@ def test_a_lost_login_is_told_when_the_harness_says_so_and_a_stopped_agent_does_
     hive.spawn("coder")
     inside = hive.inside()
     with inside.store.write() as db:
-        db.execute("update agents set runner = 'claude', has_key = 1")
+        db.execute("""update agents set runner = 'claude', given = '["ANTHROPIC_API_KEY"]'""")
     watch = hive.start("watch", "--interval", "3600")
     follow = hive.start("events", "--follow", "--kind", "needs_login", "--json")
     assert watch.stderr is not None

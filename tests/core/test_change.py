@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hive_cmds.observed import has_login, observe
+from hive_cmds.observed import found_login, observe
 from hive_core import hostile_folders
 from hive_core.containers.base import Host
 from hive_core.context import Hive
@@ -21,7 +21,7 @@ from tests.hives import TestHive
 METHODS = [name for name, _ in inspect.getmembers(Host, inspect.isfunction) if not name.startswith("_")]
 SLOW: dict[str, Callable[[Hive], object]] = {
     **{f"Host.{name}": (lambda hive, name=name: getattr(hive.host, name)) for name in METHODS},  # type: ignore[misc]
-    "a login": lambda hive: has_login(hive, "coder", "claude"),
+    "a login": lambda hive: found_login(hive, "coder", "claude"),
     "a look": observe,
     "a folder measured": lambda hive: hostile_folders.measure(hive.agent_path("coder")),
     "a folder removed": lambda hive: hostile_folders.remove(hive.agent_path("coder")),

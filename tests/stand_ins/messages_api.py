@@ -9,6 +9,14 @@ from collections.abc import Iterator
 from tests.stand_ins.scripted import Asked, Failure, Json, ScriptedApi, Text, ToolUse, main, wait_in
 
 UNAUTHORIZED = Failure(401, "authentication_error", "invalid x-api-key")
+# What concerns the account and no message, as the service words it.
+ACCOUNT = (
+    Failure(400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API."),
+    Failure(403, "permission_error", "This organization has been disabled."),
+    Failure(400, "invalid_request_error", "This organization has been disabled."),
+    Failure(400, "invalid_request_error", "You have reached your specified API usage limits."),
+    Failure(403, "permission_error", "OAuth authentication is currently not allowed for this organization."),
+)
 OVERLOADED = Failure(529, "overloaded_error", "Overloaded")
 PROMPT_TOO_LONG = Failure(400, "invalid_request_error", "prompt is too long: 215000 tokens > 200000 maximum")
 

@@ -10,6 +10,13 @@ from itertools import takewhile
 from tests.stand_ins.scripted import Asked, Failure, Json, ScriptedApi, Text, ToolUse, main, wait_in
 
 UNAUTHORIZED = Failure(401, "invalid_request_error", "Incorrect API key provided")
+# What concerns the account and no message, as the service words it.
+ACCOUNT = (
+    Failure(403, "permission_error", "Your organization must be verified to use this model."),
+    Failure(402, "payment_required", "Your organization has no credit."),
+    Failure(400, "invalid_request_error", "Your organization has been disabled."),
+    Failure(429, "insufficient_quota", "You exceeded your current quota, check your plan and billing details."),
+)
 OVERLOADED = Failure(503, "server_is_overloaded", "overloaded")
 PROMPT_TOO_LONG = Failure(400, "context_length_exceeded", "Your input exceeds the context window of this model.")
 # What the summary of a compacted conversation is: for the service alone to read.
