@@ -16,7 +16,7 @@ import redis
 
 from benchmarks.messages import redis_server
 from benchmarks.table import Table, arguments, scratch, show, throw_away_hive
-from hive_cmds import messages
+from hive_fleet.messages import messages
 from tests.clients import Client
 from tests.hives import TestHive, eventually
 

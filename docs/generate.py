@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hive_cmds.reference import FILES  # noqa: E402
+from hive_faces.shell.reference import FILES  # noqa: E402
 
 for name, make in FILES.items():
     (ROOT / name).write_text(make())

@@ -7,15 +7,16 @@ import signal
 import sqlite3
 import sys
 
-from hive_agent import runners, shield
-from hive_agent.controls import Controls
+from hive_agent import runners
 from hive_agent.errors import AgentError
-from hive_agent.harness import Harness
-from hive_agent.link import Link
 from hive_agent.live import Live
-from hive_agent.login import Login
-from hive_agent.record import Record
+from hive_agent.page import shield
+from hive_agent.page.controls import Controls
+from hive_agent.page.login import Login
 from hive_agent.settings import Settings, from_environment
+from hive_agent.turns.harness import Harness
+from hive_agent.turns.link import Link
+from hive_agent.turns.record import Record
 from hive_agent.wake import Wake, on_signals
 
 
@@ -29,7 +30,7 @@ def serve_page(settings: Settings, wake: Wake, live: Live, harness: Harness, log
     """Begin to serve the agent's page, where hive has given it a port and a key."""
     if settings.port is not None and settings.page_token:
         # The server's modules take a while to load: not where there is nothing to serve.
-        from hive_agent import serving
+        from hive_agent.page import serving
 
         serving.beside(settings, wake, live, Controls(settings, wake, live, harness.cancel, login))
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hive_cmds import agents, decided, folders, meta
-from hive_cmds.acting import build_and_switch, built_with, ensure_container
-from hive_cmds.deploys import fleet
-from hive_cmds.messages import kick
 from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
@@ -16,6 +12,13 @@ from hive_core.events import emit
 from hive_core.operation import OPERATOR, operation
 from hive_core.progress import InProgress, exclusive, recovery
 from hive_core.settings import MANAGER
+from hive_fleet.agents import agents
+from hive_fleet.changes.acting import build_and_switch, built_with, ensure_container
+from hive_fleet.changes.deploys import fleet
+from hive_fleet.flake import meta
+from hive_fleet.home import folders
+from hive_fleet.messages.messages import kick
+from hive_fleet.requests import decided
 
 ADOPT = "adopt"
 LOST = "taken back after hive had lost its database: messages, questions and spawn requests of before are gone"

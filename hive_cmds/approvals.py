@@ -5,14 +5,17 @@ from __future__ import annotations
 import sqlite3
 from typing import Annotated
 
-from hive_cmds import agents, proposals, queue, removal, spawns
-from hive_cmds.deploys import apply
-from hive_cmds.queue import Approval
+from hive_cmds import removal
 from hive_core import progress
 from hive_core.arguments import AgentName, Also, Description, Id, NewAgentName, Note, Sha
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, Caller, operation
+from hive_fleet.agents import agents
+from hive_fleet.changes import spawns
+from hive_fleet.changes.deploys import apply
+from hive_fleet.requests import proposals, queue
+from hive_fleet.requests.queue import Approval
 
 
 @operation(callers=LOOKING_AFTER, group="Approvals")

@@ -6,7 +6,13 @@ import json
 import sqlite3
 from typing import Annotated
 
-from hive_cmds.messages import (
+from hive_cmds.questions import Question, from_row, require
+from hive_core.arguments import Also, whole, words
+from hive_core.context import Hive
+from hive_core.errors import Invalid, NotFound, Refused
+from hive_core.events import emit
+from hive_core.operation import EVERYONE, Caller, operation
+from hive_fleet.messages.messages import (
     MOST_UNREAD_OF_ONE,
     SYSTEM,
     THE_OPERATOR,
@@ -15,13 +21,7 @@ from hive_cmds.messages import (
     require_room,
     tell_one,
 )
-from hive_cmds.questions import Question, from_row, require
-from hive_cmds.readers import known_as
-from hive_core.arguments import Also, whole, words
-from hive_core.context import Hive
-from hive_core.errors import Invalid, NotFound, Refused
-from hive_core.events import emit
-from hive_core.operation import EVERYONE, Caller, operation
+from hive_fleet.messages.readers import known_as
 
 MOST_OPTIONS = 20
 # Open questions that one asker may have: the operator reads every one of them.

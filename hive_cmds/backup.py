@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from hive_cmds import adoption, agents, decided, look, ports
+from hive_cmds import adoption
 from hive_cmds.adoption import Adopted
 from hive_core import __version__, migrations, progress, shared_folder
 from hive_core.arguments import Kind
@@ -18,6 +18,9 @@ from hive_core.context import Hive
 from hive_core.errors import Damaged, HiveError, Invalid, Refused
 from hive_core.operation import OPERATOR, operation
 from hive_core.store import Store
+from hive_fleet.agents import agents, look
+from hive_fleet.home import ports
+from hive_fleet.requests import decided
 
 DATABASE, META, APPLIED, MANIFEST = "hive.db", "meta.bundle", "applied", "backup.json"
 RESTORED = "taken back: hive was restored from a backup, and messages, questions and requests since that are gone"

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hive_agent.clis import CLIS
-from hive_cmds import agents, staleness, toolbox
 from hive_core import disk, repairs
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.human import ago, count, span
 from hive_core.operation import OPERATOR, operation
+from hive_fleet.agents import agents
+from hive_fleet.flake import staleness
+from hive_fleet.home import toolbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from hive_cmds.sentences import FROM_SYSTEM, SILENT, Line, lines
 from hive_core import events as log
 from hive_core.arguments import Seq, choice
 from hive_core.context import Hive
 from hive_core.events import KINDS, Event
 from hive_core.operation import OPERATOR, operation
 from hive_core.wake import Wake
+from hive_fleet.events.sentences import FROM_SYSTEM, SILENT, Line, lines
 
 EventKind = Annotated[str, choice(tuple(KINDS), "a kind of event", "KIND")]
 

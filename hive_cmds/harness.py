@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from hive_cmds import agents, look, ports
-from hive_cmds.agents import AgentView
 from hive_core.arguments import AgentName, Kind, choice, whole, words
 from hive_core.context import Hive
 from hive_core.errors import Invalid, Refused
 from hive_core.operation import CONTAINERS, OPERATOR, operation
+from hive_fleet.agents import agents, look
+from hive_fleet.agents.agents import AgentView
+from hive_fleet.home import ports
 
 STATES = ("idle", "thinking", "compacting", "rate_limited", "needs_login", "key_refused", "account_trouble")
 

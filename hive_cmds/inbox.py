@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Annotated
 
-from hive_cmds.messages import SYSTEM, Message, from_row, unread
 from hive_core.arguments import Also, whole
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_core.operation import CONTAINERS, EVERYONE, Caller, operation
+from hive_fleet.messages.messages import SYSTEM, Message, from_row, unread
 
 # Bytes of bodies in one answer; a single message always fits.
 MOST_TAKEN = 4 * 1024 * 1024

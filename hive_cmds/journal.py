@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from hive_cmds import agents
 from hive_core.arguments import AgentName, choice, whole
 from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.operation import LOOKING_AFTER, SHELL, operation
+from hive_fleet.agents import agents
 
 UNITS = ("hive-agent.service", "hive-manager.service")
 MOST_LINES = 5000

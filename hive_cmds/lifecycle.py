@@ -5,8 +5,17 @@ from __future__ import annotations
 import sqlite3
 from contextlib import nullcontext
 
-from hive_cmds import agents, meta, restarts
-from hive_cmds.acting import (
+from hive_core import disk
+from hive_core.arguments import AgentName
+from hive_core.context import Hive
+from hive_core.errors import HiveError, Refused
+from hive_core.locks import Busy
+from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
+from hive_core.progress import InProgress, all_in_progress, ending, held_first, recorded, recovery
+from hive_core.settings import MANAGER
+from hive_fleet.agents import agents, restarts
+from hive_fleet.agents.agents import AgentView
+from hive_fleet.changes.acting import (
     AGREE,
     GRACE,
     acting_on,
@@ -21,17 +30,9 @@ from hive_cmds.acting import (
     want,
     wanted,
 )
-from hive_cmds.agents import AgentView
-from hive_cmds.deploys import fleet
-from hive_cmds.messages import kick, tell
-from hive_core import disk
-from hive_core.arguments import AgentName
-from hive_core.context import Hive
-from hive_core.errors import HiveError, Refused
-from hive_core.locks import Busy
-from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
-from hive_core.progress import InProgress, all_in_progress, ending, held_first, recorded, recovery
-from hive_core.settings import MANAGER
+from hive_fleet.changes.deploys import fleet
+from hive_fleet.flake import meta
+from hive_fleet.messages.messages import kick, tell
 
 REBUILD = "rebuild"
 

@@ -6,12 +6,12 @@ import signal
 
 from hive_agent.clis import CLIS
 from hive_agent.credentials import why_no_login
-from hive_cmds import agents, look, observed
-from hive_cmds.acting import view_of
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import OPERATOR, operation
+from hive_fleet.agents import agents, look, observed
+from hive_fleet.changes.acting import view_of
 
 _CHANGE = "Its agent.toml is changed by a commit (`hive request-commit`), what lies in its login folder at once."
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hive_cmds import agents, folders
 from hive_cmds.lifecycle import rebuild_held, tell_not_rebuilt
 from hive_cmds.updates import Rebuilt
 from hive_core.arguments import agent_name
@@ -11,6 +10,8 @@ from hive_core.errors import HiveError
 from hive_core.operation import OPERATOR, operation
 from hive_core.progress import InProgress, exclusive, recovery
 from hive_core.settings import MANAGER
+from hive_fleet.agents import agents
+from hive_fleet.home import folders
 
 # There while a migration runs, so that one that was cut short is gone on with.
 MARKER = "migrating"

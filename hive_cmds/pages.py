@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from hive_agent.shield import prove
-from hive_cmds import agents, ports
-from hive_cmds.listening import listeners
+from hive_agent.page.shield import prove
 from hive_core.arguments import AgentName, whole
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import OPERATOR, operation
+from hive_fleet.agents import agents
+from hive_fleet.home import ports
+from hive_fleet.home.listening import listeners
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse

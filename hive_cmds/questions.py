@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass
 from typing import Annotated
 
-from hive_cmds.messages import SYSTEM, THE_OPERATOR, tell_one
-from hive_cmds.readers import known_as
 from hive_core.arguments import Id, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
@@ -17,6 +15,8 @@ from hive_core.events import emit
 from hive_core.human import ago, span
 from hive_core.operation import EVERYONE, Caller, operation
 from hive_core.text import indented, one_line
+from hive_fleet.messages.messages import SYSTEM, THE_OPERATOR, tell_one
+from hive_fleet.messages.readers import known_as
 
 CANCELLED, EXPIRED = "[cancelled]", "[expired]"
 # Questions that are listed, the newest.

@@ -9,13 +9,13 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from hive_cmds.inbox import Limit, fitting
-from hive_cmds.messages import SYSTEM, Message, from_row, readable
 from hive_core.arguments import AgentName, Id, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.human import count
 from hive_core.operation import EVERYONE, OPERATOR, Caller, Only, operation
 from hive_core.text import indented
+from hive_fleet.messages.messages import SYSTEM, Message, from_row, readable
 
 # How many hits of a search are ranked, the newest first: ranking all of a million takes most of a second.
 RANKED = 2000

@@ -11,11 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from hive_agent.clis import CLIS
-from hive_cmds import agents, folders, meta, queue
-from hive_cmds.acting import refuse_manager, require
-from hive_cmds.deploys import fleet
-from hive_cmds.messages import forget_inbox, tell
-from hive_cmds.observed import found_login
 from hive_core import hostile_folders, progress
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
@@ -24,6 +19,14 @@ from hive_core.events import emit
 from hive_core.human import natural, size
 from hive_core.operation import OPERATOR, operation
 from hive_core.progress import InProgress, recovery
+from hive_fleet.agents import agents
+from hive_fleet.agents.observed import found_login
+from hive_fleet.changes.acting import refuse_manager, require
+from hive_fleet.changes.deploys import fleet
+from hive_fleet.flake import meta
+from hive_fleet.home import folders
+from hive_fleet.messages.messages import forget_inbox, tell
+from hive_fleet.requests import queue
 
 DESTROY, PURGE = "destroy", "purge"
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hive_cmds import queue
-from hive_cmds.consequences import Consequence, Weight, consequences
-from hive_cmds.queue import Approval
 from hive_core.arguments import Id
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.text import indented, one_line
+from hive_fleet.requests import queue
+from hive_fleet.requests.consequences import Consequence, Weight, consequences
+from hive_fleet.requests.queue import Approval
 
 if TYPE_CHECKING:
     from hive_core.containers.config import AgentConfig

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 
-from hive_cmds import lifecycle, restarts
-from hive_cmds.messages import tell_manager
+from hive_cmds import lifecycle
 from hive_core.context import Hive
 from hive_core.errors import HiveError
+from hive_fleet.agents import restarts
+from hive_fleet.messages.messages import tell_manager
 
 # Restarts that are under way at once.
 MOST = 16

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hive_cmds import agents, deploys, queue
-from hive_cmds.queue import Approval
 from hive_core import progress
 from hive_core.arguments import AgentName, Id
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import OPERATOR, operation
+from hive_fleet.agents import agents
+from hive_fleet.changes import deploys
+from hive_fleet.requests import queue
+from hive_fleet.requests.queue import Approval
 
 if TYPE_CHECKING:
     from hive_core.git.repository import Repository

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from hive_cmds import agents, meta, staleness
-from hive_cmds.acting import refuse_self
 from hive_cmds.lifecycle import rebuild_again
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.operation import CONTAINERS, LOOKING_AFTER, OPERATOR, Needed, Only, operation
+from hive_fleet.agents import agents
+from hive_fleet.changes.acting import refuse_self
+from hive_fleet.flake import meta, staleness
 
 InputName = Annotated[str, meta.INPUT]
 

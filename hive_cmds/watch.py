@@ -10,26 +10,29 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any
 
-from hive_cmds import look, questions, queue, restarting, restarts, staleness
-from hive_cmds.agents import AgentView
-from hive_cmds.enduring import Begin, Companion, enduring
+from hive_cmds import questions, restarting
 from hive_cmds.events import after
-from hive_cmds.held import Held
-from hive_cmds.look import Picture, Seen
-from hive_cmds.messages import tell
-from hive_cmds.observed import Observation, observe, overtaken
 from hive_cmds.restarting import Restarter
-from hive_cmds.sentences import Line, lines
-from hive_cmds.settling import last_lines
 from hive_core import progress
 from hive_core.arguments import whole
 from hive_core.containers.base import Container
 from hive_core.context import Hive
+from hive_core.enduring import Begin, Companion, enduring
 from hive_core.events import Event, newest
 from hive_core.human import count
 from hive_core.operation import OPERATOR, operation
 from hive_core.trouble import Trouble
 from hive_core.wake import Wake
+from hive_fleet.agents import look, restarts
+from hive_fleet.agents.agents import AgentView
+from hive_fleet.agents.held import Held
+from hive_fleet.agents.look import Picture, Seen
+from hive_fleet.agents.observed import Observation, observe, overtaken
+from hive_fleet.changes.settling import last_lines
+from hive_fleet.events.sentences import Line, lines
+from hive_fleet.flake import staleness
+from hive_fleet.messages.messages import tell
+from hive_fleet.requests import queue
 
 INTERVAL = 10
 # How often a look is taken again at once, of those of whom it did not hold.

@@ -111,7 +111,7 @@ def serve(connection: socket.socket) -> None:
 
 def _become(request: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
     """Be the command: its streams, its environment, its folder, and then its end as an interpreter's own."""
-    from hive_cmds.cli import main
+    from hive_faces.shell.cli import main
     from tests.killing import Killer
 
     for descriptor, stream in zip((1, 2), streams, strict=True):
@@ -140,10 +140,10 @@ def _become(request: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    from hive_cmds import cli, registry  # noqa: F401
     from hive_core import process  # noqa: F401
     from hive_core.containers import local  # noqa: F401
     from hive_core.git import repository  # noqa: F401
+    from hive_faces import registry
 
     registry.everything()
     serve(socket.socket(fileno=int(sys.argv[1])))

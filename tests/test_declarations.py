@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hive_cmds.registry import everything, find
 from hive_core.operation import Caller, Operation
+from hive_faces.registry import everything, find
 
 # Whoever widens one of these has to change it here too, with a reason.
 MANAGERS = {

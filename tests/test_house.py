@@ -15,8 +15,8 @@ FLOORS = {"hive_agent": 0, "hive_core": 1, "status_page": 2, "hive_cmds": 2}
 FACES = {"cli", "gate"}
 # Library -> where alone it may be imported.
 ROOMS = {
-    "typer": ("hive_cmds/cli.py",),
-    "rich": ("hive_cmds/cli.py", "hive_cmds/present.py", "hive_cmds/tables.py"),
+    "typer": ("hive_faces/shell/cli.py",),
+    "rich": ("hive_faces/shell/cli.py", "hive_faces/shell/present.py", "hive_faces/shell/tables.py"),
     "bottle": ("status_page/", "hive_agent/"),
     "pygit2": ("hive_core/git/",),
     "plumbum": ("hive_core/process.py",),

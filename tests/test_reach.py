@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from hive_cmds.listening import listeners
 from hive_core.containers.confine import KEYCTL
 from hive_core.containers.doors import look
+from hive_fleet.home.listening import listeners
 from tests.agent.browser import free_port
 from tests.clients import Client
 from tests.hives import TestHive, eventually

@@ -21,7 +21,18 @@ from hive_core.hostile_folders import remove
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 USER = 61234
-_COPIED = ("hive", "hive_core", "hive_cmds", "hive_agent", "status_page", "tests", "pyproject.toml", "README.md")
+_COPIED = (
+    "hive",
+    "hive_agent",
+    "hive_core",
+    "hive_fleet",
+    "hive_cmds",
+    "hive_faces",
+    "status_page",
+    "tests",
+    "pyproject.toml",
+    "README.md",
+)
 _TOO_LARGE = shutil.ignore_patterns("playwright*", "mypy*")
 # Says that this environment is made, as the copy's own interpreter would.
 _STAMP = """

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from hive_agent import wording
 from hive_agent.runners.child import Child
 from hive_agent.settings import Settings
+from hive_agent.turns import wording
 from hive_agent.wake import Poke
 
 # How long a program that was asked to end its turn may take before it is killed.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hive_agent.errors import Refused, Stopped, Unreachable
-from hive_agent.link import Link
+from hive_agent.turns.link import Link
 from hive_agent.wake import Wake
 from tests.stand_ins.gate import Gate
 

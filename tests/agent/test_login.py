@@ -15,7 +15,7 @@ import pytest
 from hive_agent.clis import CLIS, LoginProgram
 from hive_agent.errors import AgentError
 from hive_agent.live import Live
-from hive_agent.login import Attempt, trusted
+from hive_agent.page.login import Attempt, trusted
 from hive_agent.settings import from_environment
 from hive_agent.wake import Poke
 from tests.agent.browser import KEY, Client, free_port, login

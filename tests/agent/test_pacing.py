@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hive_agent.pacing import Pacing
 from hive_agent.runners.base import End
+from hive_agent.turns.pacing import Pacing
 
 
 def paced(*ends: End) -> Pacing:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from hive_agent.controls import FROM_PAGE, Controls
 from hive_agent.live import Live
-from hive_agent.login import Login
-from hive_agent.page import Page
-from hive_agent.serving import TRIES, bind
+from hive_agent.page.controls import FROM_PAGE, Controls
+from hive_agent.page.login import Login
+from hive_agent.page.page import Page
+from hive_agent.page.serving import TRIES, bind
+from hive_agent.page.shield import prove
 from hive_agent.settings import from_environment
-from hive_agent.shield import prove
 from hive_agent.wake import Wake
 from tests.agent.browser import KEY, Client, free_port
 from tests.agent.conftest import ROOT, Place
@@ -90,7 +90,7 @@ def test_a_cancel_without_a_turn_says_so(client: Client) -> None:
 def test_the_empty_page_says_nothing_of_the_agent(client: Client) -> None:
     for path, name in {"/": "index.html", "/page.js": "page.js", "/page.css": "page.css"}.items():
         status, data = client.ask("GET", path, key=None)
-        assert (status, data) == (200, (ROOT / "hive_agent/static" / name).read_bytes())
+        assert (status, data) == (200, (ROOT / "hive_agent/page/static" / name).read_bytes())
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "evil.example:{port}", "[::1]:{port}"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hive_agent.errors import AgentError
-from hive_agent.record import Record
+from hive_agent.turns.record import Record
 
 
 def test_events_have_an_order_that_trimming_does_not_repeat(tmp_path: Path) -> None:

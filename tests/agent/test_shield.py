@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from hive_agent.errors import AgentError
-from hive_agent.shield import take_page_key
+from hive_agent.page.shield import take_page_key
 from tests.needs import needs_root
 from tests.users import USER, become, runnable
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hive_agent.errors import Stopped
+from hive_agent.turns.watching import Watched
 from hive_agent.wake import Wake
-from hive_agent.watching import Watched
 
 
 def test_what_was_written_or_put_there_since_the_watch_began_ends_a_wait(tmp_path: Path) -> None:

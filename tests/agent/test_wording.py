@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hive_agent.wording import Message, system_prompt, wake_prompt
+from hive_agent.turns.wording import Message, system_prompt, wake_prompt
 
 MESSAGE = Message("7", "friend", "the body", 1.0, redelivered=False)
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hive_cmds.registry import everything, serve
 from hive_cmds.watch import tick
 from hive_core import settings, store
 from hive_core.context import Hive
 from hive_core.operation import THE_OPERATOR, Caller, Identity
 from hive_core.settings import MANAGER
+from hive_faces.registry import everything, serve
 
 CONFIGURATION = 'runner = "claude"\n'
 AUDITED = {"open", "os.listdir", "os.scandir", "subprocess.Popen", "os.posix_spawn", "fcntl.flock", "socket.connect"}

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from hive_cmds import asking, inbox, messages, questions, recall, removal
-from hive_cmds.registry import everything
+from hive_cmds import asking, inbox, questions, recall, removal
 from hive_core import migrations, wire
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import THE_OPERATOR, Caller, Identity
 from hive_core.store import Store
+from hive_faces.registry import everything
+from hive_fleet.messages import messages
 from tests.hives import TestHive
 
 SECRET = "the vault opens with tangerine"

@@ -347,7 +347,7 @@ def test_a_hostile_repository_runs_nothing_and_leaks_nothing(coder: TestHive, tm
 
 def test_escapes_in_a_description_do_not_reach_the_terminal(hive: TestHive) -> None:
     with hive.inside().store.write() as db:
-        from hive_cmds import queue
+        from hive_fleet.requests import queue
 
         queue.add(
             hive.inside(), db, agent="coder", kind="spawn", commit_ref="", description="\x1b[2Jpwned\u202e\x9b31m"

@@ -13,12 +13,14 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
-from hive_cmds import events, messages, questions, spawns, watch
-from hive_cmds.registry import everything
+from hive_cmds import events, questions, watch
 from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import Caller, Identity
+from hive_faces.registry import everything
+from hive_fleet.changes import spawns
+from hive_fleet.messages import messages
 from tests.hives import PLAIN, TestHive
 
 GROWING = ("messages", "events", "approvals", "questions")

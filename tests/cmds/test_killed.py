@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from hive_cmds import acting, agents, inbox
+from hive_cmds import inbox
 from hive_core.operation import Caller, Identity
+from hive_fleet.agents import agents
+from hive_fleet.changes import acting
 from tests.hives import CHECKOUT, TestHive, eventually
 
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 # Where the steps of a deploy are: every line of the first, and every few lines of the others, is a place to die.
-EVERY_LINE = ("hive_cmds/deploys.py", "hive_cmds/spawns.py")
-OTHERS = ("hive_cmds/meta.py", "hive_cmds/queue.py", "hive_cmds/acting.py", "hive_core/progress.py",
+EVERY_LINE = ("hive_fleet/changes/deploys.py", "hive_fleet/changes/spawns.py")
+OTHERS = ("hive_fleet/flake/meta.py", "hive_fleet/requests/queue.py", "hive_fleet/changes/acting.py", "hive_core/progress.py",
           "hive_core/containers/local.py", "hive_core/git/repository.py")  # fmt: skip
 
 
@@ -82,7 +84,7 @@ DEPLOYS = {
     "good, around it": (SAY, Places(OTHERS, 31), "approved"),
     "broken, every line": (BROKEN, Places(EVERY_LINE, 1), "failed"),
     "broken, around it": (BROKEN, Places(OTHERS, 31), "failed"),
-    "dies at once": (DIES, Places((*EVERY_LINE, "hive_cmds/settling.py"), 5), "failed"),
+    "dies at once": (DIES, Places((*EVERY_LINE, "hive_fleet/changes/settling.py"), 5), "failed"),
 }
 
 
@@ -134,7 +136,7 @@ def test_a_spawn_killed_anywhere_is_there_or_not(hive: TestHive, places: Places)
 
 def test_a_denial_killed_anywhere_stands_with_its_tag_or_is_none(hive: TestHive) -> None:
     hive.spawn("coder")
-    files = ("hive_cmds/approvals.py", "hive_cmds/queue.py")
+    files = ("hive_cmds/approvals.py", "hive_fleet/requests/queue.py")
     count = lines_of(hive, files, "deny", str(hive.request("coder", SAY.format("first"))))
     number = 0
     for line in range(1, count + 1, 3):
@@ -163,7 +165,7 @@ def test_a_destroy_killed_anywhere_is_finished_by_the_next_command(hive: TestHiv
 
 def test_a_request_killed_while_it_fetches_says_so(hive: TestHive) -> None:
     hive.spawn("coder")
-    files = ("hive_cmds/proposals.py",)
+    files = ("hive_fleet/requests/proposals.py",)
     count = lines_of(hive, files, "request-commit", "coder", hive.propose("coder", SAY.format("first")))
     seen = set()
     for line in range(1, count + 1):
@@ -192,7 +194,7 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
 ) -> None:
     hive.spawn("coder")
     inside, event = hive.inside(), TOLD[verb]
-    files = ("hive_cmds/lifecycle.py", "hive_cmds/acting.py", "hive_core/containers/local.py")
+    files = ("hive_cmds/lifecycle.py", "hive_fleet/changes/acting.py", "hive_core/containers/local.py")
     opposite = {"start": "stop", "stop": "start"}
     if verb in opposite:
         hive.run(opposite[verb], "coder")

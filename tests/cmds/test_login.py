@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from hive_cmds.harness import set_status
-from hive_cmds.listening import listeners
 from hive_core.operation import Caller, Identity
+from hive_fleet.home.listening import listeners
 from tests.agent.browser import Client, free_port, login
 from tests.agent.clis import CLAUDE as REAL
 from tests.hives import CHECKOUT, PLAIN, TestHive, eventually
@@ -158,7 +158,7 @@ def children(pid: int) -> list[str]:
 ENTER = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from hive_cmds.acting import view_of
+from hive_fleet.changes.acting import view_of
 from hive_core import settings
 from hive_core.containers.local import LocalHost
 from hive_core.containers.sandbox import Sandbox

@@ -121,7 +121,7 @@ def test_a_damaged_database_is_kept_when_another_takes_its_place(
 
 def test_an_adoption_killed_anywhere_is_finished_by_the_next(hive: TestHive) -> None:
     hive.spawn("coder", PLAIN)
-    files = ("hive_cmds/adoption.py", "hive_cmds/decided.py", "hive_core/store.py")
+    files = ("hive_cmds/adoption.py", "hive_fleet/requests/decided.py", "hive_core/store.py")
     unlink(hive)
     count = lines_of(hive, files, "adopt")
     killed = 0
@@ -148,7 +148,7 @@ def test_a_deploy_cut_short_before_the_loss_ends_all_new_or_all_old(hive: TestHi
     before = hive.git("applied/coder", "rev-parse", "main")
     number = hive.request("coder", SAY.format("new"))
     target = hive.git("agents/coder/config", "rev-parse", "HEAD")
-    files = ("hive_cmds/deploys.py",)
+    files = ("hive_fleet/changes/deploys.py",)
     count = lines_of(hive, files, "approvals")
     assert killed_at(hive, count + line, files, "approve", str(number)) in (-9, 0)
     unlink(hive)

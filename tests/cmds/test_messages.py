@@ -8,10 +8,11 @@ import threading
 
 import pytest
 
-from hive_cmds import approvals, inbox, lifecycle, messages, recall
+from hive_cmds import approvals, inbox, lifecycle, recall
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import Caller, Identity
+from hive_fleet.messages import messages
 from tests.hives import TestHive, eventually
 
 

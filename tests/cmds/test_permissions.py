@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hive_cmds.registry import everything
 from hive_core.operation import Caller
+from hive_faces.registry import everything
 from tests.clients import Client
 from tests.hives import CHECKOUT, TestHive, eventually
 

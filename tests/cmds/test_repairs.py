@@ -13,11 +13,12 @@ from typing import Any
 import pygit2
 import pytest
 
-from hive_cmds import agents, registry
 from hive_core import progress, repairs
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.progress import InProgress
+from hive_faces import registry
+from hive_fleet.agents import agents
 from tests.cmds.test_bad_disk import fill, small  # noqa: F401
 from tests.git import loose
 from tests.hives import CHECKOUT, TestHive, eventually

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from hive_cmds.observed import found_login, observe
 from hive_core import hostile_folders
 from hive_core.containers.base import Host
 from hive_core.context import Hive
 from hive_core.git.history import History
 from hive_core.git.untrusted import open_untrusted
 from hive_core.process import run
+from hive_fleet.agents.observed import found_login, observe
 from tests.hives import TestHive
 
 METHODS = [name for name, _ in inspect.getmembers(Host, inspect.isfunction) if not name.startswith("_")]

@@ -1,0 +1,1 @@
+"""The agent's own page, and the login on it."""

@@ -1,0 +1,1 @@
+"""Turns: a message is taken, worked on, recorded and acknowledged."""

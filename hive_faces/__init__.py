@@ -1,0 +1,1 @@
+"""Faces: how one calls. The shell, the sockets, and what is run for long."""

@@ -1,0 +1,282 @@
+"""The gate: the unix sockets. Who is calling is which socket the call came in by, and the peer's credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from hive_cmds import questions
+from hive_core import disk, run_folder
+from hive_core.context import Hive
+from hive_core.errors import Refused
+from hive_core.events import Event, heads, newest, since
+from hive_core.operation import OPERATOR, THE_OPERATOR, Caller, operation
+from hive_core.signals import deferring, readable
+from hive_core.trouble import TROUBLES, Trouble
+from hive_core.wake import SETTLED, Wake
+from hive_faces.gate import hostwire
+from hive_faces.gate.calls import Calls, line
+from hive_faces.gate.connection import Connection, Subscriber, write
+from hive_faces.gate.hostwire import Answer
+from hive_faces.gate.sockets import BACKLOG, Listening, Peer, check_operator, handed_over, listen
+from hive_fleet.agents import agents
+
+# Connections that one caller may have open at once: an agent's may not use up what the gate can have open.
+MOST_CONNECTIONS = {Caller.OPERATOR: 512, Caller.MANAGER: 64, Caller.AGENT: 64}
+# New connections of one socket that are let in before anybody else has a turn.
+ADMITTED_AT_ONCE = 8
+# From Python 3.13 on asyncio takes a socket's path for its own, which it removes when the socket is closed.
+_PATHS_ARE_OURS: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+# Seconds for which a thread that is at work runs before another one may. Python's own 5 ms, several times over in each
+# call, are what a caller would wait for another's to be answered.
+TURN = 0.0005
+
+
+class Gate:
+    """All sockets of one hive, served from one event loop; operations run in threads beside it.
+
+    given: sockets that are bound already, by path. Raises Refused where the sockets of another hive lie.
+    """
+
+    def __init__(self, hive: Hive, given: dict[str, socket.socket] | None = None) -> None:
+        run_folder.claim(hive.settings)
+        self.hive = hive
+        self._given = given or {}
+        self._calls = Calls(hive)
+        self._open: Counter[str] = Counter()
+        self._subscribers: set[Subscriber] = set()
+        self._clients: set[asyncio.Task[Any]] = set()
+        self._servers: dict[str, asyncio.Server] = {}
+        self._seq: int | None = None
+        self._admission = Trouble(hive.say, "the gate")
+        self._unlistened = True
+
+    async def run(self) -> None:
+        """Serve until cancelled; what the disk or the database refuses is told, and tried again."""
+        _allow_many_descriptors()
+        sys.setswitchinterval(TURN)
+        asyncio.get_running_loop().set_exception_handler(self._complain)
+        trouble = Trouble(self.hive.say, "the gate")
+        try:
+            while True:
+                try:
+                    await self._keep_up(trouble)
+                except TROUBLES as error:
+                    self._unlistened = True
+                    await asyncio.sleep(trouble.met(error))
+        finally:
+            await self._close()
+
+    async def _keep_up(self, trouble: Trouble) -> None:
+        """Do what each commit, and each deadline of a question, asks for."""
+        loop = asyncio.get_running_loop()
+        with Wake(self.hive.store) as wake:
+            if self._seq is None:
+                with self.hive.store.read() as db:
+                    self._seq = newest(db)
+            woken = asyncio.Event()
+            woken.set()
+            loop.add_reader(wake.fileno(), woken.set)
+            try:
+                while True:
+                    await self._until_woken(woken)
+                    woken.clear()
+                    if wake.drain():
+                        # The bell rings in a moment, unless the writer has died.
+                        loop.call_later(SETTLED, woken.set)
+                    await self._catch_up()
+                    trouble.over()
+            finally:
+                loop.remove_reader(wake.fileno())
+
+    def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Tell, once, that nobody is let in for want of descriptors: asyncio tries again each second by itself."""
+        error = context.get("exception")
+        if error is not None and disk.refusal(error) is not None:
+            self._admission.met(error)
+        else:
+            loop.default_exception_handler(context)
+
+    async def _until_woken(self, woken: asyncio.Event) -> None:
+        """Wait for a commit or for the next deadline of a question."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(woken.wait(), self._seconds_left())
+
+    def _seconds_left(self) -> float | None:
+        """Until the next deadline of a question; None where none has one."""
+        deadline = questions.next_deadline(self.hive)
+        return None if deadline is None else max(0.0, deadline - self.hive.clock())
+
+    async def _catch_up(self) -> None:
+        """Do what has become due since the last time."""
+        self._follow()
+        await self._listen()
+        if self._seconds_left() == 0.0:
+            await asyncio.to_thread(questions.expire, self.hive)
+
+    def _follow(self) -> None:
+        """Act on the events since the last time: wake receivers, tell subscribers."""
+        while True:
+            with self.hive.store.read() as db:
+                page = heads(db, self._seq or 0)
+                changed = [seq for seq, kind, _ in page if kind == "container_state_changed"]
+                pictures = [event for seq in changed for event in since(db, seq - 1, limit=1)]
+            for seq, kind, agent in page:
+                self._seq = seq
+                if kind == "sent":
+                    # A message is filed under whom it was sent to.
+                    self._calls.wake(str(agent))
+                self._unlistened |= kind in ("container_state_changed", "container_removed")
+            for event in pictures:
+                self._tell_subscribers(event)
+            if not page:
+                return
+
+    def _tell_subscribers(self, event: Event) -> None:
+        told = line(Answer(agent_statuses=[hostwire.status(event.data["container"])]))
+        for subscriber in self._subscribers:
+            subscriber.tell(told)
+
+    async def _listen(self) -> None:
+        """Have a socket for the operator and for every agent there is, and none for any other."""
+        if not self._unlistened:
+            return
+        wanted = listen(self.hive, self._servers.keys(), self._given)
+        for path, place in wanted.opened.items():
+            self._servers[path] = await asyncio.start_unix_server(
+                self._handler(place), sock=place.socket, backlog=ADMITTED_AT_ONCE, **_PATHS_ARE_OURS
+            )
+            # To asyncio the backlog is also how many it lets in before it looks at anybody else.
+            place.socket.listen(BACKLOG)
+        for path in wanted.gone:
+            self._servers.pop(path).close()
+        with self.hive.store.read() as db:
+            self._calls.forget({THE_OPERATOR.name, *agents.names(db)})
+        self._unlistened = False
+
+    async def _close(self) -> None:
+        for server in self._servers.values():
+            server.close()
+        # Each client's task is ended while the loop still runs, so that nothing is left to complain at its end.
+        for task in self._clients:
+            task.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        self._calls.close()
+
+    def _handler(self, place: Listening) -> Any:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            name = place.identity.name
+            self._open[name] += 1
+            client = asyncio.current_task()
+            assert client is not None
+            self._clients.add(client)
+            try:
+                await self._admit(place, reader, writer)
+            except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                return  # The peer has hung up, or the gate closes: nobody is left to tell.
+            finally:
+                self._clients.discard(client)
+                self._open[name] -= 1
+                writer.close()
+
+        return handle
+
+    async def _admit(self, place: Listening, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        refusal = await self._refusal(place, writer.get_extra_info("socket"))
+        if refusal is not None:
+            await write(writer, line(Answer(ok=False, error=refusal)))
+        else:
+            await Connection(self._calls, self._subscribers, place.identity, reader, writer).serve()
+
+    async def _refusal(self, place: Listening, connection: Any) -> str | None:
+        """Why a peer is not let in, or None where it is."""
+        peer = Peer.of(connection)
+        if self._open[place.identity.name] > MOST_CONNECTIONS[place.identity.caller]:
+            return "Too many connections are open; close some."
+        if not place.admits(peer.uid):
+            return "This socket is another user's."
+        if place.identity.caller is Caller.OPERATOR:
+            try:
+                await asyncio.to_thread(check_operator, self.hive, connection, peer.pid)
+            except Refused as refused:
+                return refused.message
+        return None
+
+
+def _allow_many_descriptors() -> None:
+    """Have as many files open as the machine lets us: each connection is one."""
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+class Beside:
+    """A gate in a thread of its own. fileno: becomes readable when it has ended."""
+
+    def __init__(self, hive: Hive, given: dict[str, socket.socket] | None = None) -> None:
+        self._ended, self._end = os.pipe2(os.O_CLOEXEC)
+        self._error: BaseException | None = None
+        self._loop = asyncio.new_event_loop()
+        self._task = self._loop.create_task(Gate(hive, given).run())
+        self._thread = threading.Thread(target=self._serve, name="gate")
+        self._thread.start()
+
+    def fileno(self) -> int:
+        return self._ended
+
+    def check(self) -> None:
+        """Raise what the gate has failed with, if it has."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """End the gate, and wait for its end."""
+        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join()
+        self._loop.close()
+        os.close(self._ended)
+
+    def _serve(self) -> None:
+        try:
+            with suppress(asyncio.CancelledError):
+                self._loop.run_until_complete(self._task)
+        except BaseException as error:  # noqa: BLE001 - the thread that has us checks it
+            self._error = error
+        finally:
+            os.close(self._end)
+
+
+@contextmanager
+def beside(hive: Hive, given: dict[str, socket.socket] | None = None) -> Iterator[Beside]:
+    """Serve the sockets in a thread for as long as the block runs. The caller is the one gate there is.
+
+    given: sockets that are there already, by what they are called.
+    """
+    serving = None
+    try:
+        with deferring():
+            serving = Beside(hive, given)
+        yield serving
+    finally:
+        if serving is not None:
+            serving.close()
+
+
+@operation(callers=OPERATOR, group="Running", shell_only=True, endures=True)
+def gate(hive: Hive) -> None:
+    """Serve the sockets: the operator's, the manager's and every agent's, until Ctrl-C.
+
+    A socket that a service manager such as systemd hands over is served as it is, with the callers that wait there.
+    """
+    with hive.lone("gate", "serving the sockets"), beside(hive, handed_over()) as serving:
+        while not readable([serving.fileno()]):
+            continue
+        serving.check()

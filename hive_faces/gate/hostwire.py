@@ -1,0 +1,129 @@
+"""The host socket's protocol, to the letter: what desktop clients of the modelled system send, and what they get back.
+
+Field names, their order, and absence when null are a contract; see `tests/faces/test_hostwire.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hive_cmds import harness, lifecycle, requests
+from hive_core.arguments import FLAG, agent_name, require_json_type
+from hive_core.context import Hive
+from hive_core.errors import HiveError, Invalid
+from hive_core.operation import REGISTRY
+from hive_fleet.agents import agents
+from hive_fleet.agents.agents import AgentStatus
+from hive_fleet.home import ports
+from hive_fleet.requests.queue import Approval
+
+VERSION = 1
+FIELDS = tuple(AgentStatus.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line of answer: what is None is absent."""
+
+    version: int = VERSION
+    ok: bool = True
+    error: str | None = None
+    agents: list[str] | None = None
+    agent_statuses: list[AgentStatus] | None = None
+    approvals: list[Approval] | None = None
+    urls: dict[str, str] | None = None
+
+
+def statuses(hive: Hive) -> list[AgentStatus]:
+    """Every agent's row."""
+    return [status({name: getattr(view, name) for name in FIELDS}) for view in agents.views(hive)]
+
+
+def status(fields: Mapping[str, Any]) -> AgentStatus:
+    """The row of an agent of which more, or less, is known."""
+    row: dict[str, Any] = {name: fields.get(name) for name in FIELDS}
+    return AgentStatus(**row)
+
+
+def _list(hive: Hive, _request: Mapping[str, Any]) -> Answer:
+    return Answer(agents=[view.name for view in agents.views(hive)])
+
+
+def _agent_status(hive: Hive, _request: Mapping[str, Any]) -> Answer:
+    return Answer(agent_statuses=statuses(hive))
+
+
+def _urls(_hive: Hive, _request: Mapping[str, Any]) -> Answer:
+    return Answer(urls={"home": f"http://127.0.0.1:{ports.STATUS_PAGE_PORT}/"})
+
+
+def _pending(hive: Hive, _request: Mapping[str, Any]) -> Answer:
+    return Answer(approvals=requests.approvals(hive))
+
+
+def _start(hive: Hive, request: Mapping[str, Any]) -> Answer:
+    return _each(request, lambda name: lifecycle.start(hive, name))
+
+
+def _stop(hive: Hive, request: Mapping[str, Any]) -> Answer:
+    end = lifecycle.stop if _flag(request, "graceful", True) else lifecycle.kill
+    return _each(request, lambda name: end(hive, name))
+
+
+def _set_paused(hive: Hive, request: Mapping[str, Any]) -> Answer:
+    change = harness.pause if _flag(request, "paused", None) else harness.resume
+    change(hive, agent_name(request.get("name")))
+    return Answer()
+
+
+def _flag(request: Mapping[str, Any], name: str, default: object) -> bool:
+    value = request.get(name, default)
+    require_json_type(value, FLAG.schema, name)
+    return bool(value)
+
+
+def _each(request: Mapping[str, Any], act: Callable[[str], object]) -> Answer:
+    """Act on every agent of the scope; one that fails does not keep the others from it."""
+    failures = []
+    for name in _scope(request):
+        try:
+            act(name)
+        except HiveError as error:
+            failures.append(f"{name}: {error.message}")
+    return Answer(ok=not failures, error=" ".join(failures) or None)
+
+
+def _scope(request: Mapping[str, Any]) -> list[str]:
+    """The agents that a request is about; an empty scope, which the modelled system takes as all, is refused."""
+    scope = request.get("scope")
+    names = scope.get("agent_names") if isinstance(scope, dict) else None
+    if not isinstance(names, list) or not names:
+        raise Invalid('The scope names no agent: give {"scope": {"agent_names": ["..."]}}.')
+    return [agent_name(name) for name in names]
+
+
+def _operation(verb: str) -> Callable[[Hive, Mapping[str, Any]], Answer]:
+    """Serve a verb that is an operation with the arguments it declares."""
+
+    def serve(hive: Hive, request: Mapping[str, Any]) -> Answer:
+        REGISTRY[verb].call(hive, {name: value for name, value in request.items() if name != "cmd"}, strict=True)
+        return Answer()
+
+    return serve
+
+
+COMMANDS: Mapping[str, Callable[[Hive, Mapping[str, Any]], Answer]] = {
+    "list": _list,
+    "agent_status": _agent_status,
+    "urls": _urls,
+    "pending": _pending,
+    "start": _start,
+    "stop": _stop,
+    "set_paused": _set_paused,
+    **{
+        verb: _operation(verb)
+        for verb in ("approve", "deny", "spawn", "request_spawn", "kill", "restart", "rebuild", "destroy")
+    },
+}

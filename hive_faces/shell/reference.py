@@ -1,0 +1,102 @@
+"""The generated parts of the docs: the command line, and which verb is whose. A test holds the files to this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hive_core.operation import GROUPS, OPERATOR, Caller, Operation, Parameter
+from hive_faces.registry import everything
+
+
+def ordered() -> list[Operation]:
+    """Every operation, by group and verb."""
+    return sorted(everything().values(), key=lambda operation: (GROUPS.index(operation.group), operation.verb))
+
+
+def permissions() -> str:
+    """The table of every verb and every caller."""
+    lines = [
+        "# Who may call what",
+        "",
+        "Generated from the declarations. A verb that a caller may not use does not exist for it: not on its socket,",
+        "not as a tool. *tool* says whether a model is offered the verb, too. Login has no verb at all.",
+        "",
+        "| verb | operator | manager | agent | tool | where |",
+        "|---|---|---|---|---|---|",
+    ]
+    for operation in ordered():
+        marks = ["yes" if caller in operation.callers else "" for caller in Caller]
+        is_tool = operation.tool and not operation.shell_only and operation.callers - OPERATOR
+        where = "shell" if operation.shell_only else "shell, socket" if operation.callers & OPERATOR else "socket"
+        lines.append(f"| `{operation.verb}` | {' | '.join(marks)} | {'yes' if is_tool else ''} | {where} |")
+    lines += [
+        "",
+        "## Their arguments on a socket",
+        "",
+        "The tool of a verb takes the same. *needed* has to be given, *yes* may be; an argument that is neither does",
+        "not exist for that caller. What stands in brackets is another name that is taken, too.",
+        "",
+        "| `cmd` | argument | operator | manager | agent |",
+        "|---|---|---|---|---|",
+    ]
+    for operation in ordered():
+        if not operation.shell_only:
+            lines += [_argument(operation, parameter) for parameter in operation.parameters if parameter.callers]
+    return "\n".join(lines) + "\n"
+
+
+def _argument(operation: Operation, parameter: Parameter) -> str:
+    schema = parameter.kind.schema
+    kind = f"one of {', '.join(schema['enum'])}" if "enum" in schema else schema["type"]
+    also = f" (`{parameter.also}`)" if parameter.also else ""
+    text = f"`{parameter.name}`{also}: {f'list of {kind}' if parameter.many else kind}"
+    marks = [_mark(operation, parameter, caller) for caller in Caller]
+    return f"| `{operation.name}` | {text} | {' | '.join(marks)} |"
+
+
+def _mark(operation: Operation, parameter: Parameter, caller: Caller) -> str:
+    if caller not in operation.callers & parameter.callers:
+        return ""
+    return "needed" if parameter.needed(caller) else "yes"
+
+
+def commands() -> str:
+    """The command line's reference."""
+    lines = [
+        "# The command line",
+        "",
+        "Generated from the declarations. Every command takes `--help`, and every one that prints a result `--json`.",
+        "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 a bug of hive's, 130 interrupted.",
+    ]
+    group = ""
+    for operation in ordered():
+        if not operation.callers & OPERATOR:
+            continue
+        if operation.group != group:
+            group = operation.group
+            lines += ["", f"## {group}"]
+        lines += ["", *_command(operation)]
+    return "\n".join(lines) + "\n"
+
+
+def _command(operation: Operation) -> list[str]:
+    shown = " ".join(["hive", operation.verb, *(_usage(parameter) for parameter in operation.parameters)])
+    yes = " [--yes]" if operation.confirm else ""
+    rows = [f"- `{_name(parameter)}`: {parameter.help}" for parameter in operation.parameters if parameter.help]
+    return [f"### `{shown}{yes} [--json]`", "", operation.summary, *(["", *rows] if rows else [])]
+
+
+def _name(parameter: Parameter) -> str:
+    if parameter.positional:
+        return parameter.kind.metavar + ("…" if parameter.many else "")
+    return f"{parameter.flag} {parameter.kind.metavar}".strip()
+
+
+def _usage(parameter: Parameter) -> str:
+    return _name(parameter) if parameter.required else f"[{_name(parameter)}]" + ("…" if parameter.many else "")
+
+
+FILES: Mapping[str, Callable[[], str]] = {
+    "docs/commands.md": commands,
+    "docs/permissions.md": permissions,
+}

@@ -1,0 +1,90 @@
+"""`hive up`: everything that should run is brought up, watched, and shown, until Ctrl-C."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+
+from hive_cmds import adoption, lifecycle, updates
+from hive_cmds.watch import INTERVAL, watching
+from hive_core.context import Hive
+from hive_core.errors import HiveError
+from hive_core.human import natural
+from hive_core.operation import OPERATOR, operation
+from hive_core.progress import exclusive, hurry
+from hive_core.settings import MANAGER
+from hive_faces.gate.gate import beside
+from hive_fleet.agents import agents
+from hive_fleet.changes import spawns
+from hive_fleet.changes.acting import GRACE
+from hive_fleet.events.sentences import Line, lines
+
+
+@operation(callers=OPERATOR, group="Running", shell_only=True, endures=True)
+def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
+    """Bring up the manager and every agent that should run, keep watch, and show what happens, until Ctrl-C.
+
+    stop: stop the agents at the end; without it they go on running
+    """
+    with ExitStack() as held:
+        for room in ("up", "watch", "gate"):
+            held.enter_context(hive.lone(room, "hive up"))
+        interrupt: type[BaseException] | None = None
+        try:
+            try:
+                gate = held.enter_context(beside(hive))
+                left = "stops the agents" if stop else "leaves the agents as they are"
+                yield from lines(watching(hive, INTERVAL, beside=gate, begin=partial(bring_up, hive, left)))
+            except (KeyboardInterrupt, GeneratorExit) as error:
+                interrupt = type(error)
+        finally:
+            # Not while the interrupt is handled: what it has left half-way lets go of its locks when that is over.
+            if stop:
+                rest(hive)
+        if interrupt is not None:
+            if not stop:
+                hive.say("hive up has ended; the agents go on without it, unwatched (`hive stop NAME` stops one)")
+            raise interrupt
+
+
+def bring_up(hive: Hive, left: str, again: bool) -> None:
+    """Take back whom a lost database knew, make the manager where there is none, start and update what should run.
+
+    left: what becomes of the agents at the end. again: the database has become another while hive was up.
+    """
+    adoption.adopt_all(hive)
+    with hive.store.read() as db:
+        known = agents.names(db)
+    if MANAGER not in known:
+        hive.say("making the manager")
+        spawns.spawn_manager(hive)
+    lifecycle.start_wanted(hive)
+    _tell_of_the_stopped(hive)
+    if known and not again:
+        updates.update_stale(hive)
+    hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
+
+
+def _tell_of_the_stopped(hive: Hive) -> None:
+    """Name whoever is left alone because somebody stopped it: nothing else would say why it does not run."""
+    with hive.store.read() as db:
+        stopped = [row["name"] for row in db.execute("select name from agents where desired = 'stopped'")]
+    for name in sorted(stopped, key=lambda name: (name != MANAGER, natural(name))):
+        hive.say(f"{name} was stopped by hand and stays so; `hive start {name}` starts it")
+
+
+def rest(hive: Hive) -> None:
+    """Stop every agent, to be started again by the next `hive up`."""
+    with hive.store.read() as db:
+        rows = db.execute("select name from agents where desired = 'running' order by name").fetchall()
+    for name in (row["name"] for row in rows):
+        hive.say(f"stopping {name}")
+        try:
+            hurry(hive, name)
+            with exclusive(hive, name, "stopping"):
+                with hive.store.write() as db:
+                    db.execute("update agents set desired = 'resting' where name = ?", (name,))
+                hive.host.stop(name, grace=GRACE)
+        except HiveError as error:
+            hive.say(f"warning: {name} could not be stopped: {error}")

@@ -1,0 +1,1 @@
+"""Agents: their rows, how they are, how they were last seen."""

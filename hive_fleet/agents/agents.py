@@ -1,0 +1,318 @@
+"""Who there is: every agent as the faces show it, and the ones that were destroyed but kept."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hive_agent import credentials
+from hive_agent.clis import CLIS
+from hive_core import disk, progress, repairs
+from hive_core.containers.base import Container
+from hive_core.context import Hive
+from hive_core.errors import Damaged, NotFound
+from hive_core.human import natural, shorter, span
+from hive_core.operation import LOOKING_AFTER, operation
+from hive_core.progress import repair_of
+from hive_core.settings import MANAGER
+from hive_core.text import one_line
+from hive_core.trouble import TROUBLES
+from hive_core.wire import moment
+from hive_fleet.agents import restarts
+from hive_fleet.agents.observed import Observation, Observed, observe
+from hive_fleet.flake import staleness
+
+# States that somebody has to do something about, and has to know what.
+_EXPLAINED = ("idle", "key_refused", "account_trouble")
+# Characters of what a harness says of itself that a list has room for.
+TOLD = 60
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatus:
+    """One agent as the host socket shows it: exactly these fields, in this order.
+
+    deployed_sha: 12 digits. status_set_at: RFC 3339, present exactly when status_text is.
+    """
+
+    name: str
+    running: bool
+    failed: bool
+    needs_update: bool
+    needs_login: bool
+    deployed_sha: str | None
+    pending_reminders: int
+    paused: bool
+    parent: str | None
+    active_model: str | None
+    status_text: str | None
+    status_set_at: str | None
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView(AgentStatus):
+    """One agent as it is now, with what only the shell and the page show.
+
+    operation: what is being done to it. operation_since: unix seconds.
+    cause: why it is not running, when nobody wanted that. turn: what its harness says it does: idle, thinking,
+    compacting, rate_limited (turn_until: unix seconds when that ends), needs_login, key_refused or account_trouble
+    (turn_until: when it tries again). restart_at: unix seconds when it
+    is restarted after a crash. crash_loop: it crashed so often in a row that it is not restarted any more. repair: why
+    what was left half-done of it could not be mended yet. unknown: true of a
+    container of which the database tells nothing. port_taken: its port, where somebody else serves it; then there is no
+    url, which would lead there.
+    """
+
+    operation: str | None
+    operation_since: int | None
+    cause: str | None
+    turn: str | None
+    turn_until: int | None
+    restart_at: int | None
+    crash_loop: bool
+    repair: str | None
+    unknown: bool | None = None
+    port_taken: int | None = None
+
+    @property
+    def state(self) -> str:
+        """What is being done to it, or how it is; after a comma what comes next, or what the operator can do."""
+        if self.operation:
+            return self.operation
+        if self.unknown:
+            return f"{'running' if self.running else 'stopped'}, not in the database"
+        if self.running:
+            return "running"
+        if self.crash_loop:
+            return f"crash loop, `hive start {self.name}`"
+        if self.failed and self.restart_at is not None:
+            left = self.restart_at - time.time()
+            return f"failed, restart in {span(left)}" if left >= 0 else "failed, restart is due"
+        return "failed" if self.failed else "stopped"
+
+    def summary(self) -> str:
+        """What happened to it, in a line."""
+        return f"{self.name}: {self.state}" + (f" ({self.badges})" if self.badges else "")
+
+    @property
+    def badges(self) -> str:
+        """What wants the operator's eye."""
+        flags = {
+            self._doing(): self.turn not in (None, "idle", "needs_login"),
+            # With a word to it: a turn has failed, its program is missing, or why it is not let in.
+            shorter(one_line(self.status_text or "").rstrip("."), TOLD): self.turn in _EXPLAINED
+            and bool(self.status_text),
+            "needs login": self.needs_login,
+            "needs update": self.needs_update,
+            "paused": self.paused,
+            self.cause or "": bool(self.cause),
+            "left half-done, `hive doctor`": bool(self.repair),
+            f"port {self.port_taken} is another program's": self.port_taken is not None,
+        }
+        return ", ".join(word for word, shown in flags.items() if shown)
+
+    def _doing(self) -> str:
+        word = " until" if self.turn == "rate_limited" else ", next try at"
+        until = time.strftime(f"{word} %H:%M:%S", time.localtime(self.turn_until)) if self.turn_until else ""
+        return (self.turn or "").replace("_", " ") + until
+
+
+def names(db: sqlite3.Connection) -> list[str]:
+    """Every agent that has a container, by name."""
+    return [row["name"] for row in db.execute("select name from agents order by name")]
+
+
+def require(db: sqlite3.Connection, name: str) -> sqlite3.Row:
+    """The agent's row. Raises NotFound."""
+    row: sqlite3.Row | None = db.execute("select * from agents where name = ?", (name,)).fetchone()
+    if row is None:
+        raise not_found(db, name)
+    return row
+
+
+def not_found(db: sqlite3.Connection, name: str) -> NotFound:
+    """What to say of an agent that is not there: with the name that was probably meant."""
+    import difflib
+
+    close = difflib.get_close_matches(name, names(db), n=1)
+    guess = f"Did you mean {close[0]!r}? " if close else ""
+    return NotFound(
+        f"There is no agent {name!r}.", f"{guess}`hive list` shows the agents, `hive tombstones` the destroyed ones."
+    )
+
+
+def views(hive: Hive) -> list[AgentView]:
+    """Every agent as it is now, the manager first, then by name, w2 before w10."""
+    observation = observe(hive)
+    with hive.store.read() as db:
+        return as_observed(hive, db, observation)
+
+
+def view(hive: Hive, name: str) -> AgentView:
+    """One agent as it is now. Raises NotFound."""
+    observation = observe(hive, [name])
+    with hive.store.read() as db:
+        require(db, name)
+        return as_observed(hive, db, observation)[0]
+
+
+def as_observed(hive: Hive, db: sqlite3.Connection, observation: Observation) -> list[AgentView]:
+    """The agents that were observed, by what the database says of them: the manager first, then by name.
+
+    One that is no longer there is left out.
+    """
+    running, failed = progress.all_in_progress(db), repairs.by_agent(hive, db)
+    rows = [row for name in observation.agents for row in db.execute("select * from agents where name = ?", (name,))]
+    stale = _stale(db, rows, observation.base)
+    rows.sort(key=lambda row: (row["name"] != MANAGER, natural(row["name"])))
+    return [
+        _view(row, observation.agents[name := row["name"]], running.get(name), failed.get(name, []), name in stale)
+        for row in rows
+    ]
+
+
+def _stale(db: sqlite3.Connection, rows: Sequence[sqlite3.Row], newest: str | None) -> set[str]:
+    """Which of these agents were built with another hive than there is now, and nobody is about to rebuild."""
+    found = {row["name"] for row in rows if None not in (row["hive_rev"], newest) and row["hive_rev"] != newest}
+    return found - staleness.spared(db) if found else found
+
+
+def _view(
+    row: sqlite3.Row,
+    seen: Observed,
+    left: progress.InProgress | None,
+    failed: Sequence[repairs.Failed],
+    stale: bool,
+) -> AgentView:
+    container, name = seen.container, row["name"]
+    # What was left and cannot be mended is not in progress: the agent is as it is, and can crash.
+    doing = None if repair_of(name) in {repair.what for repair in failed} else left
+    running = container is not None and container.running
+    wanted = row["desired"] == "running"
+    ended = container.ended if container else None
+    return AgentView(
+        name=name,
+        running=running,
+        failed=wanted and not running and doing is None,
+        needs_update=stale,
+        needs_login=_needs_login(row, seen),
+        deployed_sha=container.revision[:12] if container and container.revision else None,
+        pending_reminders=0,
+        paused=bool(row["paused"]),
+        parent=row["parent"],
+        active_model=row["active_model"],
+        status_text=row["status_text"] or None,
+        status_set_at=moment(row["status_set_at"] or 0) if row["status_text"] else None,
+        url=None if seen.taken else f"http://127.0.0.1:{seen.port}/",
+        operation=doing.kind if doing else None,
+        operation_since=int(doing.since) if doing else None,
+        cause=ended.cause if ended and wanted and not running else None,
+        turn=row["state"] if running else None,
+        turn_until=int(row["until"]) if running and row["until"] else None,
+        restart_at=int(row["restart_at"]) if row["restart_at"] and wanted and not running else None,
+        crash_loop=wanted and not running and doing is None and restarts.in_loop(row),
+        repair=failed[0].error if failed else None,
+        port_taken=seen.port if seen.taken else None,
+    )
+
+
+def _needs_login(row: sqlite3.Row, seen: Observed) -> bool:
+    """Whether the agent cannot work before a human has logged it in: by its own word, or as its CLI has no way in."""
+    if row["runner"] not in CLIS:
+        return False
+    told = row["state"] == "needs_login"
+    return told or means(row, seen.logins[row["runner"]]) is None
+
+
+def means(row: sqlite3.Row, found: credentials.Found) -> str | None:
+    """What the CLI of an agent is let in by; None when there is nothing."""
+    return credentials.means(CLIS[row["runner"]].credentials, found, given(row))
+
+
+def given(row: sqlite3.Row) -> frozenset[str]:
+    """The variables that an agent's configuration gives its CLI something by."""
+    return frozenset(json.loads(row["given"]))
+
+
+@operation(
+    callers=LOOKING_AFTER,
+    group="Agents",
+    columns=("name", "state", "badges", "deployed_sha", "url"),
+    reads=True,
+    empty="No agents yet. `hive request-spawn NAME` asks for one; `hive up` makes the manager and keeps watch.",
+)
+def list_(hive: Hive) -> list[AgentView]:
+    """List the agents: how they are, what is deployed, where their page is."""
+    try:
+        known = views(hive)
+    except TROUBLES as error:
+        refused = disk.refusal(error)
+        if refused is None:
+            raise
+        hive.say(f"warning: this is all that can be told without the database. {refused}")
+        return [stray_view(container) for container in hive.host.containers().values()]
+    unknown = strays(hive)
+    if unknown:
+        hive.say(f"warning: the database does not know {', '.join(unknown)}; `hive adopt` takes back whom it has lost")
+    if stale := [view.name for view in known if view.needs_update]:
+        hive.say(f"note: {staleness.notice(stale)}")
+    return [*known, *map(stray_view, unknown.values())]
+
+
+def strays(hive: Hive) -> dict[str, Container]:
+    """The containers of which the database tells nothing, by name: it was lost, or is damaged."""
+    before = hive.host.containers()
+    try:
+        with hive.store.read() as db:
+            known = set(names(db))
+    except Damaged:
+        return before
+    if before.keys() <= known:
+        return {}
+    # Not one that was destroyed between the two looks.
+    return {name: container for name, container in hive.host.containers().items() if name in before.keys() - known}
+
+
+def is_stray(hive: Hive, name: str) -> bool:
+    """Whether there is a container of this name of which the database tells nothing; looks at no other."""
+    if hive.host.container(name) is None:
+        return False
+    try:
+        with hive.store.read() as db:
+            known = name in names(db)
+    except Damaged:
+        return True
+    # Not one that was destroyed between the two looks.
+    return not known and hive.host.container(name) is not None
+
+
+def stray_view(container: Container) -> AgentView:
+    """An agent of which only the container is known."""
+    return AgentView(
+        name=container.name,
+        running=container.running,
+        failed=False,
+        needs_update=False,
+        needs_login=False,
+        deployed_sha=container.revision[:12] if container.revision else None,
+        pending_reminders=0,
+        paused=False,
+        parent=None,
+        active_model=None,
+        status_text=None,
+        status_set_at=None,
+        url=None,
+        operation=None,
+        operation_since=None,
+        cause=None,
+        turn=None,
+        turn_until=None,
+        restart_at=None,
+        crash_loop=False,
+        repair=None,
+        unknown=True,
+    )

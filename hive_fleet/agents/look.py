@@ -1,0 +1,167 @@
+"""The last look at the containers: what every process compares with, so that one change is told once."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from hive_core import progress, wire
+from hive_core.context import Hive
+from hive_core.events import emit
+from hive_fleet.agents.agents import AgentView, as_observed, names
+from hive_fleet.agents.observed import Observation, observe, overtaken
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One agent at one look: the three axes of the watch, and which start of it was seen.
+
+    busy: an operation is in progress on it. cause: why it does not run; code: its exit code, if known.
+    """
+
+    running: bool
+    instance: str | None
+    logged_in: bool
+    up_to_date: bool
+    busy: bool = False
+    wanted: bool = True
+    cause: str | None = None
+    code: int | None = None
+
+
+Picture = dict[str, Seen]
+
+
+def picture(hive: Hive, db: sqlite3.Connection, observation: Observation) -> tuple[Picture, list[AgentView]]:
+    """The agents that were observed, by what the database says of them."""
+    rows = as_observed(hive, db, observation)
+    return {row.name: _seen(db, observation, row) for row in rows}, rows
+
+
+def _seen(db: sqlite3.Connection, observation: Observation, row: AgentView) -> Seen:
+    container = observation.agents[row.name].container
+    ended = container.ended if container else None
+    (desired,) = db.execute("select desired from agents where name = ?", (row.name,)).fetchone()
+    return Seen(
+        running=container is not None and container.running,
+        instance=container.instance if container else None,
+        logged_in=not row.needs_login,
+        up_to_date=not row.needs_update,
+        busy=row.operation is not None,
+        wanted=desired == "running",
+        cause=row.cause or (ended.cause if ended else None),
+        code=ended.code if ended else None,
+    )
+
+
+def last(db: sqlite3.Connection) -> Picture:
+    """The picture of the last look, whoever took it."""
+    return {
+        row["name"]: Seen(bool(row["running"]), row["instance"], bool(row["logged_in"]), bool(row["up_to_date"]))
+        for row in db.execute("select * from pictures")
+    }
+
+
+def record(db: sqlite3.Connection, picture: Picture, rows: list[AgentView]) -> None:
+    """Make this the last look at these agents, in the caller's transaction; an event for each that is another way."""
+    for row in rows:
+        _record_one(db, row, picture[row.name])
+
+
+def forget_the_gone(db: sqlite3.Connection) -> None:
+    """Leave out of the picture whoever is no agent any more, in the caller's transaction."""
+    for name in last(db).keys() - set(names(db)):
+        _forget(db, name)
+
+
+def forget_all(db: sqlite3.Connection) -> None:
+    """Forget the last look, in the caller's transaction: nothing is concluded from what differs from it."""
+    db.execute("delete from pictures")
+
+
+@contextmanager
+def showing(hive: Hive, name: str) -> Iterator[sqlite3.Connection]:
+    """A change of how an agent is shown, and the event that shows it, in one transaction.
+
+    What the next look compares with stays as it was: to conclude something from a change is the watch's alone. An
+    agent that was never looked at takes its place in the picture.
+    """
+    while True:
+        observation = observe(hive, [name])
+        with hive.store.write() as db:
+            if not overtaken(db, observation):
+                yield db
+                now, rows = picture(hive, db, observation)
+                before = last(db)
+                record(db, {**now, **({name: before[name]} if name in before else {})}, rows)
+                return
+
+
+def inconclusive(db: sqlite3.Connection, name: str) -> bool:
+    """Whether something was shown of an agent from which the watch has still to conclude something."""
+    query = (
+        "select 1 from pictures where name = ? and (json_extract(view, '$.needs_login') = logged_in"
+        " or json_extract(view, '$.needs_update') = up_to_date)"
+    )
+    return db.execute(query, (name,)).fetchone() is not None
+
+
+def is_news(db: sqlite3.Connection, picture: Picture, rows: list[AgentView]) -> bool:
+    """Whether `record` and `forget_the_gone` would change anything."""
+    known = {row["name"]: tuple(row) for row in db.execute("select * from pictures")}
+    return any(known.get(row.name) != _row(row, picture[row.name]) for row in rows) or bool(
+        known.keys() - set(names(db))
+    )
+
+
+@progress.at_the_end
+def after_operation(hive: Hive, name: str) -> progress.Recorder:
+    """Look at the agent when an operation on it ends; how it is then is recorded with the operation's end.
+
+    Of the others nothing is recorded: one that crashed meanwhile is the watch's to find. An agent that the operation
+    has started and that has ended already counts as seen running: the next look is to find that it crashed. So is a
+    login that the operation's result lacks.
+    """
+    observation = observe(hive, [name])
+
+    def record_it(db: sqlite3.Connection) -> None:
+        now, rows = picture(hive, db, observation)
+        if not rows:
+            _forget(db, name)
+            return
+        seen = now[name]
+        logged_in = seen.logged_in or last(db).get(name, seen).logged_in
+        _record_one(db, rows[0], replace(seen, running=seen.running or seen.wanted, logged_in=logged_in))
+
+    return record_it
+
+
+def _record_one(db: sqlite3.Connection, row: AgentView, seen: Seen) -> None:
+    old = db.execute("select * from pictures where name = ?", (row.name,)).fetchone()
+    new = _row(row, seen)
+    shown = new[-1]
+    if old is None or old["view"] != shown:
+        emit(db, "container_state_changed", about=row.name, container=json.loads(shown))
+    if old is None or tuple(old) != new:
+        db.execute("insert or replace into pictures values (?, ?, ?, ?, ?, ?)", new)
+
+
+def _row(row: AgentView, seen: Seen) -> tuple[str, bool, str | None, bool, bool, str]:
+    """The agent's row of the table."""
+    return (row.name, seen.running, seen.instance, seen.logged_in, seen.up_to_date, _settled(row))
+
+
+def _forget(db: sqlite3.Connection, name: str) -> None:
+    if db.execute("delete from pictures where name = ?", (name,)).rowcount:
+        emit(db, "container_removed", name=name)
+
+
+@lru_cache(maxsize=4096)
+def _settled(row: AgentView) -> str:
+    """The row without the operation in progress: that has events of its own."""
+    fields = wire.plain(row)
+    return wire.line({name: value for name, value in fields.items() if not name.startswith("operation")})

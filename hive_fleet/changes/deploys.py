@@ -1,0 +1,165 @@
+"""The two-phase deploy of an approved commit: all new or all old, whenever and wherever it is killed.
+
+What decides is one object in the applied repository. With the tag `deployed/<id>` everything becomes new; with
+`failed/<id>` everything becomes old and the approval has failed; with neither everything becomes old and the
+approval is pending again. `conclude` makes the rest agree with that, and looks only at what is: a deploy ends
+with it, and so does the recovery of one that was killed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hive_core import progress
+from hive_core.context import Hive
+from hive_core.errors import BuildFailed, Refused
+from hive_core.progress import InProgress, recovery
+from hive_fleet.agents import agents
+from hive_fleet.changes.acting import build_and_switch, built_with, configuration, ensure_container, wanted
+from hive_fleet.changes.settling import settle
+from hive_fleet.flake import meta
+from hive_fleet.messages import messages
+from hive_fleet.requests import queue
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from hive_core.git.repository import Repository
+
+DEPLOY = "deploy"
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """One deploy. before: the sha that `main` had. target: the sha that was approved."""
+
+    approval: int
+    agent: str
+    before: str
+    target: str
+
+    def tag(self, kind: str) -> str:
+        return f"{kind}/{self.approval}"
+
+
+def apply(hive: Hive, row: sqlite3.Row) -> None:
+    """Carry out an undecided request for a commit. The caller holds the agent. Raises Refused when it is stale."""
+    number, name, target = row["id"], row["agent"], row["fetched_sha"]
+    before = _checked_main(hive, number, name, target)
+    with hive.store.write() as db:
+        db.execute("update approvals set base_sha = ? where id = ?", (before, number))
+    plan = {"approval": number, "before": before, "target": target}
+    with (
+        queue.told_what_became_of(hive, number, f"{name} stays at {before[:12]}."),
+        progress.recorded(hive, name, "rebuilding", recovery=DEPLOY, detail=plan),
+    ):
+        deploy(hive, Deploy(number, name, before, target))
+
+
+def _checked_main(hive: Hive, number: int, name: str, target: str) -> str:
+    """Applied `main`, from which the proposal must be a fast-forward. Raises Refused when it is stale."""
+    from hive_core.git.repository import Repository
+
+    with hive.store.read() as db:
+        agents.require(db, name)
+    repository = Repository(hive.applied_path(name))
+    main = repository.main()
+    if not repository.is_fast_forward(main, target):
+        raise Refused(
+            f"Request {number} is stale: {name} has moved to {main[:12]}, which {target[:12]} does not contain.",
+            f"Rebase the commit onto it and request it again; `hive deny {number}` closes this one.",
+        )
+    return main
+
+
+def deploy(hive: Hive, plan: Deploy) -> None:
+    """Carry out an approved commit. The caller holds the agent, with DEPLOY as the operation's recovery.
+
+    Raises BuildFailed, or what else went wrong; the recovery then makes everything old again, and the request has
+    failed, or waits again.
+    """
+    from hive_core.git.repository import Repository
+
+    repository = Repository(hive.applied_path(plan.agent))
+    try:
+        _carry_out(hive, plan, repository)
+    except BuildFailed as error:
+        # Only what is wrong with the configuration itself: whatever the machine lacks can be tried again.
+        # The tag is all that the manager will see of the failure: it holds the build's own words.
+        repository.annotate(plan.tag("failed"), plan.target, str(error))
+        raise
+    with meta.opened(hive, f"deploying {plan.agent}") as flake:
+        conclude(hive, plan, repository, flake)
+
+
+def _carry_out(hive: Hive, plan: Deploy, repository: Repository) -> None:
+    """Everything up to the tag that decides. The lock is only tried: nobody else has to wait for the container."""
+    repository.tag([plan.tag("approved"), plan.tag("building")], plan.target)
+    repository.move_main(plan.before, plan.target)
+    with meta.opened(hive, f"deploying {plan.agent}") as flake:
+        flake.stage(fleet(hive), [meta.agent_input(plan.agent)])
+    run = wanted(hive, plan.agent)
+    build_and_switch(hive, plan.agent, plan.target, run=run)
+    if run:
+        settle(hive, plan.agent, configuration(hive, plan.agent, plan.target).settle_seconds)
+    repository.tag([plan.tag("deployed")], plan.target)
+
+
+@recovery(DEPLOY)
+def recover(hive: Hive, left: InProgress) -> str:
+    """Finish or undo a deploy that did not come to its end; returns what became of the approval."""
+    from hive_core.git.repository import Repository
+
+    plan = Deploy(left.detail["approval"], left.agent, left.detail["before"], left.detail["target"])
+    repository = Repository(hive.applied_path(plan.agent))
+    with meta.opened(hive, f"mending {plan.agent}") as flake:
+        new = plan.tag("deployed") in repository.tags()
+        ensure_container(hive, plan.agent, plan.target if new else plan.before)
+        return conclude(hive, plan, repository, flake)
+
+
+def conclude(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta) -> str:
+    """Make approval, tags, `main` and lock agree with what was decided; returns the approval's status."""
+    tags = repository.tags()
+    if plan.tag("deployed") in tags:
+        _all_new(hive, plan, repository, flake)
+        return "approved"
+    flake.abort()
+    repository.move_main(plan.target, plan.before)
+    if flake.revision(meta.agent_input(plan.agent)) == plan.target:
+        # Somebody has locked what was tried, meanwhile.
+        flake.stage(fleet(hive), [meta.agent_input(plan.agent)])
+        flake.commit(f"back to {plan.agent} {plan.before[:12]}")
+    if plan.tag("failed") not in tags:
+        repository.untag([plan.tag("approved"), plan.tag("building")])
+        return "pending"
+    note = repository.annotation(plan.tag("failed"))
+    end = progress.ending(hive, plan.agent)
+    with hive.store.write() as db:
+        queue.resolve(hive, db, plan.approval, "failed", note=note, tag=plan.tag("failed"))
+        messages.tell(hive, db, "rebuilt", plan.agent, ok=False, sha=plan.target, tag=plan.tag("failed"), note=note)
+        end(db)
+    return "failed"
+
+
+def _all_new(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta) -> None:
+    repository.move_main(plan.before, plan.target)
+    if flake.revision(meta.agent_input(plan.agent)) != plan.target:
+        flake.stage(fleet(hive), [meta.agent_input(plan.agent)])
+        flake.commit(f"deploy {plan.agent} {plan.tag('deployed')} {plan.target[:12]}")
+    record_build = built_with(hive, plan.agent, plan.target)
+    end = progress.ending(hive, plan.agent)
+    with hive.store.write() as db:
+        queue.resolve(hive, db, plan.approval, "approved", tag=plan.tag("deployed"))
+        messages.tell(hive, db, "rebuilt", plan.agent, ok=True, sha=plan.target, tag=plan.tag("deployed"))
+        messages.kick(db, plan.agent, "rebuilt: a config update was applied")
+        record_build(db)
+        meta.announce(hive, db)
+        end(db)
+
+
+def fleet(hive: Hive) -> list[str]:
+    """The agents that the meta flake has as inputs."""
+    with hive.store.read() as db:
+        return agents.names(db)

@@ -1,0 +1,1 @@
+"""The meta flake: its lock, its log, and where its inputs come from."""

@@ -1,0 +1,195 @@
+"""The meta flake: its lock says exactly what every agent runs, its log has one commit per successful deploy."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hive_core import wire
+from hive_core.arguments import Kind
+from hive_core.context import Hive
+from hive_core.errors import Invalid, NotFound, Refused
+from hive_core.events import emit
+from hive_core.human import natural
+from hive_core.operation import OPERATOR, operation
+from hive_fleet.flake import flake, source
+from hive_fleet.flake.flake import FLAKE, LOCK
+
+HIVE_INPUT = "hive"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input of the lock. rev: its first 12 digits. last_modified: unix seconds. url: as it was asked for."""
+
+    name: str
+    rev: str
+    last_modified: int
+    url: str
+
+    @property
+    def age(self) -> float:
+        """When it was committed, for a table to tell how long ago."""
+        return float(self.last_modified)
+
+
+def agent_input(name: str) -> str:
+    """The name of the input that is an agent's applied repository."""
+    return f"agent-{name}"
+
+
+class Meta:
+    """The meta repository, opened for a change that is committed whole or not at all.
+
+    The caller holds the meta lock: six updates of one lock at once leave one of them (tried with nix).
+    """
+
+    def __init__(self, hive: Hive) -> None:
+        self.hive = hive
+        self.path = hive.settings.meta
+
+    def stage(self, names: Sequence[str], update: Sequence[str] = ()) -> None:
+        """Write flake.nix for these agents and a lock in line with it; nothing is committed.
+
+        update: inputs to move to their newest commits; every other entry of the lock stays as it is. Hive writes both
+        itself: nix would copy each agent's tree into a store that every agent can read.
+        """
+        from hive_core.git.repository import Repository
+
+        inputs = {HIVE_INPUT: self._base_url(update)}
+        inputs |= {agent_input(name): source.applied_url(self.hive, name) for name in sorted(names)}
+        if unknown := [name for name in update if name not in inputs]:
+            raise NotFound(f"The meta flake has no input {unknown[0]!r}.", f"It has: {', '.join(inputs)}.")
+        if not self.path.exists():
+            empty = {FLAKE: flake.render({}).encode(), LOCK: flake.lock_text({}).encode()}
+            Repository.create(self.path, empty, "Begin the meta flake")
+        flake.write(self.path / FLAKE, flake.render(inputs))
+        before = flake.read_lock(self.path)
+        kept = {name: node for name, node in before.items() if name not in update and _asks_for(node, inputs.get(name))}
+        nodes = {name: kept.get(name) or self._newest(name) for name in inputs}
+        flake.write(self.path / LOCK, flake.lock_text(nodes))
+
+    def _base_url(self, update: Sequence[str]) -> str:
+        """The url of the input `hive`: as it was locked, until that input itself is updated."""
+        locked = flake.read_lock(self.path).get(HIVE_INPUT, {}).get("original")
+        return source.of(self.hive).url if locked is None or HIVE_INPUT in update else flake.url_of(locked)
+
+    def _newest(self, name: str) -> dict[str, Any]:
+        """The lock's entry for the newest commit of an input."""
+        hive = self.hive
+        newest = source.of(hive) if name == HIVE_INPUT else source.applied(hive, name.removeprefix("agent-"))
+        return flake.node(newest.url, newest.rev, newest.committed_at)
+
+    def revision(self, name: str) -> str | None:
+        """The full sha that the committed lock names for an input, or None."""
+        from hive_core.git.repository import Repository
+
+        if not self.path.exists():
+            return None
+        repository = Repository(self.path)
+        lock = repository.read(repository.main(), LOCK)
+        return flake.rev_of(flake.nodes_in(lock or b"{}"), name)
+
+    def commit(self, message: str) -> bool:
+        """Commit flake.nix and flake.lock as they stand; returns whether anything had changed."""
+        from hive_core.git.repository import Repository
+
+        repository = Repository(self.path)
+        if not (repository.is_dirty(LOCK) or repository.is_dirty(FLAKE)):
+            return False
+        changes = {name: (self.path / name).read_bytes() for name in (FLAKE, LOCK)}
+        repository.commit(changes, message)
+        return True
+
+    def abort(self) -> None:
+        """Put work tree and index back as they were committed, also after a process that died in a commit."""
+        from hive_core.git.repository import Repository
+
+        if self.path.exists():
+            repository = Repository(self.path)
+            main = repository.main()
+            repository.move_main(main, main)
+
+
+def _asks_for(node: dict[str, Any], url: str | None) -> bool:
+    """Whether an entry of the lock is for this url."""
+    return flake.url_of(node.get("original", {})) == url
+
+
+@contextmanager
+def opened(hive: Hive, purpose: str) -> Iterator[Meta]:
+    """Hold the meta flake for a change: what the block did not commit is undone when it ends, however it ends.
+
+    What a killed process left uncommitted is undone at the start.
+    """
+    with hive.meta_lock(purpose):
+        meta = Meta(hive)
+        meta.abort()
+        try:
+            yield meta
+        finally:
+            meta.abort()
+
+
+def rows(hive: Hive) -> list[Input]:
+    """Every input of the lock: `hive` first, then the agents' by name."""
+    nodes = flake.read_lock(hive.settings.meta)
+    order = sorted(nodes, key=lambda name: (name != HIVE_INPUT, natural(name)))
+    return [
+        Input(
+            name,
+            (flake.rev_of(nodes, name) or "")[:12],
+            int(nodes[name]["locked"].get("lastModified", 0)),
+            flake.url_of(nodes[name].get("original", {})),
+        )
+        for name in order
+    ]
+
+
+@operation(
+    callers=OPERATOR,
+    group="Meta",
+    columns=("name", "rev", "age", "url"),
+    empty="No inputs yet: they come with the first agent. `hive up` makes the manager, `hive spawn NAME` an agent.",
+)
+def inputs(hive: Hive) -> list[Input]:
+    """List the inputs of the meta flake: what every agent is built from."""
+    return rows(hive)
+
+
+def announce(hive: Hive, db: sqlite3.Connection) -> None:
+    """Emit the whole list of inputs in the caller's transaction, if it is another than the one that was told last."""
+    told = db.execute("select data from events where kind = 'meta_inputs_changed' order by seq desc limit 1").fetchone()
+    now = wire.plain(rows(hive))
+    if now != (json.loads(told["data"])["inputs"] if told else []):
+        emit(db, "meta_inputs_changed", inputs=now)
+
+
+def current_base(hive: Hive) -> str | None:
+    """The full rev of the input `hive` in the lock as it lies there: what an up-to-date agent was built with.
+
+    None where there is none, or where the lock cannot be read: then nobody can be said to be out of date, and
+    how the agents are is shown all the same. `hive inputs` says what is wrong with it.
+    """
+    try:
+        return flake.rev_of(flake.read_lock(hive.settings.meta), HIVE_INPUT)
+    except Refused:
+        return None
+
+
+def input_name(value: object) -> str:
+    """Check the name of an input by its form; whether it exists is seen when the lock is read."""
+    from hive_core.arguments import agent_name
+
+    if value == HIVE_INPUT:
+        return HIVE_INPUT
+    if isinstance(value, str) and value.startswith("agent-"):
+        return agent_input(agent_name(value.removeprefix("agent-")))
+    raise Invalid(f"{ascii(value)[:80]} is no input.", "An input is `hive` or `agent-NAME`; see `hive inputs`.")
+
+
+INPUT = Kind(input_name, {"type": "string"}, "INPUT")

@@ -1,0 +1,123 @@
+"""Where an input's newest commit is read: hive's own source, and the agents' applied repositories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hive_core import __version__
+from hive_core.context import Hive
+from hive_core.errors import Refused
+from hive_core.git.revision import head_branch, head_revision, named_revision
+from hive_core.process import run
+from hive_fleet.flake import flake
+
+_VERSION = "VERSION"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A local repository's newest commit. url: as an input of the flake. committed_at: unix seconds."""
+
+    url: str
+    rev: str
+    committed_at: int
+
+
+def of(hive: Hive) -> Source:
+    """The source that hive runs from: its checkout; for an installed hive a repository that stands for its version.
+
+    Where HIVE_FLAKE names another, that one. Raises Refused when that is no local repository with such a commit.
+    """
+    if hive.settings.flake is not None:
+        return _named(hive.settings.flake)
+    checkout = hive.settings.source
+    if head_revision(checkout) is None:
+        checkout = _installed(hive)
+    rev = head_revision(checkout)
+    assert rev is not None, f"{checkout} has no commit"
+    branch = head_branch(checkout)
+    # Without a branch in most builds of a clone: there HEAD is at a commit.
+    url = flake.local_url(checkout, "rev", rev) if branch is None else flake.local_url(checkout, "ref", branch)
+    return Source(url, rev, _committed_at(checkout, rev))
+
+
+def newest(hive: Hive) -> str | None:
+    """The revision that `of` would return, known by reading a file or two: no program runs and nothing is made.
+
+    None where it cannot be known that way. Where it would have to be made first, what no revision is.
+    """
+    url = hive.settings.flake
+    if url is not None:
+        checkout, (_, wanted) = flake.local_path(url), _asked(url)
+        return None if checkout is None else named_revision(checkout, wanted)
+    rev = head_revision(hive.settings.source)
+    if rev is not None:
+        return rev
+    base = _base(hive)
+    try:
+        made = (base / _VERSION).read_text().strip() == __version__
+    except OSError:
+        made = False
+    return head_revision(base) if made else f"hive {__version__}"
+
+
+def applied(hive: Hive, name: str) -> Source:
+    """The newest commit of an agent's applied repository."""
+    from hive_core.git.repository import Repository
+
+    repository = Repository(hive.applied_path(name))
+    rev = repository.main()
+    return Source(applied_url(hive, name), rev, repository.committed_at(rev))
+
+
+def applied_url(hive: Hive, name: str) -> str:
+    """An agent's applied repository as an input of the flake."""
+    return flake.local_url(hive.applied_path(name), "ref", "main")
+
+
+def _asked(url: str) -> tuple[str, str]:
+    """What a url asks for: ("rev", a sha) or ("ref", a branch or tag)."""
+    parts = flake.original(url)
+    return ("rev", parts["rev"]) if "rev" in parts else ("ref", parts.get("ref", "HEAD"))
+
+
+def _named(url: str) -> Source:
+    """The newest commit of a local repository that HIVE_FLAKE names."""
+    checkout, (_, wanted) = flake.local_path(url), _asked(url)
+    if checkout is None:
+        raise Refused(
+            f"HIVE_FLAKE is {url}, which is no repository on this machine.",
+            "Clone it, and name the clone: git+file:///PATH?ref=BRANCH",
+        )
+    rev = _git(checkout, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}", check=False)
+    if not rev:
+        raise Refused(f"HIVE_FLAKE is {url}, and there is no commit {wanted} in {checkout}.")
+    return Source(url, rev, _committed_at(checkout, rev))
+
+
+def _committed_at(checkout: Path, rev: str) -> int:
+    return int(_git(checkout, "show", "--no-patch", "--no-show-signature", "--format=%ct", rev))
+
+
+def _git(checkout: Path, *arguments: str, check: bool = True) -> str:
+    # The checkout may be another user's (hive under sudo); its code runs as us already.
+    trusted = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+    return run(["git", "-C", str(checkout), *arguments], env=trusted, check=check).stdout.strip()
+
+
+def _base(hive: Hive) -> Path:
+    return hive.settings.home / "base"
+
+
+def _installed(hive: Hive) -> Path:
+    from hive_core.git.repository import Repository
+
+    path = _base(hive)
+    wanted = {_VERSION: f"{__version__}\n".encode()}
+    if not path.exists():
+        Repository.create(path, wanted, f"hive {__version__}")
+    repository = Repository(path)
+    if repository.read(repository.main(), _VERSION) != wanted[_VERSION]:
+        repository.commit(dict(wanted), f"hive {__version__}")
+    return path

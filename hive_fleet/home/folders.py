@@ -1,0 +1,201 @@
+"""An agent's folders and repositories: made once, handed to its user, measured, and removed by purge alone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from hive_agent.clis import CLIS
+from hive_core import hostile_folders, run_folder, shared_folder
+from hive_core.containers.base import View
+from hive_core.context import Hive
+from hive_core.errors import HiveError
+from hive_core.settings import MANAGER
+from hive_fleet.home import ports, toolbox
+
+# As root every agent runs as a user of its own, from here upward; the numbers belong to no account.
+FIRST_UID = 700_000
+
+DEFAULT_CONFIG = {
+    "agent.toml": b"""# What this agent runs. Every key is explained in docs/agent.md.
+runner = "claude"
+""",
+    "agent.nix": b"""# Packages and NixOS options of this agent's container (used by the nixos backend).
+{ pkgs, ... }: {
+  environment.systemPackages = [ ];
+}
+""",
+}
+
+
+def allot_uid(hive: Hive, db: sqlite3.Connection, name: str) -> int | None:
+    """The user for a new agent's processes; None where hive is not root and cannot become another.
+
+    What a destroyed agent left stays its user's: nobody else becomes that user, and an agent that is revived becomes
+    it again, so that nothing has to be handed over.
+    """
+    if os.geteuid() != 0:
+        return None
+    living: set[int] = {row["uid"] for row in db.execute("select uid from agents where uid is not null")}
+    kept = {path.parent.name: path.stat(follow_symlinks=False).st_uid for path in hive.settings.agents.glob("*/state")}
+    ours = range(FIRST_UID, FIRST_UID + 1_000_000)
+    if kept.get(name) in ours and kept[name] not in living:
+        return kept[name]
+    return 1 + max([FIRST_UID - 1, *living, *(uid for uid in kept.values() if uid in ours)])
+
+
+def uid_of(db: sqlite3.Connection, name: str) -> int | None:
+    row = db.execute("select uid from agents where name = ?", (name,)).fetchone()
+    return row["uid"] if row else None
+
+
+def ensure_state(hive: Hive, name: str, uid: int | None, *, new: bool) -> None:
+    """Make the agent's own folders where they are missing and hand them to its user.
+
+    Only `state` and the login folders belong to the agent: it can rename nothing beside them.
+    """
+    folder = hive.agent_path(name)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for own in ("state", *(cli.credentials.folder for cli in CLIS.values())):
+        (folder / own).mkdir(mode=0o700, exist_ok=True)
+        hand_over(folder / own, uid)
+    ports.settle_on(hive, name, new=new)
+
+
+def ensure_sockets(hive: Hive, name: str) -> Path:
+    """Make the folder that holds the agent's socket; the socket itself is made by the gate. Raises Refused."""
+    run_folder.claim(hive.settings)
+    folder = hive.settings.sockets / name
+    shared_folder.make(folder)
+    return folder
+
+
+def ensure_repositories(hive: Hive, name: str, manager_uid: int | None) -> None:
+    """Make the applied repository and the proposers' clones of it, where they are missing.
+
+    A configuration that lies in the operator's `config` already (written by hand, or kept by a destroy) is
+    what the applied repository starts from; without one a default is seeded.
+    """
+    from hive_core.git.repository import Repository
+
+    applied, config = hive.applied_path(name), hive.agent_path(name) / "config"
+    if not applied.exists():
+        shared_folder.make(applied.parent)
+        _adopt(config, applied) if config.exists() else Repository.create(applied, DEFAULT_CONFIG, f"Seed {name}")
+    if not config.exists():
+        Repository.clone(Repository(applied), config, origin=str(applied))
+    ensure_managers_clone(hive, name, manager_uid)
+
+
+def _adopt(config: Path, applied: Path) -> None:
+    """Start the applied repository from the commit that a configuration written before it has checked out."""
+    from hive_core.errors import Refused
+    from hive_core.git.repository import Repository
+    from hive_core.git.revision import head_revision
+
+    revision = head_revision(config)
+    if revision is None:
+        raise Refused(f"{config} is there, but is no git repository with a commit.", "Commit in it, or remove it.")
+    Repository.adopt(applied, config, revision)
+
+
+def ensure_managers_clone(hive: Hive, name: str, manager_uid: int | None) -> None:
+    """Make the clone in which the manager edits this agent's configuration, and its way to the applied one.
+
+    The operator's and the manager's clones are two: git runs what a repository's own settings name, so the
+    operator must never run git in one that an agent can write.
+    """
+    from hive_core.git.repository import Repository
+
+    folder = hive.settings.proposed / name
+    shared_folder.make(folder)
+    link = folder / "applied.git"
+    if not link.is_symlink():
+        link.symlink_to(f"/applied/{name}/.git")
+    if not (folder / "config").exists():
+        applied = Repository(hive.applied_path(name))
+        owner = None if manager_uid is None else (manager_uid, manager_uid)
+        Repository.clone(applied, folder / "config", origin=f"/agents/{name}/applied.git", owner=owner)
+
+
+def give_clones(hive: Hive, uid: int | None) -> None:
+    """Give the manager the clones that were made when there was none."""
+    for config in hive.settings.proposed.glob("*/config"):
+        hand_over(config, uid)
+
+
+def hand_over(folder: Path, uid: int | None) -> None:
+    """Give a folder and all in it to `uid`. Nothing happens when it has it already. Raises HiveError."""
+    if uid is None or folder.stat(follow_symlinks=False).st_uid == uid:
+        return
+    try:
+        hostile_folders.hand_over(folder, uid)
+    except OSError as error:
+        raise HiveError(
+            f"{folder} could not be handed over: {error.strerror}.", "See who still writes there."
+        ) from error
+
+
+def remove(hive: Hive, name: str, *, kept: Sequence[str] = ()) -> None:
+    """Remove an agent's folders, but for those that `kept` names: 'state', 'applied', 'proposed'. There is no undo."""
+    places = {
+        "proposed": hive.settings.proposed / name,
+        "applied": hive.applied_path(name),
+        "sockets": hive.settings.sockets / name,
+        "state": hive.agent_path(name),
+    }
+    for place, folder in places.items():
+        anothers = place == "sockets" and run_folder.is_anothers(hive.settings)
+        if place not in kept and folder.exists() and not anothers:
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        hostile_folders.remove(folder)
+    except OSError as error:
+        # Purging again goes on where this ended.
+        raise HiveError(f"{folder} could not be removed: {error.strerror}.", "See who still writes there.") from error
+
+
+def view(hive: Hive, name: str, uid: int | None) -> View:
+    """What the agent's container may see: its state, its login, its socket; the manager the repositories too."""
+    folder = hive.agent_path(name)
+    environment = {
+        "HIVE_LABEL": name,
+        "HIVE_ROLE": "manager" if name == MANAGER else "agent",
+        "HIVE_SOCKET": "/run/hive/agent.sock",
+        "HIVE_STATE": "/state",
+        "HIVE_CONFIG": "/config/agent.toml",
+        "HIVE_PORT": str(ports.of(hive, name)),
+        "HIVE_OPERATOR_PRONOUNS": hive.settings.pronouns,
+    }
+    read_write = {"/state": folder / "state"}
+    # Every CLI's, whichever it runs: a change of the runner keeps the other login.
+    for cli in CLIS.values():
+        login = cli.credentials
+        environment[login.variable] = f"/{login.folder}"
+        read_write[f"/{login.folder}"] = folder / login.folder
+    tools = toolbox.inside(hive.settings)
+    environment |= tools.environment
+    read_only = {"/run/hive": ensure_sockets(hive, name), **tools.read_only}
+    if name == MANAGER:
+        for shared in (hive.settings.proposed, hive.settings.applied, hive.settings.meta):
+            shared_folder.make(shared)
+        read_write["/agents"] = hive.settings.proposed
+        read_only |= {"/applied": hive.settings.applied, "/meta": hive.settings.meta}
+        environment |= _git_environment(name)
+    return View(uid, read_write, read_only, environment, tools.harness)
+
+
+def _git_environment(name: str) -> dict[str, str]:
+    """Git for the manager: the applied repositories belong to another user, which git refuses unless told."""
+    return {
+        "GIT_CONFIG_SYSTEM": "/hive/hive_agent/gitconfig",
+        "GIT_AUTHOR_NAME": name,
+        "GIT_AUTHOR_EMAIL": f"{name}@hive",
+        "GIT_COMMITTER_NAME": name,
+        "GIT_COMMITTER_EMAIL": f"{name}@hive",
+    }

@@ -1,0 +1,139 @@
+"""What every container is given to run its turn loop with: the harness, a Python, and the agents' CLIs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hive_agent.clis import CLIS
+from hive_core.containers import private
+from hive_core.containers.private import Private
+from hive_core.errors import Refused
+from hive_core.settings import Settings
+from hive_fleet.home import readable
+
+# What lies here is seen in every container already, read-only.
+_SYSTEM = (Path("/usr"), Path("/opt"))
+_ELSEWHERE = "Install it by npm, or move the file to /usr/local/bin, /opt or a folder of its own."
+
+
+@dataclass(slots=True)
+class Toolbox:
+    """read_only: path inside -> file or folder on the machine. harness: its argv. environment: what it is told by."""
+
+    read_only: dict[str, Path] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    harness: tuple[str, ...] = ()
+
+
+def inside(settings: Settings) -> Toolbox:
+    """Where everything is inside a container; only what is not part of the system is shown in addition.
+
+    Each program's own files, never the folder that they happen to lie in. Raises Refused for what cannot be shown.
+    """
+    box = Toolbox(read_only={"/hive/hive_agent": readable.harness(settings)})
+    box.harness = (_python(box), "-I", "-B", "/hive/hive_agent", "run")
+    hidden = private.find(settings)
+    for name, cli in CLIS.items():
+        found = program(settings, name)
+        if found is not None:
+            _keep(settings, name)
+            box.environment[cli.variable] = _shown(box, hidden, name, found)
+    return box
+
+
+def program(settings: Settings, name: str) -> Path | None:
+    """The file of a CLI on this machine, links followed; None where it is not installed.
+
+    Raises Refused for one that no container may be shown, and for what the environment names that is no program.
+    """
+    named = _named(settings, name)
+    if named is None:
+        return None
+    found = _native(named.resolve())
+    if not found.is_file() or not os.access(found, os.X_OK):
+        raise Refused(f"{CLIS[name].variable} names {named}, which is no program.", "Name the program's own file.")
+    reason = private.find(settings).why_no_program(_own(found))
+    if reason is not None:
+        raise Refused(f"No agent can be shown {_own(found)}, for {name}: {reason}.", _ELSEWHERE)
+    return found
+
+
+def _named(settings: Settings, name: str) -> Path | None:
+    """What the environment names, else what was used last, else what the PATH has.
+
+    Which CLI an agent has must not depend on the shell that happens to restart it.
+    """
+    kept = _kept(settings, name)
+    found = settings.programs.get(name) or shutil.which(kept) or shutil.which(name)
+    return Path(found).absolute() if found is not None and Path(found).exists() else None
+
+
+def _kept(settings: Settings, name: str) -> Path:
+    return settings.home / "clis" / name
+
+
+def _keep(settings: Settings, name: str) -> None:
+    """Remember which CLI is used, by its place: what is installed there later is used then."""
+    kept, found = _kept(settings, name), _named(settings, name)
+    if found is None or found == kept or (kept.is_symlink() and kept.readlink() == found):
+        return
+    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = kept.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
+    made.symlink_to(found)
+    made.replace(kept)
+
+
+def _native(found: Path) -> Path:
+    """The program that a launcher from npm only starts: it lies in a package beside that one, and needs no node."""
+    if found.suffix != ".js":
+        return found
+    package = found.parent.parent
+    places = f"vendor/{os.uname().machine}-*/bin/{found.stem}"
+    for packages in (package.parent, package / "node_modules" / package.parent.name):
+        for native in packages.glob(f"{package.name}-*/{places}"):
+            return native.resolve()
+    return next(package.glob(places), found)
+
+
+def _own(program: Path) -> Path:
+    """What belongs to a program: the package that npm installed it in, else its file alone."""
+    for folder in program.parents:
+        above = folder.parent.parent if folder.parent.name.startswith("@") else folder.parent
+        if above.name == "node_modules":
+            return folder
+    return program
+
+
+def _python(box: Toolbox) -> str:
+    """The interpreter that hive runs with; one that is not the system's is shown with its library."""
+    import sysconfig
+
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    executable = Path(sys.base_prefix, "bin", version).resolve()
+    if executable.is_relative_to("/usr"):
+        return str(executable)
+    # Not the folder that both lie in, which may be anybody's: ~/.local, or a home.
+    inside = f"/hive/python/bin/{version}"
+    box.read_only[inside] = executable
+    for library in {"lib", sys.platlibdir}:
+        box.read_only[f"/hive/python/{library}"] = Path(sys.base_prefix, library).resolve()
+    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        # Built so, the program has the place of its own library written into it.
+        shared = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
+        box.read_only[str(shared)] = shared.resolve()
+    return inside
+
+
+def _shown(box: Toolbox, hidden: Private, name: str, found: Path) -> str:
+    """The path of a CLI inside; its own files are shown where it is not part of the system."""
+    if any(found.is_relative_to(folder) for folder in _SYSTEM) and not hidden.hides(found):
+        return str(found)
+    own = _own(found)
+    inside = f"/hive/{name}/{own.name}" if own == found else f"/hive/{name}"
+    box.read_only[inside] = own
+    return inside if own == found else f"{inside}/{found.relative_to(own)}"

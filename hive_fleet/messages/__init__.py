@@ -1,0 +1,1 @@
+"""Messages: rows, and what the system tells by them."""

@@ -1,0 +1,1 @@
+"""Requests: the rows of the approval queue."""

@@ -1,0 +1,325 @@
+"""The rows of the approval queue: what was asked for, and what became of it, decided exactly once."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from hive_core import disk, repairs
+from hive_core.context import Hive
+from hive_core.errors import HiveError, NotFound, Refused
+from hive_core.events import emit
+from hive_core.operation import THE_OPERATOR
+from hive_core.wire import moment
+from hive_fleet.messages import messages
+
+# Requests that one asker may have waiting: the operator reads every one of them.
+MOST_WAITING = 100
+# Requests of one asker that may fail in a day, each in a way of its own: all of them are kept.
+MOST_FAILED, DAY = 100, 86400.0
+INTERRUPTED = "The request was interrupted while its commit was fetched."
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One request and what became of it; the fields and their order are the wire's.
+
+    kind: 'apply_commit' or 'spawn'. commit_ref: as it was asked for. fetched_sha: the object that counts.
+    requested_at, resolved_at: RFC 3339 in UTC. status: pending, approved, denied or failed.
+    """
+
+    id: int
+    agent: str
+    kind: str
+    commit_ref: str
+    fetched_sha: str | None
+    requested_at: str
+    status: str
+    resolved_at: str | None
+    note: str | None
+    description: str | None
+
+    def summary(self) -> str:
+        """The request in a line."""
+        what = (
+            f"commit {self.sha or self.commit_ref} for {self.agent}"
+            if self.kind == "apply_commit"
+            else f"spawn of {self.agent}"
+        )
+        return f"request {self.id} ({what}): {self.status}" + (f", {self.note}" if self.note else "")
+
+    @property
+    def sha(self) -> str:
+        return (self.fetched_sha or "")[:12]
+
+    @property
+    def age(self) -> float:
+        return datetime.fromisoformat(self.requested_at).timestamp()
+
+
+def from_row(row: sqlite3.Row) -> Approval:
+    return Approval(
+        row["id"],
+        row["agent"],
+        row["kind"],
+        row["commit_ref"],
+        row["fetched_sha"],
+        moment(row["requested_at"]),
+        row["status"],
+        None if row["resolved_at"] is None else moment(row["resolved_at"]),
+        row["note"],
+        row["description"],
+    )
+
+
+def require(db: sqlite3.Connection, number: int) -> sqlite3.Row:
+    """The row of a request. Raises NotFound."""
+    row: sqlite3.Row | None = db.execute("select * from approvals where id = ?", (number,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no request {number}.", "`hive approvals --all` shows every request.")
+    return row
+
+
+def require_pending(db: sqlite3.Connection, number: int) -> sqlite3.Row:
+    """The row of a request that is still to be decided. Raises NotFound, or Refused saying what it already is."""
+    row = require(db, number)
+    if row["status"] != "pending":
+        raise Refused(f"Request {number} is already {row['status']}.", f"`hive show {number}` tells its history.")
+    return row
+
+
+def pending(db: sqlite3.Connection, agent: str, kind: str) -> list[sqlite3.Row]:
+    """The requests of one kind that wait for a decision about an agent, oldest first."""
+    query = (
+        "select * from approvals indexed by approvals_pending"
+        " where agent = ? and kind = ? and status = 'pending' order by id"
+    )
+    return db.execute(query, (agent, kind)).fetchall()
+
+
+def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref: str, description: str | None) -> int:
+    """Add a request for a commit that is yet to be fetched, or for a spawn, and return its id.
+
+    A request for a commit starts out as failed: if this process is killed while it fetches, that is what it is.
+    """
+    require_room(hive, db)
+    now = hive.clock()
+    waits = kind == "spawn"
+    cursor = db.execute(
+        "insert into approvals (agent, kind, commit_ref, requested_by, requested_at, status, resolved_at, note,"
+        " description) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            agent,
+            kind,
+            commit_ref,
+            hive.caller.name,
+            now,
+            "pending" if waits else "failed",
+            None if waits else now,
+            None if waits else INTERRUPTED,
+            description,
+        ),
+    )
+    number = int(cursor.lastrowid or 0)
+    if waits:
+        emit(db, "approval_added", id=number, agent=agent, approval_kind=kind, description=description)
+    return number
+
+
+# Who asked for what is known by its tags alone.
+UNKNOWN = "?"
+
+
+def number_on(db: sqlite3.Connection, highest: int) -> None:
+    """Have the next request be numbered after `highest`, in the caller's transaction, if there is none yet."""
+    if db.execute("select 1 from approvals limit 1").fetchone() is None:
+        db.execute("update sqlite_sequence set seq = ? where name = 'approvals'", (highest,))
+
+
+def take_back(db: sqlite3.Connection, number: int, agent: str, sha: str, at: float) -> bool:
+    """Add a request for a commit that only its tag tells of; False when its number is there already."""
+    return bool(
+        db.execute(
+            "insert or ignore into approvals (id, agent, kind, commit_ref, fetched_sha, requested_by, requested_at,"
+            " status, note) values (?, ?, 'apply_commit', ?, ?, ?, ?, 'failed', ?)",
+            (number, agent, sha, sha, UNKNOWN, at, INTERRUPTED),
+        ).rowcount
+    )
+
+
+def close_quietly(db: sqlite3.Connection, number: int, status: str, note: str | None, at: float) -> None:
+    """Record what became of a request long ago: nobody is told again."""
+    db.execute("update approvals set status = ?, note = ?, resolved_at = ? where id = ?", (status, note, at, number))
+
+
+def require_room(hive: Hive, db: sqlite3.Connection) -> None:
+    """Raises Refused when the caller has as many requests waiting, or failed, as one may have."""
+    if hive.caller != THE_OPERATOR:
+        _require_few(hive, db)
+        _require_few_failed(hive, db)
+
+
+def _require_few(hive: Hive, db: sqlite3.Connection) -> None:
+    query = "select count(*) from approvals indexed by approvals_pending where requested_by = ? and status = 'pending'"
+    waiting = db.execute(query, (hive.caller.name,)).fetchone()[0]
+    if waiting >= MOST_WAITING:
+        raise Refused(
+            f"{waiting} requests of {hive.caller.name} wait for the operator, which is the most.",
+            "Wait for a decision, or take one back: cancel ID.",
+        )
+
+
+def _require_few_failed(hive: Hive, db: sqlite3.Connection) -> None:
+    query = (
+        "select requested_at from approvals indexed by approvals_failed"
+        " where requested_by = ? and status = 'failed' and fetched_sha is null"
+        " and requested_at > ? order by requested_at desc limit 1 offset ?"
+    )
+    since = hive.clock() - DAY
+    oldest = db.execute(query, (hive.caller.name, since, MOST_FAILED - 1)).fetchone()
+    if oldest is not None:
+        minutes = int((oldest["requested_at"] - since) // 60) + 1
+        raise Refused(
+            f"{MOST_FAILED} requests of {hive.caller.name} have failed within a day, which is the most.",
+            f"Try again in {minutes} minutes.",
+        )
+
+
+def add_failed(
+    hive: Hive, db: sqlite3.Connection, agent: str, commit_ref: str, description: str | None, note: str
+) -> None:
+    """Add a request whose commit could not be fetched, unless one failed in the same way before: that stands for both.
+
+    Who tries in vain again and again, fills neither the list nor the manager's inbox, and uses up no number.
+    """
+    query = (
+        "select 1 from approvals where agent = ? and status = 'failed' and commit_ref = ? and requested_by = ?"
+        " and note = ?"
+    )
+    if db.execute(query, (agent, commit_ref, hive.caller.name, note)).fetchone() is None:
+        number = add(hive, db, agent=agent, kind="apply_commit", commit_ref=commit_ref, description=description)
+        resolve(hive, db, number, "failed", note=note)
+
+
+def fetched(db: sqlite3.Connection, number: int, sha: str, base: str, diff: str) -> None:
+    """Make a request pending, now that its commit is held: from here on only this object counts."""
+    db.execute(
+        "update approvals set status = 'pending', fetched_sha = ?, base_sha = ?, note = null, resolved_at = null"
+        " where id = ?",
+        (sha, base, number),
+    )
+    row = require(db, number)
+    emit(
+        db,
+        "approval_added",
+        id=number,
+        agent=row["agent"],
+        approval_kind=row["kind"],
+        sha_short=sha[:12],
+        diff=diff,
+        description=row["description"],
+    )
+
+
+def resolve(
+    hive: Hive, db: sqlite3.Connection, number: int, status: str, *, note: str | None = None, tag: str | None = None
+) -> None:
+    """Decide a request in the caller's transaction, and tell of it. Nothing happens when it has that status already.
+
+    Raises Refused when it was decided otherwise.
+    """
+    row = require(db, number)
+    if row["status"] == status and row["note"] != INTERRUPTED:
+        return
+    if row["status"] != "pending" and row["note"] != INTERRUPTED:
+        raise Refused(f"Request {number} is already {row['status']}.")
+    now = hive.clock()
+    db.execute(
+        "update approvals set status = ?, resolved_at = ?, note = ?, tagged = ? where id = ?",
+        (status, now, note, status != "denied" or row["fetched_sha"] is None, number),
+    )
+    sha = row["fetched_sha"]
+    emit(
+        db,
+        "approval_resolved",
+        id=number,
+        agent=row["agent"],
+        approval_kind=row["kind"],
+        sha_short=sha[:12] if sha else None,
+        status=status,
+        resolved_at=int(now),
+        note=note,
+        description=row["description"],
+    )
+    messages.tell_manager(
+        hive,
+        db,
+        "approval_resolved",
+        id=number,
+        agent=row["agent"],
+        approval_kind=row["kind"],
+        status=status,
+        sha=sha,
+        tag=tag,
+        note=note,
+    )
+
+
+def plant_denials(hive: Hive) -> None:
+    """Tag what was denied and is not tagged yet, after a process that was killed in between."""
+    with hive.store.read() as db:
+        rows = db.execute("select id, agent, fetched_sha, note from approvals where not tagged").fetchall()
+        failed = repairs.all_failed(hive, db) if rows else {}
+    for row in rows:
+        before = failed.get(f"denied/{row['id']}")
+        if before is None or before.due_at <= hive.clock():
+            _plant(hive, row)
+
+
+def plant_denial(hive: Hive, number: int) -> None:
+    """Tag what has just been denied. The denial stands whatever comes of it: a tag that fails is made up for later."""
+    with hive.store.read() as db:
+        row = require(db, number)
+    if not row["tagged"]:
+        _plant(hive, row)
+
+
+def _plant(hive: Hive, row: sqlite3.Row) -> None:
+    tag = f"denied/{row['id']}"
+
+    def mend() -> None:
+        from hive_core.git.repository import Repository
+
+        path = hive.applied_path(row["agent"])
+        if path.exists():
+            Repository(path).annotate(tag, row["fetched_sha"], row["note"] or "")
+        with hive.store.write() as db:
+            db.execute("update approvals set tagged = 1 where id = ?", (row["id"],))
+            if repairs.done(hive, db, tag):
+                emit(db, "recovered", name=row["agent"], transient_kind="denying", outcome=f"tagged {tag}")
+
+    repairs.attempt(hive, tag, row["agent"], mend)
+
+
+@contextmanager
+def told_what_became_of(hive: Hive, number: int, more: str | None = None) -> Iterator[None]:
+    """Have an error say what the request is now: failed by its own fault, or waiting, as the machine was to blame."""
+    try:
+        yield
+    except (HiveError, OSError, sqlite3.Error) as error:
+        told = disk.told(error)
+        if told is None:
+            raise
+        try:
+            with hive.store.read() as db:
+                status = require(db, number)["status"]
+        except (HiveError, sqlite3.Error):
+            status = "as it was, as far as can be told"
+        waits = "It can be approved again when that is mended." if status == "pending" else None
+        told.hint = " ".join(filter(None, [told.hint, f"Request {number}: {status}.", waits, more]))
+        if told is error:
+            raise
+        raise told from error

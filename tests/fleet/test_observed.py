@@ -1,0 +1,79 @@
+"""Looking at agents: never while others wait for a change, at no more than is asked for, and taken back when overtaken."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from hive_core import progress
+from hive_core.errors import NotFound
+from hive_faces.registry import everything
+from hive_fleet.agents import look
+from hive_fleet.agents.observed import observe, overtaken
+from tests.hives import CHECKOUT, TestHive
+
+# What serves others without an end, needs a terminal, or is of a running agent's page.
+ENDLESS = {"up", "gate", "mcp", "attach", "events", "agent", "login", "open"}
+
+
+def test_no_operation_opens_starts_or_locks_anything_of_an_agents_inside_a_change(hive: TestHive) -> None:
+    script = CHECKOUT / "tests" / "cmds" / "auditing.py"
+    hive.extra["PYTHONPATH"] = str(CHECKOUT)
+    told = json.loads(hive.run(program=[sys.executable, str(script)]).stdout.splitlines()[-1])
+    assert set(everything()) - set(told["ran"]) == ENDLESS
+    assert told["found"] == []
+
+
+def test_an_observation_is_overtaken_by_an_operation_that_began_or_ended_since(hive: TestHive) -> None:
+    hive.spawn("coder")
+    hive.spawn("other")
+    inside = hive.inside()
+    before = observe(inside)
+    with inside.store.read() as db:
+        assert overtaken(db, before) == set()
+    hive.run("restart", "coder")
+    with inside.store.read() as db:
+        assert overtaken(db, before) == {"coder"}
+        assert overtaken(db, observe(inside)) == set()
+
+
+def test_what_is_shown_is_looked_at_again_when_an_operation_overtakes_the_look(hive: TestHive) -> None:
+    hive.spawn("coder")
+    inside = hive.inside()
+    looks = []
+    real = inside.host.container
+
+    def container(name: str) -> object:
+        looks.append(name)
+        seen = real(name)
+        if len(looks) == 1:
+            hive.run("stop", "coder")
+        return seen
+
+    object.__setattr__(inside.host, "container", container)
+    with look.showing(inside, "coder") as db:
+        db.execute("update agents set paused = 1")
+    assert len(looks) == 2
+    shown = hive.events("container_state_changed")[-1]["container"]
+    assert (shown["running"], shown["paused"]) == (False, True)
+
+
+def test_a_change_of_who_is_not_there_is_no_change(hive: TestHive) -> None:
+    inside = hive.inside()
+    with pytest.raises(NotFound), look.showing(inside, "nobody") as db:
+        from hive_fleet.agents import agents
+
+        agents.require(db, "nobody")
+
+
+def test_an_operation_ends_once(hive: TestHive) -> None:
+    hive.spawn("coder")
+    inside = hive.inside()
+    with progress.exclusive(inside, "coder", "stopping"):
+        progress.clear(inside, "coder")
+    assert [event["kind"] for event in hive.events("transient_set", "transient_cleared")][-2:] == [
+        "transient_set",
+        "transient_cleared",
+    ]
