@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 from typing import Annotated
 
-from hive_cmds import removal
 from hive_core import progress
 from hive_core.arguments import AgentName, Also, Description, Id, NewAgentName, Note, Sha
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, Caller, operation
 from hive_fleet.agents import agents
+from hive_fleet.agents.tombstones import all_tombstones
 from hive_fleet.changes import spawns
 from hive_fleet.changes.deploys import apply
 from hive_fleet.requests import proposals, queue
@@ -70,7 +70,7 @@ def revive(hive: Hive, name: NewAgentName) -> Approval:
 
     name: as `hive tombstones` shows it
     """
-    if name not in {tombstone.name for tombstone in removal.tombstones(hive)}:
+    if name not in {tombstone.name for tombstone in all_tombstones(hive)}:
         raise NotFound(f"There is no destroyed agent {name!r}.", "`hive tombstones` shows those whose state was kept.")
     return request_spawn(hive, name)
 

@@ -143,7 +143,7 @@ if __name__ == "__main__":
     from hive_core import process  # noqa: F401
     from hive_core.containers import local  # noqa: F401
     from hive_core.git import repository  # noqa: F401
-    from hive_faces import registry
+    from hive_faces import verbs
 
-    registry.everything()
+    verbs.everything()
     serve(socket.socket(fileno=int(sys.argv[1])))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from hive_core.operation import Caller, Operation
-from hive_faces.registry import everything, find
+from hive_faces.verbs import DECLARED_IN, everything, find
+from tests.hives import CHECKOUT
 
 # Whoever widens one of these has to change it here too, with a reason.
 MANAGERS = {
@@ -74,3 +77,15 @@ def test_what_an_agent_may_call_that_has_written_too_much_only_reads() -> None:
         "show",
         "turn_settings",
     }
+
+
+def test_the_table_of_verbs_names_every_declaration_and_its_module() -> None:
+    everything()
+    declared: dict[str, set[str]] = {}
+    for room in ("hive_cmds", "hive_faces", "hive_fleet"):
+        for path in (CHECKOUT / room).rglob("*.py"):
+            module = ".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
+            importlib.import_module(module)
+    for operation in everything().values():
+        declared.setdefault(operation.function.__module__, set()).add(operation.name)
+    assert {module: set(verbs.split()) for module, verbs in DECLARED_IN.items()} == declared

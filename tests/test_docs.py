@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hive_faces.registry import everything
 from hive_faces.shell.reference import FILES
+from hive_faces.verbs import everything
 from tests.hives import CHECKOUT, TestHive, eventually
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]

@@ -18,7 +18,8 @@ from hive_core.operation import Caller, Identity, Operation
 from hive_faces.gate.allowance import Allowance
 from hive_faces.gate.intake import Intake
 from hive_faces.gate.turns import Turns
-from hive_faces.registry import everything, is_empty, serve_once
+from hive_faces.serve import is_empty, serve_once
+from hive_faces.verbs import everything
 
 # Calls of one caller that run at once; its further ones wait, and only they. All of a caller's calls waiting for a
 # lock or for a slow search are no reason for another's to wait.

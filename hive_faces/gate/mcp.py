@@ -14,7 +14,7 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import OPERATOR, Caller, Operation, Parameter, operation
 from hive_faces.gate.calls import Render, Slices, document, line
-from hive_faces.registry import everything
+from hive_faces.verbs import everything
 
 PROTOCOLS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 PARSE_ERROR, INVALID_REQUEST, INTERNAL_ERROR = -32700, -32600, -32603

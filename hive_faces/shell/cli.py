@@ -18,8 +18,9 @@ from hive_core.errors import Exit, HiveError, Refused
 from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter
 from hive_core.signals import interruptible
 from hive_core.text import visible
-from hive_faces.registry import everything, find, serve
+from hive_faces.serve import serve
 from hive_faces.shell import present
+from hive_faces.verbs import everything, find
 
 # What typer raises for a command line it cannot read; its name has moved between releases, its place has not.
 _CLICK_ERROR: Any = typer.BadParameter.__mro__[2]

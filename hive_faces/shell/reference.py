@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hive_core.operation import GROUPS, OPERATOR, Caller, Operation, Parameter
-from hive_faces.registry import everything
+from hive_faces.verbs import everything
 
 
 def ordered() -> list[Operation]:

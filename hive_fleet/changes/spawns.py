@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from hive_cmds import removal
 from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import BuildFailed, Refused
 from hive_core.progress import InProgress, recovery
 from hive_core.settings import MANAGER
+from hive_fleet.agents.tombstones import announcing_tombstones
 from hive_fleet.changes.acting import build_and_switch, built_with
 from hive_fleet.changes.deploys import fleet
 from hive_fleet.flake import meta
@@ -121,7 +121,7 @@ def conclude(hive: Hive, number: int | None, name: str, *, revived: bool) -> Non
 
     revision = Repository(hive.applied_path(name)).main()
     record_build = built_with(hive, name, revision)
-    with removal.announcing_tombstones(hive, name) as db:
+    with announcing_tombstones(hive, name) as db:
         if number is not None:
             queue.resolve(hive, db, number, "approved")
         messages.tell(hive, db, "spawned", name, sha=revision)

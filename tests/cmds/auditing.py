@@ -20,7 +20,8 @@ from hive_core import settings, store
 from hive_core.context import Hive
 from hive_core.operation import THE_OPERATOR, Caller, Identity
 from hive_core.settings import MANAGER
-from hive_faces.registry import everything, serve
+from hive_faces.serve import serve
+from hive_faces.verbs import everything
 
 CONFIGURATION = 'runner = "claude"\n'
 AUDITED = {"open", "os.listdir", "os.scandir", "subprocess.Popen", "os.posix_spawn", "fcntl.flock", "socket.connect"}

@@ -14,7 +14,7 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import THE_OPERATOR, Caller, Identity
 from hive_core.store import Store
-from hive_faces.registry import everything
+from hive_faces.verbs import everything
 from hive_fleet.messages import messages
 from tests.hives import TestHive
 

@@ -18,7 +18,7 @@ from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import Caller, Identity
-from hive_faces.registry import everything
+from hive_faces.verbs import everything
 from hive_fleet.changes import spawns
 from hive_fleet.messages import messages
 from tests.hives import PLAIN, TestHive

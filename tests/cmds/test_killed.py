@@ -149,7 +149,7 @@ def test_a_denial_killed_anywhere_stands_with_its_tag_or_is_none(hive: TestHive)
 
 
 def test_a_destroy_killed_anywhere_is_finished_by_the_next_command(hive: TestHive) -> None:
-    files = ("hive_cmds/removal.py",)
+    files = ("hive_cmds/removal.py", "hive_fleet/changes/removal.py")
     hive.spawn("first")
     count = lines_of(hive, files, "destroy", "first", "--yes")
     for line in range(1, count + 1, 2):
@@ -220,7 +220,7 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
 
 LEAVE_HALF_DESTROYED = """
 import os
-from hive_cmds.removal import DESTROY
+from hive_fleet.changes.removal import DESTROY
 from hive_core import progress, settings
 from hive_core.context import Hive
 hive = Hive.open(settings.from_environment(os.environ))
@@ -228,7 +228,7 @@ progress.begin(hive, "coder", "destroying", DESTROY, {"purge": False})
 """
 HOLD = """
 import os
-from hive_cmds import registry
+from hive_faces import verbs
 from hive_core import progress, settings
 from hive_core.context import Hive
 with progress.held(Hive.open(settings.from_environment(os.environ)), "coder", "a test"):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from hive_core.operation import Caller
-from hive_faces.registry import everything
+from hive_faces.verbs import everything
 from tests.clients import Client
 from tests.hives import CHECKOUT, TestHive, eventually
 

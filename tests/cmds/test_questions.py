@@ -157,7 +157,7 @@ def test_a_deadline_is_kept_by_a_gate_that_was_started_after_it_was_set(hive: Te
 
 @pytest.mark.parametrize("wrong", [{"ttl": 0}, {"ttl": -1}, {"ttl": 10**12}, {"options": ["x"] * 21}, {"question": ""}])
 def test_what_cannot_be_asked_is_refused(hive: TestHive, wrong: dict[str, object]) -> None:
-    from hive_faces.registry import find
+    from hive_faces.verbs import find
 
     operation = find("ask")
     assert operation is not None

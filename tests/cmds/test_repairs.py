@@ -17,7 +17,7 @@ from hive_core import progress, repairs
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.progress import InProgress
-from hive_faces import registry
+from hive_faces import serve, verbs
 from hive_fleet.agents import agents
 from tests.cmds.test_bad_disk import fill, small  # noqa: F401
 from tests.git import loose
@@ -195,11 +195,11 @@ def test_whatever_a_repair_fails_with_is_its_own_affair_told_once_and_tried_agai
     raised.append(BROKEN[reason])
     now = 1_000_000.0
     hive.clock = lambda: now
-    listed = registry.find("list")
+    listed = verbs.find("list")
     assert listed is not None
     tried = []
     for _ in range(200):
-        (row,) = registry.serve(hive, listed, {})
+        (row,) = serve.serve(hive, listed, {})
         with hive.store.read() as db:
             (failed,) = repairs.all_failed(hive, db).values()
         tried.append(failed.tries)
@@ -209,7 +209,7 @@ def test_whatever_a_repair_fails_with_is_its_own_affair_told_once_and_tried_agai
     assert len([line for line in said if "could not be mended" in line]) == 1
     raised.clear()
     now = failed.due_at
-    (row,) = registry.serve(hive, listed, {})
+    (row,) = serve.serve(hive, listed, {})
     assert (row.repair, row.operation) == (None, None)
     with hive.store.read() as db:
         kinds = [row["kind"] for row in db.execute("select kind from events order by seq")]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hive_core.operation import GROUPS
-from hive_faces.registry import everything
+from hive_faces.verbs import everything
 from tests.hives import CHECKOUT, PATIENCE, TestHive, asleep, eventually, interrupt, line_of
 
 ESCAPE = "\x1b"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hive_faces.registry import everything
+from hive_faces.verbs import everything
 from hive_fleet.changes import spawns
 from tests.clients import Client
 from tests.hives import CHECKOUT, PATIENCE, PLAIN, TestHive, eventually

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hive_cmds import requests
-from hive_faces.registry import everything
 from hive_faces.shell.tables import GIVES_WAY, TEXTS, cells_of, cut, fitted, folded, layout, set_off
+from hive_faces.verbs import everything
 
 LIST = ("name", "state", "badges", "deployed_sha", "url")
 WIDTHS = (7, 7, 11, 12, 22)

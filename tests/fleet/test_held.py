@@ -16,7 +16,7 @@ import pytest
 from hive_cmds.watch import look_at, tick, watching
 from hive_core.context import Hive
 from hive_core.events import Event
-from hive_faces.registry import find
+from hive_faces.verbs import find
 from hive_fleet.agents import look, restarts
 from hive_fleet.agents.held import Held
 from hive_fleet.agents.observed import observe

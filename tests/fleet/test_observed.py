@@ -9,7 +9,7 @@ import pytest
 
 from hive_core import progress
 from hive_core.errors import NotFound
-from hive_faces.registry import everything
+from hive_faces.verbs import everything
 from hive_fleet.agents import look
 from hive_fleet.agents.observed import observe, overtaken
 from tests.hives import CHECKOUT, TestHive

@@ -1,48 +1,17 @@
-"""Every operation by its verb; the concern that declares one is imported when it is asked for."""
+"""Running an operation for a face: what was left half-done is mended first, and who waits for a result is parked."""
 
 from __future__ import annotations
 
-import importlib
-import re
 import sqlite3
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.operation import REGISTRY, Operation
-
-_FOLDER = Path(__file__).parent
-_DECLARED = re.compile(rb"^@operation\((?:.|\n)*?^def (\w+?)_?\(", re.MULTILINE)
-
-
-def find(verb: str) -> Operation | None:
-    """The operation with this verb (words joined by '_'), or None.
-
-    Reading the concerns for the declaration takes a tenth of the time that importing them all does, and is
-    what makes a short command feel short.
-    """
-    if verb not in REGISTRY:
-        wanted = verb.encode(errors="backslashreplace")
-        for path in sorted(_FOLDER.glob("*.py")):
-            if wanted in _DECLARED.findall(path.read_bytes()):
-                importlib.import_module(f"hive_cmds.{path.stem}")
-    return REGISTRY.get(verb)
-
-
-def everything() -> Mapping[str, Operation]:
-    """Every operation there is, and with them every recovery."""
-    for path in sorted(_FOLDER.glob("*.py")):
-        if _DECLARED.search(path.read_bytes()):
-            importlib.import_module(f"hive_cmds.{path.stem}")
-    return REGISTRY
-
-
-# One process may have to finish what another began: any operation, whatever it was itself called for.
-progress.declared_by(everything)
+from hive_core.operation import Operation
+from hive_faces.verbs import everything
 
 
 def serve(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any:

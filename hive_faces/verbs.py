@@ -1,0 +1,60 @@
+"""The table of verbs: which module declares each operation. That one alone is imported for a command."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+
+from hive_core import progress
+from hive_core.operation import REGISTRY, Operation
+
+# Module -> the verbs that it declares. A test holds it to what the modules declare.
+DECLARED_IN: Mapping[str, str] = {
+    "hive_cmds.adoption": "adopt",
+    "hive_cmds.agent": "agent",
+    "hive_cmds.approvals": "request_commit request_spawn spawn revive approve deny cancel",
+    "hive_cmds.asking": "ask ask_operator",
+    "hive_cmds.backup": "backup restore",
+    "hive_cmds.doctor": "doctor",
+    "hive_cmds.events": "events",
+    "hive_cmds.harness": "set_status turn_settings set_model model pause resume",
+    "hive_cmds.inbox": "recv ack nack",
+    "hive_cmds.journal": "journal",
+    "hive_cmds.lifecycle": "start stop kill restart rebuild",
+    "hive_cmds.login": "login",
+    "hive_cmds.migrate": "migrate",
+    "hive_cmds.pages": "open attach",
+    "hive_cmds.questions": "questions answer cancel_question",
+    "hive_cmds.recall": "recent search why",
+    "hive_cmds.removal": "destroy purge tombstones",
+    "hive_cmds.requests": "approvals show",
+    "hive_cmds.rollbacks": "rollback",
+    "hive_cmds.updates": "meta_update update",
+    "hive_cmds.watch": "watch",
+    "hive_faces.gate.gate": "gate",
+    "hive_faces.gate.mcp": "mcp",
+    "hive_faces.up": "up",
+    "hive_fleet.agents.agents": "list",
+    "hive_fleet.flake.meta": "inputs",
+    "hive_fleet.messages.messages": "send",
+}
+_MODULES = {verb: module for module, verbs in DECLARED_IN.items() for verb in verbs.split()}
+
+
+def find(verb: str) -> Operation | None:
+    """The operation with this verb (words joined by '_'), or None."""
+    if verb not in _MODULES:
+        return None
+    importlib.import_module(_MODULES[verb])
+    return REGISTRY[verb]
+
+
+def everything() -> Mapping[str, Operation]:
+    """Every operation there is, and with them every recovery."""
+    for module in DECLARED_IN:
+        importlib.import_module(module)
+    return REGISTRY
+
+
+# One process may have to finish what another began: any operation, whatever it was itself called for.
+progress.declared_by(everything)

@@ -1,0 +1,75 @@
+"""Tombstones: agents that were destroyed, and whose state was kept."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hive_agent.clis import CLIS
+from hive_core import hostile_folders, progress
+from hive_core.context import Hive
+from hive_core.events import emit
+from hive_core.human import natural
+from hive_fleet.agents import agents
+from hive_fleet.agents.observed import found_login
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A destroyed agent whose state was kept. size: bytes. last_modified: unix seconds."""
+
+    name: str
+    size: int
+    last_modified: int
+    has_login: bool
+
+    @property
+    def age(self) -> float:
+        return float(self.last_modified)
+
+
+def all_tombstones(hive: Hive) -> list[Tombstone]:
+    """Every tombstone, by name. A container that the database does not know is no destroyed agent."""
+    there = hive.host.containers()
+    return [stone for stone in _measured(hive) if stone.name not in there]
+
+
+def _measured(hive: Hive) -> list[Tombstone]:
+    with hive.store.read() as db:
+        kept = _kept(hive, db)
+    return [_tombstone(hive, path) for path in sorted(kept, key=lambda path: natural(path.name))]
+
+
+def _kept(hive: Hive, db: sqlite3.Connection) -> set[Path]:
+    """The folders of agents that are no longer there."""
+    folder, living = hive.settings.agents, set(agents.names(db))
+    found = folder.iterdir() if folder.exists() else ()
+    return {path for path in found if path.name not in living and path.is_dir()}
+
+
+def _tombstone(hive: Hive, path: Path) -> Tombstone:
+    found = hostile_folders.measure(path)
+    # A hostile agent may have set a time in the future.
+    kept = any(found_login(hive, path.name, runner).login for runner in CLIS)
+    return Tombstone(path.name, found.size, int(min(found.newest, time.time())), kept)
+
+
+@contextmanager
+def announcing_tombstones(hive: Hive, name: str) -> Iterator[sqlite3.Connection]:
+    """The change that ends an operation on an agent and tells of all tombstones, measured before it.
+
+    What the block changes makes nobody a tombstone and no tombstone an agent: that was done before.
+    """
+    end = progress.ending(hive, name)
+    while True:
+        measured = _measured(hive)
+        with hive.store.write() as db:
+            if {stone.name for stone in measured} == {path.name for path in _kept(hive, db)}:
+                yield db
+                emit(db, "tombstones_changed", tombstones=measured)
+                end(db)
+                return
