@@ -13,10 +13,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.table import Table, arguments, scratch, show, throw_away_hive
-from hive_cmds import inbox, lifecycle, recall
+from hive_cmds import agents, inbox, lifecycle, recall
 from hive_core.context import Hive
 from hive_core.operation import Caller, Identity
-from hive_fleet.agents import agents
 from hive_fleet.messages import messages
 from tests.hives import TestHive
 

@@ -12,7 +12,7 @@ from hive_core.events import emit
 from hive_core.operation import OPERATOR, operation
 from hive_core.progress import InProgress, exclusive, recovery
 from hive_core.settings import MANAGER
-from hive_fleet.agents import agents
+from hive_fleet.agents.strays import all_strays
 from hive_fleet.changes.acting import build_and_switch, built_with, ensure_container
 from hive_fleet.changes.deploys import fleet
 from hive_fleet.flake import meta
@@ -52,7 +52,7 @@ def adopt(hive: Hive) -> list[Adopted]:
 
 def adopt_all(hive: Hive) -> list[Adopted]:
     """Take back every agent that the database does not know, the manager first; one that fails stops no other."""
-    strays = agents.strays(hive)
+    strays = all_strays(hive)
     if strays:
         decided.number_on(hive)
     return take_back(hive, strays, LOST)
@@ -137,7 +137,7 @@ def _agree(hive: Hive, name: str) -> str:
         if locked not in (None, main) and tag is None and repository.resolve(str(locked)):
             repository.move_main(main, str(locked))
         elif locked != main:
-            flake.stage(sorted({*fleet(hive), *agents.strays(hive), name}), [entry])
+            flake.stage(sorted({*fleet(hive), *all_strays(hive), name}), [entry])
             flake.commit(f"deploy {name} {tag or 'taken back'} {main[:12]}")
         decided.untag_cut_short(repository)
     return repository.main()

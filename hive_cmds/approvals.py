@@ -10,7 +10,7 @@ from hive_core.arguments import AgentName, Also, Description, Id, NewAgentName, 
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, Caller, operation
-from hive_fleet.agents import agents
+from hive_fleet.agents import table
 from hive_fleet.agents.tombstones import all_tombstones
 from hive_fleet.changes import spawns
 from hive_fleet.changes.deploys import apply
@@ -29,7 +29,7 @@ def request_commit(
     description: why, for the operator to read
     """
     with hive.store.read() as db:
-        agents.require(db, agent)
+        table.one(db, agent)
         queue.require_room(hive, db)
     return proposals.request(hive, agent, sha, description)
 
@@ -42,7 +42,7 @@ def request_spawn(hive: Hive, name: NewAgentName, description: Description | Non
     description: what it is for
     """
     with hive.store.write() as db:
-        if name in agents.names(db):
+        if name in table.names(db):
             raise Refused(f"There is an agent {name!r} already.", "`hive list` shows it.")
         waiting = queue.pending(db, name, "spawn")
         if waiting:
@@ -107,7 +107,7 @@ def _undecided(hive: Hive, number: int) -> sqlite3.Row:
 
 def _approve_spawn(hive: Hive, number: int, name: str) -> None:
     with hive.store.read() as db:
-        if name in agents.names(db):
+        if name in table.names(db):
             raise Refused(f"There is an agent {name!r} already.", f"`hive deny {number}` closes the request.")
     spawns.require_new(hive, name)
     plan = spawns.detail(hive, number, name)

@@ -18,7 +18,7 @@ from hive_core.context import Hive
 from hive_core.errors import Damaged, HiveError, Invalid, Refused
 from hive_core.operation import OPERATOR, operation
 from hive_core.store import Store
-from hive_fleet.agents import agents, look
+from hive_fleet.agents import last_seen, table
 from hive_fleet.home import ports
 from hive_fleet.requests import decided
 
@@ -84,7 +84,7 @@ def _write_bundles(hive: Hive, made: Path, failed: list[str]) -> None:
 
 def _ports(hive: Hive) -> dict[str, int]:
     with hive.store.read() as db:
-        names = agents.names(db)
+        names = table.names(db)
     return {name: ports.of(hive, name) for name in names}
 
 
@@ -135,7 +135,7 @@ def restore(hive: Hive, folder: Folder) -> list[Adopted]:
         _restore_database(hive, source / DATABASE)
     _restore_ports(hive, manifest["ports"])
     with hive.store.read() as db:
-        known = agents.names(db)
+        known = table.names(db)
     return [*adoption.take_back(hive, known, RESTORED), *adoption.adopt_all(hive)]
 
 
@@ -213,7 +213,7 @@ def _bring_up_to_date(hive: Hive, prepared: Store) -> None:
     with prepared.write() as db:
         # Nobody carries those out any more, and what was seen then is compared with no more.
         progress.forget_all(db)
-        look.forget_all(db)
+        last_seen.forget_all(db)
         for table in ("events", "messages", "questions"):
             migrations.number_after(db, int(time.time()) if fresh else given.get(table, 0), table)
         migrations.number_after(db, asked, "approvals")
@@ -222,7 +222,7 @@ def _bring_up_to_date(hive: Hive, prepared: Store) -> None:
 def _keep_present(hive: Hive) -> None:
     """Keep a copy of what is replaced, unless that knows nobody."""
     with hive.store.read() as db:
-        if not agents.names(db):
+        if not table.names(db):
             return
     kept = hive.settings.home / f"hive.db.before-restore-{int(time.time())}"
     try:

@@ -15,7 +15,7 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.human import ago, count, span
 from hive_core.operation import OPERATOR, operation
-from hive_fleet.agents import agents
+from hive_fleet.agents import status
 from hive_fleet.flake import staleness
 from hive_fleet.home import toolbox
 
@@ -68,7 +68,7 @@ def _repairs(hive: Hive) -> Iterator[Finding]:
 
 def _hive(hive: Hive) -> Iterator[Finding]:
     """Whether the agents were built with the hive that there is now."""
-    stale = [view.name for view in agents.views(hive) if view.needs_update]
+    stale = [view.name for view in status.of_all(hive) if view.needs_update]
     yield Finding("hive", None if stale else True, staleness.notice(stale) if stale else "every agent has the newest")
 
 

@@ -10,8 +10,8 @@ from hive_core.arguments import AgentName, Kind, choice, whole, words
 from hive_core.context import Hive
 from hive_core.errors import Invalid, Refused
 from hive_core.operation import CONTAINERS, OPERATOR, operation
-from hive_fleet.agents import agents, look
-from hive_fleet.agents.agents import AgentView
+from hive_fleet.agents import last_seen, status, table
+from hive_fleet.agents.status import AgentStatus
 from hive_fleet.home import ports
 
 STATES = ("idle", "thinking", "compacting", "rate_limited", "needs_login", "key_refused", "account_trouble")
@@ -56,11 +56,11 @@ def set_status(
     until: when a rate limit ends, or the next try is
     """
     with hive.store.read() as db:
-        row = agents.require(db, hive.caller.name)
+        row = table.one(db, hive.caller.name)
     told = (state, text, model or row["active_model"], until)
     if told == (row["state"], row["status_text"], row["active_model"], row["until"]):
         return
-    with look.showing(hive, hive.caller.name) as db:
+    with last_seen.showing(hive, hive.caller.name) as db:
         db.execute(
             "update agents set state = ?, status_text = ?, active_model = coalesce(?, active_model), until = ?,"
             " status_set_at = ? where name = ?",
@@ -72,7 +72,7 @@ def set_status(
 def turn_settings(hive: Hive) -> TurnSettings:
     """What the next turn goes by."""
     with hive.store.read() as db:
-        row = agents.require(db, hive.caller.name)
+        row = table.one(db, hive.caller.name)
     return TurnSettings(row["model"], bool(row["paused"]), ports.of(hive, hive.caller.name))
 
 
@@ -86,7 +86,7 @@ def set_model(hive: Hive, model: ModelName) -> None:
 
 
 @operation(callers=OPERATOR, group="Agents")
-def model(hive: Hive, name: AgentName, model: ModelName) -> AgentView:
+def model(hive: Hive, name: AgentName, model: ModelName) -> AgentStatus:
     """Choose the model of an agent's next turn; `default` goes back to what its configuration says.
 
     name: which agent
@@ -103,7 +103,7 @@ def model(hive: Hive, name: AgentName, model: ModelName) -> AgentView:
 
 
 @operation(callers=OPERATOR, group="Agents")
-def pause(hive: Hive, name: AgentName) -> AgentView:
+def pause(hive: Hive, name: AgentName) -> AgentStatus:
     """Let an agent start no further turn; one that runs goes on to its end.
 
     name: which agent
@@ -114,7 +114,7 @@ def pause(hive: Hive, name: AgentName) -> AgentView:
 
 
 @operation(callers=OPERATOR, group="Agents")
-def resume(hive: Hive, name: AgentName) -> AgentView:
+def resume(hive: Hive, name: AgentName) -> AgentStatus:
     """Let a paused agent start turns again.
 
     name: which agent
@@ -125,20 +125,20 @@ def resume(hive: Hive, name: AgentName) -> AgentView:
 def _has_harness(hive: Hive, name: str) -> bool:
     """Whether something in the agent reads what is set here. Raises NotFound."""
     with hive.store.read() as db:
-        return bool(agents.require(db, name)["runner"] != "command")
+        return bool(table.one(db, name)["runner"] != "command")
 
 
-def _set(hive: Hive, name: str, column: str, value: object) -> AgentView:
+def _set(hive: Hive, name: str, column: str, value: object) -> AgentStatus:
     with hive.store.read() as db:
-        there = agents.require(db, name)[column]
+        there = table.one(db, name)[column]
     if there != value:
         _change(hive, name, column, value)
-    return agents.view(hive, name)
+    return status.of(hive, name)
 
 
 def _change(hive: Hive, name: str, column: str, value: object) -> None:
-    with look.showing(hive, name) as db:
-        agents.require(db, name)
+    with last_seen.showing(hive, name) as db:
+        table.one(db, name)
         db.execute(f"update agents set {column} = ? where name = ?", (value, name))  # noqa: S608
         if column == "model":
             # Which one that is, the next turn tells.

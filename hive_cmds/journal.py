@@ -9,7 +9,7 @@ from hive_core.arguments import AgentName, choice, whole
 from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.operation import LOOKING_AFTER, SHELL, operation
-from hive_fleet.agents import agents
+from hive_fleet.agents import table
 
 UNITS = ("hive-agent.service", "hive-manager.service")
 MOST_LINES = 5000
@@ -31,7 +31,7 @@ def journal(
     """
     if hive.host.container(name) is None:
         with hive.store.read() as db:
-            agents.require(db, name)
+            table.one(db, name)
         raise NotFound(f"{name} has no container.", f"`hive start {name}` makes it.")
     if follow:
         return hive.host.follow_journal(name, lines, unit)

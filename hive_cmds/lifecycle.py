@@ -13,8 +13,9 @@ from hive_core.locks import Busy
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
 from hive_core.progress import InProgress, all_in_progress, ending, held_first, recorded, recovery
 from hive_core.settings import MANAGER
-from hive_fleet.agents import agents, restarts
-from hive_fleet.agents.agents import AgentView
+from hive_fleet.agents import restarts, status, table
+from hive_fleet.agents.status import AgentStatus
+from hive_fleet.agents.strays import is_stray
 from hive_fleet.changes.acting import (
     AGREE,
     GRACE,
@@ -38,7 +39,7 @@ REBUILD = "rebuild"
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")
-def start(hive: Hive, name: AgentName) -> AgentView:
+def start(hive: Hive, name: AgentName) -> AgentStatus:
     """Start an agent's container; nothing happens when it runs.
 
     name: which agent
@@ -48,11 +49,11 @@ def start(hive: Hive, name: AgentName) -> AgentView:
     return start_again(hive, name, looked_after=True)
 
 
-def start_again(hive: Hive, name: str, *, looked_after: bool = False) -> AgentView:
+def start_again(hive: Hive, name: str, *, looked_after: bool = False) -> AgentStatus:
     """As `start`; unless somebody has looked after the agent, its crashes go on being counted."""
     with hive.store.read() as db:
         # The word of the crash has said already that it is going to be started again.
-        quiet = not looked_after and bool(agents.require(db, name)["restart_told"])
+        quiet = not looked_after and bool(table.one(db, name)["restart_told"])
     with acting_on(hive, name, "starting", quiet=quiet) as known:
         with hive.store.write() as db:
             want(db, name, "running")
@@ -61,11 +62,11 @@ def start_again(hive: Hive, name: str, *, looked_after: bool = False) -> AgentVi
         if not known["ran"]:
             start_container(hive, name)
         conclude(hive, name, "starting", known)
-    return agents.view(hive, name)
+    return status.of(hive, name)
 
 
 @operation(callers=OPERATOR, group="Agents")
-def stop(hive: Hive, name: AgentName) -> AgentView:
+def stop(hive: Hive, name: AgentName) -> AgentStatus:
     """Stop an agent's container: it is asked to end, and killed when it does not within ten seconds.
 
     name: which agent
@@ -74,7 +75,7 @@ def stop(hive: Hive, name: AgentName) -> AgentView:
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")
-def kill(hive: Hive, name: AgentName) -> AgentView:
+def kill(hive: Hive, name: AgentName) -> AgentStatus:
     """Stop an agent's container at once.
 
     name: which agent
@@ -83,9 +84,9 @@ def kill(hive: Hive, name: AgentName) -> AgentView:
     return _end(hive, name, grace=0.0, note=None)
 
 
-def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
+def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentStatus:
     try:
-        if agents.is_stray(hive, name):
+        if is_stray(hive, name):
             return _end_stray(hive, name, grace)
         require(hive, name)
         try:
@@ -102,15 +103,15 @@ def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentView:
             f"{name} was ended, but that could not be recorded. {refused.message}",
             f"Make room, or make it writable, then `hive stop {name}`; until then it counts as crashed.",
         ) from error
-    return agents.view(hive, name)
+    return status.of(hive, name)
 
 
-def _end_stray(hive: Hive, name: str, grace: float) -> AgentView:
+def _end_stray(hive: Hive, name: str, grace: float) -> AgentStatus:
     """End a container of which the database tells nothing, and remember nothing of it."""
     with hive.lock(name, "stopping"):
         hive.host.stop(name, grace=grace)
     hive.say(f"warning: that {name} was ended is recorded nowhere: the database does not know it, or is damaged")
-    return agents.stray_view(hive.host.containers()[name])
+    return status.of_stray(hive.host.containers()[name])
 
 
 def _end_beside(hive: Hive, name: str, grace: float, note: str | None, holder: str) -> None:
@@ -147,7 +148,7 @@ def _end_recorded(hive: Hive, name: str, grace: float, note: str | None) -> None
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")
-def restart(hive: Hive, name: AgentName) -> AgentView:
+def restart(hive: Hive, name: AgentName) -> AgentStatus:
     """Stop an agent's container and start it again, with the configuration it has.
 
     name: which agent
@@ -161,18 +162,18 @@ def restart(hive: Hive, name: AgentName) -> AgentView:
         hive.host.stop(name, grace=GRACE)
         start_container(hive, name)
         conclude(hive, name, "restarting", known)
-    return agents.view(hive, name)
+    return status.of(hive, name)
 
 
 @operation(callers=OPERATOR, group="Agents")
-def rebuild(hive: Hive, name: AgentName) -> AgentView:
+def rebuild(hive: Hive, name: AgentName) -> AgentStatus:
     """Build the deployed configuration again, on the base that the meta flake names, and restart the agent with it.
 
     name: which agent
     """
     require(hive, name)
     rebuild_again(hive, name)
-    return agents.view(hive, name)
+    return status.of(hive, name)
 
 
 def rebuild_again(hive: Hive, name: str) -> None:
@@ -194,7 +195,7 @@ def tell_not_rebuilt(hive: Hive, name: str, error: HiveError) -> None:
     """Tell the manager that an agent could not be rebuilt, and why; as far as that can be written down."""
     try:
         with hive.store.write() as db:
-            if name in agents.names(db):
+            if name in table.names(db):
                 tell(hive, db, "rebuilt", name, ok=False, note=str(error))
     except (HiveError, sqlite3.Error) as refused:
         hive.say(f"warning: the manager could not be told: {refused}")

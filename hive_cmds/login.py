@@ -10,7 +10,7 @@ from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import OPERATOR, operation
-from hive_fleet.agents import agents, look, observed
+from hive_fleet.agents import last_seen, observed, table
 from hive_fleet.changes.acting import view_of
 
 _CHANGE = "Its agent.toml is changed by a commit (`hive request-commit`), what lies in its login folder at once."
@@ -23,13 +23,13 @@ def login(hive: Hive, name: AgentName) -> None:
     name: which agent; it may run meanwhile, and goes on by itself once it is logged in
     """
     with hive.store.read() as db:
-        row = agents.require(db, name)
+        row = table.one(db, name)
     runner = row["runner"]
     cli = CLIS.get(runner)
     if cli is None:
         raise Refused(f"{name} runs `{runner}`, which needs no login.")
     found = observed.found_login(hive, name, runner)
-    if why := why_no_login(cli.credentials, found, agents.given(row)):
+    if why := why_no_login(cli.credentials, found, table.given(row)):
         refused = " It was refused." if row["state"] == "key_refused" else ""
         raise Refused(f"A login would not help {name}: {why}.{refused}", _CHANGE)
     view = view_of(hive, name)
@@ -46,7 +46,7 @@ def login(hive: Hive, name: AgentName) -> None:
         )
     if not observed.found_login(hive, name, runner).login:
         raise HiveError(f"{name} is still not logged in: its login folder holds no usable credentials.")
-    with look.showing(hive, name) as db:
+    with last_seen.showing(hive, name) as db:
         # By its harness's own word it needed one; a stopped agent has nobody who takes the word back.
         db.execute("update agents set state = null where name = ? and state = 'needs_login'", (name,))
     hive.say(f"{name} is logged in.")

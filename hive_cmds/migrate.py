@@ -10,7 +10,7 @@ from hive_core.errors import HiveError
 from hive_core.operation import OPERATOR, operation
 from hive_core.progress import InProgress, exclusive, recovery
 from hive_core.settings import MANAGER
-from hive_fleet.agents import agents
+from hive_fleet.agents import table
 from hive_fleet.home import folders
 
 # There while a migration runs, so that one that was cut short is gone on with.
@@ -45,7 +45,7 @@ def _waiting(hive: Hive) -> list[str]:
     if not settings.applied.exists() or (settings.meta.exists() and not (settings.home / MARKER).exists()):
         return []
     with hive.store.read() as db:
-        known = set(agents.names(db))
+        known = set(table.names(db))
     found = [path.name for path in settings.applied.iterdir() if path.is_dir() and path.name not in known]
     return sorted((agent_name(name) for name in found), key=lambda name: (name != MANAGER, name))
 

@@ -20,7 +20,7 @@ from hive_core.arguments import AgentName, whole
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import OPERATOR, operation
-from hive_fleet.agents import agents
+from hive_fleet.agents import table
 from hive_fleet.home import ports
 from hive_fleet.home.listening import listeners
 
@@ -88,7 +88,7 @@ def _until_it_ends(hive: Hive, name: str, stream: Iterator[Told]) -> Iterator[To
 def _reach(hive: Hive, name: str) -> tuple[int, str]:
     """The port of an agent's page and its key. Raises Refused unless the agent itself is who listens there."""
     with hive.store.read() as db:
-        if agents.require(db, name)["runner"] == "command":
+        if table.one(db, name)["runner"] == "command":
             raise Refused(f"{name} runs a command of its own, and has no page.", f"`hive journal {name}` shows it.")
     key, port = hive.host.page_key(name), ports.of(hive, name)
     if key is None:

@@ -11,7 +11,7 @@ from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.human import size
 from hive_core.operation import OPERATOR, operation
-from hive_fleet.agents import agents
+from hive_fleet.agents import table
 from hive_fleet.agents.tombstones import Tombstone, all_tombstones
 from hive_fleet.changes import removal
 from hive_fleet.changes.acting import refuse_manager, require
@@ -69,7 +69,7 @@ def _what_purge_takes(hive: Hive, arguments: Mapping[str, Any]) -> str:
 
 def _require_tombstone(hive: Hive, name: str) -> None:
     with hive.store.read() as db:
-        if name in agents.names(db):
+        if name in table.names(db):
             raise Refused(f"{name} has a container.", f"`hive destroy {name} --purge` removes both.")
     if name in hive.host.containers():
         raise Refused(f"{name} has a container, which the database does not know.", "`hive adopt` takes it back.")

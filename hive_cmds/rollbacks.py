@@ -9,7 +9,7 @@ from hive_core.arguments import AgentName, Id
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import OPERATOR, operation
-from hive_fleet.agents import agents
+from hive_fleet.agents import table
 from hive_fleet.changes import deploys
 from hive_fleet.requests import queue
 from hive_fleet.requests.queue import Approval
@@ -28,7 +28,7 @@ def rollback(hive: Hive, name: AgentName, to: Id | None = None) -> Approval:
     from hive_core.git.repository import Repository
 
     with hive.store.read() as db:
-        agents.require(db, name)
+        table.one(db, name)
     with progress.held(hive, name, "rolling back"):
         repository = Repository(hive.applied_path(name))
         number = _request(hive, repository, name, *_earlier(hive, repository, name, to))

@@ -10,7 +10,7 @@ from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.operation import CONTAINERS, LOOKING_AFTER, OPERATOR, Needed, Only, operation
-from hive_fleet.agents import agents
+from hive_fleet.agents import table
 from hive_fleet.changes.acting import refuse_self
 from hive_fleet.flake import meta, staleness
 
@@ -39,7 +39,7 @@ def meta_update(hive: Hive, inputs: list[InputName]) -> list[Rebuilt]:
     """
     chosen = sorted(set(inputs), key=lambda name: (name != meta.HIVE_INPUT, name))
     with hive.store.read() as db:
-        fleet = agents.names(db)
+        fleet = table.names(db)
     going = fleet if meta.HIVE_INPUT in chosen else [name.removeprefix("agent-") for name in chosen]
     with staleness.rebuilding(hive, going) as fan_out:
         _move(hive, chosen, fleet)
@@ -92,7 +92,7 @@ def update(
         return update_stale(hive)
     refuse_self(hive, name, "update")
     with hive.store.read() as db:
-        agents.require(db, name)
+        table.one(db, name)
     result = _rebuild_one(hive, name)
     if result.error is not None:
         raise Refused(f"{name} was not rebuilt: {result.error}")
@@ -102,7 +102,7 @@ def update(
 def update_stale(hive: Hive) -> list[Rebuilt]:
     """Bump the base once, then rebuild whoever was built from another; a failed bump is told and stops nothing."""
     with hive.store.read() as db:
-        fleet = agents.names(db)
+        fleet = table.names(db)
     with staleness.rebuilding(hive, fleet) as fan_out:
         try:
             _move(hive, [meta.HIVE_INPUT], fleet)

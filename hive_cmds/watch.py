@@ -23,11 +23,11 @@ from hive_core.human import count
 from hive_core.operation import OPERATOR, operation
 from hive_core.trouble import Trouble
 from hive_core.wake import Wake
-from hive_fleet.agents import look, restarts
-from hive_fleet.agents.agents import AgentView
+from hive_fleet.agents import last_seen, restarts
 from hive_fleet.agents.held import Held
-from hive_fleet.agents.look import Picture, Seen
+from hive_fleet.agents.last_seen import Picture, Seen
 from hive_fleet.agents.observed import Observation, observe, overtaken
+from hive_fleet.agents.status import AgentStatus
 from hive_fleet.changes.settling import last_lines
 from hive_fleet.events.sentences import Line, lines
 from hive_fleet.flake import staleness
@@ -119,12 +119,12 @@ def _conclude(
     One transaction: an operation that ends meanwhile records its result before this look or after it.
     """
     with hive.store.read() as db:
-        picture, rows = look.picture(hive, db, observation)
-        if not overtaken(db, observation) and not look.is_news(db, picture, rows):
+        picture, rows = last_seen.picture(hive, db, observation)
+        if not overtaken(db, observation) and not last_seen.is_news(db, picture, rows):
             return [], set()
     with hive.store.write() as db:
-        before = look.last(db)
-        picture, rows = look.picture(hive, db, observation)
+        before = last_seen.last(db)
+        picture, rows = last_seen.picture(hive, db, observation)
         verdicts = transitions(before, picture)
         # One whose end is only now to be seen, as something else was recorded meanwhile, has no journal yet.
         crashed = {verdict.agent for verdict in verdicts if verdict.kind == "container_crash"}
@@ -137,8 +137,8 @@ def _conclude(
             if name not in missed
         }
         held = [_with_outlook(row, outlooks.get(row.name)) for row in rows if row.name not in missed]
-        look.record(db, picture, held)
-        look.forget_the_gone(db)
+        last_seen.record(db, picture, held)
+        last_seen.forget_the_gone(db)
         for verdict in told:
             evidence = _evidence(journals, outlooks, verdict) if verdict.kind == "container_crash" else {}
             tell(hive, db, verdict.kind, verdict.agent, **verdict.fields, **evidence)
@@ -168,7 +168,7 @@ def _restart_due(hive: Hive, restart: Callable[[str], object]) -> None:
         restart(name)
 
 
-def _with_outlook(row: AgentView, outlook: restarts.Outlook | None) -> AgentView:
+def _with_outlook(row: AgentStatus, outlook: restarts.Outlook | None) -> AgentStatus:
     """An agent as it was looked at, with what the crash that the look has found leads to."""
     if outlook is None:
         return row
@@ -185,7 +185,7 @@ def _tell_loops(hive: Hive, db: sqlite3.Connection, outlooks: Mapping[str, resta
 def _journals(hive: Hive, observation: Observation) -> dict[str, str]:
     """The last lines of every agent that is another start than at the last look, or none."""
     with hive.store.read() as db:
-        before = look.last(db)
+        before = last_seen.last(db)
     now = {name: seen.container for name, seen in observation.agents.items() if name in before and before[name].running}
     ended = {name: container for name, container in now.items() if not _same_start(container, before[name])}
     return {name: last_lines(hive, name, container) for name, container in ended.items()}
@@ -269,7 +269,7 @@ class Rounds:
             self._asked.add(event.agent)
         elif event.kind == "container_state_changed":
             with self._hive.store.read() as db:
-                if look.inconclusive(db, event.agent):
+                if last_seen.inconclusive(db, event.agent):
                     self._asked.add(event.agent)
         if event.kind == "meta_inputs_changed" and staleness.upstream(self._hive) != self._base:
             self._due = 0.0  # It may have made anybody out of date.

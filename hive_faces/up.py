@@ -15,7 +15,7 @@ from hive_core.operation import OPERATOR, operation
 from hive_core.progress import exclusive, hurry
 from hive_core.settings import MANAGER
 from hive_faces.gate.gate import beside
-from hive_fleet.agents import agents
+from hive_fleet.agents import table
 from hive_fleet.changes import spawns
 from hive_fleet.changes.acting import GRACE
 from hive_fleet.events.sentences import Line, lines
@@ -55,7 +55,7 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
     """
     adoption.adopt_all(hive)
     with hive.store.read() as db:
-        known = agents.names(db)
+        known = table.names(db)
     if MANAGER not in known:
         hive.say("making the manager")
         spawns.spawn_manager(hive)

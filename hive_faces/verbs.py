@@ -12,6 +12,7 @@ from hive_core.operation import REGISTRY, Operation
 DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.adoption": "adopt",
     "hive_cmds.agent": "agent",
+    "hive_cmds.agents": "list",
     "hive_cmds.approvals": "request_commit request_spawn spawn revive approve deny cancel",
     "hive_cmds.asking": "ask ask_operator",
     "hive_cmds.backup": "backup restore",
@@ -34,7 +35,6 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_faces.gate.gate": "gate",
     "hive_faces.gate.mcp": "mcp",
     "hive_faces.up": "up",
-    "hive_fleet.agents.agents": "list",
     "hive_fleet.flake.meta": "inputs",
     "hive_fleet.messages.messages": "send",
 }

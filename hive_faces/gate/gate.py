@@ -26,7 +26,7 @@ from hive_faces.gate.calls import Calls, line
 from hive_faces.gate.connection import Connection, Subscriber, write
 from hive_faces.gate.hostwire import Answer
 from hive_faces.gate.sockets import BACKLOG, Listening, Peer, check_operator, handed_over, listen
-from hive_fleet.agents import agents
+from hive_fleet.agents import table
 
 # Connections that one caller may have open at once: an agent's may not use up what the gate can have open.
 MOST_CONNECTIONS = {Caller.OPERATOR: 512, Caller.MANAGER: 64, Caller.AGENT: 64}
@@ -140,7 +140,7 @@ class Gate:
                 return
 
     def _tell_subscribers(self, event: Event) -> None:
-        told = line(Answer(agent_statuses=[hostwire.status(event.data["container"])]))
+        told = line(Answer(agent_statuses=[hostwire.status_row(event.data["container"])]))
         for subscriber in self._subscribers:
             subscriber.tell(told)
 
@@ -158,7 +158,7 @@ class Gate:
         for path in wanted.gone:
             self._servers.pop(path).close()
         with self.hive.store.read() as db:
-            self._calls.forget({THE_OPERATOR.name, *agents.names(db)})
+            self._calls.forget({THE_OPERATOR.name, *table.names(db)})
         self._unlistened = False
 
     async def _close(self) -> None:

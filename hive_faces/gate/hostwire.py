@@ -14,13 +14,13 @@ from hive_core.arguments import FLAG, agent_name, require_json_type
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid
 from hive_core.operation import REGISTRY
-from hive_fleet.agents import agents
-from hive_fleet.agents.agents import AgentStatus
+from hive_fleet.agents import status
+from hive_fleet.agents.status import StatusRow
 from hive_fleet.home import ports
 from hive_fleet.requests.queue import Approval
 
 VERSION = 1
-FIELDS = tuple(AgentStatus.__dataclass_fields__)
+FIELDS = tuple(StatusRow.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +31,24 @@ class Answer:
     ok: bool = True
     error: str | None = None
     agents: list[str] | None = None
-    agent_statuses: list[AgentStatus] | None = None
+    agent_statuses: list[StatusRow] | None = None
     approvals: list[Approval] | None = None
     urls: dict[str, str] | None = None
 
 
-def statuses(hive: Hive) -> list[AgentStatus]:
+def statuses(hive: Hive) -> list[StatusRow]:
     """Every agent's row."""
-    return [status({name: getattr(view, name) for name in FIELDS}) for view in agents.views(hive)]
+    return [status_row({name: getattr(agent, name) for name in FIELDS}) for agent in status.of_all(hive)]
 
 
-def status(fields: Mapping[str, Any]) -> AgentStatus:
+def status_row(fields: Mapping[str, Any]) -> StatusRow:
     """The row of an agent of which more, or less, is known."""
     row: dict[str, Any] = {name: fields.get(name) for name in FIELDS}
-    return AgentStatus(**row)
+    return StatusRow(**row)
 
 
 def _list(hive: Hive, _request: Mapping[str, Any]) -> Answer:
-    return Answer(agents=[view.name for view in agents.views(hive)])
+    return Answer(agents=[agent.name for agent in status.of_all(hive)])
 
 
 def _agent_status(hive: Hive, _request: Mapping[str, Any]) -> Answer:

@@ -34,10 +34,10 @@ def mcp(hive: Hive, name: AgentName) -> None:
     import os
 
     from hive_agent import mcp as bridge
-    from hive_fleet.agents import agents
+    from hive_fleet.agents import table
 
     with hive.store.read() as db:
-        agents.require(db, name)
+        table.one(db, name)
     os.environ["HIVE_SOCKET"] = str(hive.settings.sockets / name / "agent.sock")
     if bridge.main() != 0:
         raise HiveError(f"The gate does not serve {name}.", "`hive up` or `hive gate` does.")

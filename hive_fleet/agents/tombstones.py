@@ -14,7 +14,7 @@ from hive_core import hostile_folders, progress
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_core.human import natural
-from hive_fleet.agents import agents
+from hive_fleet.agents import table
 from hive_fleet.agents.observed import found_login
 
 
@@ -46,7 +46,7 @@ def _measured(hive: Hive) -> list[Tombstone]:
 
 def _kept(hive: Hive, db: sqlite3.Connection) -> set[Path]:
     """The folders of agents that are no longer there."""
-    folder, living = hive.settings.agents, set(agents.names(db))
+    folder, living = hive.settings.agents, set(table.names(db))
     found = folder.iterdir() if folder.exists() else ()
     return {path for path in found if path.name not in living and path.is_dir()}
 

@@ -19,8 +19,8 @@ from hive_core.operation import Caller
 from hive_core.progress import InProgress, Recorder, held, recorded, recovery
 from hive_core.settings import MANAGER
 from hive_fleet.agents import (
-    agents,
-    look,  # noqa: F401  (its `after_operation` is part of every operation)
+    last_seen,  # noqa: F401  (its `after_operation` is part of every operation)
+    table,
 )
 from hive_fleet.flake import meta
 from hive_fleet.home import folders
@@ -49,7 +49,7 @@ def refuse_manager(name: str, verb: str) -> None:
 def require(hive: Hive, name: str) -> None:
     """Raises NotFound unless there is such an agent."""
     with hive.store.read() as db:
-        agents.require(db, name)
+        table.one(db, name)
 
 
 def view_of(hive: Hive, name: str) -> View:
@@ -65,12 +65,12 @@ def view_of(hive: Hive, name: str) -> View:
 def wanted(hive: Hive, name: str) -> bool:
     """Whether the operator wants this agent to run."""
     with hive.store.read() as db:
-        return bool(agents.require(db, name)["desired"] == "running")
+        return bool(table.one(db, name)["desired"] == "running")
 
 
 def want(db: sqlite3.Connection, name: str, desired: str) -> None:
     """Record what the operator wants of an agent: 'running' or 'stopped'."""
-    agents.require(db, name)
+    table.one(db, name)
     db.execute("update agents set desired = ?, restart_at = null where name = ?", (desired, name))
     # What the harness of an earlier start said is over; that it needs a login is not.
     db.execute("update agents set state = null, status_text = null where name = ? and state != 'needs_login'", (name,))
@@ -193,7 +193,7 @@ def agree(hive: Hive, left: InProgress) -> str:
     from hive_core.git.repository import Repository
 
     with hive.store.read() as db:
-        known = left.agent in agents.names(db)
+        known = left.agent in table.names(db)
     if not known:
         # Destroyed while whoever began this waited for the lock: there is nothing to agree on.
         return "destroyed"

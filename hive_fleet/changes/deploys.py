@@ -15,7 +15,7 @@ from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import BuildFailed, Refused
 from hive_core.progress import InProgress, recovery
-from hive_fleet.agents import agents
+from hive_fleet.agents import table
 from hive_fleet.changes.acting import build_and_switch, built_with, configuration, ensure_container, wanted
 from hive_fleet.changes.settling import settle
 from hive_fleet.flake import meta
@@ -62,7 +62,7 @@ def _checked_main(hive: Hive, number: int, name: str, target: str) -> str:
     from hive_core.git.repository import Repository
 
     with hive.store.read() as db:
-        agents.require(db, name)
+        table.one(db, name)
     repository = Repository(hive.applied_path(name))
     main = repository.main()
     if not repository.is_fast_forward(main, target):
@@ -162,4 +162,4 @@ def _all_new(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta)
 def fleet(hive: Hive) -> list[str]:
     """The agents that the meta flake has as inputs."""
     with hive.store.read() as db:
-        return agents.names(db)
+        return table.names(db)

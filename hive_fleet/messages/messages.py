@@ -180,9 +180,9 @@ def send(hive: Hive, to: Recipient, body: Body) -> Sent:
 def _no_recipient(hive: Hive, db: sqlite3.Connection, name: str) -> NotFound:
     """Only who looks after the agents is told which name was probably meant: to others they are unknown."""
     if hive.caller.caller is Caller.OPERATOR:
-        from hive_fleet.agents import agents
+        from hive_fleet.agents import table
 
-        return agents.not_found(db, name)
+        return table.not_found(db, name)
     return NotFound(f"There is no agent {name!r} to send to.", "Recipients are the agents and `operator`.")
 
 

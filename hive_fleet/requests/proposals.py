@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.operation import Caller
-from hive_fleet.agents import agents
+from hive_fleet.agents import table
 from hive_fleet.requests import queue
 from hive_fleet.requests.queue import Approval
 
@@ -111,7 +111,7 @@ def _record(hive: Hive, applied: Repository, agent: str, sha: str, full: str, de
         diff = applied.diff(base, full)
         with hive.lock(agent, f"requesting {full[:12]}"):
             with hive.store.read() as db:
-                agents.require(db, agent)
+                table.one(db, agent)
             first = _pending(hive, agent, full)
             if first is not None:
                 return first

@@ -12,7 +12,7 @@ import pytest
 
 from hive_cmds import inbox
 from hive_core.operation import Caller, Identity
-from hive_fleet.agents import agents
+from hive_fleet.agents import status
 from hive_fleet.changes import acting
 from tests.hives import CHECKOUT, TestHive, eventually
 
@@ -70,7 +70,7 @@ def assert_whole(hive: TestHive, number: int, before: str, target: str) -> str:
     assert hive.git("meta", "status", "--porcelain") == ""
     assert (f"deploy coder deployed/{number} {target[:12]}" in hive.git("meta", "log", "--format=%s")) is new
     inside = hive.inside()
-    view = agents.view(inside, "coder")
+    view = status.of(inside, "coder")
     assert (view.running, view.deployed_sha, view.operation) == (True, expected[:12], None)
     assert inside.host.containers()["coder"].next_revision == expected
     return status
@@ -210,7 +210,7 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
         changed = {**acting.before(inside, "coder")} != known
         assert len(hive.events(event)) - told == changed, f"{verb} killed at line {line}"
         assert kicks(hive)[kicked:] == [KICK.format(event)] * (changed and verb != "stop")
-        agent = agents.view(hive.inside(), "coder")
+        agent = status.of(hive.inside(), "coder")
         assert (agent.operation, agent.failed) == (None, False)
         with hive.inside().store.read() as db:
             desired = db.execute("select desired from agents where name = 'coder'").fetchone()[0]

@@ -18,7 +18,7 @@ from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.progress import InProgress
 from hive_faces import serve, verbs
-from hive_fleet.agents import agents
+from hive_fleet.agents import status
 from tests.cmds.test_bad_disk import fill, small  # noqa: F401
 from tests.git import loose
 from tests.hives import CHECKOUT, TestHive, eventually
@@ -246,7 +246,7 @@ def test_what_a_living_process_could_not_end_is_ended_by_the_next_look(
     with hive.lock("coder", "a test"):
         assert not progress.unsettled(hive)
     progress.settle(hive)
-    assert agents.view(hive, "coder").operation is None
+    assert status.of(hive, "coder").operation is None
 
 
 @needs_root

@@ -17,7 +17,7 @@ from hive_cmds.watch import Verdict, tick, transitions
 from hive_core.events import since
 from hive_core.operation import Caller, Identity
 from hive_fleet.agents import restarts
-from hive_fleet.agents.look import Seen
+from hive_fleet.agents.last_seen import Seen
 from tests.hives import PLAIN, TestHive, eventually, interrupt, line_of
 
 UP = Seen(running=True, instance="1", logged_in=True, up_to_date=True)

@@ -17,7 +17,7 @@ from hive_cmds.watch import look_at, tick, watching
 from hive_core.context import Hive
 from hive_core.events import Event
 from hive_faces.verbs import find
-from hive_fleet.agents import look, restarts
+from hive_fleet.agents import last_seen, restarts
 from hive_fleet.agents.held import Held
 from hive_fleet.agents.observed import observe
 from tests.hives import PATIENCE, TestHive, eventually
@@ -191,8 +191,8 @@ def test_what_was_shown_of_another_agent_asks_for_no_look_at_this_one(pair: Test
     with inside.store.write() as db:
         db.execute("update pictures set logged_in = 0 where name = 'coder'")
     with inside.store.read() as db:
-        assert look.inconclusive(db, "coder")
-        assert not look.inconclusive(db, "other")
+        assert last_seen.inconclusive(db, "coder")
+        assert not last_seen.inconclusive(db, "other")
 
 
 @pytest.mark.parametrize("verb", ["start", "stop", "restart", "kill", "rebuild", "pause"])

@@ -10,7 +10,7 @@ import pytest
 from hive_core import progress
 from hive_core.errors import NotFound
 from hive_faces.verbs import everything
-from hive_fleet.agents import look
+from hive_fleet.agents import last_seen
 from hive_fleet.agents.observed import observe, overtaken
 from tests.hives import CHECKOUT, TestHive
 
@@ -53,7 +53,7 @@ def test_what_is_shown_is_looked_at_again_when_an_operation_overtakes_the_look(h
         return seen
 
     object.__setattr__(inside.host, "container", container)
-    with look.showing(inside, "coder") as db:
+    with last_seen.showing(inside, "coder") as db:
         db.execute("update agents set paused = 1")
     assert len(looks) == 2
     shown = hive.events("container_state_changed")[-1]["container"]
@@ -62,10 +62,10 @@ def test_what_is_shown_is_looked_at_again_when_an_operation_overtakes_the_look(h
 
 def test_a_change_of_who_is_not_there_is_no_change(hive: TestHive) -> None:
     inside = hive.inside()
-    with pytest.raises(NotFound), look.showing(inside, "nobody") as db:
-        from hive_fleet.agents import agents
+    with pytest.raises(NotFound), last_seen.showing(inside, "nobody") as db:
+        from hive_fleet.agents import table
 
-        agents.require(db, "nobody")
+        table.one(db, "nobody")
 
 
 def test_an_operation_ends_once(hive: TestHive) -> None:

@@ -12,8 +12,9 @@ from functools import lru_cache
 from hive_core import progress, wire
 from hive_core.context import Hive
 from hive_core.events import emit
-from hive_fleet.agents.agents import AgentView, as_observed, names
+from hive_fleet.agents import table
 from hive_fleet.agents.observed import Observation, observe, overtaken
+from hive_fleet.agents.status import AgentStatus, as_observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,13 @@ class Seen:
 Picture = dict[str, Seen]
 
 
-def picture(hive: Hive, db: sqlite3.Connection, observation: Observation) -> tuple[Picture, list[AgentView]]:
+def picture(hive: Hive, db: sqlite3.Connection, observation: Observation) -> tuple[Picture, list[AgentStatus]]:
     """The agents that were observed, by what the database says of them."""
     rows = as_observed(hive, db, observation)
     return {row.name: _seen(db, observation, row) for row in rows}, rows
 
 
-def _seen(db: sqlite3.Connection, observation: Observation, row: AgentView) -> Seen:
+def _seen(db: sqlite3.Connection, observation: Observation, row: AgentStatus) -> Seen:
     container = observation.agents[row.name].container
     ended = container.ended if container else None
     (desired,) = db.execute("select desired from agents where name = ?", (row.name,)).fetchone()
@@ -66,7 +67,7 @@ def last(db: sqlite3.Connection) -> Picture:
     }
 
 
-def record(db: sqlite3.Connection, picture: Picture, rows: list[AgentView]) -> None:
+def record(db: sqlite3.Connection, picture: Picture, rows: list[AgentStatus]) -> None:
     """Make this the last look at these agents, in the caller's transaction; an event for each that is another way."""
     for row in rows:
         _record_one(db, row, picture[row.name])
@@ -74,7 +75,7 @@ def record(db: sqlite3.Connection, picture: Picture, rows: list[AgentView]) -> N
 
 def forget_the_gone(db: sqlite3.Connection) -> None:
     """Leave out of the picture whoever is no agent any more, in the caller's transaction."""
-    for name in last(db).keys() - set(names(db)):
+    for name in last(db).keys() - set(table.names(db)):
         _forget(db, name)
 
 
@@ -110,11 +111,11 @@ def inconclusive(db: sqlite3.Connection, name: str) -> bool:
     return db.execute(query, (name,)).fetchone() is not None
 
 
-def is_news(db: sqlite3.Connection, picture: Picture, rows: list[AgentView]) -> bool:
+def is_news(db: sqlite3.Connection, picture: Picture, rows: list[AgentStatus]) -> bool:
     """Whether `record` and `forget_the_gone` would change anything."""
     known = {row["name"]: tuple(row) for row in db.execute("select * from pictures")}
     return any(known.get(row.name) != _row(row, picture[row.name]) for row in rows) or bool(
-        known.keys() - set(names(db))
+        known.keys() - set(table.names(db))
     )
 
 
@@ -140,7 +141,7 @@ def after_operation(hive: Hive, name: str) -> progress.Recorder:
     return record_it
 
 
-def _record_one(db: sqlite3.Connection, row: AgentView, seen: Seen) -> None:
+def _record_one(db: sqlite3.Connection, row: AgentStatus, seen: Seen) -> None:
     old = db.execute("select * from pictures where name = ?", (row.name,)).fetchone()
     new = _row(row, seen)
     shown = new[-1]
@@ -150,7 +151,7 @@ def _record_one(db: sqlite3.Connection, row: AgentView, seen: Seen) -> None:
         db.execute("insert or replace into pictures values (?, ?, ?, ?, ?, ?)", new)
 
 
-def _row(row: AgentView, seen: Seen) -> tuple[str, bool, str | None, bool, bool, str]:
+def _row(row: AgentStatus, seen: Seen) -> tuple[str, bool, str | None, bool, bool, str]:
     """The agent's row of the table."""
     return (row.name, seen.running, seen.instance, seen.logged_in, seen.up_to_date, _settled(row))
 
@@ -161,7 +162,7 @@ def _forget(db: sqlite3.Connection, name: str) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _settled(row: AgentView) -> str:
+def _settled(row: AgentStatus) -> str:
     """The row without the operation in progress: that has events of its own."""
     fields = wire.plain(row)
     return wire.line({name: value for name, value in fields.items() if not name.startswith("operation")})

@@ -1,8 +1,7 @@
-"""Who there is: every agent as the faces show it, and the ones that were destroyed but kept."""
+"""How agents are: what is found of each, together with what the database tells, as the faces show it."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -10,18 +9,15 @@ from dataclasses import dataclass
 
 from hive_agent import credentials
 from hive_agent.clis import CLIS
-from hive_core import disk, progress, repairs
+from hive_core import progress, repairs
 from hive_core.containers.base import Container
 from hive_core.context import Hive
-from hive_core.errors import Damaged, NotFound
 from hive_core.human import natural, shorter, span
-from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.progress import repair_of
 from hive_core.settings import MANAGER
 from hive_core.text import one_line
-from hive_core.trouble import TROUBLES
 from hive_core.wire import moment
-from hive_fleet.agents import restarts
+from hive_fleet.agents import restarts, table
 from hive_fleet.agents.observed import Observation, Observed, observe
 from hive_fleet.flake import staleness
 
@@ -32,7 +28,7 @@ TOLD = 60
 
 
 @dataclass(frozen=True, slots=True)
-class AgentStatus:
+class StatusRow:
     """One agent as the host socket shows it: exactly these fields, in this order.
 
     deployed_sha: 12 digits. status_set_at: RFC 3339, present exactly when status_text is.
@@ -54,7 +50,7 @@ class AgentStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentView(AgentStatus):
+class AgentStatus(StatusRow):
     """One agent as it is now, with what only the shell and the page show.
 
     operation: what is being done to it. operation_since: unix seconds.
@@ -121,46 +117,22 @@ class AgentView(AgentStatus):
         return (self.turn or "").replace("_", " ") + until
 
 
-def names(db: sqlite3.Connection) -> list[str]:
-    """Every agent that has a container, by name."""
-    return [row["name"] for row in db.execute("select name from agents order by name")]
-
-
-def require(db: sqlite3.Connection, name: str) -> sqlite3.Row:
-    """The agent's row. Raises NotFound."""
-    row: sqlite3.Row | None = db.execute("select * from agents where name = ?", (name,)).fetchone()
-    if row is None:
-        raise not_found(db, name)
-    return row
-
-
-def not_found(db: sqlite3.Connection, name: str) -> NotFound:
-    """What to say of an agent that is not there: with the name that was probably meant."""
-    import difflib
-
-    close = difflib.get_close_matches(name, names(db), n=1)
-    guess = f"Did you mean {close[0]!r}? " if close else ""
-    return NotFound(
-        f"There is no agent {name!r}.", f"{guess}`hive list` shows the agents, `hive tombstones` the destroyed ones."
-    )
-
-
-def views(hive: Hive) -> list[AgentView]:
+def of_all(hive: Hive) -> list[AgentStatus]:
     """Every agent as it is now, the manager first, then by name, w2 before w10."""
     observation = observe(hive)
     with hive.store.read() as db:
         return as_observed(hive, db, observation)
 
 
-def view(hive: Hive, name: str) -> AgentView:
+def of(hive: Hive, name: str) -> AgentStatus:
     """One agent as it is now. Raises NotFound."""
     observation = observe(hive, [name])
     with hive.store.read() as db:
-        require(db, name)
+        table.one(db, name)
         return as_observed(hive, db, observation)[0]
 
 
-def as_observed(hive: Hive, db: sqlite3.Connection, observation: Observation) -> list[AgentView]:
+def as_observed(hive: Hive, db: sqlite3.Connection, observation: Observation) -> list[AgentStatus]:
     """The agents that were observed, by what the database says of them: the manager first, then by name.
 
     One that is no longer there is left out.
@@ -187,14 +159,14 @@ def _view(
     left: progress.InProgress | None,
     failed: Sequence[repairs.Failed],
     stale: bool,
-) -> AgentView:
+) -> AgentStatus:
     container, name = seen.container, row["name"]
     # What was left and cannot be mended is not in progress: the agent is as it is, and can crash.
     doing = None if repair_of(name) in {repair.what for repair in failed} else left
     running = container is not None and container.running
     wanted = row["desired"] == "running"
     ended = container.ended if container else None
-    return AgentView(
+    return AgentStatus(
         name=name,
         running=running,
         failed=wanted and not running and doing is None,
@@ -230,69 +202,12 @@ def _needs_login(row: sqlite3.Row, seen: Observed) -> bool:
 
 def means(row: sqlite3.Row, found: credentials.Found) -> str | None:
     """What the CLI of an agent is let in by; None when there is nothing."""
-    return credentials.means(CLIS[row["runner"]].credentials, found, given(row))
+    return credentials.means(CLIS[row["runner"]].credentials, found, table.given(row))
 
 
-def given(row: sqlite3.Row) -> frozenset[str]:
-    """The variables that an agent's configuration gives its CLI something by."""
-    return frozenset(json.loads(row["given"]))
-
-
-@operation(
-    callers=LOOKING_AFTER,
-    group="Agents",
-    columns=("name", "state", "badges", "deployed_sha", "url"),
-    reads=True,
-    empty="No agents yet. `hive request-spawn NAME` asks for one; `hive up` makes the manager and keeps watch.",
-)
-def list_(hive: Hive) -> list[AgentView]:
-    """List the agents: how they are, what is deployed, where their page is."""
-    try:
-        known = views(hive)
-    except TROUBLES as error:
-        refused = disk.refusal(error)
-        if refused is None:
-            raise
-        hive.say(f"warning: this is all that can be told without the database. {refused}")
-        return [stray_view(container) for container in hive.host.containers().values()]
-    unknown = strays(hive)
-    if unknown:
-        hive.say(f"warning: the database does not know {', '.join(unknown)}; `hive adopt` takes back whom it has lost")
-    if stale := [view.name for view in known if view.needs_update]:
-        hive.say(f"note: {staleness.notice(stale)}")
-    return [*known, *map(stray_view, unknown.values())]
-
-
-def strays(hive: Hive) -> dict[str, Container]:
-    """The containers of which the database tells nothing, by name: it was lost, or is damaged."""
-    before = hive.host.containers()
-    try:
-        with hive.store.read() as db:
-            known = set(names(db))
-    except Damaged:
-        return before
-    if before.keys() <= known:
-        return {}
-    # Not one that was destroyed between the two looks.
-    return {name: container for name, container in hive.host.containers().items() if name in before.keys() - known}
-
-
-def is_stray(hive: Hive, name: str) -> bool:
-    """Whether there is a container of this name of which the database tells nothing; looks at no other."""
-    if hive.host.container(name) is None:
-        return False
-    try:
-        with hive.store.read() as db:
-            known = name in names(db)
-    except Damaged:
-        return True
-    # Not one that was destroyed between the two looks.
-    return not known and hive.host.container(name) is not None
-
-
-def stray_view(container: Container) -> AgentView:
+def of_stray(container: Container) -> AgentStatus:
     """An agent of which only the container is known."""
-    return AgentView(
+    return AgentStatus(
         name=container.name,
         running=container.running,
         failed=False,

@@ -1,0 +1,37 @@
+"""`hive list`: every agent as it is now."""
+
+from __future__ import annotations
+
+from hive_core import disk
+from hive_core.context import Hive
+from hive_core.operation import LOOKING_AFTER, operation
+from hive_core.trouble import TROUBLES
+from hive_fleet.agents import status
+from hive_fleet.agents.status import AgentStatus
+from hive_fleet.agents.strays import all_strays
+from hive_fleet.flake import staleness
+
+
+@operation(
+    callers=LOOKING_AFTER,
+    group="Agents",
+    columns=("name", "state", "badges", "deployed_sha", "url"),
+    reads=True,
+    empty="No agents yet. `hive request-spawn NAME` asks for one; `hive up` makes the manager and keeps watch.",
+)
+def list_(hive: Hive) -> list[AgentStatus]:
+    """List the agents: how they are, what is deployed, where their page is."""
+    try:
+        known = status.of_all(hive)
+    except TROUBLES as error:
+        refused = disk.refusal(error)
+        if refused is None:
+            raise
+        hive.say(f"warning: this is all that can be told without the database. {refused}")
+        return [status.of_stray(container) for container in hive.host.containers().values()]
+    unknown = all_strays(hive)
+    if unknown:
+        hive.say(f"warning: the database does not know {', '.join(unknown)}; `hive adopt` takes back whom it has lost")
+    if stale := [agent.name for agent in known if agent.needs_update]:
+        hive.say(f"note: {staleness.notice(stale)}")
+    return [*known, *map(status.of_stray, unknown.values())]
