@@ -25,10 +25,11 @@ def list_(hive: Hive) -> list[AgentStatus]:
         known = status.of_all(hive)
     except TROUBLES as error:
         refused = disk.refusal(error)
-        if refused is None:
+        containers = hive.host.containers().values() if refused is not None else ()
+        if refused is None or not containers:
             raise
         hive.say(f"warning: this is all that can be told without the database. {refused}")
-        return [status.of_stray(container) for container in hive.host.containers().values()]
+        return [status.of_stray(container) for container in containers]
     unknown = all_strays(hive)
     if unknown:
         hive.say(f"warning: the database does not know {', '.join(unknown)}; `hive adopt` takes back whom it has lost")

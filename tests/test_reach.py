@@ -45,7 +45,8 @@ try locks sh -c 'ls ROOT/home/locks'
 try other_socket sh -c 'ls ROOT/run/sockets/other || ls ROOT/run/agents || ls /run/hive | grep -v "^agent.sock$"'
 try other_folders sh -c 'ls ROOT/home/agents/other || ls /agents'
 try repositories sh -c 'ls ROOT/home/applied || ls ROOT/home/proposed || ls /applied || ls /meta'
-try operator_files sh -c 'cat ROOT/nobody/secret || ls /root || ls /home'
+# Of a Python that was built with a library of its own, that library lies where the Python looks for it.
+try operator_files sh -c 'cat ROOT/nobody/secret || find /root /home ! -type d 2>/dev/null | grep -v "/libpython3[^/]*$"'
 try beside_a_cli sh -c 'ls -A "${HIVE_CLAUDE%/*}" | grep -v "^claude$"'
 try operator_keys sh -c 'ls ROOT/nobody/.ssh || find / -name operators-key 2>/dev/null | grep .'
 try named_in_the_environment ls "$HOME_OF_THE_OPERATOR"

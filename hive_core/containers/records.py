@@ -70,7 +70,7 @@ def read_all(root: Path) -> dict[str, Container]:
     """Every container below `root`, by name."""
     try:
         folders = sorted(root.iterdir())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     found = (read_container(folder) for folder in folders if not folder.name.startswith("."))
     return {container.name: container for container in found if container is not None}

@@ -237,5 +237,5 @@ def test_an_up_whose_gate_cannot_listen_says_so_and_goes_on_when_it_can(hive: Te
         continue
     sockets.unlink()
     (hive.root / "stolen").rename(sockets)
-    eventually(lambda: (hive.root / "run" / "agents" / "coder.sock").is_socket())
+    eventually((hive.root / "run" / "agents" / "coder.sock").is_socket)
     assert interrupt(up) == 130
