@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from hive_cmds import adoption
-from hive_cmds.adoption import Adopted
 from hive_core import __version__, migrations, progress, shared_folder
 from hive_core.arguments import Kind
 from hive_core.context import Hive
@@ -19,6 +17,8 @@ from hive_core.errors import Damaged, HiveError, Invalid, Refused
 from hive_core.operation import OPERATOR, operation
 from hive_core.store import Store
 from hive_fleet.agents import last_seen, table
+from hive_fleet.changes import adoptions
+from hive_fleet.changes.adoptions import Adopted
 from hive_fleet.home import ports
 from hive_fleet.requests import decided
 
@@ -136,7 +136,7 @@ def restore(hive: Hive, folder: Folder) -> list[Adopted]:
     _restore_ports(hive, manifest["ports"])
     with hive.store.read() as db:
         known = table.names(db)
-    return [*adoption.take_back(hive, known, RESTORED), *adoption.adopt_all(hive)]
+    return [*adoptions.take_back(hive, known, RESTORED), *adoptions.adopt_all(hive)]
 
 
 def _manifest(source: Path) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from hive_core.errors import NotFound, Refused
 from hive_core.human import size
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents import table
+from hive_fleet.agents.refusals import refuse_manager, require
 from hive_fleet.agents.tombstones import Tombstone, all_tombstones
-from hive_fleet.changes import removal
-from hive_fleet.changes.acting import refuse_manager, require
+from hive_fleet.changes import removals
 from hive_fleet.requests import queue
 
 
@@ -49,8 +49,8 @@ def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
     with progress.held_anyway(hive, name, "destroying") as left:
         if left is not None:
             progress.forget(hive, name)
-        with progress.recorded(hive, name, "destroying", recovery=removal.DESTROY, detail={"purge": purge}):
-            removal.destroy_held(hive, name, purge)
+        with progress.recorded(hive, name, "destroying", recovery=removals.DESTROY, detail={"purge": purge}):
+            removals.destroy_held(hive, name, purge)
     if purge:
         hive.say(f"{name} is destroyed and purged: its configuration, state, login and inbox are gone")
         _warn_of_requests(hive, name)
@@ -85,8 +85,8 @@ def purge(hive: Hive, name: AgentName) -> None:
     """
     with progress.held(hive, name, "purging"):
         _require_tombstone(hive, name)
-        with progress.recorded(hive, name, "destroying", recovery=removal.PURGE):
-            removal.purge_held(hive, name)
+        with progress.recorded(hive, name, "destroying", recovery=removals.PURGE):
+            removals.purge_held(hive, name)
     hive.say(f"{name} is purged: its configuration, state, login and inbox are gone")
     _warn_of_requests(hive, name)
 

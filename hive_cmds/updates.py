@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from hive_cmds.lifecycle import rebuild_again
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.operation import CONTAINERS, LOOKING_AFTER, OPERATOR, Needed, Only, operation
 from hive_fleet.agents import table
-from hive_fleet.changes.acting import refuse_self
+from hive_fleet.agents.refusals import refuse_self
+from hive_fleet.changes.rebuilds import Rebuilt, rebuild_one
 from hive_fleet.flake import meta, staleness
 
 InputName = Annotated[str, meta.INPUT]
-
-
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """What a rebuild in a row of several came to. error: why it failed, None when it did not."""
-
-    name: str
-    ok: bool
-    error: str | None
 
 
 @operation(
@@ -59,18 +49,9 @@ def rebuild_each(hive: Hive, names: list[str], fan_out: staleness.FanOut) -> lis
     results = []
     for count, name in enumerate(names, 1):
         hive.say(f"rebuilding {name} ({count} of {len(names)})")
-        results.append(_rebuild_one(hive, name))
+        results.append(rebuild_one(hive, name))
         fan_out.done(name)
     return results
-
-
-def _rebuild_one(hive: Hive, name: str) -> Rebuilt:
-    try:
-        rebuild_again(hive, name)
-    except HiveError as error:
-        hive.say(f"warning: {name} was not rebuilt: {error}")
-        return Rebuilt(name, False, str(error))
-    return Rebuilt(name, True, None)
 
 
 @operation(
@@ -93,7 +74,7 @@ def update(
     refuse_self(hive, name, "update")
     with hive.store.read() as db:
         table.one(db, name)
-    result = _rebuild_one(hive, name)
+    result = rebuild_one(hive, name)
     if result.error is not None:
         raise Refused(f"{name} was not rebuilt: {result.error}")
     return [result]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from hive_cmds import adoption, lifecycle, updates
+from hive_cmds import lifecycle, updates
 from hive_cmds.watch import INTERVAL, watching
 from hive_core.context import Hive
 from hive_core.errors import HiveError
@@ -16,8 +16,8 @@ from hive_core.progress import exclusive, hurry
 from hive_core.settings import MANAGER
 from hive_faces.gate.gate import beside
 from hive_fleet.agents import table
-from hive_fleet.changes import spawns
-from hive_fleet.changes.acting import GRACE
+from hive_fleet.changes import adoptions, spawns
+from hive_fleet.changes.building import GRACE
 from hive_fleet.events.sentences import Line, lines
 
 
@@ -53,7 +53,7 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
 
     left: what becomes of the agents at the end. again: the database has become another while hive was up.
     """
-    adoption.adopt_all(hive)
+    adoptions.adopt_all(hive)
     with hive.store.read() as db:
         known = table.names(db)
     if MANAGER not in known:

@@ -16,7 +16,8 @@ from hive_core.context import Hive
 from hive_core.errors import BuildFailed, Refused
 from hive_core.progress import InProgress, recovery
 from hive_fleet.agents import table
-from hive_fleet.changes.acting import build_and_switch, built_with, configuration, ensure_container, wanted
+from hive_fleet.agents.desired import wanted
+from hive_fleet.changes.building import build_and_switch, built_with, configuration, ensure_container
 from hive_fleet.changes.settling import settle
 from hive_fleet.flake import meta
 from hive_fleet.messages import messages

@@ -14,7 +14,7 @@ from hive_core.errors import BuildFailed, Refused
 from hive_core.progress import InProgress, recovery
 from hive_core.settings import MANAGER
 from hive_fleet.agents.tombstones import announcing_tombstones
-from hive_fleet.changes.acting import build_and_switch, built_with
+from hive_fleet.changes.building import build_and_switch, built_with
 from hive_fleet.changes.deploys import fleet
 from hive_fleet.flake import meta
 from hive_fleet.home import folders

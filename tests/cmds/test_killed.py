@@ -12,14 +12,13 @@ import pytest
 
 from hive_cmds import inbox
 from hive_core.operation import Caller, Identity
-from hive_fleet.agents import status
-from hive_fleet.changes import acting
+from hive_fleet.changes import running
 from tests.hives import CHECKOUT, TestHive, eventually
 
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 # Where the steps of a deploy are: every line of the first, and every few lines of the others, is a place to die.
 EVERY_LINE = ("hive_fleet/changes/deploys.py", "hive_fleet/changes/spawns.py")
-OTHERS = ("hive_fleet/flake/meta.py", "hive_fleet/requests/queue.py", "hive_fleet/changes/acting.py", "hive_core/progress.py",
+OTHERS = ("hive_fleet/flake/meta.py", "hive_fleet/requests/queue.py", "hive_fleet/changes/building.py", "hive_core/progress.py",
           "hive_core/containers/local.py", "hive_core/git/repository.py")  # fmt: skip
 
 
@@ -149,7 +148,7 @@ def test_a_denial_killed_anywhere_stands_with_its_tag_or_is_none(hive: TestHive)
 
 
 def test_a_destroy_killed_anywhere_is_finished_by_the_next_command(hive: TestHive) -> None:
-    files = ("hive_cmds/removal.py", "hive_fleet/changes/removal.py")
+    files = ("hive_cmds/removal.py", "hive_fleet/changes/removals.py")
     hive.spawn("first")
     count = lines_of(hive, files, "destroy", "first", "--yes")
     for line in range(1, count + 1, 2):
@@ -194,7 +193,12 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
 ) -> None:
     hive.spawn("coder")
     inside, event = hive.inside(), TOLD[verb]
-    files = ("hive_cmds/lifecycle.py", "hive_fleet/changes/acting.py", "hive_core/containers/local.py")
+    files = (
+        "hive_cmds/lifecycle.py",
+        "hive_fleet/changes/running.py",
+        "hive_fleet/changes/building.py",
+        "hive_core/containers/local.py",
+    )
     opposite = {"start": "stop", "stop": "start"}
     if verb in opposite:
         hive.run(opposite[verb], "coder")
@@ -204,10 +208,10 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
             hive.run(opposite[verb], "coder")
         # A kick is said once for as long as it waits.
         inbox.recv(inside.acting_as(Identity(Caller.AGENT, "coder")), limit=1000)
-        known, told, kicked = acting.before(inside, "coder"), len(hive.events(event)), len(kicks(hive))
+        known, told, kicked = running.before(inside, "coder"), len(hive.events(event)), len(kicks(hive))
         killed_at(hive, line, files, verb, "coder")
         hive.run("list")
-        changed = {**acting.before(inside, "coder")} != known
+        changed = {**running.before(inside, "coder")} != known
         assert len(hive.events(event)) - told == changed, f"{verb} killed at line {line}"
         assert kicks(hive)[kicked:] == [KICK.format(event)] * (changed and verb != "stop")
         agent = status.of(hive.inside(), "coder")
@@ -220,7 +224,7 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
 
 LEAVE_HALF_DESTROYED = """
 import os
-from hive_fleet.changes.removal import DESTROY
+from hive_fleet.changes.removals import DESTROY
 from hive_core import progress, settings
 from hive_core.context import Hive
 hive = Hive.open(settings.from_environment(os.environ))

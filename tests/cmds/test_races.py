@@ -11,7 +11,7 @@ import pytest
 
 from hive_core.events import emit
 from hive_core.locks import file_lock
-from hive_fleet.changes import removal
+from hive_fleet.changes import removals
 from tests.hives import PLAIN, TestHive, eventually, interrupt
 from tests.needs import needs_root
 
@@ -26,7 +26,7 @@ def test_whatever_waits_while_its_agent_is_destroyed_says_so_and_leaves_the_name
         late = hive.start(verb, "coder")
         assert late.stderr is not None
         assert "waiting for agent-coder" in late.stderr.readline()
-        removal.destroy_held(inside, "coder", False)
+        removals.destroy_held(inside, "coder", False)
     _, told = late.communicate(timeout=60)
     assert late.returncode == 1, told
     assert "There is no agent 'coder'" in told or "no input 'agent-coder'" in told

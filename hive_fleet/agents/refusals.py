@@ -1,0 +1,27 @@
+"""What nobody does to an agent, whichever operation would."""
+
+from __future__ import annotations
+
+from hive_core.context import Hive
+from hive_core.errors import Refused
+from hive_core.operation import Caller
+from hive_core.settings import MANAGER
+from hive_fleet.agents import table
+
+
+def refuse_self(hive: Hive, name: str, verb: str) -> None:
+    """The manager may not cut its own legs. Raises Refused."""
+    if hive.caller.caller is Caller.MANAGER and name == hive.caller.name:
+        raise Refused(f"The manager cannot {verb} itself.", "Ask the operator.")
+
+
+def refuse_manager(name: str, verb: str) -> None:
+    """Nobody can do this to the manager by accident. Raises Refused."""
+    if name == MANAGER:
+        raise Refused(f"The manager cannot be {verb}.", "`hive stop manager` stops it, if it should not run.")
+
+
+def require(hive: Hive, name: str) -> None:
+    """Raises NotFound unless there is such an agent."""
+    with hive.store.read() as db:
+        table.one(db, name)

@@ -1,0 +1,125 @@
+"""Taking back agents that a lost database knew: from git, which holds what was decided, and from their containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hive_core import progress
+from hive_core.context import Hive
+from hive_core.errors import HiveError, Refused
+from hive_core.events import emit
+from hive_core.progress import InProgress, exclusive, recovery
+from hive_core.settings import MANAGER
+from hive_fleet.agents.strays import all_strays
+from hive_fleet.changes.building import build_and_switch, built_with, ensure_container
+from hive_fleet.changes.deploys import fleet
+from hive_fleet.flake import meta
+from hive_fleet.home import folders
+from hive_fleet.messages.messages import kick
+from hive_fleet.requests import decided
+
+ADOPT = "adopt"
+LOST = "taken back after hive had lost its database: messages, questions and spawn requests of before are gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """An agent that was to be taken back. error: why it was not, None when it was."""
+
+    name: str
+    ok: bool
+    error: str | None
+
+
+def adopt_all(hive: Hive) -> list[Adopted]:
+    """Take back every agent that the database does not know, the manager first; one that fails stops no other."""
+    strays = all_strays(hive)
+    if strays:
+        decided.number_on(hive)
+    return take_back(hive, strays, LOST)
+
+
+def take_back(hive: Hive, names: Iterable[str], why: str) -> list[Adopted]:
+    """Have the database, git and the containers of these agents agree. why: what the agents are told of it."""
+    return [_take_back(hive, name, why) for name in sorted(names, key=lambda name: (name != MANAGER, name))]
+
+
+def _take_back(hive: Hive, name: str, why: str) -> Adopted:
+    container = hive.host.container(name)
+    running = container is not None and container.running
+    try:
+        # Nothing is begun that cannot come to an end.
+        if not hive.applied_path(name).is_dir():
+            raise Refused(f"{hive.applied_path(name)} is gone, too.", "`hive restore DIR` takes it from a backup.")
+        with exclusive(hive, name, "spawning", recovery=ADOPT, running=running, why=why):
+            _take_back_held(hive, name, running, why)
+    except HiveError as error:
+        hive.say(f"warning: {name} was not taken back: {error}")
+        return Adopted(name, False, str(error))
+    hive.say(f"{name} was taken back")
+    return Adopted(name, True, None)
+
+
+@recovery(ADOPT)
+def _recover(hive: Hive, left: InProgress) -> str:
+    """One that began is finished."""
+    _take_back_held(hive, left.agent, left.detail["running"], left.detail["why"])
+    return "taken back"
+
+
+def _take_back_held(hive: Hive, name: str, running: bool, why: str) -> None:
+    """Again is as good as once. running: whether its container was, when this began."""
+    _enlist(hive, name, running)
+    revision = _agree(hive, name)
+    if hive.host.container(name) is not None:
+        ensure_container(hive, name, revision)
+    else:
+        build_and_switch(hive, name, revision, run=False)
+    requests, record_build = decided.read(hive, name), built_with(hive, name, revision)
+    end = progress.ending(hive, name)
+    with hive.store.write() as db:
+        record_build(db)
+        decided.record(hive, db, name, requests)
+        meta.announce(hive, db)
+        if running:
+            kick(db, name, why)
+        emit(db, "adopted", agent=name)
+        end(db)
+
+
+def _enlist(hive: Hive, name: str, running: bool) -> None:
+    """Give the agent its row, where it has none, and its folders, where they are missing.
+
+    What runs goes on running; what does not is started by nobody but `hive up`, and only if it was to run.
+    """
+    with hive.store.write() as db:
+        db.execute(
+            "insert or ignore into agents (name, uid, desired, created_at) values (?, ?, 'stopped', ?)",
+            (name, folders.allot_uid(hive, db, name), hive.clock()),
+        )
+        wanted = "'running'" if running else "case desired when 'running' then 'resting' else desired end"
+        db.execute(f"update agents set desired = {wanted}, restart_at = null where name = ?", (name,))  # noqa: S608
+        uid, manager_uid = folders.uid_of(db, name), folders.uid_of(db, MANAGER)
+    folders.ensure_state(hive, name, uid, new=False)
+    folders.ensure_repositories(hive, name, manager_uid)
+
+
+def _agree(hive: Hive, name: str) -> str:
+    """Finish or undo a deploy that was cut short, by its tags alone; the revision that the agent is to run.
+
+    As in a deploy, `deployed/<id>` on main makes everything new; without it main goes back to what the lock names.
+    """
+    from hive_core.git.repository import Repository
+
+    repository, entry = Repository(hive.applied_path(name)), meta.agent_input(name)
+    with meta.opened(hive, f"taking back {name}") as flake:
+        main, locked = repository.main(), flake.revision(entry)
+        tag = next((tag for tag, sha in repository.tags().items() if sha == main and tag.startswith("deployed/")), None)
+        if locked not in (None, main) and tag is None and repository.resolve(str(locked)):
+            repository.move_main(main, str(locked))
+        elif locked != main:
+            flake.stage(sorted({*fleet(hive), *all_strays(hive), name}), [entry])
+            flake.commit(f"deploy {name} {tag or 'taken back'} {main[:12]}")
+        decided.untag_cut_short(repository)
+    return repository.main()

@@ -1,0 +1,99 @@
+"""Building an agent's configuration, and having its container be what was built."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hive_agent.credentials import given
+from hive_core.containers.base import View
+from hive_core.context import Hive
+from hive_core.progress import Recorder
+from hive_core.settings import MANAGER
+from hive_fleet.agents.desired import wanted
+from hive_fleet.flake import meta
+from hive_fleet.home import folders
+
+if TYPE_CHECKING:
+    from hive_core.containers.config import AgentConfig
+
+# Seconds between SIGTERM and SIGKILL when something is stopped politely.
+GRACE = 10.0
+
+
+def view_of(hive: Hive, name: str) -> View:
+    """What the agent's container may see; its folders are made where they are missing."""
+    with hive.store.read() as db:
+        uid = folders.uid_of(db, name)
+    folders.ensure_state(hive, name, uid, new=False)
+    if name == MANAGER:
+        folders.give_clones(hive, uid)
+    return folders.view(hive, name, uid)
+
+
+def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None:
+    """Build a revision of the applied repository and make the container have it. Raises BuildFailed."""
+    hive.host.build(name, hive.applied_path(name), revision)
+    with hive.store.write() as db:
+        # What the harness of an earlier start said is over.
+        db.execute(
+            "update agents set state = null, status_text = null, active_model = null, until = null where name = ?",
+            (name,),
+        )
+    hive.host.switch(name, revision, view_of(hive, name), run=run)
+    if run:
+        _end_unwanted(hive, name)
+
+
+def start_container(hive: Hive, name: str) -> None:
+    """Start an agent's container, which the caller holds."""
+    hive.host.start(name, view_of(hive, name))
+    _end_unwanted(hive, name)
+
+
+def _end_unwanted(hive: Hive, name: str) -> None:
+    """End what was started for an agent that was killed meanwhile: a kill does not wait for who holds the agent."""
+    if not wanted(hive, name):
+        hive.host.stop(name, grace=0)
+
+
+def built_with(hive: Hive, name: str, revision: str) -> Recorder:
+    """What an agent was built with, the base and what its configuration says; returns what remembers it in a change."""
+    return partial(_record_build, name, configuration(hive, name, revision), meta.current_base(hive))
+
+
+def configuration(hive: Hive, name: str, revision: str) -> AgentConfig:
+    """The checked agent.toml of a revision of the applied repository. Raises BuildFailed."""
+    from hive_core.containers import config
+    from hive_core.git.repository import Repository
+
+    text = Repository(hive.applied_path(name)).read(revision, "agent.toml") or b""
+    return config.parse(text.decode(errors="replace"))
+
+
+def _record_build(name: str, built: AgentConfig, base: str | None, db: sqlite3.Connection) -> None:
+    db.execute(
+        "update agents set hive_rev = ?, runner = ?, restart = ?, crashes = 0, given = ?, allowed_recipients = ?"
+        " where name = ?",
+        (
+            base,
+            built.runner,
+            built.restart,
+            json.dumps(sorted(given(built.environment))),
+            json.dumps(built.allowed_recipients),
+            name,
+        ),
+    )
+
+
+def ensure_container(hive: Hive, name: str, revision: str) -> None:
+    """Bring the container to `revision` if it is not there, running or stopped as the operator wants it."""
+    container = hive.host.container(name)
+    run = wanted(hive, name)
+    whole = container is not None and container.revision == container.next_revision == revision
+    if container is None or not whole or (run and not container.running):
+        build_and_switch(hive, name, revision, run=run)
+    elif container.running and not run:
+        hive.host.stop(name, grace=GRACE)

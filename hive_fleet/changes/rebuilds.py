@@ -1,0 +1,105 @@
+"""Rebuilding an agent: what is deployed is built again, on the base that the meta flake names."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from hive_core import disk
+from hive_core.context import Hive
+from hive_core.errors import HiveError
+from hive_core.progress import InProgress, ending, recovery
+from hive_fleet.agents import table
+from hive_fleet.agents.desired import wanted
+from hive_fleet.changes.building import build_and_switch, built_with
+from hive_fleet.changes.deploys import fleet
+from hive_fleet.changes.running import acting_on, agree, before
+from hive_fleet.flake import meta
+from hive_fleet.messages.messages import kick, tell
+
+REBUILD = "rebuild"
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild in a row of several came to. error: why it failed, None when it did not."""
+
+    name: str
+    ok: bool
+    error: str | None
+
+
+def rebuild_one(hive: Hive, name: str) -> Rebuilt:
+    """Rebuild one of several: that it fails stops no other."""
+    try:
+        rebuild_again(hive, name)
+    except HiveError as error:
+        hive.say(f"warning: {name} was not rebuilt: {error}")
+        return Rebuilt(name, False, str(error))
+    return Rebuilt(name, True, None)
+
+
+def rebuild_again(hive: Hive, name: str) -> None:
+    """Rebuild an agent, whoever wants it; the manager hears of it when that fails, too. Raises HiveError."""
+    try:
+        with acting_on(hive, name, "rebuilding", recovery=REBUILD):
+            rebuild_held(hive, name)
+    except (HiveError, OSError, sqlite3.Error) as error:
+        told = disk.told(error)
+        if told is None:
+            raise
+        tell_not_rebuilt(hive, name, told)
+        if told is error:
+            raise
+        raise told from error
+
+
+def tell_not_rebuilt(hive: Hive, name: str, error: HiveError) -> None:
+    """Tell the manager that an agent could not be rebuilt, and why; as far as that can be written down."""
+    try:
+        with hive.store.write() as db:
+            if name in table.names(db):
+                tell(hive, db, "rebuilt", name, ok=False, note=str(error))
+    except (HiveError, sqlite3.Error) as refused:
+        hive.say(f"warning: the manager could not be told: {refused}")
+
+
+def rebuild_held(hive: Hive, name: str) -> None:
+    """Rebuild an agent that the caller holds, lock what was built, and tell; raises BuildFailed.
+
+    The flake is held only afterwards: nobody else has to wait for the container.
+    """
+    from hive_core.git.repository import Repository
+
+    revision = Repository(hive.applied_path(name)).main()
+    build_and_switch(hive, name, revision, run=wanted(hive, name))
+    _lock_rebuilt(hive, name, revision)
+
+
+def _lock_rebuilt(hive: Hive, name: str, revision: str) -> None:
+    """Lock what the container has now, and tell of it in the transaction that ends the rebuild."""
+    with meta.opened(hive, f"rebuilding {name}") as flake:
+        flake.stage(fleet(hive), [meta.agent_input(name)])
+        moved = flake.commit(f"rebuild {name} {revision[:12]}")
+    record_build = built_with(hive, name, revision)
+    end = ending(hive, name)
+    with hive.store.write() as db:
+        if moved:
+            meta.announce(hive, db)
+        record_build(db)
+        tell(hive, db, "rebuilt", name, ok=True, sha=revision)
+        kick(db, name, "rebuilt")
+        end(db)
+
+
+@recovery(REBUILD)
+def _recover_rebuild(hive: Hive, left: InProgress) -> str:
+    """Bring the container to one state; where that is a new start, after a process that died, it is what was wanted."""
+    from hive_core.git.repository import Repository
+
+    outcome = agree(hive, left)
+    anew = before(hive, left.agent)["started_at"] != left.detail["started_at"]
+    if outcome != "agreed" or not anew or left.owner.alive():
+        return outcome
+    _lock_rebuilt(hive, left.agent, Repository(hive.applied_path(left.agent)).main())
+    return "rebuilt"

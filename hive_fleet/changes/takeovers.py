@@ -1,0 +1,49 @@
+"""Taking over an agent whose applied repository was made before the meta flake."""
+
+from __future__ import annotations
+
+from hive_core.context import Hive
+from hive_core.errors import HiveError
+from hive_core.progress import InProgress, exclusive, recovery
+from hive_core.settings import MANAGER
+from hive_fleet.changes.rebuilds import Rebuilt, rebuild_held, tell_not_rebuilt
+from hive_fleet.home import folders
+
+MIGRATE = "migrate"
+
+
+def take_over(hive: Hive, name: str) -> Rebuilt:
+    """Make it an agent of this layout, and rebuild it; what cannot be rebuilt is one all the same."""
+    hive.say(f"migrating {name}")
+    try:
+        with exclusive(hive, name, "rebuilding", recovery=MIGRATE):
+            _enlist(hive, name)
+            rebuild_held(hive, name)
+    except HiveError as error:
+        hive.say(f"warning: {name} was not rebuilt: {error}")
+        tell_not_rebuilt(hive, name, error)
+        return Rebuilt(name, False, str(error))
+    return Rebuilt(name, True, None)
+
+
+@recovery(MIGRATE)
+def _recover(hive: Hive, left: InProgress) -> str:
+    """A take-over that began is finished; what cannot be built is an agent all the same, and shows as failed."""
+    _enlist(hive, left.agent)
+    try:
+        rebuild_held(hive, left.agent)
+    except HiveError as error:
+        hive.say(f"warning: {left.agent} was not rebuilt: {error}")
+        return f"not rebuilt: {error.message}"
+    return "rebuilt"
+
+
+def _enlist(hive: Hive, name: str) -> None:
+    with hive.store.write() as db:
+        db.execute(
+            "insert or ignore into agents (name, uid, desired, created_at) values (?, ?, 'running', ?)",
+            (name, folders.allot_uid(hive, db, name), hive.clock()),
+        )
+        uid, manager_uid = folders.uid_of(db, name), folders.uid_of(db, MANAGER)
+    folders.ensure_state(hive, name, uid, new=False)
+    folders.ensure_repositories(hive, name, manager_uid)
