@@ -12,6 +12,7 @@ import pytest
 
 from hive_cmds import inbox
 from hive_core.operation import Caller, Identity
+from hive_fleet.agents import status
 from hive_fleet.changes import running
 from tests.hives import CHECKOUT, TestHive, eventually
 
