@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -11,7 +12,8 @@ from hive_core.context import Hive
 from hive_core.events import KINDS, Event
 from hive_core.operation import OPERATOR, operation
 from hive_core.wake import Wake
-from hive_fleet.events.sentences import FROM_SYSTEM, SILENT, Line, lines
+from hive_fleet.events.feed import Line, after, lines
+from hive_fleet.events.sentences import FROM_SYSTEM, SILENT
 
 EventKind = Annotated[str, choice(tuple(KINDS), "a kind of event", "KIND")]
 
@@ -36,50 +38,25 @@ def events(
     follow: go on and show further events as they happen
     system: tell a person of each event, also of what the system tells agents and notes for programs
     """
-    seq = since if since is not None else _before_recent(hive, kind or []) if kind or system else _before_said(hive)
-    return lines(_events(hive, seq, kind or [], follow), whole=bool(kind) or system, numbered=True)
+    kinds, every = kind or [], bool(kind) or system
+    if since is None:
+        with hive.store.read() as db:
+            since = log.before_newest(db, RECENT, kinds) if every else _before_said(db)
+    found = _following(hive, since, kinds) if follow else after(hive, since, kinds)
+    return lines(found, whole=every, numbered=True)
 
 
-def _events(hive: Hive, seq: int, kinds: list[str], follow: bool) -> Iterator[Event]:
+def _before_said(db: sqlite3.Connection) -> int:
+    """The seq after which the newest events come that a person is told of; of all, where none of them is."""
+    told = log.before_newest_but(db, RECENT, SILENT, ("sent", FROM_SYSTEM), among=SEARCHED)
+    return log.before_newest(db, RECENT) if told is None else told
+
+
+def _following(hive: Hive, seq: int, kinds: list[str]) -> Iterator[Event]:
+    """Every event after `seq`, and then every further one as it comes."""
     with Wake(hive.store) as wake:
         while True:
             for event in after(hive, seq, kinds):
                 seq = event.seq
                 yield event
-            if not follow:
-                return
             wake.wait()
-
-
-def after(hive: Hive, seq: int, kinds: list[str]) -> Iterator[Event]:
-    """Every event after `seq` that is there now, in pages, so that a long history needs little memory."""
-    while True:
-        with hive.store.read() as db:
-            page = list(log.since(db, seq, kinds))
-        yield from page
-        if not page:
-            return
-        seq = page[-1].seq
-
-
-def _before_recent(hive: Hive, kinds: list[str]) -> int:
-    """The seq after which the last RECENT events of these kinds come."""
-    clause = f"where kind in ({', '.join('?' * len(kinds))})" if kinds else ""
-    query = f"select min(seq) from (select seq from events {clause} order by seq desc limit {RECENT})"  # noqa: S608
-    with hive.store.read() as db:
-        first = db.execute(query, kinds).fetchone()[0]
-    return 0 if first is None else int(first) - 1
-
-
-def _before_said(hive: Hive) -> int:
-    """The seq after which the last RECENT events come that a person is told of, among the newest SEARCHED."""
-    silent = ", ".join("?" * len(SILENT))
-    query = f"""
-        select min(seq) from (
-            select seq from (select seq, kind, data from events order by seq desc limit {SEARCHED})
-            where kind not in ({silent}) and not (kind = 'sent' and data like ?) order by seq desc limit {RECENT}
-        )
-    """  # noqa: S608
-    with hive.store.read() as db:
-        first = db.execute(query, (*SILENT, FROM_SYSTEM)).fetchone()[0]
-    return _before_recent(hive, []) if first is None else int(first) - 1

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Annotated, Any
 
 from hive_cmds import questions, restarting
-from hive_cmds.events import after
 from hive_cmds.restarting import Restarter
 from hive_core import progress
 from hive_core.arguments import whole
@@ -29,7 +28,7 @@ from hive_fleet.agents.last_seen import Picture, Seen
 from hive_fleet.agents.observed import Observation, observe, overtaken
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.changes.settling import last_lines
-from hive_fleet.events.sentences import Line, lines
+from hive_fleet.events.feed import Line, after, lines
 from hive_fleet.flake import staleness
 from hive_fleet.messages.messages import tell
 from hive_fleet.requests import queue

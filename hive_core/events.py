@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,33 @@ def since(db: sqlite3.Connection, seq: int, kinds: Iterable[str] = (), limit: in
     query = f"select seq, at, kind, agent, data from events where seq > ? {clause} order by seq limit ?"  # noqa: S608
     for row in db.execute(query, (seq, *chosen, limit)):
         yield Event(row["seq"], row["at"], row["kind"], row["agent"], json.loads(row["data"]))
+
+
+def before_newest(db: sqlite3.Connection, most: int, kinds: Sequence[str] = ()) -> int:
+    """The seq after which the newest `most` events come; of these `kinds` alone, where any are named."""
+    clause = f"where kind in ({', '.join('?' * len(kinds))})" if kinds else ""
+    query = f"select min(seq) from (select seq from events {clause} order by seq desc limit {most:d})"  # noqa: S608
+    first = db.execute(query, kinds).fetchone()[0]
+    return 0 if first is None else int(first) - 1
+
+
+def before_newest_but(
+    db: sqlite3.Connection, most: int, kinds: Sequence[str], unlike: tuple[str, str], *, among: int
+) -> int | None:
+    """The seq after which the newest `most` of the newest `among` events come that are of none of these `kinds`.
+
+    unlike: a kind, and a pattern of SQL's for the data of those of its events that are left out too.
+    None when nothing is left.
+    """
+    query = f"""
+        select min(seq) from (
+            select seq from (select seq, kind, data from events order by seq desc limit {among:d})
+            where kind not in ({", ".join("?" * len(kinds))}) and not (kind = ? and data like ?)
+            order by seq desc limit {most:d}
+        )
+    """  # noqa: S608
+    first = db.execute(query, (*kinds, *unlike)).fetchone()[0]
+    return None if first is None else int(first) - 1
 
 
 def heads(db: sqlite3.Connection, seq: int, limit: int = 100) -> list[tuple[int, str, str | None]]:

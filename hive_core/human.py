@@ -22,6 +22,13 @@ def ago(then: float) -> str:
     return span(time.time() - then)
 
 
+def clock(at: float) -> str:
+    """The time of day; with the date when it was not today. at: unix seconds."""
+    then = time.localtime(at)
+    today = then[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S", then)
+
+
 def size(count: float) -> str:
     """A number of bytes, in the largest fitting unit of 1024."""
     for unit in ("B", "KiB", "MiB", "GiB"):

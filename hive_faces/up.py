@@ -18,7 +18,7 @@ from hive_faces.gate.gate import beside
 from hive_fleet.agents import table
 from hive_fleet.changes import adoptions, spawns
 from hive_fleet.changes.building import GRACE
-from hive_fleet.events.sentences import Line, lines
+from hive_fleet.events.feed import Line, lines
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True, endures=True)

@@ -6,15 +6,11 @@
 from __future__ import annotations
 
 import enum
-import json
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hive_core.events import Event
-from hive_core.human import shorter
+from hive_core.human import clock, shorter
 from hive_core.text import one_line
 
 Data = Mapping[str, Any]
@@ -74,7 +70,7 @@ def _condition(data: Data) -> str:
     if row.get("crash_loop"):
         return "crash loop"
     # Why is told by the crash itself.
-    restart = f", restart at {_clock(row['restart_at'])}" if row.get("restart_at") else ""
+    restart = f", restart at {clock(row['restart_at'])}" if row.get("restart_at") else ""
     return ("failed" if row.get("failed") else "stopped") + restart
 
 
@@ -163,59 +159,3 @@ def sentence(event: Event) -> str | None:
     """What an event says to a person, in a few words of one line, safe to print; None when it says nothing new."""
     said = SENTENCES[event.kind](event.data)
     return None if said is None else one_line(said)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """An event on its way to a face: for a program the event as it is, for a person `said`.
-
-    said: the sentence, or None for nothing. numbered: whether its seq is shown.
-    """
-
-    event: Event
-    said: str | None
-    numbered: bool
-
-    def wire(self) -> dict[str, Any]:
-        """The event as every stream sends it."""
-        return self.event.wire()
-
-    def text(self) -> str | None:
-        """When, about whom, what; None for an event that a person is not told."""
-        if self.said is None:
-            return None
-        number = f"{self.event.seq:>6}  " if self.numbered else ""
-        return f"{number}{_clock(self.event.at)}  {one_line(self.event.agent or 'hive'):<12}  {self.said}"
-
-    @property
-    def tone(self) -> str:
-        """The word that a face may colour the line by: how much it matters."""
-        return weight(self.event)
-
-
-def lines(events: Iterator[Event], *, whole: bool = False, numbered: bool = False) -> Iterator[Line]:
-    """Every event with what is said of it. How an agent is, is said once, until it is another way.
-
-    whole: say something of each, also of those that say nothing new: somebody asked for their kind.
-    """
-    conditions: dict[str | None, str | None] = {}
-    # Closed with this one: what the source holds is put back before hive ends.
-    with closing(events):  # type: ignore[type-var]
-        for event in events:
-            said = sentence(event)
-            # A stop is told by the condition after it, or by whoever looked in the middle of it.
-            if event.kind in ("container_state_changed", "killed"):
-                known, conditions[event.agent] = conditions.get(event.agent), said
-                said = None if said == known and not whole else said
-            yield Line(event, said or (_raw(event) if whole else None), numbered)
-
-
-def _raw(event: Event) -> str:
-    return one_line(f"{event.kind} {shorter(json.dumps(event.data, ensure_ascii=False), 2 * QUOTED)}")
-
-
-def _clock(at: float) -> str:
-    """The time of day; with the date when it was not today."""
-    then = time.localtime(at)
-    today = then[:3] == time.localtime()[:3]
-    return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S", then)

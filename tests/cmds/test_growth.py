@@ -13,13 +13,14 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
-from hive_cmds import events, questions, watch
+from hive_cmds import questions, watch
 from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import Caller, Identity
 from hive_faces.verbs import everything
 from hive_fleet.changes import spawns
+from hive_fleet.events import feed
 from hive_fleet.messages import messages
 from tests.hives import PLAIN, TestHive
 
@@ -84,7 +85,7 @@ def acts(place: TestHive) -> Iterator[Act]:
     yield from changing(place)
     yield call("events")
     yield "the newest events", call("events", kind=["sent"])[1]
-    yield "the events since", lambda hive: list(events.after(hive, newest_event(hive) - 5, []))
+    yield "the events since", lambda hive: list(feed.after(hive, newest_event(hive) - 5, []))
     yield "settle", progress.settle
     yield "unsettled", progress.unsettled
     yield "a look", lambda hive: watch.tick(hive, seed=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from hive_core.human import count, natural, shorter, size, span
+from hive_core.human import clock, count, natural, shorter, size, span
 
 
 @pytest.mark.parametrize(
@@ -13,6 +15,12 @@ from hive_core.human import count, natural, shorter, size, span
 )
 def test_a_span_is_told_in_one_unit(seconds: float, said: str) -> None:
     assert span(seconds) == said
+
+
+def test_a_moment_of_another_day_is_told_with_its_date() -> None:
+    now = time.time()
+    assert len(clock(now)) == len("12:00:00")
+    assert clock(now - 400 * 86400).startswith(time.strftime("%Y-%m-%d ", time.localtime(now - 400 * 86400)))
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,14 @@
-"""Events as a person reads them: a sentence for each kind, nothing twice, and nothing of an agent's that could deceive."""
+"""A sentence for each kind of event, nothing in it of an agent's that could deceive, and what each matters."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from hive_core.events import KINDS, Event
-from hive_fleet.events.sentences import SENTENCES, Weight, lines, sentence, weight
-from hive_fleet.messages.messages import post
-from tests.hives import TestHive, interrupt, line_of
-
-# What each field may be where a test does not care.
-ANY = {"options": ["a", "b"], "tombstones": [], "inputs": [], "container": {"running": True}, "cancelled": False}
-
-
-def event(kind: str, **data: Any) -> Event:
-    """An event with every field that its kind always carries."""
-    given = {name: ANY.get(name, "coder") for name in KINDS[kind]} | data
-    return Event(7, 1_700_000_000.5, kind, "coder", given)
+from hive_fleet.events.sentences import SENTENCES, Weight, sentence, weight
+from tests.fleet.events.happened import ANY, event
 
 
 def test_every_kind_of_event_has_its_sentence() -> None:
@@ -69,44 +58,6 @@ def test_what_is_said_of_an_event(happened: Event, said: str | None) -> None:
     assert sentence(happened) == said
 
 
-def test_how_an_agent_is_is_said_once_until_it_changes() -> None:
-    running, stopped = ({"running": True}, {"running": False})
-    happened = [
-        event("container_state_changed", container=running),
-        event("container_state_changed", container=running | {"status_text": "thinking about it"}),
-        event("container_state_changed", container=stopped),
-        event("killed", note="stopped"),
-        event("container_state_changed", container=running),
-    ]
-    assert [line.said for line in lines(each for each in happened)] == ["running", None, "stopped", None, "running"]
-
-
-def test_a_program_gets_every_event_as_it_is() -> None:
-    happened = [event("delivered"), event("sent")]
-    assert [line.wire() for line in lines(each for each in happened)] == [each.wire() for each in happened]
-
-
-def test_who_asks_for_a_kind_is_told_something_of_each() -> None:
-    told = [line.text() or "" for line in lines((event("delivered") for _ in range(2)), whole=True)]
-    assert all("delivered" in text for text in told)
-
-
-def test_events_are_sentences_for_a_person_and_json_for_a_program(hive: TestHive) -> None:
-    hive.spawn("coder")
-    shown = hive.run("events", "--since", "0").stdout
-    assert any(line.split()[-2:] == ["coder", "running"] for line in shown.splitlines())
-    assert "transient" not in shown
-    rows = [json.loads(line) for line in hive.run("events", "--since", "0", "--json").stdout.splitlines()]
-    assert {"transient_set", "transient_cleared", "container_state_changed"} <= {row["kind"] for row in rows}
-    assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
-
-
-def test_up_says_what_happens_in_sentences(hive: TestHive) -> None:
-    up = hive.start("up")
-    assert line_of(up).split()[1:] == ["manager", "spawning…"]
-    assert interrupt(up) == 130
-
-
 @pytest.mark.parametrize(
     ("happened", "matters"),
     [
@@ -130,16 +81,3 @@ def test_what_an_event_matters_is_decided_by_what_has_happened_not_by_its_kind(
     happened: Event, matters: Weight
 ) -> None:
     assert weight(happened) is matters
-    assert next(lines(each for each in [happened])).tone == matters
-
-
-def test_a_person_is_shown_what_was_said_however_much_the_system_tells(hive: TestHive) -> None:
-    inside = hive.inside()
-    hive.run("send", "operator", "of a person")
-    with inside.store.write() as db:
-        for number in range(100):
-            post(db, "system", "manager", str(number))
-    assert "of a person" in hive.run("events").stdout
-    told = hive.run("events", "--system").stdout.splitlines()
-    assert (len(told), "of a person" in told[0]) == (50, False)
-    assert len(hive.run("events", "--json", "--since", "0").stdout.splitlines()) == 101

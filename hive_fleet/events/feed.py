@@ -1,0 +1,76 @@
+"""The feed: every event with the sentence that a person reads, from any place in the history on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from hive_core import events as log
+from hive_core.context import Hive
+from hive_core.events import Event
+from hive_core.human import clock, shorter
+from hive_core.text import one_line
+from hive_fleet.events.sentences import QUOTED, sentence, weight
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An event on its way to a face: for a program the event as it is, for a person `said`.
+
+    said: the sentence, or None for nothing. numbered: whether its seq is shown.
+    """
+
+    event: Event
+    said: str | None
+    numbered: bool
+
+    def wire(self) -> dict[str, Any]:
+        """The event as every stream sends it."""
+        return self.event.wire()
+
+    def text(self) -> str | None:
+        """When, about whom, what; None for an event that a person is not told."""
+        if self.said is None:
+            return None
+        number = f"{self.event.seq:>6}  " if self.numbered else ""
+        return f"{number}{clock(self.event.at)}  {one_line(self.event.agent or 'hive'):<12}  {self.said}"
+
+    @property
+    def tone(self) -> str:
+        """The word that a face may colour the line by: how much it matters."""
+        return weight(self.event)
+
+
+def lines(events: Iterator[Event], *, whole: bool = False, numbered: bool = False) -> Iterator[Line]:
+    """Every event with what is said of it. How an agent is, is said once, until it is another way.
+
+    whole: say something of each, also of those that say nothing new: somebody asked for their kind.
+    """
+    conditions: dict[str | None, str | None] = {}
+    # Closed with this one: what the source holds is put back before hive ends.
+    with closing(events):  # type: ignore[type-var]
+        for event in events:
+            said = sentence(event)
+            # A stop is told by the condition after it, or by whoever looked in the middle of it.
+            if event.kind in ("container_state_changed", "killed"):
+                known, conditions[event.agent] = conditions.get(event.agent), said
+                said = None if said == known and not whole else said
+            yield Line(event, said or (_raw(event) if whole else None), numbered)
+
+
+def _raw(event: Event) -> str:
+    return one_line(f"{event.kind} {shorter(json.dumps(event.data, ensure_ascii=False), 2 * QUOTED)}")
+
+
+def after(hive: Hive, seq: int, kinds: list[str]) -> Iterator[Event]:
+    """Every event after `seq` that is there now, in pages, so that a long history needs little memory."""
+    while True:
+        with hive.store.read() as db:
+            page = list(log.since(db, seq, kinds))
+        yield from page
+        if not page:
+            return
+        seq = page[-1].seq
