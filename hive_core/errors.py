@@ -1,36 +1,10 @@
-"""One base for everything hive tells a person went wrong, and the exit codes, stated once."""
+"""What can go wrong on hive's side, each kind with the exit code that it means; the base is the harness's, too."""
 
 from __future__ import annotations
 
-import enum
+from hive_agent.errors import Exit, HiveError
 
-
-class Exit(enum.IntEnum):
-    """What a command's exit status says; part of the interface."""
-
-    DONE = 0
-    REFUSED = 1
-    USAGE = 2
-    BUG = 3
-    INTERRUPTED = 130
-
-
-class HiveError(Exception):
-    """A failure with a sentence for its reader.
-
-    message: what failed and why, one sentence or a few lines.
-    hint: what to do next, or None where there is nothing to do.
-    """
-
-    exit_code = Exit.REFUSED
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return f"{self.message}\n{self.hint}" if self.hint else self.message
+__all__ = ["BuildFailed", "Damaged", "Exit", "HiveError", "Invalid", "NotFound", "ProgramFailed", "Refused", "Replaced"]
 
 
 class Refused(HiveError):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from hive_agent.errors import AgentError, Refused, Unreachable
+from hive_agent.errors import AgentError, GateRefused, Unreachable
 from hive_agent.live import Live
 from hive_agent.page.login import Login
 from hive_agent.settings import Settings
@@ -59,7 +59,7 @@ class Controls:
             try:
                 found = self._call("turn_settings")
                 inbox = self._call("recent", limit=_INBOX)["messages"]
-            except (Refused, Unreachable) as error:
+            except (GateRefused, Unreachable) as error:
                 self._live.update(gate=error.message)
             else:
                 model = found.get("model") or self._settings.configuration.model

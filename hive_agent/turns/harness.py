@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hive_agent import credentials
-from hive_agent.errors import AgentError, Refused, Stopped, Unreachable
+from hive_agent.errors import AgentError, GateRefused, Stopped, Unreachable
 from hive_agent.live import Live
 from hive_agent.runners.base import End, Event, Outcome, Runner, Turn
 from hive_agent.settings import Settings
@@ -121,7 +121,7 @@ class Harness:
         """
         try:
             answer = self._link.call("recv", wait=WAIT_SECONDS, limit=1, **self._together)
-        except Refused:
+        except GateRefused:
             if not self._together:
                 raise
             # A gate of before this was asked for: one after the other.
@@ -236,7 +236,7 @@ class Harness:
         for reader in readers:
             try:
                 self._link.call("send", to=reader, body=about)
-            except Refused as error:
+            except GateRefused as error:
                 _log(f"{reader} could not be told: {error.message}")
                 continue
             # A human who wrote the message waits for an answer: the manager's knowing is not enough.
@@ -322,7 +322,7 @@ class Harness:
         self._live.say(state, **present)
         try:
             self._link.call("set_status", patience=_STATUS_PATIENCE, state=state, **present)
-        except (Refused, Unreachable) as error:
+        except (GateRefused, Unreachable) as error:
             _log(f"status {state} not told: {error.message}")
 
     def _put_back(self) -> None:
@@ -330,7 +330,7 @@ class Harness:
         link = Link(self._settings.socket, Wake())
         try:
             link.call("nack", patience=_STATUS_PATIENCE)
-        except (Refused, Unreachable) as error:
+        except (GateRefused, Unreachable) as error:
             _log(f"what was taken could not be put back: {error.message}")
         finally:
             link.close()

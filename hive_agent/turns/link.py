@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hive_agent.errors import Refused, Unreachable
+from hive_agent.errors import GateRefused, Unreachable
 from hive_agent.mcp import reach
 from hive_agent.wake import Wake
 
@@ -38,7 +38,7 @@ class Link:
 
         patience: seconds to try for when the gate cannot be reached; None is for ever. A call that is safe to
         repeat is repeated when the connection ends before its answer.
-        Raises Refused when the gate says no, Unreachable when patience ended or a call that is not safe to
+        Raises GateRefused when the gate says no, Unreachable when patience ended or a call that is not safe to
         repeat may or may not have been done, Stopped by the wake.
         """
         deadline = None if patience is None else time.monotonic() + patience
@@ -55,7 +55,7 @@ class Link:
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
             if answer.get("ok") is not True:
-                raise Refused(f"{verb}: {answer.get('error', 'refused without a reason')}", answer.get("hint"))
+                raise GateRefused(f"{verb}: {answer.get('error', 'refused without a reason')}", answer.get("hint"))
             return answer
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hive_agent.errors import Refused, Stopped, Unreachable
+from hive_agent.errors import GateRefused, Stopped, Unreachable
 from hive_agent.turns.link import Link
 from hive_agent.wake import Wake
 from tests.stand_ins.gate import Gate
@@ -33,7 +33,7 @@ def test_an_answer_comes_back_as_its_fields(gate: Gate, link: Link) -> None:
 
 def test_a_refusal_carries_the_gates_sentence_and_hint(gate: Gate, link: Link) -> None:
     gate.refuse["send"] = "you may not"
-    with pytest.raises(Refused, match="you may not") as refused:
+    with pytest.raises(GateRefused, match="you may not") as refused:
         link.call("send", to="x", body="y")
     assert refused.value.hint == "ask the operator"
 
