@@ -162,9 +162,8 @@ def _make(root: Path, extras: tuple[str, ...], patience: float | None) -> Path:
             _install(folder, _libraries(root), patience)
             (folder / "made").touch()
         stamp(root, folder)
-        if not (root / ".venv" / "bin" / "python").exists():
-            choose(root, folder)
-        _remove_unused(root, folder)
+        _choose_again(root, folder)
+        _remove_unused(root, {folder, _chosen(root)})
     for extra in extras:
         libraries, held = _libraries(root, extra), folder / f"extra-{extra}"
         if not held.exists() or held.read_text().splitlines() != libraries:
@@ -174,6 +173,20 @@ def _make(root: Path, extras: tuple[str, ...], patience: float | None) -> Path:
             _install(folder, [*_libraries(root), *libraries], patience)
             held.write_text("\n".join(libraries))
     return folder
+
+
+def _chosen(root: Path) -> Path | None:
+    """The environment that the links lead to, if it is there."""
+    link = root / ".venv" / "bin"
+    folder = root / ".venv" / link.readlink().parent if link.is_symlink() else None
+    return folder if folder is not None and (folder / "bin" / "python").exists() else None
+
+
+def _choose_again(root: Path, folder: Path) -> None:
+    """Have the links follow to a new environment, unless they lead to one that holds what work on hive needs."""
+    chosen = _chosen(root)
+    if chosen is None or (chosen.name.startswith(f"{_version()}-") and not any(chosen.glob("extra-*"))):
+        choose(root, folder)
 
 
 def _create(folder: Path) -> None:
@@ -216,13 +229,13 @@ def _end_without_libraries(folder: Path, why: str) -> NoReturn:
     )
 
 
-def _remove_unused(root: Path, folder: Path) -> None:
+def _remove_unused(root: Path, kept: set[Path | None]) -> None:
     """Remove what this interpreter used before and no process uses any more."""
     import fcntl
     import shutil
 
     for older in (root / ".venv").glob(f"{_version()}-*"):
-        if older == folder:
+        if older in kept:
             continue
         with (older / "in-use").open("a") as lock:
             try:

@@ -128,6 +128,23 @@ def test_an_environment_that_is_used_is_left_as_it_is_and_goes_when_it_no_longer
     assert used is not None
     assert not used.exists()
     assert [path.name for path in (root / ".venv").glob(f"{OWN}-*")] == [environment.wanted(root).name]
+    assert (root / ".venv" / "bin" / "python").exists()
+
+
+def test_an_environment_with_tools_for_work_on_hive_stays_until_another_is_chosen(checkout: Checkout) -> None:
+    root = checkout.root
+    assert run(root)[0] == 0
+    chosen = environment.ready(root)
+    assert chosen is not None
+    (chosen / "extra-test").write_text("a tool")
+    checkout.ask_for_version("2")
+    assert run(root)[:2] == (0, f"{sys.version_info[1]} 2\n")
+    assert (chosen / "bin" / "python").exists()
+    assert (root / ".venv" / "bin").resolve() == chosen / "bin"
+    environment.choose(root, environment.wanted(root))
+    checkout.ask_for_version("3")
+    assert run(root)[:2] == (0, f"{sys.version_info[1]} 3\n")
+    assert not chosen.exists()
 
 
 def test_two_interpreters_have_an_environment_each(root: Path) -> None:
