@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.hives import CHECKOUT, TestHive, eventually
+from tests.house import FLOORS
 
-PACKAGES = ("hive_core", "hive_cmds", "hive_agent", "status_page")
+PACKAGES = tuple(FLOORS)
 _LITTER = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
