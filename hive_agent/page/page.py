@@ -1,16 +1,13 @@
 """The agent's own page: a small HTTP server in the harness's process, on a port of the machine's loopback.
 
-Every process of the machine can reach it, other agents' too. So nothing about the agent is said and nothing done
-without the key that hive gave this start of the container (shield.py) and hands to the operator alone (`hive open`).
-The key travels in a header, never in a cookie: a browser sends the cookies of 127.0.0.1 to each of its ports, and so to
-every agent whose page is looked at. Only the empty page, its style and its script are there for anyone, and the
-proof that whoever serves them has the key.
+Nothing about the agent is said and nothing done without the key that hive gave this start of the container (shield.py)
+and hands to the operator alone (`hive open`): see door.py. Only the empty page, its style and its script are there for
+anyone, and the proof that whoever serves them has the key.
 """
 
 from __future__ import annotations
 
 import errno
-import hmac
 import json
 import sqlite3
 import sys
@@ -26,6 +23,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from hive_agent.errors import AgentError, Stopped
 from hive_agent.live import Live
 from hive_agent.page.controls import Controls, text_of
+from hive_agent.page.door import HEADERS, Denied, Door
 from hive_agent.page.reading import EVENTS, Reading
 from hive_agent.page.shield import NONCE, prove
 from hive_agent.page.stream import follow
@@ -42,23 +40,6 @@ _STATIC = {
     "/page.js": ("page.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
-    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-
-
-class Denied(AgentError):
-    """A request that is not answered. status: HTTP's word for why."""
-
-    def __init__(self, status: HTTPStatus, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class Page(ThreadingHTTPServer):
@@ -70,7 +51,8 @@ class Page(ThreadingHTTPServer):
 
     def __init__(self, port: int, settings: Settings, live: Live, controls: Controls, address: str = ADDRESS) -> None:
         self.settings, self.live, self.controls = settings, live, controls
-        self.hosts = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
+        keys = {settings.page_token: "all"} if settings.page_token else {}
+        self.door = Door(keys, (f"{name}:{port}" for name in (ADDRESS, "localhost")), "hive open")
         self._strangers: dict[Any, None] = {}
         self._known: set[Any] = set()
         self._doors = threading.Lock()
@@ -171,18 +153,10 @@ class _Handler(BaseHTTPRequestHandler):
             raise Denied(HTTPStatus.BAD_REQUEST, "That is no address of a page.") from None
 
     def _check_origin(self) -> None:
-        """Refuse what comes by another name (DNS rebinding) or from another page."""
-        if self.headers.get_all("Host", []) not in [[host] for host in self.server.hosts]:
-            raise Denied(HTTPStatus.MISDIRECTED_REQUEST, "This page is not served under that name.")
-        origins = {origin.removeprefix("http://") for origin in self.headers.get_all("Origin", [])}
-        if not origins <= self.server.hosts:
-            raise Denied(HTTPStatus.FORBIDDEN, "Another page may not use this one.")
+        self.server.door.check_names(self.headers.get_all("Host", []), self.headers.get_all("Origin", []))
 
     def _check_key(self) -> None:
-        given = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        key = self.server.settings.page_token
-        if not key or not hmac.compare_digest(given.encode("utf-8", "replace"), key.encode()):
-            raise Denied(HTTPStatus.UNAUTHORIZED, "This page needs its key: `hive open` prints the link with it.")
+        self.server.door.admit(self.headers.get("Authorization", ""), str(self.client_address[0]))
         if not self.server.know(self.connection):
             raise Denied(HTTPStatus.SERVICE_UNAVAILABLE, "Too many pages are open; close some.")
 
@@ -203,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _begin(self, status: HTTPStatus, kind: str, length: int | None = None) -> None:
         self.send_response(status)
-        for name, value in {**_HEADERS, "Content-Type": f"{kind}; charset=utf-8"}.items():
+        for name, value in {**HEADERS, "Content-Type": f"{kind}; charset=utf-8"}.items():
             self.send_header(name, value)
         if length is not None:
             self.send_header("Content-Length", str(length))
