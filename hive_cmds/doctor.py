@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hive_agent.clis import CLIS
-from hive_core import disk, repairs
+from hive_core import choices, disk, repairs
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.human import ago, count, span
@@ -34,6 +34,7 @@ def doctor(hive: Hive) -> list[Finding]:
     """Check what this machine offers: the sandbox, limits, git, the folders."""
     parts = {
         "home": _folders,
+        "settings": _settings,
         "repairs": _repairs,
         "hive": _hive,
         "running": _running,
@@ -50,6 +51,12 @@ def _contained(hive: Hive, name: str, look: Callable[[Hive], Iterator[Finding]])
     except (OSError, sqlite3.Error, HiveError) as error:
         known = error if isinstance(error, HiveError) else disk.refusal(error)
         yield Finding(name, False, f"could not be looked at: {known.message if known else error}")
+
+
+def _settings(hive: Hive) -> Iterator[Finding]:
+    """Whether the operator's settings can be used; what cannot do without them is refused until then."""
+    own = sum(origin != choices.DEFAULT for origin in hive.settings.choices.origins.values())
+    yield Finding("settings", True, f"{count(own, 'setting')} other than the defaults: `hive config` shows them")
 
 
 def _repairs(hive: Hive) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Where hive keeps things and how it was asked to behave: read from the environment once, passed on."""
+"""Where hive keeps things, by the environment, and how the operator wants them, by their settings."""
 
 from __future__ import annotations
 
@@ -7,30 +7,48 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hive_agent.clis import CLIS
-from hive_core.errors import Invalid
+from hive_core import choices
+from hive_core.choices import Choices
+from hive_core.errors import HiveError, Invalid
 
 MANAGER = "manager"
-BACKENDS = ("local",)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the environment decides.
+    """Where things are, and how the operator wants them.
 
-    home: `$HIVE_HOME`, what is remembered. run: `$HIVE_RUN`, sockets. backend: `$HIVE_BACKEND`.
-    pronouns: `$HIVE_OPERATOR_PRONOUNS`. source: the checkout or package that hive runs from.
-    flake: `$HIVE_FLAKE`, the url of the `hive` input, or None for the checkout itself.
-    programs: `$HIVE_CLAUDE`, `$HIVE_CODEX`: the agents' CLIs by name, where they are not on the PATH.
+    home: `$HIVE_HOME`, what is remembered. run: `$HIVE_RUN`, sockets. source: the checkout or package that hive runs
+    from. environment: what of the environment goes before the operator's settings.
     """
 
     home: Path
     run: Path
-    backend: str
-    pronouns: str
     source: Path
-    flake: str | None
-    programs: Mapping[str, str]
+    environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def choices(self) -> Choices:
+        """The operator's settings as they hold now. Raises HiveError for a file that cannot be used."""
+        return choices.read(self.home, self.environment)
+
+    @property
+    def choices_or_defaults(self) -> Choices:
+        """The same for who only looks: with a file that cannot be used, what holds without one."""
+        try:
+            return self.choices
+        except HiveError:
+            return choices.defaults(self.environment)
+
+    @property
+    def pronouns(self) -> str:
+        return str(self.choices.values["pronouns"])
+
+    @property
+    def flake(self) -> str | None:
+        """The url of the `hive` input, or None for the checkout itself."""
+        found: str | None = self.choices.values["flake"]
+        return found
 
     @property
     def database(self) -> Path:
@@ -71,7 +89,7 @@ class Settings:
 def from_environment(environ: Mapping[str, str]) -> Settings:
     """Read the settings.
 
-    Raises Invalid when a path is not absolute or not UTF-8, or the backend is unknown.
+    Raises Invalid when a path is not absolute or not UTF-8.
     """
     root = os.geteuid() == 0
     user_home = Path(environ.get("HOME") or "/nonexistent")
@@ -89,17 +107,11 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
                 f"{variable} is {str(path)!a}: that is not UTF-8, and what hive keeps about it is.",
                 f"Name another folder, as in {variable}=/srv/hive.",
             )
-    backend = environ.get("HIVE_BACKEND") or "local"
-    if backend not in BACKENDS:
-        raise Invalid(f"HIVE_BACKEND is {backend!r}; this hive knows: {', '.join(BACKENDS)}.")
     return Settings(
         home=home,
         run=run,
-        backend=backend,
-        pronouns=environ.get("HIVE_OPERATOR_PRONOUNS") or "she/her",
         source=Path(__file__).resolve().parent.parent,
-        flake=environ.get("HIVE_FLAKE") or None,
-        programs={name: own for name, cli in CLIS.items() if (own := environ.get(cli.variable))},
+        environment=choices.chosen(environ),
     )
 
 

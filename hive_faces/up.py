@@ -27,6 +27,7 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
 
     stop: stop the agents at the end; without it they go on running
     """
+    _ = hive.settings.choices  # Refused now, not when the first agent is to be started.
     with ExitStack() as held:
         for room in ("up", "watch", "gate"):
             held.enter_context(hive.lone(room, "hive up"))

@@ -16,6 +16,7 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.approvals": "request_commit request_spawn spawn revive approve deny cancel",
     "hive_cmds.asking": "ask ask_operator",
     "hive_cmds.backup": "backup restore",
+    "hive_cmds.config": "config",
     "hive_cmds.doctor": "doctor",
     "hive_cmds.events": "events",
     "hive_cmds.harness": "set_status turn_settings set_model model pause resume",

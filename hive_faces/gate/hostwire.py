@@ -55,8 +55,8 @@ def _agent_status(hive: Hive, _request: Mapping[str, Any]) -> Answer:
     return Answer(agent_statuses=statuses(hive))
 
 
-def _urls(_hive: Hive, _request: Mapping[str, Any]) -> Answer:
-    return Answer(urls={"home": f"http://127.0.0.1:{ports.STATUS_PAGE_PORT}/"})
+def _urls(hive: Hive, _request: Mapping[str, Any]) -> Answer:
+    return Answer(urls={"home": f"http://127.0.0.1:{ports.chosen(hive).page}/"})
 
 
 def _pending(hive: Hive, _request: Mapping[str, Any]) -> Answer:

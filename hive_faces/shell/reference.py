@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from hive_core.choices import KEYS
 from hive_core.operation import GROUPS, OPERATOR, Caller, Operation, Parameter
 from hive_faces.verbs import everything
 
@@ -96,7 +97,50 @@ def _usage(parameter: Parameter) -> str:
     return _name(parameter) if parameter.required else f"[{_name(parameter)}]" + ("…" if parameter.many else "")
 
 
+def settings() -> str:
+    """The page of the operator's settings."""
+    lines = [
+        "# Settings",
+        "",
+        "Generated from the keys that hive knows. `$HIVE_HOME/hive.toml` holds what you want otherwise than by",
+        "default. Every process reads it, whoever started it, and a change holds for what comes next: `hive up` need",
+        "not be started again, an agent that runs has to be. `hive config` shows what holds and where it comes from.",
+        "A variable of the environment goes before the file, for the one process that has it. With a file that cannot",
+        "be used `list`, `kill`, `events`, `doctor` and whatever else has no need of it go on; the rest is refused",
+        "with file, line and key.",
+        "",
+        "| key | default | environment | what it decides |",
+        "|---|---|---|---|",
+    ]
+    for key in KEYS:
+        default = "" if key.default is None else f"`{key.default}`"
+        lines.append(f"| `{key.name}` | {default} | {f'`{key.variable}`' if key.variable else ''} | {key.about} |")
+    return "\n".join(lines) + _NEW_AGENTS
+
+
+_NEW_AGENTS = """
+| `[new_agents]` | `runner = "claude"` | | what the `agent.toml` of a new agent begins with, the manager's too |
+
+A new agent that has a configuration already keeps that. Below `[new_agents]` may stand what [an agent.toml](agent.md)
+may hold:
+
+```toml
+pronouns = "they/them"
+
+[clis]
+claude = "/opt/claude/claude"
+
+[new_agents]
+model = "opus"
+
+[new_agents.limits]
+memory = "4G"
+```
+"""
+
+
 FILES: Mapping[str, Callable[[], str]] = {
     "docs/commands.md": commands,
     "docs/permissions.md": permissions,
+    "docs/settings.md": settings,
 }

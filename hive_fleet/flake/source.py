@@ -27,10 +27,11 @@ class Source:
 def of(hive: Hive) -> Source:
     """The source that hive runs from: its checkout; for an installed hive a repository that stands for its version.
 
-    Where HIVE_FLAKE names another, that one. Raises Refused when that is no local repository with such a commit.
+    Where the operator's settings name another, that one. Raises Refused when that is no local repository with such
+    a commit.
     """
-    if hive.settings.flake is not None:
-        return _named(hive.settings.flake)
+    if (url := hive.settings.flake) is not None:
+        return _named(url, hive.settings.choices.named_by("flake"))
     checkout = hive.settings.source
     if head_revision(checkout) is None:
         checkout = _installed(hive)
@@ -82,17 +83,17 @@ def _asked(url: str) -> tuple[str, str]:
     return ("rev", parts["rev"]) if "rev" in parts else ("ref", parts.get("ref", "HEAD"))
 
 
-def _named(url: str) -> Source:
-    """The newest commit of a local repository that HIVE_FLAKE names."""
+def _named(url: str, by: str) -> Source:
+    """The newest commit of a local repository that the operator's settings name. by: what of them does."""
     checkout, (_, wanted) = flake.local_path(url), _asked(url)
     if checkout is None:
         raise Refused(
-            f"HIVE_FLAKE is {url}, which is no repository on this machine.",
+            f"{by} is {url}, which is no repository on this machine.",
             "Clone it, and name the clone: git+file:///PATH?ref=BRANCH",
         )
     rev = _git(checkout, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}", check=False)
     if not rev:
-        raise Refused(f"HIVE_FLAKE is {url}, and there is no commit {wanted} in {checkout}.")
+        raise Refused(f"{by} is {url}, and there is no commit {wanted} in {checkout}.")
     return Source(url, rev, _committed_at(checkout, rev))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from hive_core.context import Hive
+from hive_core.errors import HiveError
 from hive_core.human import count
 from hive_core.process import Owner
 from hive_fleet.flake import meta, source
@@ -19,8 +20,8 @@ def upstream(hive: Hive) -> str | None:
     """
     try:
         newest = source.newest(hive)
-    except OSError:
-        newest = None  # Another user's checkout, out of our reach for the moment.
+    except (OSError, HiveError):
+        newest = None  # Another user's checkout, out of our reach for the moment, or settings that cannot be used.
     return newest or meta.current_base(hive)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hive_agent.clis import CLIS
 from hive_core import hostile_folders, run_folder, shared_folder
+from hive_core.choices import SEED
 from hive_core.containers.base import View
 from hive_core.context import Hive
 from hive_core.errors import HiveError
@@ -18,16 +19,24 @@ from hive_fleet.home import ports, toolbox
 # As root every agent runs as a user of its own, from here upward; the numbers belong to no account.
 FIRST_UID = 700_000
 
-DEFAULT_CONFIG = {
-    "agent.toml": b"""# What this agent runs. Every key is explained in docs/agent.md.
-runner = "claude"
-""",
+_SEEDED = {
     "agent.nix": b"""# Packages and NixOS options of this agent's container (used by the nixos backend).
 { pkgs, ... }: {
   environment.systemPackages = [ ];
 }
 """,
 }
+
+
+def default_config(hive: Hive) -> dict[str, bytes]:
+    """The files of a new agent's configuration, as the operator's settings want it. Raises HiveError."""
+    from hive_core.toml_text import dumps
+
+    text = dumps({**SEED, **hive.settings.choices.new_agents})
+    return {
+        "agent.toml": f"# What this agent runs. Every key is explained in docs/agent.md.\n{text}".encode(),
+        **_SEEDED,
+    }
 
 
 def allot_uid(hive: Hive, db: sqlite3.Connection, name: str) -> int | None:
@@ -83,7 +92,7 @@ def ensure_repositories(hive: Hive, name: str, manager_uid: int | None) -> None:
     applied, config = hive.applied_path(name), hive.agent_path(name) / "config"
     if not applied.exists():
         shared_folder.make(applied.parent)
-        _adopt(config, applied) if config.exists() else Repository.create(applied, DEFAULT_CONFIG, f"Seed {name}")
+        _adopt(config, applied) if config.exists() else Repository.create(applied, default_config(hive), f"Seed {name}")
     if not config.exists():
         Repository.clone(Repository(applied), config, origin=str(applied))
     ensure_managers_clone(hive, name, manager_uid)

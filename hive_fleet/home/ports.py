@@ -5,32 +5,46 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.settings import MANAGER
 
-MANAGER_PORT = 8000
-STATUS_PAGE_PORT = 7000
-FIRST, COUNT = 8100, 900
 # A port file is a number and a line break; a longer one is something else.
 _LONGEST = 16
 
 
-def hashed(name: str) -> int:
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The operator's ports: the manager's, the status page's, and the range of the other agents'."""
+
+    manager: int
+    page: int
+    first: int
+    count: int
+
+
+def chosen(hive: Hive) -> Ports:
+    """The ports as they hold; those without a file where the operator's cannot be used."""
+    values = hive.settings.choices_or_defaults.values
+    return Ports(*(values[f"ports.{key.name}"] for key in fields(Ports)))
+
+
+def hashed(name: str, ports: Ports) -> int:
     """FNV-1a (32 bit) of the name, folded into the agents' range; the manager's port is fixed."""
     if name == MANAGER:
-        return MANAGER_PORT
+        return ports.manager
     value = 0x811C9DC5
     for byte in name.encode():
         value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return FIRST + value % COUNT
+    return ports.first + value % ports.count
 
 
 def of(hive: Hive, name: str) -> int:
     """The port that `name` has, or by its name would have; writes nothing."""
-    return _written(hive.agent_path(name)) or hashed(name)
+    return _written(hive.agent_path(name)) or hashed(name, chosen(hive))
 
 
 def settle_on(hive: Hive, name: str, *, new: bool) -> int:
@@ -44,7 +58,7 @@ def settle_on(hive: Hive, name: str, *, new: bool) -> int:
     port = _written(folder)
     if port is not None:
         return port
-    port = _free(hive, name) if new and name != MANAGER else hashed(name)
+    port = _free(hive, name) if new and name != MANAGER else hashed(name, chosen(hive))
     temporary = folder / ".port.new"
     temporary.write_text(f"{port}\n")
     try:
@@ -56,14 +70,15 @@ def settle_on(hive: Hive, name: str, *, new: bool) -> int:
 
 def _free(hive: Hive, name: str) -> int:
     others = [path.name for path in hive.settings.agents.iterdir() if path.name != name]
-    taken = {of(hive, other) for other in others}
-    start = hashed(name) - FIRST
-    for step in range(COUNT):
-        port = FIRST + (start + step) % COUNT
+    ports = chosen(hive)
+    taken = {of(hive, other) for other in others} | {ports.manager, ports.page}
+    bare = hashed(name, ports)
+    for step in range(ports.count):
+        port = ports.first + (bare - ports.first + step) % ports.count
         if port not in taken and not _in_use(port):
             return port
-    hive.say(f"warning: all {COUNT} ports of agents are taken; {name} shares port {hashed(name)}")
-    return hashed(name)
+    hive.say(f"warning: all {ports.count} ports of agents are taken; {name} shares port {bare}")
+    return bare
 
 
 def _in_use(port: int) -> bool:

@@ -56,7 +56,8 @@ def program(settings: Settings, name: str) -> Path | None:
         return None
     found = _native(named.resolve())
     if not found.is_file() or not os.access(found, os.X_OK):
-        raise Refused(f"{CLIS[name].variable} names {named}, which is no program.", "Name the program's own file.")
+        by = settings.choices.named_by(f"clis.{name}")
+        raise Refused(f"{by} names {named}, which is no program.", "Name the program's own file.")
     reason = private.find(settings).why_no_program(_own(found))
     if reason is not None:
         raise Refused(f"No agent can be shown {_own(found)}, for {name}: {reason}.", _ELSEWHERE)
@@ -64,12 +65,12 @@ def program(settings: Settings, name: str) -> Path | None:
 
 
 def _named(settings: Settings, name: str) -> Path | None:
-    """What the environment names, else what was used last, else what the PATH has.
+    """What the operator's settings name, else what was found on the PATH last, else what the PATH has now.
 
     Which CLI an agent has must not depend on the shell that happens to restart it.
     """
     kept = _kept(settings, name)
-    found = settings.programs.get(name) or shutil.which(kept) or shutil.which(name)
+    found = settings.choices.programs.get(name) or shutil.which(kept) or shutil.which(name)
     return Path(found).absolute() if found is not None and Path(found).exists() else None
 
 
@@ -78,8 +79,13 @@ def _kept(settings: Settings, name: str) -> Path:
 
 
 def _keep(settings: Settings, name: str) -> None:
-    """Remember which CLI is used, by its place: what is installed there later is used then."""
+    """Remember which CLI was found on the PATH, by its place: what is installed there later is used then.
+
+    What the operator names needs no remembering, and what the environment names is for its process alone.
+    """
     kept, found = _kept(settings, name), _named(settings, name)
+    if name in settings.choices.programs:
+        return
     if found is None or found == kept or (kept.is_symlink() and kept.readlink() == found):
         return
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -117,7 +117,7 @@ def operations() -> None:
     call("answer", id=1, text="this"), call("cancel_question", id=2)
     call("update", stale=True), call("meta_update", inputs=["hive"]), call("update", name="coder")
     call("watch", once=True)
-    for verb in ("list", "approvals", "questions", "inputs", "tombstones", "doctor", "migrate"):
+    for verb in ("list", "approvals", "questions", "inputs", "tombstones", "doctor", "config", "migrate"):
         call(verb)
     call("journal", name="coder")
     call("destroy", name="coder")

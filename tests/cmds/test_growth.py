@@ -47,7 +47,7 @@ OTHER = PLAIN.replace("ready", "ready again")
 ELSEWHERE = {
     **dict.fromkeys(("agent", "mcp", "gate", "watch", "up", "attach", "login", "open"), "runs until it is ended"),
     **dict.fromkeys(
-        ("journal", "inputs", "turn_settings", "doctor", "tombstones"), "reads files, or one row by its name"
+        ("journal", "inputs", "turn_settings", "doctor", "config", "tombstones"), "reads files, or one row by its name"
     ),
     **dict.fromkeys(("migrate", "adopt"), "runs once"),
     **dict.fromkeys(("backup", "restore"), "copies all there is"),

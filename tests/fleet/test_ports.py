@@ -23,24 +23,26 @@ from tests.needs import needs_root
 # authors (www.isthe.com/chongo/tech/comp/fnv).
 BY_HAND = {"a": 8100 + 0xE40C292C % 900, "foobar": 8100 + 0xBF9CF968 % 900}
 
+PORTS = ports.Ports(manager=8000, page=7000, first=8100, count=900)
+
 
 @pytest.mark.parametrize(("name", "port"), BY_HAND.items())
 def test_a_port_is_the_names_fnv_1a_hash_in_the_agents_range(name: str, port: int) -> None:
-    assert ports.hashed(name) == port
+    assert ports.hashed(name, PORTS) == port
 
 
 def test_the_first_step_of_the_hash_by_hand() -> None:
     # 0x811c9dc5 ^ 0x61 = 0x811c9da4; times 0x01000193, the lowest 32 bits = 0xe40c292c = 3826002220; % 900 = 520.
-    assert ports.hashed("a") == 8620
+    assert ports.hashed("a", PORTS) == 8620
 
 
 def test_every_port_is_in_the_range_and_every_port_can_be_had() -> None:
-    found = {ports.hashed(f"agent{number}") for number in range(20_000)}
+    found = {ports.hashed(f"agent{number}", PORTS) for number in range(20_000)}
     assert found == set(range(8100, 9000))
 
 
 def test_the_managers_port_is_fixed() -> None:
-    assert ports.hashed("manager") == 8000
+    assert ports.hashed("manager", PORTS) == 8000
 
 
 def port_file(hive: TestHive, name: str) -> Path:
@@ -66,19 +68,19 @@ def shown(hive: TestHive) -> str:
 
 def alike(count: int) -> list[str]:
     """Names that hash to the port of `porter`."""
-    return names_at(ports.hashed("porter"), count)
+    return names_at(ports.hashed("porter", PORTS), count)
 
 
 def names_at(port: int, count: int) -> list[str]:
     """The first names of their kind that hash to a port."""
     names = (f"agent{number}" for number in range(100_000))
-    return list(islice((name for name in names if ports.hashed(name) == port), count))
+    return list(islice((name for name in names if ports.hashed(name, PORTS) == port), count))
 
 
 def test_a_new_agents_port_is_written_down_and_shown(hive: TestHive) -> None:
     hive.spawn("porter")
-    assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter')}\n"
-    assert shown(hive) == url(ports.hashed("porter"))
+    assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter', PORTS)}\n"
+    assert shown(hive) == url(ports.hashed("porter", PORTS))
 
 
 def test_a_port_that_is_written_down_wins_and_stays(hive: TestHive) -> None:
@@ -109,18 +111,18 @@ def test_the_agent_itself_is_told_its_port(hive: TestHive) -> None:
 def test_an_agent_that_was_deployed_without_a_port_keeps_the_bare_hash_and_it_is_written_down(hive: TestHive) -> None:
     hive.spawn("porter")
     first, second = alike(2)
-    prepare(hive, first, f"{ports.hashed('porter')}\n")
+    prepare(hive, first, f"{ports.hashed('porter', PORTS)}\n")
     hive.run("stop", "porter")
     port_file(hive, "porter").unlink()
-    assert shown(hive) == url(ports.hashed("porter"))
+    assert shown(hive) == url(ports.hashed("porter", PORTS))
     hive.run("start", "porter")
-    assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter')}\n"
+    assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter', PORTS)}\n"
     hive.run("spawn", second, code=0)
-    assert port_file(hive, second).read_text() == f"{ports.hashed('porter') + 1}\n"
+    assert port_file(hive, second).read_text() == f"{ports.hashed('porter', PORTS) + 1}\n"
 
 
 def test_a_new_agent_takes_the_next_port_that_nobody_claims(hive: TestHive) -> None:
-    base = ports.hashed("porter")
+    base = ports.hashed("porter", PORTS)
     first, second, third = alike(3)
     hive.spawn(first)
     prepare(hive, "gone", f"{base + 1}\n")
@@ -134,7 +136,7 @@ def test_a_new_agent_takes_the_next_port_that_nobody_claims(hive: TestHive) -> N
 
 
 def test_a_new_agent_passes_by_a_port_that_somebody_else_serves_and_an_old_one_keeps_its_own(hive: TestHive) -> None:
-    base = ports.hashed("porter")
+    base = ports.hashed("porter", PORTS)
     first, second = alike(2)
     hive.spawn(first)
     with socket.create_server(("127.0.0.1", base + 1)), socket.create_server(("127.0.0.1", base)):
@@ -155,8 +157,8 @@ def test_a_full_range_warns_and_uses_the_hash(hive: TestHive) -> None:
         prepare(hive, f"taken{port}", f"{port}\n")
     hive.configure("porter", 'runner = "command"\ncommand = ["sleep", "infinity"]\n')
     told = hive.run("spawn", "porter").stderr
-    assert f"all 900 ports of agents are taken; porter shares port {ports.hashed('porter')}" in told
-    assert shown(hive) == url(ports.hashed("porter"))
+    assert f"all 900 ports of agents are taken; porter shares port {ports.hashed('porter', PORTS)}" in told
+    assert shown(hive) == url(ports.hashed("porter", PORTS))
 
 
 def a_link(path: Path) -> None:
@@ -189,9 +191,9 @@ def test_a_port_file_that_is_none_is_not_believed_and_is_replaced(
     hive.run("stop", "porter")
     port_file(hive, "porter").unlink()
     harm(port_file(hive, "porter"))
-    assert shown(hive) == url(ports.hashed("porter"))
+    assert shown(hive) == url(ports.hashed("porter", PORTS))
     hive.run("start", "porter")
-    assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter')}\n"
+    assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter', PORTS)}\n"
     assert not port_file(hive, "porter").is_symlink()
 
 
@@ -200,7 +202,7 @@ def test_a_folder_in_the_place_of_the_port_file_is_told_and_hides_nobody(hive: T
     hive.run("stop", "porter")
     port_file(hive, "porter").unlink()
     port_file(hive, "porter").mkdir()
-    assert shown(hive) == url(ports.hashed("porter"))
+    assert shown(hive) == url(ports.hashed("porter", PORTS))
     assert "is a folder" in hive.run("start", "porter", code=1).stderr
     port_file(hive, "porter").rmdir()
     hive.run("start", "porter")

@@ -46,7 +46,7 @@ def run_from(hive: TestHive, folder: Path) -> Hive:
     from dataclasses import replace
 
     inside = hive.inside()
-    return replace(inside, settings=replace(inside.settings, source=folder, flake=None))
+    return replace(inside, settings=replace(inside.settings, source=folder, environment=()))
 
 
 # --- any checkout will do

@@ -164,15 +164,31 @@ def test_doctor_says_what_no_agent_can_be_shown(hive: TestHive, tmp_path: Path) 
     assert "it lies in hive's own state" in row["detail"]
 
 
-def test_a_cli_that_was_used_is_used_again_whatever_the_shell_knows(tmp_path: Path, npm: Path) -> None:
+def test_a_cli_that_was_found_is_used_again_whatever_path_a_timer_has(
+    tmp_path: Path, npm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     native = npm / f"codex-linux-x64/vendor/{TRIPLE}/bin/codex"
-    knowing, unknowing = settings(tmp_path, tmp_path / "bin/codex"), settings(tmp_path, Path())
-    unknowing = replace(unknowing, programs={})
-    assert toolbox.program(unknowing, "codex") != native
-    for _ in range(2):
-        toolbox.inside(knowing)
-        assert toolbox.program(unknowing, "codex") == native
-        toolbox.inside(unknowing)
-    assert [path.name for path in (tmp_path / "home/clis").iterdir()] == ["codex"]
+    own = replace(settings(tmp_path, Path()), environment=())
+    for path in (f"{tmp_path}/bin:/usr/bin:/bin", "/usr/bin:/bin") * 2:
+        monkeypatch.setenv("PATH", path)
+        toolbox.inside(own)
+        assert toolbox.program(own, "codex") == native
+    assert "codex" in [path.name for path in (tmp_path / "home/clis").iterdir()]
     (tmp_path / "bin/codex").unlink()
-    assert toolbox.program(unknowing, "codex") != native
+    assert toolbox.program(own, "codex") != native
+
+
+def test_what_the_environment_names_is_for_its_process_alone(
+    tmp_path: Path, npm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    native = npm / f"codex-linux-x64/vendor/{TRIPLE}/bin/codex"
+    toolbox.inside(settings(tmp_path, tmp_path / "bin/codex"))
+    own = replace(settings(tmp_path, Path()), environment=())
+    assert toolbox.program(own, "codex") != native
+    (tmp_path / "home").mkdir(exist_ok=True)
+    (tmp_path / "home/hive.toml").write_text(f'[clis]\ncodex = "{tmp_path}/bin/codex"\n')
+    assert toolbox.program(own, "codex") == native
+    (tmp_path / "home/hive.toml").write_text(f'\n[clis]\ncodex = "{tmp_path}"\n')
+    with pytest.raises(Refused, match=r"clis.codex \(hive.toml, line 3\) names .*, which is no program"):
+        toolbox.program(own, "codex")

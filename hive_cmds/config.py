@@ -1,0 +1,33 @@
+"""What the operator has set: `$HIVE_HOME/hive.toml`, and what goes before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hive_core.choices import DEFAULT, FILE, KEYS, NEW_AGENTS, SEED
+from hive_core.context import Hive
+from hive_core.operation import OPERATOR, operation
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as it holds. origin: `hive.toml, line 3`, a variable of the environment, or `default`."""
+
+    key: str
+    value: str | int | None
+    origin: str
+
+
+@operation(callers=OPERATOR, group="Seeing", columns=("key", "value", "origin"), empty="There are no settings.")
+def config(hive: Hive) -> list[Setting]:
+    """Show the settings that hold, and where each comes from: hive.toml, the environment, or a default."""
+    from hive_core.toml_text import dumps
+
+    chosen = hive.settings.choices
+    hive.say(f"note: the file is {hive.settings.home / FILE}")
+    rows = [Setting(key.name, chosen.values[key.name], chosen.origins[key.name]) for key in KEYS]
+    for name, value in {**SEED, **chosen.new_agents}.items():
+        shown = value if isinstance(value, str) else " ".join(dumps({name: value}).split())
+        origin = chosen.origins.get(f"{NEW_AGENTS}.{name}", DEFAULT)
+        rows.append(Setting(f"{NEW_AGENTS}.{name}", shown, origin))
+    return rows

@@ -1,0 +1,215 @@
+"""The operator's settings: `$HIVE_HOME/hive.toml`, one place for every process of every kind.
+
+Read when they are asked for, so that a long-lived process goes by what holds now, and a file that cannot be used stops
+only what needs it. An environment variable goes before the file, for the process that has it.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hive_agent.clis import CLIS
+from hive_core.errors import HiveError, Invalid, Refused
+
+FILE = "hive.toml"
+BACKENDS = ("local",)
+NEW_AGENTS = "new_agents"
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting.
+
+    name: dotted, as it is shown. kind: what it takes, a name in `_checks`. variable: of the environment, goes before
+    it; "" for none. about: what it decides, for docs/settings.md.
+    """
+
+    name: str
+    kind: str
+    default: Any
+    variable: str
+    about: str
+
+
+KEYS = (
+    Key(
+        "pronouns",
+        "text",
+        "she/her",
+        "HIVE_OPERATOR_PRONOUNS",
+        "how an agent's prompt speaks of you, from its next start on",
+    ),
+    Key("backend", "backend", "local", "HIVE_BACKEND", "what drives the containers"),
+    Key("flake", "text", None, "HIVE_FLAKE", "the url of the input `hive`; without one it is what hive runs from"),
+    *(
+        Key(f"clis.{name}", "file", None, cli.variable, f"the program of the runner `{name}`; else what the `PATH` has")
+        for name, cli in CLIS.items()
+    ),
+    Key("ports.manager", "port", 8000, "", "the manager's page"),
+    Key("ports.page", "port", 7000, "", "the status page"),
+    Key("ports.first", "port", 8100, "", "where the ports of the other agents' pages begin"),
+    Key("ports.count", "count", 900, "", "how many of those there are; an agent that has a port keeps it"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What holds. values: by the key's name. origins: where each of them comes from, in words.
+
+    new_agents: what the `agent.toml` of a new agent holds, as it was written.
+    """
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+    new_agents: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def programs(self) -> dict[str, str]:
+        """The CLIs that are named, by their names."""
+        return {name: found for name in CLIS if (found := self.values[f"clis.{name}"])}
+
+    def named_by(self, key: str) -> str:
+        """What names a value, for a sentence: `HIVE_CODEX`, or the key and its line."""
+        variable = next(known.variable for known in KEYS if known.name == key)
+        origin = self.origins[key]
+        return variable if variable and origin.startswith(variable) else f"{key} ({origin})"
+
+
+def read(home: Path, environment: tuple[tuple[str, str], ...]) -> Choices:
+    """What holds now in this process. Raises Refused for a file, Invalid for a variable that cannot be used."""
+    path = home / FILE
+    return _read(str(path), _identity(path), environment)
+
+
+def defaults(environment: tuple[tuple[str, str], ...] = ()) -> Choices:
+    """What holds without a file; a variable that cannot be used is left out. For who must go on with a bad file."""
+    try:
+        return _merged({}, {}, dict(environment))
+    except HiveError:
+        return _merged({}, {}, {})
+
+
+def chosen(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """What of an environment goes before the file."""
+    return tuple((key.variable, value) for key in KEYS if key.variable and (value := environ.get(key.variable)))
+
+
+def _identity(path: Path) -> Hashable:
+    """What changes whenever the file does; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}.") from error
+    if not stat.S_ISREG(found.st_mode):
+        why = "Is a directory" if stat.S_ISDIR(found.st_mode) else "it is no file"
+        raise Refused(f"{path} cannot be read: {why}.")
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@lru_cache(maxsize=64)
+def _read(path: str, identity: Hashable, environment: tuple[tuple[str, str], ...]) -> Choices:
+    if identity is None:
+        return _merged({}, {}, dict(environment))
+    # Not before there is a file: most of what a hive is asked needs no parser.
+    from hive_core import checked_toml
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise Refused(f"{path} cannot be read: {reason}.") from error
+    checker, table = checked_toml.load(text, path, Refused)
+    checked = checker.table(table, (), _schema())
+    _check_range(checker, checked)
+    flat = {name: value for key in KEYS if (value := _at(checked, name := key.name)) is not None}
+    lines = {name: f"{FILE}, line {checker.line(tuple(name.split('.')))}" for name in flat}
+    new = table.get(NEW_AGENTS, {})
+    for name in new:
+        lines[f"{NEW_AGENTS}.{name}"] = f"{FILE}, line {checker.line((NEW_AGENTS, name))}"
+    return _merged(flat, lines, dict(environment), new)
+
+
+def _merged(
+    found: Mapping[str, Any],
+    lines: Mapping[str, str],
+    environment: Mapping[str, str],
+    new_agents: Mapping[str, Any] | None = None,
+) -> Choices:
+    values, origins = {}, dict(lines)
+    for key in KEYS:
+        values[key.name] = found.get(key.name, key.default)
+        origins.setdefault(key.name, DEFAULT)
+        if (own := environment.get(key.variable)) is not None:
+            values[key.name], origins[key.name] = own, f"{key.variable} in the environment"
+    if values["backend"] not in BACKENDS:
+        raise Invalid(f"HIVE_BACKEND is {values['backend']!r}; this hive knows: {', '.join(BACKENDS)}.")
+    return Choices(values, origins, new_agents or {})
+
+
+def _at(table: Mapping[str, Any], name: str) -> Any:
+    first, _, rest = name.partition(".")
+    return table.get(first) if not rest else table.get(first, {}).get(rest)
+
+
+def _schema() -> dict[str, Any]:
+    """The checks of a whole file, by the keys."""
+    checks, schema = _checks(), {}
+    tables: dict[str, dict[str, Any]] = {}
+    for key in KEYS:
+        first, _, rest = key.name.partition(".")
+        if rest:
+            tables.setdefault(first, {})[rest] = checks[key.kind]
+            schema[first] = _table(tables[first])
+        else:
+            schema[first] = checks[key.kind]
+    return {**schema, NEW_AGENTS: _new_agents}
+
+
+def _table(checks: Mapping[str, Any]) -> Callable[..., Any]:
+    return lambda checker, value, path: checker.table(value, path, checks)
+
+
+def _checks() -> dict[str, Any]:
+    from hive_core.checked_toml import one_of, text_of, whole
+
+    return {
+        "text": text_of,
+        "backend": one_of(BACKENDS),
+        "file": _file,
+        "port": whole(1024, 65535),
+        "count": whole(1, 60000),
+    }
+
+
+def _file(checker: Any, value: Any, path: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+        checker.wrong(value, path, "give the absolute path of a program")
+    return str(value)
+
+
+def _new_agents(checker: Any, value: Any, path: tuple[str, ...]) -> Any:
+    from hive_core.containers.config import check_table
+
+    if not isinstance(value, dict):
+        checker.wrong(value, path, "give a table of what an agent.toml may hold")
+    return check_table(checker, {**SEED, **value}, path)
+
+
+def _check_range(checker: Any, checked: Mapping[str, Any]) -> None:
+    """The agents' ports end where ports do."""
+    ports = checked.get("ports", {})
+    last = ports.get("first", 8100) + ports.get("count", 900) - 1
+    if last > 65535:
+        checker.refuse(("ports", "count"), f"leads to port {last}", "the last port is 65535")
+
+
+# What a new agent runs unless the operator says otherwise.
+SEED: Mapping[str, Any] = {"runner": "claude"}
