@@ -113,7 +113,7 @@ def _approve_spawn(hive: Hive, number: int, name: str) -> None:
     plan = spawns.detail(hive, number, name)
     with (
         queue.told_what_became_of(hive, number),
-        progress.recorded(hive, name, "spawning", recovery=spawns.SPAWN, detail=plan),
+        progress.recorded(hive, name, spawns.SPAWN, plan),
     ):
         spawns.spawn(hive, number, name)
 

@@ -20,7 +20,7 @@ from hive_fleet.agents.status import AgentStatus
 from hive_fleet.agents.strays import is_stray
 from hive_fleet.changes.building import GRACE, start_container
 from hive_fleet.changes.rebuilds import rebuild_again
-from hive_fleet.changes.running import AGREE, acting_on, before, conclude
+from hive_fleet.changes.running import RESTARTING, STARTING, STOPPING, acting_on, before, conclude
 from hive_fleet.messages.messages import tell
 
 
@@ -40,7 +40,7 @@ def start_again(hive: Hive, name: str, *, looked_after: bool = False) -> AgentSt
     with hive.store.read() as db:
         # The word of the crash has said already that it is going to be started again.
         quiet = not looked_after and bool(table.one(db, name)["restart_told"])
-    with acting_on(hive, name, "starting", quiet=quiet) as known:
+    with acting_on(hive, name, STARTING, quiet=quiet) as known:
         with hive.store.write() as db:
             want(db, name, "running")
             if looked_after:
@@ -121,7 +121,7 @@ def _end_recorded(hive: Hive, name: str, grace: float, note: str | None) -> None
     # What another left half-done may take long to mend, or fail to be: neither keeps an agent from being ended.
     with held_first(hive, name, "stopping") as left:
         known = {**before(hive, name), "note": note}
-        operation = recorded(hive, name, "stopping", recovery=AGREE, detail=known) if left is None else nullcontext()
+        operation = recorded(hive, name, STOPPING, known) if left is None else nullcontext()
         with operation:
             with hive.store.write() as db:
                 want(db, name, "stopped")
@@ -141,7 +141,7 @@ def restart(hive: Hive, name: AgentName) -> AgentStatus:
     """
     refuse_self(hive, name, "restart")
     require(hive, name)
-    with acting_on(hive, name, "restarting") as known:
+    with acting_on(hive, name, RESTARTING) as known:
         with hive.store.write() as db:
             want(db, name, "running")
             restarts.forget(db, name)

@@ -49,7 +49,7 @@ def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
     with progress.held_anyway(hive, name, "destroying") as left:
         if left is not None:
             progress.forget(hive, name)
-        with progress.recorded(hive, name, "destroying", recovery=removals.DESTROY, detail={"purge": purge}):
+        with progress.recorded(hive, name, removals.DESTROY, {"purge": purge}):
             removals.destroy_held(hive, name, purge)
     if purge:
         hive.say(f"{name} is destroyed and purged: its configuration, state, login and inbox are gone")
@@ -85,7 +85,7 @@ def purge(hive: Hive, name: AgentName) -> None:
     """
     with progress.held(hive, name, "purging"):
         _require_tombstone(hive, name)
-        with progress.recorded(hive, name, "destroying", recovery=removals.PURGE):
+        with progress.recorded(hive, name, removals.PURGE):
             removals.purge_held(hive, name)
     hive.say(f"{name} is purged: its configuration, state, login and inbox are gone")
     _warn_of_requests(hive, name)

@@ -244,6 +244,20 @@ STEPS: Mapping[str, str] = {
         update agents set given = '["CODEX_API_KEY"]' where has_key and runner = 'codex';
         alter table agents drop column has_key;
     """,
+    "m010_changes": """
+        -- Where the change is declared that an operation carries out, as module:NAME: there whoever mends it finds how.
+        alter table operations rename column recovery to change;
+        update operations set change = 'hive_fleet.changes.' || case change
+            when 'agree' then 'running:' || upper(kind)
+            when 'rebuild' then 'rebuilds:REBUILD'
+            when 'deploy' then 'deploys:DEPLOY'
+            when 'spawn' then 'spawns:SPAWN'
+            when 'destroy' then 'removals:DESTROY'
+            when 'purge' then 'removals:PURGE'
+            when 'adopt' then 'adoptions:ADOPT'
+            when 'migrate' then 'takeovers:MIGRATE'
+            else 'running:RESTING' end;
+    """,
 }
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,52 +22,53 @@ from hive_core.process import Owner
 
 @dataclass(frozen=True, slots=True)
 class InProgress:
-    """One operation in progress. since: unix seconds. detail: what its recovery needs to know."""
+    """One operation in progress. since: unix seconds. change: the address of what is carried out. detail: its own."""
 
     agent: str
     kind: str
     since: float
     owner: Owner
-    recovery: str | None
+    change: str
     detail: dict[str, Any]
 
 
 # What mends an operation that died half-way: takes the row, ends in all-new or all-old, says which.
 # It may be killed itself and is then run again, so it looks at what is, never at how far it came.
 Recovery = Callable[[Hive, InProgress], str]
-_RECOVERIES: dict[str, Recovery] = {}
-# What declares those that are not declared yet: a command imports its own concern alone.
-_LOADERS: list[Callable[[], object]] = []
-
-
-def recovery(name: str) -> Callable[[Recovery], Recovery]:
-    """Declare the function below as what mends operations whose `recovery` is `name`."""
-
-    def declare(function: Recovery) -> Recovery:
-        _RECOVERIES[name] = function
-        return function
-
-    return declare
-
-
-def declared_by(load: Callable[[], object]) -> None:
-    """Have `load` called when a recovery is needed that is not declared yet: it is to import all that declare any."""
-    _LOADERS.append(load)
-
-
-# What else becomes true in the transaction that ends an operation; see `at_the_end`.
+# Looks at an agent before the last transaction of an operation on it, and returns what records in that what was seen.
 Recorder = Callable[[sqlite3.Connection], None]
 Ending = Callable[[Hive, str], Recorder]
-_ENDINGS: list[Ending] = []
 
 
-def at_the_end(function: Ending) -> Ending:
-    """Declare the function below as part of every operation's end.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What operations carry out on an agent, declared once: whichever process has to mend one finds it by its address.
 
-    It looks at the agent before the last transaction, and returns what records inside it what was seen.
+    address: `module:NAME` of the declaration itself, in hive_fleet. kind: what clients are shown: spawning, starting,
+    stopping, restarting, rebuilding or destroying. recover: what mends it, where more than its row is left behind.
+    end: what else becomes true in the transaction that ends it.
     """
-    _ENDINGS.append(function)
-    return function
+
+    address: str
+    kind: str
+    recover: Recovery | None
+    end: Ending
+
+
+# Where changes are declared: nothing else is imported because a row says so.
+DECLARED_IN = "hive_fleet."
+
+
+def find(address: str) -> Change:
+    """The change that is declared at an address. Raises Refused where there is none."""
+    module, _, name = address.partition(":")
+    found = None
+    if module.startswith(DECLARED_IN):
+        with suppress(ModuleNotFoundError):
+            found = getattr(importlib.import_module(module), name, None)
+    if not isinstance(found, Change):
+        raise Refused(f"This hive knows no change {address!r}.", "Run the hive that has begun it.")
+    return found
 
 
 @contextmanager
@@ -102,16 +104,13 @@ def held_first(hive: Hive, agent: str, purpose: str) -> Iterator[InProgress | No
 
 
 @contextmanager
-def recorded(
-    hive: Hive, agent: str, kind: str, *, recovery: str | None = None, detail: dict[str, Any] | None = None
-) -> Iterator[None]:
+def recorded(hive: Hive, agent: str, change: Change, detail: dict[str, Any] | None = None) -> Iterator[None]:
     """Show the operation for as long as the block runs. The caller holds the agent's lock.
 
-    kind: spawning, starting, stopping, restarting, rebuilding or destroying. recovery: what mends it, run at
-    once when the block raises, and by another process when this one dies. When mending fails too, or the end cannot
-    be written, the row stays, and whoever comes next tries again.
+    It is mended at once when the block raises, and by another process when this one dies. When mending fails too, or
+    the end cannot be written, the row stays, and whoever comes next tries again.
     """
-    begin(hive, agent, kind, recovery, detail or {})
+    begin(hive, agent, change, detail or {})
     try:
         yield
     except BaseException as error:
@@ -119,27 +118,29 @@ def recorded(
         failed = repairs.attempt(hive, repair_of(agent), agent, lambda: outcomes.append(_recover(hive, agent)))
         if isinstance(error, KeyboardInterrupt):
             outcome = f"could not be undone: {failed.error}" if failed else outcomes[0]
-            hive.say(f"interrupted while {kind} {agent}: {outcome}")
+            hive.say(f"interrupted while {change.kind} {agent}: {outcome}")
         raise
     clear(hive, agent)
 
 
 @contextmanager
-def exclusive(hive: Hive, agent: str, kind: str, *, recovery: str | None = None, **detail: Any) -> Iterator[None]:
+def exclusive(hive: Hive, agent: str, change: Change, **detail: Any) -> Iterator[None]:
     """Be the one operation on this agent: `held` and `recorded` in one."""
-    with held(hive, agent, kind), recorded(hive, agent, kind, recovery=recovery, detail=detail):
+    with held(hive, agent, change.kind), recorded(hive, agent, change, detail):
         yield
 
 
-def begin(hive: Hive, agent: str, kind: str, recovery: str | None, detail: dict[str, Any]) -> None:
+def begin(hive: Hive, agent: str, change: Change, detail: dict[str, Any]) -> None:
     """Record the operation as this process's."""
+    if find(change.address) is not change:
+        raise AssertionError(f"nobody would find the change {change.address} by its address")
     now = hive.clock()
     with hive.store.write() as db:
         db.execute(
             "insert into operations values (?, ?, ?, ?, ?, ?)",
-            (agent, kind, now, Owner.current().to_json(), recovery, json.dumps(detail)),
+            (agent, change.kind, now, Owner.current().to_json(), change.address, json.dumps(detail)),
         )
-        emit(db, "transient_set", name=agent, transient_kind=kind, since_unix=int(now))
+        emit(db, "transient_set", name=agent, transient_kind=change.kind, since_unix=int(now))
 
 
 def ending(hive: Hive, agent: str) -> Recorder:
@@ -148,13 +149,14 @@ def ending(hive: Hive, agent: str) -> Recorder:
     Its result is recorded with its end: whoever watches sees either the operation or its result, and takes neither
     for a crash. Nothing happens when it has ended already. The caller holds the agent, so that what was seen holds.
     """
-    recorders = [look(hive, agent) for look in _ENDINGS]
+    row = _row(hive, agent)
+    record = None if row is None else find(row.change).end(hive, agent)
 
     def end(db: sqlite3.Connection) -> None:
         repairs.done(hive, db, repair_of(agent))
         if db.execute("delete from operations where agent = ?", (agent,)).rowcount:
             emit(db, "transient_cleared", name=agent)
-            for record in recorders:
+            if record is not None:
                 record(db)
 
     return end
@@ -276,16 +278,10 @@ def _recover(hive: Hive, agent: str) -> str:
     row = _row(hive, agent)
     if row is None:
         return "done"
-    outcome = _find(row.recovery)(hive, row) if row.recovery else "cleared"
+    recover = find(row.change).recover
+    outcome = "cleared" if recover is None else recover(hive, row)
     clear(hive, agent)
     return outcome
-
-
-def _find(name: str) -> Recovery:
-    if name not in _RECOVERIES:
-        for load in _LOADERS:
-            load()
-    return _RECOVERIES[name]
 
 
 def _from_row(row: sqlite3.Row) -> InProgress:
@@ -294,6 +290,6 @@ def _from_row(row: sqlite3.Row) -> InProgress:
         row["kind"],
         row["since"],
         Owner.from_json(row["owner"]),
-        row["recovery"],
+        row["change"],
         json.loads(row["detail"]),
     )

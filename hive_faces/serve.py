@@ -11,7 +11,6 @@ from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import Operation
-from hive_faces.verbs import everything
 
 
 def serve(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any:
@@ -31,7 +30,6 @@ def _mend(hive: Hive) -> None:
     """Mend what was left half-done. Where not even that can be looked up, whoever needs the database will say so."""
     try:
         if progress.unsettled(hive):
-            everything()
             progress.settle(hive)
             from hive_fleet.requests import queue
 

@@ -18,6 +18,7 @@ from hive_faces.gate.gate import beside
 from hive_fleet.agents import table
 from hive_fleet.changes import adoptions, spawns
 from hive_fleet.changes.building import GRACE
+from hive_fleet.changes.running import RESTING
 from hive_fleet.events.feed import Line, lines
 
 
@@ -83,7 +84,7 @@ def rest(hive: Hive) -> None:
         hive.say(f"stopping {name}")
         try:
             hurry(hive, name)
-            with exclusive(hive, name, "stopping"):
+            with exclusive(hive, name, RESTING):
                 with hive.store.write() as db:
                     db.execute("update agents set desired = 'resting' where name = ?", (name,))
                 hive.host.stop(name, grace=GRACE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 
-from hive_core import progress
 from hive_core.operation import REGISTRY, Operation
 
 # Module -> the verbs that it declares. A test holds it to what the modules declare.
@@ -51,11 +50,7 @@ def find(verb: str) -> Operation | None:
 
 
 def everything() -> Mapping[str, Operation]:
-    """Every operation there is, and with them every recovery."""
+    """Every operation there is."""
     for module in DECLARED_IN:
         importlib.import_module(module)
     return REGISTRY
-
-
-# One process may have to finish what another began: any operation, whatever it was itself called for.
-progress.declared_by(everything)

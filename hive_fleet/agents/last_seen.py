@@ -119,7 +119,6 @@ def is_news(db: sqlite3.Connection, picture: Picture, rows: list[AgentStatus]) -
     )
 
 
-@progress.at_the_end
 def after_operation(hive: Hive, name: str) -> progress.Recorder:
     """Look at the agent when an operation on it ends; how it is then is recorded with the operation's end.
 

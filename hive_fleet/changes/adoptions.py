@@ -9,8 +9,9 @@ from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.events import emit
-from hive_core.progress import InProgress, exclusive, recovery
+from hive_core.progress import Change, InProgress, exclusive
 from hive_core.settings import MANAGER
+from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.strays import all_strays
 from hive_fleet.changes.building import build_and_switch, built_with, ensure_container
 from hive_fleet.changes.deploys import fleet
@@ -19,7 +20,6 @@ from hive_fleet.home import folders
 from hive_fleet.messages.messages import kick
 from hive_fleet.requests import decided
 
-ADOPT = "adopt"
 LOST = "taken back after hive had lost its database: messages, questions and spawn requests of before are gone"
 
 
@@ -52,7 +52,7 @@ def _take_back(hive: Hive, name: str, why: str) -> Adopted:
         # Nothing is begun that cannot come to an end.
         if not hive.applied_path(name).is_dir():
             raise Refused(f"{hive.applied_path(name)} is gone, too.", "`hive restore DIR` takes it from a backup.")
-        with exclusive(hive, name, "spawning", recovery=ADOPT, running=running, why=why):
+        with exclusive(hive, name, ADOPT, running=running, why=why):
             _take_back_held(hive, name, running, why)
     except HiveError as error:
         hive.say(f"warning: {name} was not taken back: {error}")
@@ -61,7 +61,6 @@ def _take_back(hive: Hive, name: str, why: str) -> Adopted:
     return Adopted(name, True, None)
 
 
-@recovery(ADOPT)
 def _recover(hive: Hive, left: InProgress) -> str:
     """One that began is finished."""
     _take_back_held(hive, left.agent, left.detail["running"], left.detail["why"])
@@ -123,3 +122,6 @@ def _agree(hive: Hive, name: str) -> str:
             flake.commit(f"deploy {name} {tag or 'taken back'} {main[:12]}")
         decided.untag_cut_short(repository)
     return repository.main()
+
+
+ADOPT = Change(f"{__name__}:ADOPT", "spawning", _recover, after_operation)

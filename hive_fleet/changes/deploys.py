@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import BuildFailed, Refused
-from hive_core.progress import InProgress, recovery
+from hive_core.progress import Change, InProgress
 from hive_fleet.agents import table
 from hive_fleet.agents.desired import wanted
+from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.changes.building import build_and_switch, built_with, configuration, ensure_container
 from hive_fleet.changes.settling import settle
 from hive_fleet.flake import meta
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     import sqlite3
 
     from hive_core.git.repository import Repository
-
-DEPLOY = "deploy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def apply(hive: Hive, row: sqlite3.Row) -> None:
     plan = {"approval": number, "before": before, "target": target}
     with (
         queue.told_what_became_of(hive, number, f"{name} stays at {before[:12]}."),
-        progress.recorded(hive, name, "rebuilding", recovery=DEPLOY, detail=plan),
+        progress.recorded(hive, name, DEPLOY, plan),
     ):
         deploy(hive, Deploy(number, name, before, target))
 
@@ -75,7 +74,7 @@ def _checked_main(hive: Hive, number: int, name: str, target: str) -> str:
 
 
 def deploy(hive: Hive, plan: Deploy) -> None:
-    """Carry out an approved commit. The caller holds the agent, with DEPLOY as the operation's recovery.
+    """Carry out an approved commit. The caller holds the agent, with DEPLOY in progress.
 
     Raises BuildFailed, or what else went wrong; the recovery then makes everything old again, and the request has
     failed, or waits again.
@@ -107,7 +106,6 @@ def _carry_out(hive: Hive, plan: Deploy, repository: Repository) -> None:
     repository.tag([plan.tag("deployed")], plan.target)
 
 
-@recovery(DEPLOY)
 def recover(hive: Hive, left: InProgress) -> str:
     """Finish or undo a deploy that did not come to its end; returns what became of the approval."""
     from hive_core.git.repository import Repository
@@ -164,3 +162,6 @@ def fleet(hive: Hive) -> list[str]:
     """The agents that the meta flake has as inputs."""
     with hive.store.read() as db:
         return table.names(db)
+
+
+DEPLOY = Change(f"{__name__}:DEPLOY", "rebuilding", recover, after_operation)

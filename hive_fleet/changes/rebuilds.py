@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from hive_core import disk
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.progress import InProgress, ending, recovery
+from hive_core.progress import Change, InProgress, ending
 from hive_fleet.agents import table
 from hive_fleet.agents.desired import wanted
+from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.changes.building import build_and_switch, built_with
 from hive_fleet.changes.deploys import fleet
 from hive_fleet.changes.running import acting_on, agree, before
 from hive_fleet.flake import meta
 from hive_fleet.messages.messages import kick, tell
-
-REBUILD = "rebuild"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def rebuild_one(hive: Hive, name: str) -> Rebuilt:
 def rebuild_again(hive: Hive, name: str) -> None:
     """Rebuild an agent, whoever wants it; the manager hears of it when that fails, too. Raises HiveError."""
     try:
-        with acting_on(hive, name, "rebuilding", recovery=REBUILD):
+        with acting_on(hive, name, REBUILD):
             rebuild_held(hive, name)
     except (HiveError, OSError, sqlite3.Error) as error:
         told = disk.told(error)
@@ -92,7 +91,6 @@ def _lock_rebuilt(hive: Hive, name: str, revision: str) -> None:
         end(db)
 
 
-@recovery(REBUILD)
 def _recover_rebuild(hive: Hive, left: InProgress) -> str:
     """Bring the container to one state; where that is a new start, after a process that died, it is what was wanted."""
     from hive_core.git.repository import Repository
@@ -103,3 +101,6 @@ def _recover_rebuild(hive: Hive, left: InProgress) -> str:
         return outcome
     _lock_rebuilt(hive, left.agent, Repository(hive.applied_path(left.agent)).main())
     return "rebuilt"
+
+
+REBUILD = Change(f"{__name__}:REBUILD", "rebuilding", _recover_rebuild, after_operation)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.progress import InProgress, recovery
+from hive_core.progress import Change, InProgress
+from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.tombstones import announcing_tombstones
 from hive_fleet.changes.deploys import fleet
 from hive_fleet.flake import meta
 from hive_fleet.home import folders
 from hive_fleet.messages.messages import forget_inbox, tell
 
-DESTROY, PURGE = "destroy", "purge"
 
-
-@recovery(DESTROY)
 def _recover_destroy(hive: Hive, left: InProgress) -> str:
     """A destroy that began is finished: half a container is of no use to anybody."""
     destroy_held(hive, left.agent, left.detail["purge"])
@@ -49,7 +47,6 @@ def _leave_meta(hive: Hive, name: str) -> None:
         meta.announce(hive, db)
 
 
-@recovery(PURGE)
 def _recover_purge(hive: Hive, left: InProgress) -> str:
     purge_held(hive, left.agent)
     return "purged"
@@ -61,3 +58,7 @@ def purge_held(hive: Hive, name: str) -> None:
     with announcing_tombstones(hive, name) as db:
         forget_inbox(db, name)
         tell(hive, db, "purged", name)
+
+
+DESTROY = Change(f"{__name__}:DESTROY", "destroying", _recover_destroy, after_operation)
+PURGE = Change(f"{__name__}:PURGE", "destroying", _recover_purge, after_operation)

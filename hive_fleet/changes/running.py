@@ -10,27 +10,22 @@ from hive_core import disk, progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.events import emit
-from hive_core.progress import InProgress, held, recorded, recovery
-from hive_fleet.agents import (
-    last_seen,  # noqa: F401  (its `after_operation` is part of every operation)
-    table,
-)
+from hive_core.progress import Change, InProgress, held, recorded
+from hive_fleet.agents import table
+from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.changes.building import ensure_container
 from hive_fleet.messages.messages import kick, tell
-
-AGREE = "agree"
-
 
 # What each operation tells when it is done, and the word that an agent that runs anew is kicked with.
 TOLD = {"starting": "started", "restarting": "restarted", "stopping": "killed"}
 
 
 @contextmanager
-def acting_on(hive: Hive, name: str, kind: str, *, recovery: str = AGREE, **detail: Any) -> Iterator[dict[str, Any]]:
+def acting_on(hive: Hive, name: str, change: Change, **detail: Any) -> Iterator[dict[str, Any]]:
     """Be the one operation on this agent; the block is given what `conclude` goes by, and so is the recovery."""
-    with held(hive, name, kind):
+    with held(hive, name, change.kind):
         known = {**before(hive, name), **detail}
-        with recorded(hive, name, kind, recovery=recovery, detail=known):
+        with recorded(hive, name, change, known):
             yield known
 
 
@@ -62,7 +57,6 @@ def conclude(hive: Hive, name: str, kind: str, known: Mapping[str, Any]) -> None
         end(db)
 
 
-@recovery(AGREE)
 def agree(hive: Hive, left: InProgress) -> str:
     """Make the container agree with what the operator wants and what is deployed: mends all but builds.
 
@@ -86,3 +80,10 @@ def agree(hive: Hive, left: InProgress) -> str:
     if left.kind in TOLD and "started_at" in left.detail:
         conclude(hive, left.agent, left.kind, left.detail)
     return "agreed"
+
+
+STARTING = Change(f"{__name__}:STARTING", "starting", agree, after_operation)
+STOPPING = Change(f"{__name__}:STOPPING", "stopping", agree, after_operation)
+RESTARTING = Change(f"{__name__}:RESTARTING", "restarting", agree, after_operation)
+# Stopped until the next `hive up`: one that was not has nothing to be mended.
+RESTING = Change(f"{__name__}:RESTING", "stopping", None, after_operation)

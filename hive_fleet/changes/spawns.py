@@ -11,8 +11,9 @@ from typing import Any
 from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import BuildFailed, Refused
-from hive_core.progress import InProgress, recovery
+from hive_core.progress import Change, InProgress
 from hive_core.settings import MANAGER
+from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.tombstones import announcing_tombstones
 from hive_fleet.changes.building import build_and_switch, built_with
 from hive_fleet.changes.deploys import fleet
@@ -20,8 +21,6 @@ from hive_fleet.flake import meta
 from hive_fleet.home import folders
 from hive_fleet.messages import messages
 from hive_fleet.requests import queue
-
-SPAWN = "spawn"
 
 
 def detail(hive: Hive, number: int | None, name: str) -> dict[str, Any]:
@@ -47,7 +46,7 @@ def require_new(hive: Hive, name: str) -> None:
 
 
 def spawn(hive: Hive, number: int | None, name: str) -> None:
-    """Carry out an approved spawn. The caller holds the agent, with SPAWN as the operation's recovery.
+    """Carry out an approved spawn. The caller holds the agent, with SPAWN in progress.
 
     Raises BuildFailed, or what else went wrong; the recovery then undoes it.
     """
@@ -75,7 +74,7 @@ def spawn_manager(hive: Hive) -> None:
     with progress.held(hive, MANAGER, "making the manager"):
         require_new(hive, MANAGER)
         plan = detail(hive, None, MANAGER)
-        with progress.recorded(hive, MANAGER, "spawning", recovery=SPAWN, detail=plan):
+        with progress.recorded(hive, MANAGER, SPAWN, plan):
             spawn(hive, None, MANAGER)
 
 
@@ -93,7 +92,6 @@ def _enlist(hive: Hive, number: int | None, name: str) -> None:
     folders.ensure_repositories(hive, name, manager_uid)
 
 
-@recovery(SPAWN)
 def recover(hive: Hive, left: InProgress) -> str:
     """Finish a spawn that the meta flake already tells of; undo any other."""
     number, name = left.detail["approval"], left.agent
@@ -129,3 +127,6 @@ def conclude(hive: Hive, number: int | None, name: str, *, revived: bool) -> Non
             messages.kick(db, name, "brought back")
         record_build(db)
         meta.announce(hive, db)
+
+
+SPAWN = Change(f"{__name__}:SPAWN", "spawning", recover, after_operation)

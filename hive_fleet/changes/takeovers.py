@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.progress import InProgress, exclusive, recovery
+from hive_core.progress import Change, InProgress, exclusive
 from hive_core.settings import MANAGER
+from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.changes.rebuilds import Rebuilt, rebuild_held, tell_not_rebuilt
 from hive_fleet.home import folders
-
-MIGRATE = "migrate"
 
 
 def take_over(hive: Hive, name: str) -> Rebuilt:
     """Make it an agent of this layout, and rebuild it; what cannot be rebuilt is one all the same."""
     hive.say(f"migrating {name}")
     try:
-        with exclusive(hive, name, "rebuilding", recovery=MIGRATE):
+        with exclusive(hive, name, MIGRATE):
             _enlist(hive, name)
             rebuild_held(hive, name)
     except HiveError as error:
@@ -26,7 +25,6 @@ def take_over(hive: Hive, name: str) -> Rebuilt:
     return Rebuilt(name, True, None)
 
 
-@recovery(MIGRATE)
 def _recover(hive: Hive, left: InProgress) -> str:
     """A take-over that began is finished; what cannot be built is an agent all the same, and shows as failed."""
     _enlist(hive, left.agent)
@@ -47,3 +45,6 @@ def _enlist(hive: Hive, name: str) -> None:
         uid, manager_uid = folders.uid_of(db, name), folders.uid_of(db, MANAGER)
     folders.ensure_state(hive, name, uid, new=False)
     folders.ensure_repositories(hive, name, manager_uid)
+
+
+MIGRATE = Change(f"{__name__}:MIGRATE", "rebuilding", _recover, after_operation)

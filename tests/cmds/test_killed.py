@@ -229,11 +229,10 @@ from hive_fleet.changes.removals import DESTROY
 from hive_core import progress, settings
 from hive_core.context import Hive
 hive = Hive.open(settings.from_environment(os.environ))
-progress.begin(hive, "coder", "destroying", DESTROY, {"purge": False})
+progress.begin(hive, "coder", DESTROY, {"purge": False})
 """
 HOLD = """
 import os
-from hive_faces import verbs
 from hive_core import progress, settings
 from hive_core.context import Hive
 with progress.held(Hive.open(settings.from_environment(os.environ)), "coder", "a test"):

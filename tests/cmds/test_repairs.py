@@ -7,6 +7,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ import pytest
 from hive_core import progress, repairs
 from hive_core.context import Hive
 from hive_core.errors import Refused
-from hive_core.progress import InProgress
+from hive_core.progress import Change, InProgress
 from hive_faces import serve, verbs
 from hive_fleet.agents import status
+from hive_fleet.changes import running
+from hive_fleet.changes.deploys import DEPLOY
+from hive_fleet.changes.running import STARTING
 from tests.cmds.test_bad_disk import fill, small  # noqa: F401
 from tests.git import loose
 from tests.hives import CHECKOUT, TestHive, eventually
@@ -37,14 +41,14 @@ def two(hive: TestHive) -> TestHive:
     return hive
 
 
-def left_half_way(hive: TestHive, name: str, kind: str, recovery: str, **detail: Any) -> None:
+def left_half_way(hive: TestHive, name: str, change: Change, **detail: Any) -> None:
     """Have a process die in the middle of an operation on an agent."""
     program = f"""
 import os
 from hive_core import progress, settings
 from hive_core.context import Hive
 hive = Hive.open(settings.from_environment(os.environ))
-progress.begin(hive, {name!r}, {kind!r}, {recovery!r}, {detail!r})
+progress.begin(hive, {name!r}, progress.find({change.address!r}), {detail!r})
 """
     hive.run(program=[sys.executable, "-c", program], cwd=CHECKOUT)
 
@@ -113,7 +117,7 @@ def test_a_deploy_that_can_be_neither_finished_nor_undone_keeps_only_its_own_age
     before = two.git("applied/coder", "rev-parse", "main")
     number = two.request("coder", SAY.format("new"))
     target = two.json("show", str(number))["approval"]["fetched_sha"]
-    left_half_way(two, "coder", "rebuilding", "deploy", approval=number, before=before, target=target)
+    left_half_way(two, "coder", DEPLOY, approval=number, before=before, target=target)
     mend = damage(two)
     told = [two.run(*command).stderr for command in [*ALWAYS, ["watch", "--once"]]]
     assert "could not be mended" in told[0]
@@ -136,7 +140,7 @@ def test_a_deploy_that_can_be_neither_finished_nor_undone_keeps_only_its_own_age
 
 
 def test_an_agent_whose_repair_fails_can_be_destroyed(two: TestHive) -> None:
-    left_half_way(two, "coder", "rebuilding", "deploy", approval=99, before="0" * 40, target="1" * 40)
+    left_half_way(two, "coder", DEPLOY, approval=99, before="0" * 40, target="1" * 40)
     two.run("list")
     assert two.agent("coder")["repair"]
     two.run("destroy", "coder", "--yes")
@@ -148,7 +152,7 @@ def test_an_agent_is_ended_before_what_was_left_of_it_is_mended(two: TestHive) -
     two.run("stop", "coder")
     with two.inside().store.write() as db:
         db.execute("update agents set desired = 'running' where name = 'coder'")
-    left_half_way(two, "coder", "starting", "agree")
+    left_half_way(two, "coder", STARTING)
     with two.inside().store.write() as db:
         # As if another command had just tried, and failed.
         db.execute("insert into repairs values ('operation/coder', 'coder', 'a test', 0, 0, 1, 9e9)")
@@ -170,7 +174,7 @@ BROKEN = {
 
 
 @pytest.fixture
-def breaking(hive: TestHive) -> tuple[Hive, list[BaseException], list[str]]:
+def breaking(hive: TestHive, monkeypatch: pytest.MonkeyPatch) -> tuple[Hive, list[BaseException], list[str]]:
     """A hive with an agent that was left half-way, what its recovery raises first, and what was said."""
     inside, raised, said = hive.inside(), [], []  # type: ignore[var-annotated]
     inside.say = said.append
@@ -180,10 +184,10 @@ def breaking(hive: TestHive) -> tuple[Hive, list[BaseException], list[str]]:
             raise raised[0]
         return "mended"
 
-    progress._RECOVERIES["a test's"] = recover
+    monkeypatch.setattr(running, "STARTING", replace(STARTING, recover=recover))
     with inside.store.write() as db:
         db.execute("insert into agents (name, desired, created_at) values ('coder', 'stopped', 0)")
-    progress.begin(inside, "coder", "starting", "a test's", {})
+    progress.begin(inside, "coder", running.STARTING, {})
     return inside, raised, said
 
 
@@ -232,7 +236,7 @@ def test_what_a_command_raised_is_told_although_it_could_not_be_undone(
     hive, raised, said = breaking
     progress.settle(hive)
     raised.append(BROKEN["a full disk"])
-    with pytest.raises(ValueError, match="the first"), progress.exclusive(hive, "coder", "x", recovery="a test's"):
+    with pytest.raises(ValueError, match="the first"), progress.exclusive(hive, "coder", running.STARTING):
         raise ValueError("the first")
     assert "/some/file" in said[-1]
 
@@ -260,7 +264,7 @@ def test_a_repair_that_meets_a_full_disk_stops_no_command_and_is_made_when_there
     small.run("stop", "coder")
     with small.inside().store.write() as db:
         db.execute("update agents set desired = 'running' where name = 'coder'")
-    left_half_way(small, "coder", "starting", "agree")
+    left_half_way(small, "coder", STARTING)
     generations = small.home / "containers/coder/generations"
     for generation in generations.iterdir():
         generation.chmod(0o700)

@@ -12,6 +12,7 @@ from hive_core.errors import NotFound
 from hive_faces.verbs import everything
 from hive_fleet.agents import last_seen
 from hive_fleet.agents.observed import observe, overtaken
+from hive_fleet.changes.running import STOPPING
 from tests.hives import CHECKOUT, TestHive
 
 # What serves others without an end, needs a terminal, or is of a running agent's page.
@@ -71,7 +72,7 @@ def test_a_change_of_who_is_not_there_is_no_change(hive: TestHive) -> None:
 def test_an_operation_ends_once(hive: TestHive) -> None:
     hive.spawn("coder")
     inside = hive.inside()
-    with progress.exclusive(inside, "coder", "stopping"):
+    with progress.exclusive(inside, "coder", STOPPING):
         progress.clear(inside, "coder")
     assert [event["kind"] for event in hive.events("transient_set", "transient_cleared")][-2:] == [
         "transient_set",
