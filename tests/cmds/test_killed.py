@@ -53,8 +53,8 @@ def approval(hive: TestHive, number: int) -> dict[str, Any]:
 def assert_whole(hive: TestHive, number: int, before: str, target: str) -> str:
     """Approval, tags, `main`, work tree, lock, log and container all tell the same; returns the approval's status."""
     hive.run("list")  # Any command mends.
-    status: str = approval(hive, number)["status"]
-    new = status == "approved"
+    became: str = approval(hive, number)["status"]
+    new = became == "approved"
     expected = target if new else before
     tags = {tag for tag in hive.git("applied/coder", "tag").split() if tag.endswith(f"/{number}")}
     wanted = {
@@ -62,7 +62,7 @@ def assert_whole(hive: TestHive, number: int, before: str, target: str) -> str:
         "failed": {"proposal", "approved", "building", "failed"},
         "pending": {"proposal"},
     }
-    assert tags == {f"{kind}/{number}" for kind in wanted[status]}
+    assert tags == {f"{kind}/{number}" for kind in wanted[became]}
     assert hive.git("applied/coder", "rev-parse", "main") == expected
     assert hive.git("applied/coder", "status", "--porcelain") == ""
     lock = json.loads((hive.home / "meta" / "flake.lock").read_text())
@@ -73,7 +73,7 @@ def assert_whole(hive: TestHive, number: int, before: str, target: str) -> str:
     view = status.of(inside, "coder")
     assert (view.running, view.deployed_sha, view.operation) == (True, expected[:12], None)
     assert inside.host.containers()["coder"].next_revision == expected
-    return status
+    return became
 
 
 PLACES = [Places(EVERY_LINE, 1), Places(OTHERS, 31)]
@@ -102,11 +102,11 @@ def test_a_deploy_killed_anywhere_is_all_new_or_all_old(
             target = hive.propose("coder", template.format(line))
             number = int(hive.json("request-commit", "coder", target)["id"])
         code = killed_at(hive, line, places.files, "approve", str(number))
-        status = assert_whole(hive, number, before, target)
-        pending = status == "pending"
-        seen.add((code, status))
+        became = assert_whole(hive, number, before, target)
+        pending = became == "pending"
+        seen.add((code, became))
     assert any(code == -9 for code, _ in seen)
-    assert {status for _, status in seen} == {"pending", final}
+    assert {became for _, became in seen} == {"pending", final}
 
 
 @pytest.mark.parametrize("places", PLACES, ids=["every-line-of-a-spawn", "around-it"])
