@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pygit2
 import pytest
 
 from hive_core.git.repository import Repository
@@ -50,17 +52,69 @@ def template(applied: Repository, clone: Path, tmp_path: Path) -> World:
 
 
 def every_death(template: World, action: Action, tmp_path: Path, files: Sequence[str] = FILES) -> Iterator[World]:
-    """Do `action` in a fresh copy, killed at its first line in `files`, then its second, until it survives."""
+    """Do `action` in the same world again and again, killed at its first line in `files`, its second, until it survives.
+
+    Given is each world that differs from the one that the death before left: most lines write nothing.
+    """
+    world, left = World(tmp_path / "copy", template.seed, template.sha), None
+    copy = Copy(template.root, world.root)
     for line in range(1, 5000):
-        world = World(tmp_path / "copy", template.seed, template.sha)
-        shutil.rmtree(world.root, ignore_errors=True)
-        shutil.copytree(template.root, world.root, symlinks=True)
+        copy.restore()
         survived = died_at(line, action, world, files)
-        yield world
+        before, left = left, contents(world.root)
+        if survived or left != before:
+            yield world
         if survived:
             assert line > 5, "hardly anything was tried"
             return
     raise AssertionError("it never came to its end")
+
+
+class Copy:
+    """A copy of a tree that is made the same again by writing only what has changed in it since."""
+
+    def __init__(self, original: Path, path: Path) -> None:
+        self.original, self.path = original, path
+        shutil.copytree(original, path, symlinks=True)
+        self.known = marks(path)
+
+    def restore(self) -> None:
+        now = marks(self.path)
+        for name in sorted(now.keys() - self.known.keys(), reverse=True):
+            unwanted = self.path / name
+            unwanted.rmdir() if unwanted.is_dir() and not unwanted.is_symlink() else unwanted.unlink()
+        for name in sorted(name for name, mark in self.known.items() if now.get(name) != mark):
+            if (self.original / name).is_dir():
+                (self.path / name).mkdir(exist_ok=True)
+            else:
+                shutil.copy2(self.original / name, self.path / name, follow_symlinks=False)
+        self.known = marks(self.path)
+
+
+def marks(root: Path) -> dict[str, tuple[int, ...]]:
+    """What tells whether something in a tree was written: of a folder that it is one, of a file which, when and how."""
+    found = {}
+    for path in root.rglob("*"):
+        status = path.lstat()
+        folder = stat.S_ISDIR(status.st_mode)
+        found[str(path.relative_to(root))] = (
+            (status.st_mode,) if folder else (status.st_mode, status.st_ino, status.st_size, status.st_ctime_ns)
+        )
+    return found
+
+
+def contents(root: Path) -> dict[str, object]:
+    """A tree as it reads: what each file holds, without the pid in a lock and the times that an index keeps."""
+    found: dict[str, object] = {}
+    for path in root.rglob("*"):
+        status, name = path.lstat(), str(path.relative_to(root))
+        if path.name == "index":
+            found[name] = [(entry.path, str(entry.id), entry.mode) for entry in pygit2.Index(str(path))]
+        elif path.name == "hive-lock" or not stat.S_ISREG(status.st_mode):
+            found[name] = status.st_mode
+        else:
+            found[name] = (status.st_mode, path.read_bytes())
+    return found
 
 
 def died_at(line: int, action: Action, world: World, files: Sequence[str]) -> bool:
