@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +23,7 @@ from typing import Any, TypeVar
 from hive_core import settings
 from hive_core.context import Hive
 from tests import forking
+from tests.git import git
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # How long a test waits for what must happen before it fails; nothing is measured with it.
@@ -26,6 +31,26 @@ PATIENCE = 60.0
 PLAIN = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo ready; exec sleep infinity"]\n'
 
 T = TypeVar("T")
+
+
+@functools.cache
+def harness_under_test() -> Mapping[str, str]:
+    """What has agents run the harness as it lies here; nothing where all of it is committed: that is what they run."""
+    git = ["git", "-C", str(CHECKOUT), "status", "--porcelain", "--", "hive_agent"]
+    if not subprocess.run(git, capture_output=True, check=False).stdout:
+        return {}
+    folder = Path(tempfile.mkdtemp(prefix="hive-harness-"))
+    atexit.register(shutil.rmtree, folder)
+    return {"HIVE_FLAKE": f"git+file://{harness_repository(folder)}?ref=main"}
+
+
+def harness_repository(folder: Path) -> Path:
+    """A repository with the harness as it lies here now, for a hive to be built from; HIVE_FLAKE names it."""
+    shutil.copytree(CHECKOUT / "hive_agent", folder / "hive_agent", ignore=shutil.ignore_patterns("__pycache__"))
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "The harness as it is")
+    return folder
 
 
 @dataclass
@@ -58,6 +83,7 @@ class TestHive:
             "GIT_AUTHOR_EMAIL": "t@t",
             "GIT_COMMITTER_NAME": "t",
             "GIT_COMMITTER_EMAIL": "t@t",
+            **harness_under_test(),
             **self.extra,
         }
 

@@ -41,6 +41,7 @@ class Container:
     instance: names this one start of it, differs after every restart; None while it is not running.
     revision: the full sha of the configuration that it runs, or would start with; None before the first switch.
     next_revision: the one that its next start would have; another than `revision` only in the middle of a switch.
+    hive: the revision of hive that it was last started with; None when it never was, or that is not known.
     started_at: unix seconds. ended: how the last run ended, None while it runs or when it never ran.
     """
 
@@ -51,6 +52,20 @@ class Container:
     next_revision: str | None
     started_at: float | None
     ended: Ended | None
+    hive: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What containers are built with besides their configurations: what the meta flake locks.
+
+    flake: the folder of the meta flake. hive: the full sha that its lock names for the input `hive`. repositories:
+    those of this machine that may hold that commit, the likeliest first.
+    """
+
+    flake: Path
+    hive: str
+    repositories: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,7 @@ class View:
 
     uid: the user its processes run as, None for the user hive runs as. read_write, read_only: path inside ->
     path of a folder on the machine; nothing else of hive is visible. environment: added to the configuration's own.
-    harness: the argv of the turn loop, as it is found inside.
+    harness: the argv of the turn loop, as it is found inside. lock: what says which revision of the harness that is.
     """
 
     uid: int | None
@@ -67,16 +82,18 @@ class View:
     read_only: Mapping[str, Path]
     environment: Mapping[str, str]
     harness: tuple[str, ...] = ()
+    lock: Lock | None = None
 
 
 class Host(Protocol):
     """A backend. Names were checked by whoever calls; the caller holds the agent's lock for every change but
     `end`."""
 
-    def build(self, name: str, repository: Path, revision: str) -> None:
-        """Make `revision` of the applied repository ready to be switched to. Running things stay as they are.
+    def build(self, name: str, repository: Path, revision: str, lock: Lock | None) -> None:
+        """Make `revision` of the applied repository, and the harness that `lock` names, ready to be switched to.
 
-        Raises BuildFailed naming file, key and line. Idempotent.
+        Running things stay as they are. Raises BuildFailed naming file, key and line, HiveError when there is no such
+        harness. Idempotent.
         """
 
     def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:

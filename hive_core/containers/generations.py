@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hive_core.errors import BuildFailed
@@ -35,18 +35,27 @@ def export(folder: Path, repository: Path, revision: str) -> Path:
             return target
         remove(target)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = folder / f".{revision}"
+    write_whole(target, Repository(repository).files(revision))
+    return target
+
+
+def write_whole(target: Path, entries: Iterable[tuple[str, int, bytes]]) -> None:
+    """Make the folder `target` of these files (path, mode, content), readable by everybody and written by nobody.
+
+    It is there whole or not at all, also after a power cut. The caller excludes others from the same name; what a
+    killed one left is removed by the next.
+    """
+    partial = target.with_name(f".{target.name}")
     remove(partial)
     partial.mkdir(mode=0o700)
     try:
-        _write_all(partial, Repository(repository).files(revision))
+        _write_all(partial, entries)
         _seal(partial)
         partial.rename(target)
     except BaseException:
         remove(partial)
         raise
-    _sync(folder)
-    return target
+    _sync(target.parent)
 
 
 def _whole(folder: Path, entries: Iterator[tuple[str, int, bytes]]) -> bool:
@@ -60,7 +69,7 @@ def _whole(folder: Path, entries: Iterator[tuple[str, int, bytes]]) -> bool:
     return True
 
 
-def _write_all(folder: Path, entries: Iterator[tuple[str, int, bytes]]) -> None:
+def _write_all(folder: Path, entries: Iterable[tuple[str, int, bytes]]) -> None:
     for path, mode, data in entries:
         # The repository has refused these already; whoever writes as root looks again.
         if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hive_core.arguments import agent_name
 from hive_core.containers import journal, records
-from hive_core.containers.base import Container, View
+from hive_core.containers.base import Container, Lock, View
 from hive_core.containers.supervisors import end, hold
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
 from hive_core.settings import Settings
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # What a container gets to end by itself when it is restarted or destroyed.
 GRACE = 10.0
 PAGE_KEY = "page-key"
+# Where a container sees the harness.
+HARNESS = "/hive/hive_agent"
 
 
 class LocalHost:
@@ -34,13 +36,15 @@ class LocalHost:
         self._settings = settings
         self._sandbox = sandbox
 
-    def build(self, name: str, repository: Path, revision: str) -> None:
-        from hive_core.containers import generations
+    def build(self, name: str, repository: Path, revision: str, lock: Lock | None) -> None:
+        from hive_core.containers import generations, harness
         from hive_core.containers.program import check_program, read_config
 
         folder = self._folder(name)
         generation = generations.export(folder / "generations", repository, _full(revision))
         check_program(read_config(generation), generation)
+        if lock is not None:
+            harness.export(self._settings, lock)
 
     def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:
         from hive_core.containers import generations
@@ -80,6 +84,12 @@ class LocalHost:
             # the same reason what the agent's programs are given (LD_PRELOAD!) is no environment of the harness.
             view = replace(view, environment={**view.environment, "HIVE_PAGE_TOKEN_FD": "0"})
             config = replace(config, environment={})
+        view = self._with_harness(folder, view)
+        if harness and view.lock is not None and HARNESS not in view.read_only:
+            raise HiveError(
+                f"The revision {view.lock.hive[:12]} that the meta flake locks for hive holds no hive.",
+                "`hive meta-update hive` locks another one.",
+            )
         inside = self._inside(name, folder, config, generation, view)
         values = _launch_values(inside, sandbox, folder, container.revision)
         values["input"] = key.encode() if harness else b""
@@ -146,7 +156,7 @@ class LocalHost:
         if container is None or container.revision is None:
             raise NotFound(f"{name} has no container.", "Spawn it first.")
         generation = (folder / "generations" / container.revision).resolve()
-        inside = self._inside(name, folder, read_config(generation), generation, view)
+        inside = self._inside(name, folder, read_config(generation), generation, self._with_harness(folder, view))
         groups = records.read_list(folder / "groups.json") if container.running else []
         with membership.entering(folder):
             return terminal.enter(inside, self._choose(folder), command, groups)
@@ -198,6 +208,15 @@ class LocalHost:
                 "See `hive doctor`.",
             )
         return sandbox
+
+    def _with_harness(self, folder: Path, view: View) -> View:
+        """The view with the harness in it, where the locked revision holds one."""
+        from hive_core.containers import harness
+
+        if view.lock is None:
+            return view
+        found = harness.use(self._settings, folder, view.lock)
+        return replace(view, read_only={**view.read_only, HARNESS: found}) if found.is_dir() else view
 
     def _inside(self, name: str, folder: Path, config: AgentConfig, generation: Path, view: View) -> Inside:
         from hive_core.containers import private

@@ -11,6 +11,9 @@ from typing import Any
 from hive_core.containers.base import Container, Ended
 from hive_core.process import Owner
 
+# A link to the exported harness that a container was last started with.
+HARNESS = "harness"
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -41,21 +44,29 @@ def current(folder: Path) -> str | None:
         return None
 
 
+def harness(folder: Path) -> str | None:
+    """The revision of hive that the container in this folder was last started with."""
+    try:
+        return (folder / HARNESS).readlink().name
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def read_container(folder: Path) -> Container | None:
     """The container in this folder as it is now, or None when it was never switched to a revision."""
     while True:
         revision = current(folder)
         if revision is None:
             return None
-        run = read_run(folder)
+        run, hive = read_run(folder), harness(folder)
         if run is None:
-            return Container(folder.name, False, None, revision, revision, None, None)
+            return Container(folder.name, False, None, revision, revision, None, None, hive)
         if run.supervisor.alive():
-            return Container(folder.name, True, run.instance, run.revision, revision, run.started_at, None)
+            return Container(folder.name, True, run.instance, run.revision, revision, run.started_at, None, hive)
         ended = _ended(folder, run)
         # Between two reads it may have been started again, and the end that was read may be that start's.
         if read_run(folder) == run:
-            return Container(folder.name, False, None, revision, revision, run.started_at, ended)
+            return Container(folder.name, False, None, revision, revision, run.started_at, ended, hive)
 
 
 def _ended(folder: Path, run: Run) -> Ended:

@@ -47,6 +47,12 @@ def head_branch(path: Path) -> str | None:
     return ref.removeprefix(_BRANCHES) if ref != head and ref.startswith(_BRANCHES) else None
 
 
+def objects_folder(path: Path) -> Path | None:
+    """Return the folder with the objects of the repository at `path`, bare or not; None when there is no repository."""
+    git = _git_folder(path)
+    return None if git is None else _common_folder(git) / "objects"
+
+
 def _git_folder(path: Path) -> Path | None:
     git = path / ".git"
     if git.is_dir():

@@ -35,7 +35,7 @@ def view_of(hive: Hive, name: str) -> View:
 
 def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None:
     """Build a revision of the applied repository and make the container have it. Raises BuildFailed."""
-    hive.host.build(name, hive.applied_path(name), revision)
+    hive.host.build(name, hive.applied_path(name), revision, meta.lock(hive))
     with hive.store.write() as db:
         # What the harness of an earlier start said is over.
         db.execute(
@@ -61,7 +61,10 @@ def _end_unwanted(hive: Hive, name: str) -> None:
 
 def built_with(hive: Hive, name: str, revision: str) -> Recorder:
     """What an agent was built with, the base and what its configuration says; returns what remembers it in a change."""
-    return partial(_record_build, name, configuration(hive, name, revision), meta.current_base(hive))
+    container = hive.host.container(name)
+    # The lock may have moved on since the container was started.
+    base = container.hive if container is not None and container.running else None
+    return partial(_record_build, name, configuration(hive, name, revision), base or meta.current_base(hive))
 
 
 def configuration(hive: Hive, name: str, revision: str) -> AgentConfig:

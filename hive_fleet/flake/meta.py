@@ -11,6 +11,7 @@ from typing import Any
 
 from hive_core import wire
 from hive_core.arguments import Kind
+from hive_core.containers.base import Lock
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.events import emit
@@ -179,6 +180,25 @@ def current_base(hive: Hive) -> str | None:
         return flake.rev_of(flake.read_lock(hive.settings.meta), HIVE_INPUT)
     except Refused:
         return None
+
+
+def lock(hive: Hive, known: str | None = None) -> Lock:
+    """What an agent is to be built and started with: the committed lock's revision of the input `hive`.
+
+    known: what an agent was last started with; as long as the lock says the same no git library is loaded. Before
+    there is a committed lock it is the one that lies there, or what would be locked. Raises Refused.
+    """
+    base = current_base(hive)
+    if base is None or base != known:
+        base = Meta(hive).revision(HIVE_INPUT) or base or source.of(hive).rev
+    return Lock(hive.settings.meta, base, tuple(source.repositories(hive, _locked_url(hive))))
+
+
+def _locked_url(hive: Hive) -> str:
+    try:
+        return flake.url_of(flake.read_lock(hive.settings.meta).get(HIVE_INPUT, {}).get("original", {}))
+    except Refused:
+        return ""
 
 
 def input_name(value: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hive_core.git.revision import head_branch, head_revision, named_revision
 from hive_core.process import run
 from hive_fleet.flake import flake
 
-_VERSION = "VERSION"
+_VERSION, _HARNESS = "VERSION", "hive_agent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,29 @@ def newest(hive: Hive) -> str | None:
     rev = head_revision(hive.settings.source)
     if rev is not None:
         return rev
-    base = _base(hive)
+    base, version = _base(hive), _version(_installed_files(hive))
     try:
-        made = (base / _VERSION).read_text().strip() == __version__
+        made = (base / _VERSION).read_text().strip() == version
     except OSError:
         made = False
-    return head_revision(base) if made else f"hive {__version__}"
+    return head_revision(base) if made else version
+
+
+def repositories(hive: Hive, url: str) -> Iterator[Path]:
+    """Those that may hold a locked commit of hive: the one that it was locked from (`url`), and what hive runs from.
+
+    A commit is the same wherever it lies: a checkout may have been moved, or hive restored on another machine.
+    """
+    places = (flake.local_path(url), hive.settings.source, _base(hive))
+    return (place for place in dict.fromkeys(places) if place is not None)
+
+
+def uncommitted(hive: Hive) -> bool:
+    """Whether the checkout that hive runs from has changes in it that no commit holds, and no agent is given."""
+    checkout = hive.settings.source
+    return head_revision(checkout) is not None and bool(
+        _git(checkout, "--no-optional-locks", "status", "--porcelain", "--", _HARNESS)
+    )
 
 
 def applied(hive: Hive, name: str) -> Source:
@@ -112,13 +131,37 @@ def _base(hive: Hive) -> Path:
 
 
 def _installed(hive: Hive) -> Path:
+    """A repository of ours with the harness of an installed hive, which has none: a commit for each one there was."""
     from hive_core.git.repository import Repository
 
-    path = _base(hive)
-    wanted = {_VERSION: f"{__version__}\n".encode()}
+    path, files = _base(hive), _installed_files(hive)
+    version = _version(files)
+    wanted = {**files, _VERSION: f"{version}\n".encode()}
     if not path.exists():
-        Repository.create(path, wanted, f"hive {__version__}")
+        Repository.create(path, wanted, version)
     repository = Repository(path)
     if repository.read(repository.main(), _VERSION) != wanted[_VERSION]:
-        repository.commit(dict(wanted), f"hive {__version__}")
+        gone = dict.fromkeys(path for path, _mode, _data in repository.files(repository.main()))
+        repository.commit({**gone, **wanted}, version)
     return path
+
+
+def _installed_files(hive: Hive) -> dict[str, bytes]:
+    """The harness as it lies beside this program, without what Python has made of it."""
+    found = {}
+    for folder, folders, files in os.walk(hive.settings.source / _HARNESS):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for path in (Path(folder, name) for name in sorted(files)):
+            found[path.relative_to(hive.settings.source).as_posix()] = path.read_bytes()
+    return found
+
+
+def _version(files: Mapping[str, bytes]) -> str:
+    """What tells one installed hive from another: its version, and a hash of the files that agents are given."""
+    from hashlib import sha256
+
+    digest = sha256()
+    for path, data in files.items():
+        digest.update(f"{path}\0{len(data)}\0".encode())
+        digest.update(data)
+    return f"hive {__version__} {digest.hexdigest()[:16]}"

@@ -14,6 +14,7 @@ from hive_core.containers.base import View
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.settings import MANAGER
+from hive_fleet.flake import meta
 from hive_fleet.home import ports, toolbox
 
 # As root every agent runs as a user of its own, from here upward; the numbers belong to no account.
@@ -196,7 +197,9 @@ def view(hive: Hive, name: str, uid: int | None) -> View:
         read_write["/agents"] = hive.settings.proposed
         read_only |= {"/applied": hive.settings.applied, "/meta": hive.settings.meta}
         environment |= _git_environment(name)
-    return View(uid, read_write, read_only, environment, tools.harness)
+    container = hive.host.container(name)
+    lock = meta.lock(hive, None if container is None else container.hive)
+    return View(uid, read_write, read_only, environment, tools.harness, lock)
 
 
 def _git_environment(name: str) -> dict[str, str]:

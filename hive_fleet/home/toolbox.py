@@ -1,4 +1,4 @@
-"""What every container is given to run its turn loop with: the harness, a Python, and the agents' CLIs."""
+"""The programs that every container is given: a Python for the turn loop, and the agents' CLIs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hive_core.containers import private
 from hive_core.containers.private import Private
 from hive_core.errors import Refused
 from hive_core.settings import Settings
-from hive_fleet.home import readable
 
 # What lies here is seen in every container already, read-only.
 _SYSTEM = (Path("/usr"), Path("/opt"))
@@ -35,7 +34,7 @@ def inside(settings: Settings) -> Toolbox:
 
     Each program's own files, never the folder that they happen to lie in. Raises Refused for what cannot be shown.
     """
-    box = Toolbox(read_only={"/hive/hive_agent": readable.harness(settings)})
+    box = Toolbox()
     box.harness = (_python(box), "-I", "-B", "/hive/hive_agent", "run")
     hidden = private.find(settings)
     for name, cli in CLIS.items():

@@ -56,7 +56,16 @@ def test_an_agent_reaches_what_is_its_own_and_every_mode_is_the_same(tmp_path: P
 @needs_root
 def test_a_checkout_that_is_roots_alone_has_a_harness_that_agents_can_run(hive: TestHive, tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
-    rooms = ("hive", "hive_agent", "hive_cmds", "hive_core", "status_page", "pyproject.toml")
+    rooms = (
+        "hive",
+        "hive_agent",
+        "hive_cmds",
+        "hive_core",
+        "hive_faces",
+        "hive_fleet",
+        "status_page",
+        "pyproject.toml",
+    )
     checkout.mkdir()
     for name in rooms:
         copy = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copy

@@ -13,7 +13,7 @@ import pytest
 from hive_core.errors import Refused
 from hive_core.settings import Settings, from_environment
 from hive_fleet.home import toolbox
-from tests.hives import CHECKOUT, TestHive
+from tests.hives import TestHive
 
 TRIPLE = f"{os.uname().machine}-unknown-linux-musl"
 
@@ -129,7 +129,6 @@ def test_a_python_is_shown_without_the_folder_it_was_installed_in(
     if sysconfig.get_config_var("Py_ENABLE_SHARED"):
         assert box.read_only.pop(str(own)) == own.resolve()
     assert box.read_only == {
-        "/hive/hive_agent": CHECKOUT / "hive_agent",
         box.harness[0]: program,
         "/hive/python/lib": tmp_path / prefix / "lib",
     }

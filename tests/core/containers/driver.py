@@ -36,7 +36,7 @@ def answer(asked: dict) -> object:
         )
     match asked["do"]:
         case "build":
-            host.build(asked["name"], Path(asked["repository"]), asked["revision"])
+            host.build(asked["name"], Path(asked["repository"]), asked["revision"], None)
         case "switch":
             host.switch(asked["name"], asked["revision"], view, run=asked["run"])
         case "start":

@@ -1,0 +1,45 @@
+"""Files of a commit in a repository that is not hive's, whoever owns it: its objects are read, none of its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pygit2
+
+from hive_core.git import trees
+from hive_core.git.packs import Damaged
+from hive_core.git.revision import objects_folder
+
+_TREE = "tree"
+File = tuple[str, int, bytes]
+
+
+def files_below(repository: Path, revision: str, folder: str) -> list[File] | None:
+    """Every file of a commit below one of its top-level folders: path, mode and content; none where there is no such
+    folder.
+
+    None when the repository is gone, or does not have all of the commit (it was rewritten, or is a partial clone).
+    """
+    objects = objects_folder(repository)
+    if objects is None or not objects.is_dir():
+        return None
+    try:
+        return list(_files(pygit2.Odb(str(objects)), revision, folder))
+    except (KeyError, ValueError, pygit2.GitError, Damaged):
+        return None
+
+
+def _files(odb: pygit2.Odb, revision: str, folder: str) -> Iterator[File]:
+    def read(sha: str) -> bytes:
+        return bytes(odb.read(sha)[1])
+
+    # A commit begins with its tree: gitformat-commit, "tree SHA".
+    label, _, root = read(revision).partition(b"\n")[0].decode("ascii").partition(" ")
+    if label != _TREE:
+        raise Damaged(f"{revision} is no commit.")
+    for entry in trees.tree_entries(root, read(root)):
+        if entry.kind == _TREE and entry.name == folder.encode():
+            for path, file in trees.walk(read, entry.sha):
+                if file.kind == "blob" and file.mode != trees.LINK:
+                    yield f"{folder}/{path}", file.permissions, read(file.sha)
