@@ -14,7 +14,7 @@ from hive_fleet.agents import table
 from hive_fleet.agents.tombstones import all_tombstones
 from hive_fleet.changes import spawns
 from hive_fleet.changes.deploys import apply
-from hive_fleet.requests import proposals, queue
+from hive_fleet.requests import denials, proposals, queue
 from hive_fleet.requests.queue import Approval
 
 
@@ -160,7 +160,7 @@ def _close(hive: Hive, number: int, note: str | None) -> Approval:
             row = queue.require_pending(db, number)
             tag = f"denied/{number}" if row["fetched_sha"] else None
             queue.resolve(hive, db, number, "denied", note=note or None, tag=tag)
-        queue.plant_denial(hive, number)
+        denials.tag(hive, number)
     return _approval(hive, number)
 
 

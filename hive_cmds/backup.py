@@ -20,7 +20,7 @@ from hive_fleet.agents import last_seen, table
 from hive_fleet.changes import adoptions
 from hive_fleet.changes.adoptions import Adopted
 from hive_fleet.home import ports
-from hive_fleet.requests import decided
+from hive_fleet.requests import decided, queue
 
 DATABASE, META, APPLIED, MANIFEST = "hive.db", "meta.bundle", "applied", "backup.json"
 RESTORED = "taken back: hive was restored from a backup, and messages, questions and requests since that are gone"
@@ -208,15 +208,17 @@ def _restore_database(hive: Hive, source: Path) -> None:
 def _bring_up_to_date(hive: Hive, prepared: Store) -> None:
     """Have no number given again that was given since the backup; where nobody knows which those are, jump ahead."""
     with hive.store.read() as db:
-        given = {row["name"]: row["seq"] for row in db.execute("select name, seq from sqlite_sequence")}
-    fresh, asked = not given.get("events"), max(decided.highest(hive), given.get("approvals", 0))
+        given = migrations.last_numbers(db)
+    highest = decided.highest(hive)
     with prepared.write() as db:
         # Nobody carries those out any more, and what was seen then is compared with no more.
         progress.forget_all(db)
         last_seen.forget_all(db)
-        for table in ("events", "messages", "questions"):
-            migrations.number_after(db, int(time.time()) if fresh else given.get(table, 0), table)
-        migrations.number_after(db, asked, "approvals")
+        for name, number in given.items():
+            migrations.number_after(db, number, name)
+        queue.number_after(db, highest)
+        if not given.get("events"):
+            migrations.number_after(db, int(time.time()), but=queue.TABLE)
 
 
 def _keep_present(hive: Hive) -> None:

@@ -41,9 +41,8 @@ def approvals(hive: Hive, all: bool = False) -> list[Approval]:
 
     all: also those that were decided
     """
-    where = "" if all else "indexed by approvals_pending where status = 'pending'"
     with hive.store.read() as db:
-        return [queue.from_row(row) for row in db.execute(f"select * from approvals {where} order by id")]  # noqa: S608
+        return [queue.from_row(row) for row in (queue.every(db) if all else queue.waiting(db))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,12 +60,9 @@ def _deployed(hive: Hive, repository: Repository, name: str) -> dict[int | None,
 
     The tags say what it was: requests may be those of another agent that had this name before.
     """
-    query = (
-        "select id, base_sha from approvals where agent = ? and status = 'approved' order by resolved_at desc, id desc"
-    )
     tags = repository.tags()
     with hive.store.read() as db:
-        rows = [row for row in db.execute(query, (name,)) if f"deployed/{row['id']}" in tags]
+        rows = [row for row in queue.deployed(db, name) if f"deployed/{row['id']}" in tags]
     found: dict[int | None, str] = {row["id"]: tags[f"deployed/{row['id']}"] for row in rows}
     if rows and repository.resolve(rows[-1]["base_sha"] or ""):
         found[None] = rows[-1]["base_sha"]

@@ -31,7 +31,7 @@ from hive_fleet.changes.settling import last_lines
 from hive_fleet.events.feed import Line, after, lines
 from hive_fleet.flake import staleness
 from hive_fleet.messages.messages import tell
-from hive_fleet.requests import queue
+from hive_fleet.requests import denials
 
 INTERVAL = 10
 # How often a look is taken again at once, of those of whom it did not hold.
@@ -85,7 +85,7 @@ def tick(
     Whoever ended before that, unwatched, is restarted all the same where its configuration asks for it.
     """
     progress.settle(hive)
-    queue.plant_denials(hive)
+    denials.tag_all(hive)
     questions.expire(hive)
     _restart_due(hive, restart or partial(restarting.start_again, hive))
     return look_at(hive, None, seed=seed, held=held)

@@ -297,15 +297,23 @@ def apply(db: sqlite3.Connection, steps: Mapping[str, str] = STEPS, after: int =
         db.commit()
 
 
-def number_after(db: sqlite3.Connection, number: int, tables: str = "%") -> None:
+def last_numbers(db: sqlite3.Connection) -> dict[str, int]:
+    """The highest number that each table has given so far, of those that never use one twice."""
+    return {row["name"]: row["seq"] for row in db.execute("select name, seq from sqlite_sequence")}
+
+
+def number_after(db: sqlite3.Connection, number: int, tables: str = "%", *, but: str = "") -> None:
     """Have the tables that never use a number twice (those like `tables`) go on after `number`, in the caller's
-    transaction; one that is further already stays as it is."""
-    numbered = "select name from sqlite_master where type = 'table' and sql like '%autoincrement%' and name like ?"
-    db.execute(f"update sqlite_sequence set seq = max(seq, ?) where name in ({numbered})", (number, tables))  # noqa: S608
+    transaction; one that is further already stays as it is, and so does `but`."""
+    numbered = (
+        "select name from sqlite_master"
+        " where type = 'table' and sql like '%autoincrement%' and name like ? and name != ?"
+    )
+    db.execute(f"update sqlite_sequence set seq = max(seq, ?) where name in ({numbered})", (number, tables, but))  # noqa: S608
     db.execute(
         f"insert into sqlite_sequence (name, seq) select name, ? from ({numbered})"  # noqa: S608
         " where name not in (select name from sqlite_sequence)",
-        (number, tables),
+        (number, tables, but),
     )
 
 

@@ -212,16 +212,6 @@ def forget(hive: Hive, agent: str) -> None:
             emit(db, "transient_cleared", name=agent)
 
 
-def unsettled(hive: Hive) -> bool:
-    """Whether there is something to mend now: what a process left half-done, or a denial without its tag."""
-    with hive.store.read() as db:
-        rows = all_in_progress(db).values()
-        pending = {f"denied/{row['id']}" for row in db.execute("select id from approvals where not tagged")}
-        failed = repairs.all_failed(hive, db) if rows or pending else {}
-    pending |= {repair_of(row.agent) for row in rows if _is_left(hive, row)}
-    return any(what not in failed or failed[what].due_at <= hive.clock() for what in pending)
-
-
 def settle(hive: Hive) -> None:
     """Finish or undo whatever dead processes left; what another process is mending already is left to it.
 

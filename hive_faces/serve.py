@@ -11,6 +11,7 @@ from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import Operation
+from hive_fleet.requests import denials
 
 
 def serve(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any:
@@ -29,11 +30,8 @@ def serve_once(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -
 def _mend(hive: Hive) -> None:
     """Mend what was left half-done. Where not even that can be looked up, whoever needs the database will say so."""
     try:
-        if progress.unsettled(hive):
-            progress.settle(hive)
-            from hive_fleet.requests import queue
-
-            queue.plant_denials(hive)
+        progress.settle(hive)
+        denials.tag_all(hive)
     except (sqlite3.Error, OSError, HiveError) as error:
         hive.say(f"warning: what was left half-done could not be looked up: {error}")
 

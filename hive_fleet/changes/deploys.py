@@ -48,7 +48,7 @@ def apply(hive: Hive, row: sqlite3.Row) -> None:
     number, name, target = row["id"], row["agent"], row["fetched_sha"]
     before = _checked_main(hive, number, name, target)
     with hive.store.write() as db:
-        db.execute("update approvals set base_sha = ? where id = ?", (before, number))
+        queue.begin_from(db, number, before)
     plan = {"approval": number, "before": before, "target": target}
     with (
         queue.told_what_became_of(hive, number, f"{name} stays at {before[:12]}."),

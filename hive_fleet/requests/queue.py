@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from hive_core import disk, repairs
+from hive_core import disk, migrations
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.events import emit
@@ -100,6 +100,28 @@ def pending(db: sqlite3.Connection, agent: str, kind: str) -> list[sqlite3.Row]:
     return db.execute(query, (agent, kind)).fetchall()
 
 
+def waiting(db: sqlite3.Connection) -> list[sqlite3.Row]:
+    """Every request that waits for a decision, oldest first."""
+    query = "select * from approvals indexed by approvals_pending where status = 'pending' order by id"
+    return db.execute(query).fetchall()
+
+
+def every(db: sqlite3.Connection) -> list[sqlite3.Row]:
+    """Every request there has been, oldest first."""
+    return db.execute("select * from approvals order by id").fetchall()
+
+
+def deployed(db: sqlite3.Connection, agent: str) -> list[sqlite3.Row]:
+    """The requests that an agent was deployed with, the last one first; also those of an agent of that name before."""
+    query = "select * from approvals where agent = ? and status = 'approved' order by resolved_at desc, id desc"
+    return db.execute(query, (agent,)).fetchall()
+
+
+def begin_from(db: sqlite3.Connection, number: int, base: str) -> None:
+    """Remember what `main` is as a request is approved: its deploy leads from there."""
+    db.execute("update approvals set base_sha = ? where id = ?", (base, number))
+
+
 def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref: str, description: str | None) -> int:
     """Add a request for a commit that is yet to be fetched, or for a spawn, and return its id.
 
@@ -127,6 +149,15 @@ def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref
     if waits:
         emit(db, "approval_added", id=number, agent=agent, approval_kind=kind, description=description)
     return number
+
+
+# Its name, for whoever counts on beside all other tables.
+TABLE = "approvals"
+
+
+def number_after(db: sqlite3.Connection, highest: int) -> None:
+    """Have the next request be numbered after `highest`, in the caller's transaction, and after every one before."""
+    migrations.number_after(db, highest, TABLE)
 
 
 # Who asked for what is known by its tags alone.
@@ -266,42 +297,6 @@ def resolve(
         tag=tag,
         note=note,
     )
-
-
-def plant_denials(hive: Hive) -> None:
-    """Tag what was denied and is not tagged yet, after a process that was killed in between."""
-    with hive.store.read() as db:
-        rows = db.execute("select id, agent, fetched_sha, note from approvals where not tagged").fetchall()
-        failed = repairs.all_failed(hive, db) if rows else {}
-    for row in rows:
-        before = failed.get(f"denied/{row['id']}")
-        if before is None or before.due_at <= hive.clock():
-            _plant(hive, row)
-
-
-def plant_denial(hive: Hive, number: int) -> None:
-    """Tag what has just been denied. The denial stands whatever comes of it: a tag that fails is made up for later."""
-    with hive.store.read() as db:
-        row = require(db, number)
-    if not row["tagged"]:
-        _plant(hive, row)
-
-
-def _plant(hive: Hive, row: sqlite3.Row) -> None:
-    tag = f"denied/{row['id']}"
-
-    def mend() -> None:
-        from hive_core.git.repository import Repository
-
-        path = hive.applied_path(row["agent"])
-        if path.exists():
-            Repository(path).annotate(tag, row["fetched_sha"], row["note"] or "")
-        with hive.store.write() as db:
-            db.execute("update approvals set tagged = 1 where id = ?", (row["id"],))
-            if repairs.done(hive, db, tag):
-                emit(db, "recovered", name=row["agent"], transient_kind="denying", outcome=f"tagged {tag}")
-
-    repairs.attempt(hive, tag, row["agent"], mend)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from hive_faces.verbs import everything
 from hive_fleet.changes import spawns
 from hive_fleet.events import feed
 from hive_fleet.messages import messages
+from hive_fleet.requests import denials
 from tests.hives import PLAIN, TestHive
 
 GROWING = ("messages", "events", "approvals", "questions")
@@ -87,7 +88,7 @@ def acts(place: TestHive) -> Iterator[Act]:
     yield "the newest events", call("events", kind=["sent"])[1]
     yield "the events since", lambda hive: list(feed.after(hive, newest_event(hive) - 5, []))
     yield "settle", progress.settle
-    yield "unsettled", progress.unsettled
+    yield "denials", denials.tag_all
     yield "a look", lambda hive: watch.tick(hive, seed=False)
 
 
