@@ -53,7 +53,7 @@ class Hive:
     def host(self) -> Host:
         """What drives the containers: the backend that the settings name. Not to be asked inside a change."""
         # A backend is imported when a command first needs containers.
-        from hive_core.containers.local import LocalHost
+        from hive_core.containers.local.host import LocalHost
 
         backend: Host = LocalHost(self.settings)
         return guarded(backend)

@@ -141,7 +141,7 @@ def _become(request: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
 
 if __name__ == "__main__":
     from hive_core import process  # noqa: F401
-    from hive_core.containers import local  # noqa: F401
+    from hive_core.containers.local import host  # noqa: F401
     from hive_core.git import repository  # noqa: F401
     from hive_faces import verbs
 

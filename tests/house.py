@@ -27,7 +27,7 @@ LIBRARIES = {
     "pygit2": ("hive_core/git/",),
     "plumbum": ("hive_core/process.py",),
     "sqlite_fts4": ("hive_fleet/messages/", "hive_cmds/"),
-    "inotify_simple": ("hive_core/wake.py", "hive_core/containers/"),
+    "inotify_simple": ("hive_core/wake.py", "hive_core/containers/local/"),
 }
 # The harness runs in containers that have a bare Python.
 STANDARD_ONLY = "hive_agent"

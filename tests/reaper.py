@@ -11,8 +11,8 @@ import signal
 import sys
 import time
 
-from hive_core.containers.keeper import kill_descendants
-from hive_core.containers.tree import below, children_of
+from hive_core.containers.local.subreaper import kill_descendants
+from hive_core.containers.local.tree import below, children_of
 
 _SET_CHILD_SUBREAPER = 36  # prctl(2)
 _ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}

@@ -21,7 +21,7 @@ ABSENT = (
     "claude",
     "codex",
 )
-FILES = ("tests/core/containers/test_local.py", "tests/core/containers/test_probe.py")
+FILES = ("tests/core/containers/local/test_host.py", "tests/core/containers/local/test_probe.py")
 
 
 @needs_root

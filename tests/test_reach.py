@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hive_core.containers.confine import KEYCTL
-from hive_core.containers.doors import look
+from hive_core.containers.local.confine import KEYCTL
+from hive_core.containers.local.doors import look
 from hive_fleet.home.listening import listeners
 from tests.agent.browser import free_port
 from tests.clients import Client

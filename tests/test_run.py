@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.containers.machine import await_end
+from tests.core.containers.local.machine import await_end
 from tests.hives import CHECKOUT, PATIENCE, eventually
 
 # Two workers, each with a hive that has an agent and a gate, and a test that is far from its end.
@@ -37,7 +37,7 @@ def test_that_takes_its_time(number, tmp_path):
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     """A run of such tests, and descriptors of its workers, gates and supervisors, and of what is below these."""
-    from hive_core.containers.tree import below
+    from hive_core.containers.local.tree import below
 
     (tmp_path / "test_long.py").write_text(TESTS)
     argv = [sys.executable, "-m", "tests.reaper", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]

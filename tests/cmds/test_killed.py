@@ -20,7 +20,7 @@ SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {
 # Where the steps of a deploy are: every line of the first, and every few lines of the others, is a place to die.
 EVERY_LINE = ("hive_fleet/changes/deploys.py", "hive_fleet/changes/spawns.py")
 OTHERS = ("hive_fleet/flake/meta.py", "hive_fleet/requests/queue.py", "hive_fleet/changes/building.py", "hive_core/progress.py",
-          "hive_core/containers/local.py", "hive_core/git/repository.py")  # fmt: skip
+          "hive_core/containers/local/host.py", "hive_core/git/repository.py")  # fmt: skip
 
 
 @dataclass
@@ -198,7 +198,7 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
         "hive_cmds/lifecycle.py",
         "hive_fleet/changes/running.py",
         "hive_fleet/changes/building.py",
-        "hive_core/containers/local.py",
+        "hive_core/containers/local/host.py",
     )
     opposite = {"start": "stop", "stop": "start"}
     if verb in opposite:

@@ -160,8 +160,8 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 from hive_fleet.changes.building import view_of
 from hive_core import settings
-from hive_core.containers.local import LocalHost
-from hive_core.containers.sandbox import Sandbox
+from hive_core.containers.local.host import LocalHost
+from hive_core.containers.local.sandbox import Sandbox
 from hive_core.context import Hive
 hive = Hive.open(settings.from_environment(os.environ))
 command = ("sh", "-c", "[ -t 0 ] && [ -t 1 ] && echo ready && read -r code && echo got $code; exit 3")

@@ -147,7 +147,7 @@ def test_changes_that_no_commit_holds_are_seen(hive: TestHive) -> None:
 
 
 def test_an_installed_hive_is_locked_by_its_version_and_what_its_files_hold(hive: TestHive) -> None:
-    from hive_core.containers import harness
+    from hive_core.containers.local import harness
 
     folder = hive.root / "site-packages"
     (folder / "hive_agent").mkdir(parents=True)

@@ -1,0 +1,71 @@
+"""A process of its own that asks one thing of LocalHost, as the command line does: `driver.py JSON`, answers JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent.parent.parent))
+
+from hive_core.containers.base import View
+from hive_core.containers.local.host import LocalHost
+from hive_core.containers.local.sandbox import Sandbox
+from hive_core.errors import HiveError
+from hive_core.settings import from_environment
+
+# Ignored signals are inherited: a hive that nohup started has SIGHUP ignored, and its agents must not.
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def answer(asked: dict) -> object:
+    home = asked["home"]
+    settings = from_environment({"HIVE_HOME": home, "HIVE_RUN": f"{home}/run", "HOME": home})
+    host = LocalHost(settings, Sandbox(asked["sandbox"]) if asked["sandbox"] else None)
+    view = asked.get("view")
+    if view is not None:
+        view = View(
+            view["uid"],
+            _paths(view["read_write"]),
+            _paths(view["read_only"]),
+            view["environment"],
+            tuple(view["harness"]),
+        )
+    match asked["do"]:
+        case "build":
+            host.build(asked["name"], Path(asked["repository"]), asked["revision"], None)
+        case "switch":
+            host.switch(asked["name"], asked["revision"], view, run=asked["run"])
+        case "start":
+            host.start(asked["name"], view)
+        case "stop":
+            host.stop(asked["name"], grace=asked["grace"])
+        case "destroy":
+            host.destroy(asked["name"])
+        case "containers":
+            return {name: asdict(container) for name, container in host.containers().items()}
+        case "modules":
+            host.containers()
+            return sorted(sys.modules)
+        case "probe":
+            from hive_core.containers.local.probe import attempts
+
+            return {sandbox.value: failure for sandbox, failure in attempts()}
+    return None
+
+
+def _paths(shown: dict[str, str]) -> dict[str, Path]:
+    return {target: Path(source) for target, source in shown.items()}
+
+
+# As a shell may: a descriptor that is open for good, and must not come to an agent.
+os.set_inheritable(os.open("/etc/passwd", os.O_RDONLY), True)
+if sys.argv[1] == "--help":
+    sys.exit()
+try:
+    print(json.dumps({"answer": answer(json.loads(sys.argv[1]))}))
+except HiveError as error:
+    print(json.dumps({"refused": type(error).__name__, "message": str(error)}))

@@ -1,0 +1,70 @@
+"""Control groups where they can be written: limits set for real, killed to the last process, removed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hive_core.containers.local import cgroups
+from hive_core.errors import HiveError
+
+NAME = f"hive-test-{os.getpid()}"
+writable = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def test_a_place_differs_by_home_and_by_name() -> None:
+    places = {cgroups.place(home, name) for home in ("/a", "/a/b") for name in ("b", "c")}
+    assert len(places) == 4
+    assert cgroups.place("/a", "b") == cgroups.place("/a", "b")
+
+
+@writable
+def test_everything_in_a_group_is_killed_and_the_group_removed() -> None:
+    folders, notice = cgroups.create(NAME, {"pids": 50.0})
+    assert notice is None
+    script = "(setsid sleep 100 &); (setsid sleep 100 &); echo ready; exec sleep 100"
+    enter = "".join(f"echo 0 >{folder}/cgroup.procs; " for folder in folders)
+    with subprocess.Popen(["sh", "-c", enter + script], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert len(cgroups._members(folders[0])) == 3
+        assert cgroups.kill(folders)
+    assert cgroups.remove(folders) == []
+    assert not any(Path(folder).exists() for folder in folders)
+
+
+@writable
+def test_a_group_that_a_dead_supervisor_left_is_made_anew() -> None:
+    folders, _notice = cgroups.create(NAME, {"pids": 50.0})
+    with subprocess.Popen(["sleep", "100"]) as left:
+        Path(folders[0], "cgroup.procs").write_text(str(left.pid))
+        again, _notice = cgroups.create(NAME, {"pids": 20.0})
+        assert left.wait(30) == -9
+    assert again == folders
+    cgroups.remove(again)
+
+
+@writable
+def test_a_limit_that_cannot_be_set_is_an_error_and_leaves_nothing() -> None:
+    with pytest.raises(HiveError, match="could not be set"):
+        cgroups.create(NAME, {"pids": -5.0})
+    assert not [root for root, _folders, _files in os.walk("/sys/fs/cgroup") if root.endswith(NAME)]
+
+
+@writable
+def test_a_group_lies_within_the_one_hive_is_in() -> None:
+    folders, _notice = cgroups.create(NAME, {"memory": 2.0**26})
+    own = {line.split(":", 2)[2] for line in Path("/proc/self/cgroup").read_text().splitlines()}
+    try:
+        assert all(any(str(Path(folder).parent).endswith(path.rstrip("/")) for path in own) for folder in folders)
+    finally:
+        cgroups.remove(folders)
+
+
+def test_what_is_gone_already_is_no_error() -> None:
+    assert cgroups.kill(["/sys/fs/cgroup/hive-nothing"])
+    assert cgroups.remove(["/sys/fs/cgroup/hive-nothing"]) == []
+    assert not cgroups.out_of_memory(["/sys/fs/cgroup/hive-nothing"])
