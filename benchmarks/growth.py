@@ -13,10 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.table import Table, arguments, scratch, show, throw_away_hive
-from hive_cmds import agents, inbox, lifecycle, recall
+from hive_cmds import agents, inbox, lifecycle, messages
 from hive_core.context import Hive
 from hive_core.operation import Caller, Identity
-from hive_fleet.messages import messages
+from hive_fleet.messages.messages import kick
 from tests.hives import TestHive
 
 # The short history: what is shown of one is shown in full. And how many messages there are for each request.
@@ -83,20 +83,20 @@ def coder(hive: Hive) -> Hive:
     return hive.acting_as(Identity(Caller.AGENT, "coder"))
 
 
-def kick(hive: Hive) -> None:
+def _kick(hive: Hive) -> None:
     with hive.store.write() as db:
-        messages.kick(db, "coder", "restarted")
+        kick(db, "coder", "restarted")
 
 
 OPERATIONS: dict[str, Callable[[Hive], object]] = {
     "send": lambda hive: messages.send(hive, "coder", "hello"),
-    "kick": kick,
+    "kick": _kick,
     "recv": lambda hive: inbox.recv(coder(hive), 0, 10),
     "ack": lambda hive: inbox.ack(coder(hive)),
     "recv, of an empty inbox": lambda hive: inbox.recv(hive, 0),
-    "recent": lambda hive: recall.recent(coder(hive)),
-    "search, of an agent": lambda hive: recall.search(coder(hive), "hello"),
-    "search, of the operator": lambda hive: recall.search(hive, "hello"),
+    "recent": lambda hive: messages.recent(coder(hive)),
+    "search, of an agent": lambda hive: messages.search(coder(hive), "hello"),
+    "search, of the operator": lambda hive: messages.search(hive, "hello"),
     "list": agents.list_,
     "kill and start": lambda hive: (lifecycle.kill(hive, "tester"), lifecycle.start(hive, "tester")),
 }

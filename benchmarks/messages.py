@@ -24,9 +24,8 @@ import redis
 from huey import SqliteHuey
 
 from benchmarks.table import Table, arguments, scratch, show, throw_away_hive
-from hive_cmds import inbox
+from hive_cmds import inbox, messages
 from hive_core.operation import Caller, Identity
-from hive_fleet.messages import messages
 from tests.clients import Client
 from tests.hives import CHECKOUT, PATIENCE, TestHive, eventually
 

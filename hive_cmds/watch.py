@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any
 
-from hive_cmds import questions, restarting
+from hive_cmds import restarting
 from hive_cmds.restarting import Restarter
 from hive_core import progress
 from hive_core.arguments import whole
@@ -31,6 +31,7 @@ from hive_fleet.changes.settling import last_lines
 from hive_fleet.events.feed import Line, after, lines
 from hive_fleet.flake import staleness
 from hive_fleet.messages.messages import tell
+from hive_fleet.messages.questions import expire
 from hive_fleet.requests import denials
 
 INTERVAL = 10
@@ -86,7 +87,7 @@ def tick(
     """
     progress.settle(hive)
     denials.tag_all(hive)
-    questions.expire(hive)
+    expire(hive)
     _restart_due(hive, restart or partial(restarting.start_again, hive))
     return look_at(hive, None, seed=seed, held=held)
 

@@ -189,5 +189,6 @@ NewAgentName = Annotated[str, Kind(new_agent_name, {"type": "string", "pattern":
 Sha = Annotated[str, Kind(sha, {"type": "string", "pattern": f"^{_SHA.pattern}$"}, "SHA")]
 Id = Annotated[int, whole(1, 2**63 - 1, "an id", "ID")]
 Seq = Annotated[int, whole(0, 2**63 - 1, "a seq", "SEQ")]
+Limit = Annotated[int, whole(1, 1000, "the limit", "N")]
 Description = Annotated[str, words(4096, "the description", "TEXT", empty=True)]
 Note = Annotated[str, words(16384, "the note", "TEXT", empty=True)]

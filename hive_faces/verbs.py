@@ -13,7 +13,6 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.agent": "agent",
     "hive_cmds.agents": "list",
     "hive_cmds.approvals": "request_commit request_spawn spawn revive approve deny cancel",
-    "hive_cmds.asking": "ask ask_operator",
     "hive_cmds.backup": "backup restore",
     "hive_cmds.config": "config",
     "hive_cmds.doctor": "doctor",
@@ -23,10 +22,10 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.journal": "journal",
     "hive_cmds.lifecycle": "start stop kill restart rebuild",
     "hive_cmds.login": "login",
+    "hive_cmds.messages": "send recent search why",
     "hive_cmds.migrate": "migrate",
     "hive_cmds.pages": "open attach",
-    "hive_cmds.questions": "questions answer cancel_question",
-    "hive_cmds.recall": "recent search why",
+    "hive_cmds.questions": "ask ask_operator questions answer cancel_question",
     "hive_cmds.removal": "destroy purge tombstones",
     "hive_cmds.requests": "approvals show",
     "hive_cmds.rollbacks": "rollback",
@@ -36,7 +35,6 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_faces.gate.mcp": "mcp",
     "hive_faces.up": "up",
     "hive_fleet.flake.meta": "inputs",
-    "hive_fleet.messages.messages": "send",
 }
 _MODULES = {verb: module for module, verbs in DECLARED_IN.items() for verb in verbs.split()}
 

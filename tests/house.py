@@ -26,7 +26,7 @@ LIBRARIES = {
     "bottle": ("status_page/",),
     "pygit2": ("hive_core/git/",),
     "plumbum": ("hive_core/process.py",),
-    "sqlite_fts4": ("hive_fleet/messages/", "hive_cmds/"),
+    "sqlite_fts4": ("hive_fleet/messages/",),
     "inotify_simple": ("hive_core/wake.py", "hive_core/containers/local/"),
 }
 # The harness runs in containers that have a bare Python.

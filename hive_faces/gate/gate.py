@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from hive_cmds import questions
 from hive_core import disk, run_folder
 from hive_core.context import Hive
 from hive_core.errors import Refused
@@ -27,6 +26,7 @@ from hive_faces.gate.connection import Connection, Subscriber, write
 from hive_faces.gate.hostwire import Answer
 from hive_faces.gate.sockets import BACKLOG, Listening, Peer, check_operator, handed_over, listen
 from hive_fleet.agents import table
+from hive_fleet.messages.questions import expire, next_deadline
 
 # Connections that one caller may have open at once: an agent's may not use up what the gate can have open.
 MOST_CONNECTIONS = {Caller.OPERATOR: 512, Caller.MANAGER: 64, Caller.AGENT: 64}
@@ -111,7 +111,7 @@ class Gate:
 
     def _seconds_left(self) -> float | None:
         """Until the next deadline of a question; None where none has one."""
-        deadline = questions.next_deadline(self.hive)
+        deadline = next_deadline(self.hive)
         return None if deadline is None else max(0.0, deadline - self.hive.clock())
 
     async def _catch_up(self) -> None:
@@ -119,7 +119,7 @@ class Gate:
         self._follow()
         await self._listen()
         if self._seconds_left() == 0.0:
-            await asyncio.to_thread(questions.expire, self.hive)
+            await asyncio.to_thread(expire, self.hive)
 
     def _follow(self) -> None:
         """Act on the events since the last time: wake receivers, tell subscribers."""

@@ -35,3 +35,19 @@ def not_found(db: sqlite3.Connection, name: str) -> NotFound:
 def given(row: sqlite3.Row) -> frozenset[str]:
     """The variables that an agent's configuration gives its CLI something by."""
     return frozenset(json.loads(row["given"]))
+
+
+def runners(db: sqlite3.Connection) -> dict[str, str]:
+    """Every agent that has a container, by name, with what carries out its turns."""
+    return {row["name"]: row["runner"] for row in db.execute("select name, runner from agents order by name")}
+
+
+def is_there(db: sqlite3.Connection, name: str) -> bool:
+    """Whether there is such an agent."""
+    return db.execute("select 1 from agents where name = ?", (name,)).fetchone() is not None
+
+
+def allowed_recipients(db: sqlite3.Connection, name: str) -> list[str]:
+    """Whom an agent's configuration lets it write to; `*` is everybody. Nobody, where there is no such agent."""
+    row = db.execute("select allowed_recipients from agents where name = ?", (name,)).fetchone()
+    return [] if row is None else [str(allowed) for allowed in json.loads(row["allowed_recipients"])]

@@ -1,7 +1,7 @@
-"""What an agent knows messages and questions by: numbers of its own, which tell nothing of what others say.
+"""What an agent knows messages and questions by: ids of its own, which tell nothing of what others say.
 
-The operator knows everything by its id. To an agent the first message that it has sent or got is 1, the next is 2,
-whatever others have sent in between: ids of everybody's would tell it how much that was.
+The operator knows everything by its id in the database. To an agent the first message that it has sent or got is 1,
+the next is 2, whatever others have sent in between: ids that count everybody's would tell it how much that was.
 """
 
 from __future__ import annotations
@@ -10,11 +10,17 @@ import sqlite3
 
 
 def known_as(row: sqlite3.Row, name: str, one: str, other: str) -> int:
-    """The number that `name` knows a row by; `one` and `other` are the columns of its two sides."""
+    """The id that `name` knows a row by; `one` and `other` are the columns of its two sides."""
     for side in (one, other):
         if row[side] == name and row[f"{side}_number"] is not None:
             return int(row[f"{side}_number"])
     return int(row["id"])
+
+
+def key_of(db: sqlite3.Connection, name: str) -> int | None:
+    """The key behind which the index keeps an agent's words; None for one that has neither sent nor got anything."""
+    row = db.execute("select key from readers where name = ?", (name,)).fetchone()
+    return None if row is None else int(row["key"])
 
 
 def forget(db: sqlite3.Connection, name: str) -> None:

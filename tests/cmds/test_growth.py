@@ -21,7 +21,8 @@ from hive_core.operation import Caller, Identity
 from hive_faces.verbs import everything
 from hive_fleet.changes import spawns
 from hive_fleet.events import feed
-from hive_fleet.messages import messages
+from hive_fleet.messages.messages import kick
+from hive_fleet.messages.questions import expire, next_deadline
 from hive_fleet.requests import denials
 from tests.hives import PLAIN, TestHive
 
@@ -116,8 +117,8 @@ def talking() -> Iterator[Act]:
         yield "all questions", call("questions", by=by, all=True)[1]
     yield "answer", lambda hive: everything()["answer"].call(as_agent(hive, "manager"), {"id": 1, "text": "no"})
     yield "cancel_question", cancel
-    yield "expire", questions.expire
-    yield "next_deadline", questions.next_deadline
+    yield "expire", expire
+    yield "next_deadline", next_deadline
 
 
 def changing(place: TestHive) -> Iterator[Act]:
@@ -155,7 +156,7 @@ def cancel(hive: Hive) -> None:
 
 def kicked(hive: Hive) -> None:
     with hive.store.write() as db:
-        messages.kick(db, "coder", "restarted")
+        kick(db, "coder", "restarted")
 
 
 def newest(hive: Hive) -> int:

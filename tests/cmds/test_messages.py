@@ -1,18 +1,16 @@
-"""Messages: sent, taken once, put back, found again; and who may write to whom."""
+"""Messages at the shell and the sockets: who may write to whom, and what is found again."""
 
 from __future__ import annotations
 
 import json
-import random
-import threading
 
 import pytest
 
-from hive_cmds import approvals, inbox, lifecycle, recall
+from hive_cmds import inbox, messages
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import Caller, Identity
-from hive_fleet.messages import messages
+from hive_fleet.messages.messages import kick, tell
 from tests.hives import TestHive, eventually
 
 
@@ -31,46 +29,6 @@ def as_agent(hive: Hive, name: str) -> Hive:
 
 def bodies(received: inbox.Received) -> list[str]:
     return [message.body for message in received.messages]
-
-
-def test_a_message_is_handed_out_once_and_in_order(inside: Hive) -> None:
-    for body in ("one", "two", "three"):
-        messages.send(inside, "coder", body)
-    coder = as_agent(inside, "coder")
-    first = inbox.recv(coder)
-    assert (bodies(first), first.unread) == (["one"], 2)
-    assert bodies(inbox.recv(coder, limit=10)) == ["two", "three"]
-    assert bodies(inbox.recv(coder)) == []
-
-
-def test_many_receivers_of_one_inbox_take_each_message_once(hive: TestHive, inside: Hive) -> None:
-    for number in range(200):
-        messages.send(inside, "coder", str(number))
-    taken: list[str] = []
-
-    def take() -> None:
-        coder = as_agent(hive.inside(), "coder")
-        while found := bodies(inbox.recv(coder, limit=random.randint(1, 5))):
-            taken.extend(found)
-
-    threads = [threading.Thread(target=take) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(taken, key=int) == [str(number) for number in range(200)]
-
-
-def test_what_was_acknowledged_never_comes_back_and_what_was_not_comes_marked(inside: Hive) -> None:
-    coder = as_agent(inside, "coder")
-    messages.send(inside, "coder", "done with")
-    inbox.recv(coder)
-    inbox.ack(coder)
-    messages.send(inside, "coder", "died with")
-    inbox.recv(coder)
-    inbox.nack(coder)
-    again = inbox.recv(coder, limit=10).messages
-    assert [(message.body, message.redelivered) for message in again] == [("died with", True)]
 
 
 def test_a_broadcast_reaches_everybody_but_its_sender(inside: Hive) -> None:
@@ -95,50 +53,17 @@ def test_nobody_is_written_to_who_is_not_there(inside: Hive) -> None:
         messages.send(inside, "nobody", "hello")
 
 
-@pytest.mark.parametrize(
-    "query", ["apple", "APPLE", "apple pie", '"apple', "pie OR", "appl*", "NEAR/2 apple", "-apple", "*"]
-)
-def test_a_search_takes_words_and_no_query_language(inside: Hive, query: str) -> None:
-    messages.send(inside, "coder", "an apple pie")
-    found = [message.body for message in recall.search(inside, query).messages]
-    hits = ("apple", "APPLE", "apple pie", '"apple', "-apple", "appl*")
-    assert found == (["an apple pie"] if query in hits else [])
-
-
-def test_a_search_ranks_the_better_hit_first(inside: Hive) -> None:
-    messages.send(inside, "coder", "apple " + "filler " * 200)
-    messages.send(inside, "coder", "apple apple apple")
-    messages.send(inside, "coder", "pear")
-    found = [message.body.split()[:2] for message in recall.search(inside, "apple").messages]
-    assert found == [["apple", "apple"], ["apple", "filler"]]
-
-
 def test_an_agent_finds_only_what_it_sent_or_got(inside: Hive) -> None:
     messages.send(inside, "coder", "for the coder: apple")
     messages.send(as_agent(inside, "tester"), "operator", "from the tester: apple")
-    assert len(recall.search(inside, "apple").messages) == 2
-    assert [m.recipient for m in recall.search(as_agent(inside, "coder"), "apple").messages] == ["coder"]
-    assert [m.sender for m in recall.search(as_agent(inside, "tester"), "apple").messages] == ["tester"]
-
-
-def test_what_is_said_twice_before_anybody_looked_wakes_once(inside: Hive) -> None:
-    with inside.store.write() as db:
-        for _ in range(3):
-            messages.kick(db, "coder", "restarted")
-        messages.kick(db, "coder", "rebuilt")
-    coder = as_agent(inside, "coder")
-    assert [body.split(".")[0] for body in bodies(inbox.recv(coder, limit=10))] == [
-        "You were restarted",
-        "You were rebuilt",
-    ]
-    with inside.store.write() as db:
-        messages.kick(db, "coder", "restarted")
-    assert len(bodies(inbox.recv(coder, limit=10))) == 1
+    assert len(messages.search(inside, "apple").messages) == 2
+    assert [m.recipient for m in messages.search(as_agent(inside, "coder"), "apple").messages] == ["coder"]
+    assert [m.sender for m in messages.search(as_agent(inside, "tester"), "apple").messages] == ["tester"]
 
 
 def test_what_the_system_tells_is_readable_for_a_person_and_whole_for_a_program(hive: TestHive, inside: Hive) -> None:
     with inside.store.write() as db:
-        messages.tell(inside, db, "container_crash", "coder", cause="SIGKILL", code=137, journal="one\n\x1btwo")
+        tell(inside, db, "container_crash", "coder", cause="SIGKILL", code=137, journal="one\n\x1btwo")
     messages.send(inside, "coder", '{"event": "no, a text"}')
     assert "container_crash" not in hive.run("recent").stdout
     shown = hive.run("recent", "--system").stdout
@@ -190,46 +115,11 @@ def test_only_who_looks_after_the_agents_is_told_which_name_was_meant(inside: Hi
     assert "'coder'" not in str(told.value)
 
 
-def test_what_the_system_told_at_once_is_taken_at_once_and_nothing_else_with_it(inside: Hive) -> None:
-    with inside.store.write() as db:
-        messages.tell_manager(inside, db, "approval_resolved", id=1)
-        messages.tell(inside, db, "rebuilt", "coder", ok=True)
-    messages.send(inside, "manager", "hello")
-    messages.send(inside, "manager", "hello again")
-    with inside.store.write() as db:
-        for number in range(inbox.MOST_TOGETHER + 1):
-            messages.tell(inside, db, "rebuilt", "coder", ok=True, note=str(number))
-    manager = as_agent(inside, "manager")
-    taken = [inbox.recv(manager, together=True) for _ in range(5)]
-    assert [json.loads(body)["event"] for body in bodies(taken[0])] == ["approval_resolved", "rebuilt"]
-    assert [bodies(one) for one in taken[1:3]] == [["hello"], ["hello again"]]
-    assert [len(one.messages) for one in taken[3:]] == [inbox.MOST_TOGETHER, 1]
-    assert len(inbox.recv(manager, together=True).messages) == 0
-
-
-def test_the_manager_is_not_told_what_it_did_itself_and_everybody_else_sees_it(hive: TestHive) -> None:
-    hive.spawn("coder")
-    inside = hive.inside()
-    manager = as_agent(inside, "manager")
-    before = hive.inbox("manager")
-    lifecycle.restart(manager, "coder")
-    lifecycle.kill(manager, "coder")
-    approvals.cancel(manager, approvals.request_spawn(manager, "helper").id)
-    assert hive.inbox("manager") == before
-    seen = {event["kind"] for event in hive.events("restarted", "killed", "approval_resolved")}
-    assert seen == {"restarted", "killed", "approval_resolved"}
-    lifecycle.start(inside, "coder")
-    assert [json.loads(body)["event"] for body in hive.inbox("manager")[len(before) :]] == ["started"]
-
-
 def test_the_operator_is_shown_what_was_said_and_asks_for_what_the_system_tells(hive: TestHive, inside: Hive) -> None:
     messages.send(inside, "coder", "of a person")
     with inside.store.write() as db:
         for number in range(30):
-            messages.kick(db, "coder", f"restarted {number}")
+            kick(db, "coder", f"restarted {number}")
     assert [message["body"] for message in hive.json("recent")] == ["of a person"]
     assert len(hive.json("recent", "--system", "--limit", "100")) == 31
-    assert len(recall.recent(as_agent(inside, "coder"), 100).messages) == 31
-    with inside.store.read() as db:
-        plan = db.execute(f"explain query plan select id from messages {recall._SAID} desc limit 20").fetchall()
-    assert [row["detail"] for row in plan] == ["SCAN messages USING INDEX messages_said"]
+    assert len(messages.recent(as_agent(inside, "coder"), 100).messages) == 31

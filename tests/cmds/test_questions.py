@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from hive_cmds import asking, questions
+from hive_cmds import questions
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.events import since
 from hive_core.operation import Caller, Identity
+from hive_fleet.messages.questions import expire
 from tests.clients import Client
 from tests.hives import TestHive, eventually
 
@@ -46,7 +47,7 @@ def kinds(hive: Hive) -> list[str]:
 
 
 def test_the_asker_is_told_the_answer(inside: Hive) -> None:
-    asked = asking.ask(as_agent(inside, "coder"), "Which one?", ["a", "b"], multi=True)
+    asked = questions.ask(as_agent(inside, "coder"), "Which one?", ["a", "b"], multi=True)
     assert (asked.target, asked.options, asked.multi, asked.answer) == ("operator", ["a", "b"], True, None)
     answered = questions.answer(inside, asked.id, "a, b")
     assert (answered.answer, answered.answerer) == ("a, b", "operator")
@@ -63,7 +64,7 @@ def test_the_asker_is_told_the_answer(inside: Hive) -> None:
 
 
 def test_a_question_between_agents_is_not_the_operators(inside: Hive) -> None:
-    asked = asking.ask(as_agent(inside, "coder"), "Done?", to="tester")
+    asked = questions.ask(as_agent(inside, "coder"), "Done?", to="tester")
     assert inbox(inside, "tester")[0]["event"] == "question"
     questions.answer(as_agent(inside, "tester"), asked.id, "yes")
     # An event of its own: what a peer says must not pass for the operator's word.
@@ -74,7 +75,7 @@ def test_a_question_between_agents_is_not_the_operators(inside: Hive) -> None:
 
 
 def test_what_was_asked_between_others_does_not_exist(inside: Hive) -> None:
-    asked = asking.ask(as_agent(inside, "coder"), "Secret?")
+    asked = questions.ask(as_agent(inside, "coder"), "Secret?")
     stranger = as_agent(inside, "tester")
     for act in (
         lambda: questions.answer(stranger, asked.id, "x"),
@@ -89,13 +90,13 @@ def test_what_was_asked_between_others_does_not_exist(inside: Hive) -> None:
 
 def test_its_asker_cannot_answer_what_it_asked_the_operator(inside: Hive) -> None:
     coder = as_agent(inside, "coder")
-    asked = asking.ask(coder, "May I?")
+    asked = questions.ask(coder, "May I?")
     with pytest.raises(Refused, match="asked of operator"):
         questions.answer(coder, asked.id, "yes")
 
 
 def test_a_cancelled_question_says_so(inside: Hive) -> None:
-    asked = asking.ask(as_agent(inside, "coder"), "Still?")
+    asked = questions.ask(as_agent(inside, "coder"), "Still?")
     assert questions.cancel_question(inside, asked.id).cancelled is True
     assert inbox(inside, "coder")[-1]["answer"] == "[cancelled]"
     with pytest.raises(Refused, match="answered already"):
@@ -103,23 +104,23 @@ def test_a_cancelled_question_says_so(inside: Hive) -> None:
 
 
 def test_an_answer_after_the_deadline_is_refused_and_the_asker_told_that_it_expired(inside: Hive) -> None:
-    asked = asking.ask(as_agent(inside, "coder"), "Quick?", ttl=10)
+    asked = questions.ask(as_agent(inside, "coder"), "Quick?", ttl=10)
     late = replace(inside, clock=lambda: inside.clock() + 11)
     with pytest.raises(Refused, match="expired"):
         questions.answer(late, asked.id, "yes")
     assert inbox(inside, "coder")[-1]["answer"] == "[expired]"
-    assert questions.expire(late) == 0
+    assert expire(late) == 0
 
 
 def test_answer_cancel_and_expiry_at_the_same_moment_leave_one(inside: Hive, hive: TestHive) -> None:
     coder = as_agent(inside, "coder")
     for _ in range(20):
-        asked = asking.ask(coder, "Now?", ttl=1)
+        asked = questions.ask(coder, "Now?", ttl=1)
         late = replace(hive.inside(), clock=lambda: inside.clock() + 2)
         acts = [
             lambda: questions.answer(hive.inside(), asked.id, "yes"),  # noqa: B023  (all run in this round)
             lambda: questions.cancel_question(hive.inside(), asked.id),  # noqa: B023
-            lambda: questions.expire(late),  # noqa: B023
+            lambda: expire(late),  # noqa: B023
         ]
         start = threading.Barrier(len(acts))
         threads = [threading.Thread(target=_race, args=(start, act)) for act in acts]
@@ -141,7 +142,7 @@ def _race(start: threading.Barrier, act) -> None:  # type: ignore[no-untyped-def
 
 def test_a_deadline_is_kept_by_a_gate_that_was_started_after_it_was_set(hive: TestHive) -> None:
     hive.spawn("coder")
-    asked = asking.ask(as_agent(hive.inside(), "coder"), "Anybody?", ttl=1)
+    asked = questions.ask(as_agent(hive.inside(), "coder"), "Anybody?", ttl=1)
     gate = hive.start("gate")
     eventually((hive.root / "run" / "host.sock").exists)
     gate.kill()
@@ -167,8 +168,8 @@ def test_what_cannot_be_asked_is_refused(hive: TestHive, wrong: dict[str, object
 
 def test_the_shell_shows_a_question_in_full_with_its_options_and_how_to_answer_it(hive: TestHive, inside: Hive) -> None:
     coder = as_agent(inside, "coder")
-    asking.ask(coder, "Which\none?\x20\u202e", ["red", "blue\n1: spoofed"], multi=True, ttl=7200)
-    asking.ask(coder, "Anything?")
+    questions.ask(coder, "Which\none?\x20\u202e", ["red", "blue\n1: spoofed"], multi=True, ttl=7200)
+    questions.ask(coder, "Anything?")
     # Seconds may have passed since.
     shown = re.sub(r"\b\d+ s ago", "0 s ago", hive.run("questions").stdout)
     assert shown.splitlines() == [

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from hive_cmds import approvals, asking, inbox, questions, requests
+from hive_cmds import approvals, inbox, messages, questions, requests
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import Caller, Identity
 from hive_faces.gate.allowance import MOST, REFILL, Allowance
 from hive_faces.gate.intake import MOST_HELD, Intake
-from hive_fleet.messages import messages
 from tests.clients import Client
 from tests.hives import TestHive, eventually
 
@@ -194,11 +193,11 @@ def test_questions_that_are_asked_and_cancelled_fill_an_inbox_only_so_far(hive: 
             db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
     agent = inside.acting_as(Identity(Caller.AGENT, "coder"))
     for _ in range(250):
-        questions.cancel_question(agent, asking.ask(agent, "why?", to="other").id)
+        questions.cancel_question(agent, questions.ask(agent, "why?", to="other").id)
     with pytest.raises(Refused, match="other has yet to read 250 questions of coder"):
-        asking.ask(agent, "why?", to="other")
+        questions.ask(agent, "why?", to="other")
     inbox.recv(inside.acting_as(Identity(Caller.AGENT, "other")), limit=1000)
-    asking.ask(agent, "why?", to="other")
+    questions.ask(agent, "why?", to="other")
 
 
 def test_the_manager_can_have_a_hundred_requests_wait_and_no_more(hive: TestHive) -> None:

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from hive_cmds import asking, inbox, questions, recall, removal
+from hive_cmds import inbox, messages, questions, removal
 from hive_core import migrations, wire
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import THE_OPERATOR, Caller, Identity
 from hive_core.store import Store
 from hive_faces.verbs import everything
-from hive_fleet.messages import messages
+from hive_fleet.messages.questions import expire
+from hive_fleet.messages.search import RANKED
 from tests.hives import TestHive
 
 SECRET = "the vault opens with tangerine"
@@ -42,8 +43,8 @@ def chatter(hive: Hive) -> None:
             messages.send(as_agent(hive, name), other, f"apple {SECRET}")
             messages.send(as_agent(hive, name), "manager", "apple apple pear")
             messages.send(hive, name, "apple")
-            asking.ask(as_agent(hive, name), "apple?", to=other)
-            asking.ask(as_agent(hive, name), "tangerine?")
+            questions.ask(as_agent(hive, name), "apple?", to=other)
+            questions.ask(as_agent(hive, name), "tangerine?")
             for question in questions.questions(as_agent(hive, name)):
                 if question.asker == name:
                     questions.cancel_question(as_agent(hive, name), question.id)
@@ -80,7 +81,7 @@ def transcript(hive: Hive, *, talk: bool, allowed: str) -> list[str]:
     for to in ("coder", "coder"):
         messages.send(hive, to, "apple, says the operator")
     messages.send(as_agent(hive, "tester"), "coder", "pear and apple and apple")
-    questions.answer(hive, asking.ask(coder, "first?").id, "yes")
+    questions.answer(hive, questions.ask(coder, "first?").id, "yes")
     for verb, arguments in ACTS:
         if talk:
             chatter(hive)
@@ -116,10 +117,10 @@ def test_what_was_said_before_the_numbers_came_keeps_its_ids_and_is_found(tmp_pa
             db.execute(asked, pair)
     old.close()
     coder = as_agent(made(tmp_path), "coder")
-    assert sorted(message.id for message in recall.search(coder, "apple").messages) == [2, 3, 4]
-    assert len(recall.search(coder.acting_as(THE_OPERATOR), "apple").messages) == 4
+    assert sorted(message.id for message in messages.search(coder, "apple").messages) == [2, 3, 4]
+    assert len(messages.search(coder.acting_as(THE_OPERATOR), "apple").messages) == 4
     assert [question.id for question in questions.questions(coder)] == [2]
-    assert (messages.send(coder, "tester", "next").ids, asking.ask(coder, "next?").id) == ([5], 3)
+    assert (messages.send(coder, "tester", "next").ids, questions.ask(coder, "next?").id) == ([5], 3)
 
 
 def test_no_number_of_newer_hits_of_others_hides_ones_own(tmp_path: Path) -> None:
@@ -127,10 +128,10 @@ def test_no_number_of_newer_hits_of_others_hides_ones_own(tmp_path: Path) -> Non
     messages.send(hive, "coder", "my apple")
     with hive.store.write() as db:
         row = "insert into messages (sender, recipient, body, sent_at) values ('tester', 'writer', 'apple', 0)"
-        for _ in range(recall.RANKED + 1):
+        for _ in range(RANKED + 1):
             db.execute(row)
-    assert [found.body for found in recall.search(as_agent(hive, "coder"), "apple").messages] == ["my apple"]
-    assert len(recall.search(hive, "my apple").messages) == 1
+    assert [found.body for found in messages.search(as_agent(hive, "coder"), "apple").messages] == ["my apple"]
+    assert len(messages.search(hive, "my apple").messages) == 1
 
 
 def test_a_search_never_reads_the_words_of_others(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_a_search_never_reads_the_words_of_others(tmp_path: Path) -> None:
     for name in ("coder", "tester"):
         messages.send(hive, name, "apple")
         db.set_trace_callback(asked.append)
-        recall.search(as_agent(hive, name), "apple tang*")
+        messages.search(as_agent(hive, name), "apple tang*")
         db.set_trace_callback(None)
     sought = [line for line in asked if "match" in line]
     assert len(sought) == 2
@@ -174,7 +175,7 @@ def test_the_word_of_an_agent_that_it_may_not_write_to_does_not_tell_whether_the
 
 
 def _ask(hive: Hive) -> Any:
-    return lambda to: asking.ask(as_agent(hive, "coder"), "x", to=to)
+    return lambda to: questions.ask(as_agent(hive, "coder"), "x", to=to)
 
 
 def test_the_operator_finds_a_message_by_the_number_that_an_agent_knows_it_by(hive: TestHive) -> None:
@@ -194,12 +195,12 @@ def test_another_agent_of_a_purged_ones_name_finds_nothing_of_it(hive: TestHive)
     hive.spawn("coder")
     inside = hive.inside()
     messages.send(as_agent(inside, "coder"), "operator", "tangerine")
-    asked = asking.ask(as_agent(inside, "coder"), "tangerine?", ttl=60)
+    asked = questions.ask(as_agent(inside, "coder"), "tangerine?", ttl=60)
     removal.destroy(inside, "coder", purge=True)
     hive.spawn("coder")
-    questions.expire(replace(inside, clock=lambda: asked.asked_at + 61))
+    expire(replace(inside, clock=lambda: asked.asked_at + 61))
     coder = as_agent(inside, "coder")
-    assert recall.search(coder, "tangerine").messages == recall.recent(coder).messages == []
+    assert messages.search(coder, "tangerine").messages == messages.recent(coder).messages == []
     assert questions.questions(coder, all=True) == []
     assert messages.send(coder, "operator", "hello").ids == [1]
-    assert [message.body for message in recall.search(inside, "tangerine").messages] == ["tangerine"]
+    assert [message.body for message in messages.search(inside, "tangerine").messages] == ["tangerine"]

@@ -1,0 +1,50 @@
+"""Whom a caller may write to, and how much of it may wait there unread."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Annotated
+
+from hive_core.arguments import Kind, agent_name
+from hive_core.context import Hive
+from hive_core.errors import Refused
+from hive_core.operation import THE_OPERATOR, Caller
+from hive_fleet.agents import table
+from hive_fleet.messages import inbox
+
+EVERYBODY = "*"
+# Unread messages that one agent may have in an inbox. What others have in it is no matter: neither do they take its
+# room away, nor is it told of them.
+MOST_UNREAD_OF_ONE = 250
+
+
+def recipient(value: object) -> str:
+    """Check a recipient: an agent, the operator, or '*' for every agent."""
+    if value in (THE_OPERATOR.name, EVERYBODY):
+        return str(value)
+    return agent_name(value)
+
+
+Recipient = Annotated[str, Kind(recipient, {"type": "string"}, "TO")]
+
+
+def require_allowed(hive: Hive, db: sqlite3.Connection, name: str) -> None:
+    """Raises Refused unless the caller's configuration lets it write to `name`, or to `*`. To itself everyone may."""
+    if hive.caller.caller is Caller.OPERATOR or name == hive.caller.name:
+        return
+    allowed = table.allowed_recipients(db, hive.caller.name)
+    if EVERYBODY not in allowed and name not in allowed:
+        raise Refused(
+            f"{hive.caller.name} may not write to {'everybody' if name == EVERYBODY else name}.",
+            f"Its configuration allows: {', '.join(allowed) or 'nobody'} (allowed_recipients in agent.toml).",
+        )
+
+
+def require_room(hive: Hive, db: sqlite3.Connection, name: str) -> None:
+    """Raises Refused when the caller is an agent, and the inbox of `name` holds too much unread of the caller's."""
+    me = hive.caller
+    if me.caller is not Caller.OPERATOR and inbox.unread_of(db, name, me.name) >= MOST_UNREAD_OF_ONE:
+        raise Refused(
+            f"{name} has {MOST_UNREAD_OF_ONE} unread messages of {me.name}, which is the most.",
+            "Send it when some are read.",
+        )
