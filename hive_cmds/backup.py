@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+from hive_agent import atomic
 from hive_core import __version__, migrations, progress, shared_folder
 from hive_core.arguments import Kind
 from hive_core.context import Hive
@@ -91,11 +91,7 @@ def _ports(hive: Hive) -> dict[str, int]:
 def _sync(folder: Path) -> None:
     """Have all of it on the disk before it is called a backup."""
     for path in (*folder.rglob("*"), folder):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        atomic.sync(path)
 
 
 def _what_restore_takes(hive: Hive, arguments: Mapping[str, Any]) -> str:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from hive_agent import atomic
+
 # Seconds in which the package index must have answered, before anything is installed.
 PATIENCE = 30
 _LINKS = ("bin", "lib", "pyvenv.cfg")
@@ -72,18 +74,13 @@ def make(root: Path, extras: tuple[str, ...] = (), *, patience: float | None = N
 def choose(root: Path, folder: Path) -> None:
     """Have `.venv/bin/python` be this environment's."""
     for name in _LINKS:
-        link, made = root / ".venv" / name, root / ".venv" / f".{name}.new"
-        made.unlink(missing_ok=True)
-        made.symlink_to(f"{folder.name}/{name}")
-        made.replace(link)
+        atomic.link(root / ".venv" / name, f"{folder.name}/{name}")
 
 
 def stamp(root: Path, folder: Path) -> None:
     """Say that this environment holds what pyproject.toml asks for."""
     (folder / "in-use").touch()
-    made = root / ".venv" / f".{_version()}.new"
-    made.write_text(f"{folder.name}\n{(root / 'pyproject.toml').read_text()}")
-    made.replace(_stamp(root))
+    atomic.write(_stamp(root), f"{folder.name}\n{(root / 'pyproject.toml').read_text()}")
 
 
 def wanted(root: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hive_agent import atomic
 from hive_core.errors import Refused
 from hive_core.locks import file_lock
 from hive_core.settings import Settings
@@ -21,10 +22,7 @@ def claim(settings: Settings) -> None:
                 f"{settings.run} holds the sockets of the hive in {owner}, not of the one in {_own(settings)}.",
                 "Give each a folder of its own: HIVE_RUN names it.",
             )
-        # Whole or not at all, whoever is killed here.
-        made = settings.run / ".home"
-        made.write_text(_own(settings))
-        made.replace(_mark(settings))
+        atomic.write(_mark(settings), _own(settings))
 
 
 def is_anothers(settings: Settings) -> bool:

@@ -29,6 +29,21 @@ LIBRARIES = {
     "sqlite_fts4": ("hive_fleet/messages/",),
     "inotify_simple": ("hive_core/wake.py", "hive_core/containers/local/"),
 }
+# What is replaced as a whole is written by hive_agent/atomic.py. Renamed elsewhere are folders, sockets, and files that
+# are kept under another name.
+RENAMES = (
+    "hive_agent/atomic.py",
+    "hive_agent/turns/record.py",
+    "hive_cmds/backup.py",
+    "hive_core/containers/local/generations.py",
+    "hive_core/containers/local/host.py",
+    "hive_core/containers/local/journal_writer.py",
+    "hive_core/environment.py",
+    "hive_core/git/made.py",
+    "hive_core/hostile_folders.py",
+    "hive_core/store.py",
+    "hive_faces/gate/sockets.py",
+)
 # The harness runs in containers that have a bare Python.
 STANDARD_ONLY = "hive_agent"
 

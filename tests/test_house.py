@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import FACES, FLOORS, LIBRARIES, STANDARD_ONLY, modules, name_of
+from tests.house import FACES, FLOORS, LIBRARIES, RENAMES, STANDARD_ONLY, modules, name_of
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -51,6 +51,18 @@ def test_the_harness_imports_only_the_standard_library() -> None:
             for imported in imports(path):
                 root = imported.split(".")[0]
                 assert root in sys.stdlib_module_names or root == STANDARD_ONLY, f"{path}: {imported}"
+
+
+def test_files_are_replaced_in_one_place() -> None:
+    """`Path.replace` and `rename` stand nowhere else: whoever writes beside and renames forgets to sync."""
+    for path in modules():
+        called = [
+            node.func.attr
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            if node.func.attr == "rename" or (node.func.attr == "replace" and len(node.args) == 1 and not node.keywords)
+        ]
+        assert not called or name_of(path) in RENAMES, f"{name_of(path)}: use hive_agent/atomic.py"
 
 
 def test_the_modules_have_no_circle() -> None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 
+from hive_agent import atomic
 from hive_agent.clis import CLIS
 from hive_agent.errors import AgentError
 from hive_agent.runners.base import End, Event, Outcome, Turn
@@ -181,10 +182,8 @@ class CodexRunner(ProcessRunner):
         return Kept(**{name: value for name, value in values.items() if isinstance(value, str)})
 
     def _keep(self, kept: Kept) -> Kept:
-        beside = self._file.with_name(f"{self._file.name}.new")
         try:
-            beside.write_text(json.dumps(asdict(kept)))
-            beside.replace(self._file)
+            atomic.write(self._file, json.dumps(asdict(kept)))
         except OSError as error:
             raise AgentError(f"{self._file} cannot be written: {error.strerror}.") from error
         return kept

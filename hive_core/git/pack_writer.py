@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 import zlib
 from collections import Counter
@@ -11,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
 
+from hive_agent import atomic
 from hive_core.git.packs import KINDS, Object
 
 _NUMBERS = {kind: number for number, kind in KINDS.items()}
@@ -73,16 +73,4 @@ def _digest(data: bytes | bytearray) -> bytes:
 
 def _put(folder: Path, name: str, data: bytes) -> None:
     """Make a file that is whole under its name, and survives a power cut."""
-    temporary = folder / "tmp_hive_pack"
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o444)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    temporary.replace(folder / name)
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    atomic.write(folder / name, data, mode=0o444, temporary=folder / "tmp_hive_pack")

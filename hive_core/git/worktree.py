@@ -8,6 +8,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from hive_agent import atomic
+
 File = tuple[int, bytes]  # mode, 0o644 or 0o755, and content
 
 
@@ -58,10 +60,7 @@ def write_file(root: Path, path: str, file: File) -> None:
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
     # Inside .git: a leftover there is no untracked file, and the next write takes its place.
-    temporary = root / ".git" / "hive-new-file"
-    temporary.write_bytes(content)
-    temporary.chmod(mode)
-    temporary.replace(target)
+    atomic.write(target, content, mode=mode, temporary=root / ".git" / "hive-new-file")
 
 
 def read_file(root: Path, path: str) -> File | None:

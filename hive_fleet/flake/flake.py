@@ -125,13 +125,6 @@ def rev_of(nodes: Mapping[str, Any], name: str) -> str | None:
     return rev
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file of the flake so that a reader finds the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text, "utf-8", "surrogateescape")
-    temporary.replace(path)
-
-
 def _quote(text: str, safe: str = "/") -> str:
     # Imported here: most commands only read a lock, for which nothing is quoted.
     from urllib.parse import quote

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from hive_agent import atomic
 from hive_core import wire
 from hive_core.arguments import Kind
 from hive_core.containers.base import Lock
@@ -68,11 +69,11 @@ class Meta:
         if not self.path.exists():
             empty = {FLAKE: flake.render({}).encode(), LOCK: flake.lock_text({}).encode()}
             Repository.create(self.path, empty, "Begin the meta flake")
-        flake.write(self.path / FLAKE, flake.render(inputs))
+        atomic.write(self.path / FLAKE, flake.render(inputs))
         before = flake.read_lock(self.path)
         kept = {name: node for name, node in before.items() if name not in update and _asks_for(node, inputs.get(name))}
         nodes = {name: kept.get(name) or self._newest(name) for name in inputs}
-        flake.write(self.path / LOCK, flake.lock_text(nodes))
+        atomic.write(self.path / LOCK, flake.lock_text(nodes))
 
     def _base_url(self, update: Sequence[str]) -> str:
         """The url of the input `hive`: as it was locked, until that input itself is updated."""

@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from hive_agent import atomic
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.settings import MANAGER
@@ -59,10 +60,8 @@ def settle_on(hive: Hive, name: str, *, new: bool) -> int:
     if port is not None:
         return port
     port = _free(hive, name) if new and name != MANAGER else hashed(name, chosen(hive))
-    temporary = folder / ".port.new"
-    temporary.write_text(f"{port}\n")
     try:
-        temporary.replace(folder / "port")
+        atomic.write(folder / "port", f"{port}\n")
     except IsADirectoryError as error:
         raise Refused(f"{folder / 'port'} is a folder; the port of {name} belongs there.", "Remove it.") from error
     return port

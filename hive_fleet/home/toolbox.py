@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hive_agent import atomic
 from hive_agent.clis import CLIS
 from hive_core.containers.local import private
 from hive_core.containers.local.private import Private
@@ -88,9 +88,7 @@ def _keep(settings: Settings, name: str) -> None:
     if found is None or found == kept or (kept.is_symlink() and kept.readlink() == found):
         return
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = kept.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
-    made.symlink_to(found)
-    made.replace(kept)
+    atomic.link(kept, found)
 
 
 def _native(found: Path) -> Path:

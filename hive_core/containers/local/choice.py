@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hive_agent import atomic
 from hive_core.containers.local.probe import probe
 from hive_core.containers.local.sandbox import Sandbox
 from hive_core.process import Owner
@@ -72,11 +73,7 @@ def _read(memory: Path) -> dict[str, Any] | None:
 
 
 def _write(memory: Path, value: dict[str, Any]) -> None:
-    new = memory.with_name(f"{memory.name}.{os.getpid()}")
-    try:
+    # On a full disk it is found out again each time, which keeps nobody from being started.
+    with suppress(OSError):
         memory.parent.mkdir(mode=0o700, exist_ok=True)
-        new.write_text(json.dumps(value))
-        new.replace(memory)
-    except OSError:
-        # On a full disk it is found out again each time, which keeps nobody from being started.
-        forget(new)
+        atomic.write(memory, json.dumps(value))

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from hive_agent import atomic
 from hive_core.errors import BuildFailed
 from hive_core.git.repository import Repository
 
@@ -55,7 +56,7 @@ def write_whole(target: Path, entries: Iterable[tuple[str, int, bytes]]) -> None
     except BaseException:
         remove(partial)
         raise
-    _sync(target.parent)
+    atomic.sync(target.parent)
 
 
 def _whole(folder: Path, entries: Iterator[tuple[str, int, bytes]]) -> bool:
@@ -97,15 +98,7 @@ def _seal(folder: Path) -> None:
     """Make every folder read-only and its entries durable, so that what is renamed into place is whole."""
     for path, _folders, _files in os.walk(folder, topdown=False):
         Path(path).chmod(0o555)
-        _sync(Path(path))
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        atomic.sync(path)
 
 
 def prune(folder: Path, keep: set[str]) -> None:

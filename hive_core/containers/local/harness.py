@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hive_agent import atomic
 from hive_core import shared_folder
 from hive_core.containers.base import Lock
 from hive_core.containers.local import generations, records
@@ -40,20 +41,13 @@ def use(settings: Settings, container: Path, lock: Lock) -> Path:
             return store / before / FOLDER
         found = _exported(store, lock)
         if before != lock.hive:
-            _record(container, lock.hive)
+            atomic.link(container / records.HARNESS, f"../../revisions/{lock.hive}")
             generations.prune(store, {lock.hive, *_all_used(settings)})
         return found
 
 
 def _all_used(settings: Settings) -> set[str]:
     return {revision for folder in settings.containers.iterdir() if (revision := records.harness(folder)) is not None}
-
-
-def _record(container: Path, revision: str) -> None:
-    new = container / f"{records.HARNESS}.new"
-    new.unlink(missing_ok=True)
-    new.symlink_to(f"../../revisions/{revision}")
-    new.replace(container / records.HARNESS)
 
 
 def _exported(store: Path, lock: Lock) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hive_agent import atomic
 from hive_core.arguments import agent_name
 from hive_core.containers.base import Container, Lock, View
 from hive_core.containers.local import journal, records
@@ -53,7 +54,7 @@ class LocalHost:
         if not (folder / "generations" / _full(revision)).is_dir():
             raise BuildFailed(f"{name} has no build of {revision}.", "It has to be built first.")
         before = records.current(folder)
-        _set_current(folder, revision)
+        atomic.link(folder / "current", f"generations/{revision}")
         if run:
             self.stop(name, grace=GRACE)
             self.start(name, view)
@@ -287,13 +288,6 @@ def _full(revision: str) -> str:
     if len(sha(revision)) != 40 or sha(revision) != revision:
         raise BuildFailed(f"{revision} is no full sha of a commit.")
     return revision
-
-
-def _set_current(folder: Path, revision: str) -> None:
-    new = folder / "current.new"
-    new.unlink(missing_ok=True)
-    new.symlink_to(f"generations/{revision}")
-    new.replace(folder / "current")
 
 
 def _launch_values(inside: Inside, sandbox: Sandbox, folder: Path, revision: str) -> dict[str, object]:

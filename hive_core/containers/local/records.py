@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hive_agent import atomic
 from hive_core.containers.base import Container, Ended
 from hive_core.process import Owner
 
@@ -89,18 +89,12 @@ def read_all(root: Path) -> dict[str, Container]:
 
 def replace(path: Path, value: Any) -> None:
     """Write a record so that a reader finds the old one or the new one."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(json.dumps(value))
-    new.replace(path)
+    atomic.write(path, json.dumps(value))
 
 
 def write_key(path: Path, key: str) -> None:
     """Write what only hive's own user may read."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
-        file.write(key)
-    new.replace(path)
+    atomic.write(path, key, mode=0o600)
 
 
 def read_key(path: Path) -> str | None:
@@ -123,6 +117,6 @@ def _read(path: Path) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        # Not JSON: the machine went down before the file's content reached the disk.
+        # Not JSON: written by a hive that did not wait for the disk before it gave the file its name.
         return None
     return found
