@@ -8,6 +8,7 @@ time, are done once. Tests of the start itself, and of long-running commands, st
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -139,11 +140,20 @@ def _become(request: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
     os._exit(code)
 
 
-if __name__ == "__main__":
-    from hive_core import process  # noqa: F401
+def import_everything() -> None:
+    """Import what any command imports as it runs: once here, and not again in each of a thousand processes."""
+    from typer import rich_utils  # noqa: F401  (the help)
+
     from hive_core.containers.local import host  # noqa: F401
     from hive_core.git import repository  # noqa: F401
     from hive_faces import verbs
+    from hive_faces.shell import cli, completion, present  # noqa: F401
 
     verbs.everything()
+
+
+if __name__ == "__main__":
+    import_everything()
+    # What a child's collector does not go through, the child does not copy.
+    gc.freeze()
     serve(socket.socket(fileno=int(sys.argv[1])))

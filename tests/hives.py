@@ -14,14 +14,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hive_core import settings
+from hive_core import settings, wire
 from hive_core.context import Hive
+from hive_faces.serve import serve
+from hive_faces.verbs import find
 from tests import forking
 from tests.git import git
 
@@ -129,15 +131,24 @@ class TestHive:
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--json").stdout)
 
+    def asked(self, verb: str, **arguments: Any) -> Any:
+        """What an operation gives, as `--json` prints it, in this process: for what a test only reads."""
+        inside, operation = self.inside(), find(verb)
+        assert operation
+        result = serve(inside, operation, operation.parse(arguments))
+        try:
+            return wire.plain(list(result) if isinstance(result, Iterator) else result)
+        finally:
+            inside.store.close()
+
     def agent(self, name: str) -> dict[str, Any]:
-        rows: list[dict[str, Any]] = self.json("list")
+        rows: list[dict[str, Any]] = self.asked("list")
         return next(row for row in rows if row["name"] == name)
 
     def events(self, *kinds: str) -> list[dict[str, Any]]:
         """Every event there was, oldest first; only of these kinds where any are named."""
-        chosen = [word for kind in kinds for word in ("--kind", kind)]
-        lines = self.run("events", "--since", "0", *chosen, "--json").stdout.splitlines()
-        return [json.loads(line) for line in lines]
+        found: list[dict[str, Any]] = self.asked("events", since=0, kind=list(kinds))
+        return found
 
     def inbox(self, name: str) -> list[str]:
         """What was ever sent to somebody by the system, oldest first."""

@@ -52,18 +52,19 @@ def approval(hive: TestHive, number: int) -> dict[str, Any]:
 
 def assert_whole(hive: TestHive, number: int, before: str, target: str) -> str:
     """Approval, tags, `main`, work tree, lock, log and container all tell the same; returns the approval's status."""
-    hive.run("list")  # Any command mends.
+    hive.asked("list")  # Any operation mends.
     became: str = approval(hive, number)["status"]
     new = became == "approved"
     expected = target if new else before
-    tags = {tag for tag in hive.git("applied/coder", "tag").split() if tag.endswith(f"/{number}")}
+    refs = hive.git("applied/coder", "for-each-ref", "--format=%(refname:short) %(objectname)")
+    shas = dict(line.split() for line in refs.splitlines())
     wanted = {
         "approved": {"proposal", "approved", "building", "deployed"},
         "failed": {"proposal", "approved", "building", "failed"},
         "pending": {"proposal"},
     }
-    assert tags == {f"{kind}/{number}" for kind in wanted[became]}
-    assert hive.git("applied/coder", "rev-parse", "main") == expected
+    assert {tag for tag in shas if tag.endswith(f"/{number}")} == {f"{kind}/{number}" for kind in wanted[became]}
+    assert shas["main"] == expected
     assert hive.git("applied/coder", "status", "--porcelain") == ""
     lock = json.loads((hive.home / "meta" / "flake.lock").read_text())
     assert lock["nodes"]["agent-coder"]["locked"]["rev"] == expected
@@ -119,7 +120,7 @@ def test_a_spawn_killed_anywhere_is_there_or_not(hive: TestHive, places: Places)
             name = f"agent{line}"
             number = int(hive.json("request-spawn", name)["id"])
         killed_at(hive, line, places.files, "approve", str(number))
-        names = {row["name"] for row in hive.json("list")}
+        names = {row["name"] for row in hive.asked("list")}
         there = approval(hive, number)["status"] == "approved"
         assert (name in names) is there
         assert (hive.home / "applied" / name).exists() is there
@@ -142,7 +143,7 @@ def test_a_denial_killed_anywhere_stands_with_its_tag_or_is_none(hive: TestHive)
     for line in range(1, count + 1, 3):
         number = number or hive.request("coder", SAY.format(f"n{line}"))
         killed_at(hive, line, files, "deny", str(number), "--note", "no")
-        hive.run("list")
+        hive.asked("list")
         denied = approval(hive, number)["status"] == "denied"
         assert (f"denied/{number}" in hive.git("applied/coder", "tag").split()) is denied
         number = 0 if denied else number
@@ -156,7 +157,7 @@ def test_a_destroy_killed_anywhere_is_finished_by_the_next_command(hive: TestHiv
         name = f"agent{line}"
         hive.spawn(name)
         killed_at(hive, line, files, "destroy", name, "--yes")
-        alive = name in {row["name"] for row in hive.json("list")}
+        alive = name in {row["name"] for row in hive.asked("list")}
         lock = json.loads((hive.home / "meta" / "flake.lock").read_text())
         assert (f"agent-{name}" in lock["nodes"]) is alive
         assert (hive.home / "containers" / name).exists() is alive
@@ -211,7 +212,7 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
         inbox.recv(inside.acting_as(Identity(Caller.AGENT, "coder")), limit=1000)
         known, told, kicked = running.before(inside, "coder"), len(hive.events(event)), len(kicks(hive))
         killed_at(hive, line, files, verb, "coder")
-        hive.run("list")
+        hive.asked("list")
         changed = {**running.before(inside, "coder")} != known
         assert len(hive.events(event)) - told == changed, f"{verb} killed at line {line}"
         assert kicks(hive)[kicked:] == [KICK.format(event)] * (changed and verb != "stop")
@@ -244,5 +245,5 @@ def test_any_command_mends_what_another_left_also_when_it_died_after_the_first_l
     hive.spawn("coder")
     for program in (LEAVE_HALF_DESTROYED, HOLD):
         hive.run(program=[sys.executable, "-c", program], cwd=CHECKOUT)
-    assert hive.json("list") == []
+    assert hive.asked("list") == []
     assert hive.events("recovered")[-1]["outcome"] == "destroyed"
