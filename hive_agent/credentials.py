@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import time
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hive_agent import untrusted_files
 from hive_agent.clis import CLIS, Credentials, Place, Token
 from hive_agent.own_settings import Own
 
@@ -161,18 +161,11 @@ def _is_text(value: Any) -> bool:
 
 
 def _read(folder: str | Path, name: str) -> bytes | None:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        held = os.open(folder, flags | os.O_DIRECTORY)
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            # O_NONBLOCK: opening a named pipe that nobody writes to would never return.
-            descriptor = os.open(name, flags | os.O_NONBLOCK, dir_fd=held)
+            return untrusted_files.read(name, LARGEST, folder=held)
         finally:
             os.close(held)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
-            data = file.read(LARGEST + 1)
     except OSError:
         return None
-    return data if len(data) <= LARGEST else None

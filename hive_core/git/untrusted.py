@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hive_agent import untrusted_files
 from hive_core.change import never_inside
 from hive_core.errors import NotFound, Refused
 from hive_core.git.packs import KINDS, Damaged, Object, inflate, object_sha, read_pack
@@ -305,20 +306,12 @@ def read_regular(folder: int, name: str, shown: str, limit: int) -> bytes | None
     Raises Refused for links, pipes, devices and sockets, which are looked at but never opened, and for larger files.
     """
     try:
-        # O_PATH opens nothing yet: no pipe blocks, no device acts. The second open is of the very thing looked at.
-        handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        return untrusted_files.read(name, limit, folder=folder)
     except FileNotFoundError:
         return None
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise Refused(f"{shown} in the proposed repository is not a regular file.", "Make a fresh clone.")
-        descriptor = os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except untrusted_files.TooLarge as error:
+        raise Refused(f"The proposed repository is larger than {MOST_BYTES >> 20} MiB.", _SMALLER) from error
+    except untrusted_files.NotRegular as error:
+        raise Refused(f"{shown} in the proposed repository is not a regular file.", "Make a fresh clone.") from error
     except OSError as error:
         raise Refused(f"{shown} in the proposed repository cannot be read: {error.strerror}.") from error
-    finally:
-        os.close(handle)
-    with os.fdopen(descriptor, "rb") as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise Refused(f"The proposed repository is larger than {MOST_BYTES >> 20} MiB.", _SMALLER)
-    return content

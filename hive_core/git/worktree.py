@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hive_agent import atomic
+from hive_agent.untrusted_files import open_regular
 
 File = tuple[int, bytes]  # mode, 0o644 or 0o755, and content
 
@@ -66,15 +67,11 @@ def write_file(root: Path, path: str, file: File) -> None:
 def read_file(root: Path, path: str) -> File | None:
     """The mode (0o644 or 0o755) and content of a regular file of the work tree, None for anything else."""
     try:
-        descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_regular(root / path) as file:
+            return stat.S_IMODE(os.fstat(file.fileno()).st_mode), file.read()
     except OSError:
         # Absent, a link, a file where a folder should be, unreadable: in each case what is due is written anew.
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        return stat.S_IMODE(status.st_mode), file.read()
 
 
 def remove_file(root: Path, path: str) -> None:

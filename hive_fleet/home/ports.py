@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import os
-import stat
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from hive_agent import atomic
+from hive_agent import atomic, untrusted_files
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.settings import MANAGER
@@ -97,13 +95,8 @@ def _in_use(port: int) -> bool:
 def _written(folder: Path) -> int | None:
     # The folder is hive's own; an agent can write only into folders beneath it.
     try:
-        descriptor = os.open(folder / "port", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        text = untrusted_files.read(folder / "port", _LONGEST)
     except OSError:
         return None
-    try:
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        text = os.read(descriptor, _LONGEST + 1) if regular else b""
-    finally:
-        os.close(descriptor)
     digits = text.removeprefix(codecs.BOM_UTF8).strip()
-    return int(digits) if len(text) <= _LONGEST and digits.isdigit() and 0 < int(digits) < 65536 else None
+    return int(digits) if digits.isdigit() and 0 < int(digits) < 65536 else None
