@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from hive_core.arguments import AgentName, Kind, choice, whole, words
 from hive_core.context import Hive
 from hive_core.errors import Invalid, Refused
 from hive_core.operation import CONTAINERS, OPERATOR, operation
-from hive_fleet.agents import last_seen, status, table
+from hive_fleet.agents import harness_state, last_seen, status, table
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.home import ports
 
@@ -55,24 +56,18 @@ def set_status(
     model: the one in use
     until: when a rate limit ends, or the next try is
     """
-    with hive.store.read() as db:
-        row = table.one(db, hive.caller.name)
+    row = _row(hive, hive.caller.name)
     told = (state, text, model or row["active_model"], until)
     if told == (row["state"], row["status_text"], row["active_model"], row["until"]):
         return
     with last_seen.showing(hive, hive.caller.name) as db:
-        db.execute(
-            "update agents set state = ?, status_text = ?, active_model = coalesce(?, active_model), until = ?,"
-            " status_set_at = ? where name = ?",
-            (state, text, model, until, hive.clock(), hive.caller.name),
-        )
+        harness_state.record(db, hive.caller.name, state=state, text=text, model=model, until=until, at=hive.clock())
 
 
 @operation(callers=CONTAINERS, group="Harness", tool=False, reads=True)
 def turn_settings(hive: Hive) -> TurnSettings:
     """What the next turn goes by."""
-    with hive.store.read() as db:
-        row = table.one(db, hive.caller.name)
+    row = _row(hive, hive.caller.name)
     return TurnSettings(row["model"], bool(row["paused"]), ports.of(hive, hive.caller.name))
 
 
@@ -82,7 +77,7 @@ def set_model(hive: Hive, model: ModelName) -> None:
 
     model: the model's name, as the agent's program knows it
     """
-    _set(hive, hive.caller.name, "model", None if model == "default" else model)
+    _choose_model(hive, hive.caller.name, model)
 
 
 @operation(callers=OPERATOR, group="Agents")
@@ -96,10 +91,10 @@ def model(hive: Hive, name: AgentName, model: ModelName) -> AgentStatus:
         raise Refused(
             f"{name} runs a command of its own: it has no model.", "`runner` in its agent.toml says what runs."
         )
-    view = _set(hive, name, "model", None if model == "default" else model)
+    agent = _choose_model(hive, name, model)
     chosen = "what its configuration says" if model == "default" else model
     hive.say(f"the next turn of {name} runs with {chosen}")
-    return view
+    return agent
 
 
 @operation(callers=OPERATOR, group="Agents")
@@ -110,7 +105,7 @@ def pause(hive: Hive, name: AgentName) -> AgentStatus:
     """
     if not _has_harness(hive, name):
         hive.say(f"note: {name} runs a command of its own, which has no turns to pause: `hive stop {name}` stops it")
-    return _set(hive, name, "paused", 1)
+    return _pause(hive, name, True)
 
 
 @operation(callers=OPERATOR, group="Agents")
@@ -119,29 +114,31 @@ def resume(hive: Hive, name: AgentName) -> AgentStatus:
 
     name: which agent
     """
-    return _set(hive, name, "paused", 0)
+    return _pause(hive, name, False)
 
 
 def _has_harness(hive: Hive, name: str) -> bool:
     """Whether something in the agent reads what is set here. Raises NotFound."""
-    with hive.store.read() as db:
-        return bool(table.one(db, name)["runner"] != "command")
+    return bool(_row(hive, name)["runner"] != "command")
 
 
-def _set(hive: Hive, name: str, column: str, value: object) -> AgentStatus:
-    with hive.store.read() as db:
-        there = table.one(db, name)[column]
-    if there != value:
-        _change(hive, name, column, value)
+def _choose_model(hive: Hive, name: str, model: str) -> AgentStatus:
+    chosen = None if model == "default" else model
+    if _row(hive, name)["model"] != chosen:
+        with last_seen.showing(hive, name) as db:
+            table.one(db, name)
+            harness_state.choose_model(db, name, chosen)
     return status.of(hive, name)
 
 
-def _change(hive: Hive, name: str, column: str, value: object) -> None:
-    with last_seen.showing(hive, name) as db:
-        table.one(db, name)
-        db.execute(f"update agents set {column} = ? where name = ?", (value, name))  # noqa: S608
-        if column == "model":
-            # Which one that is, the next turn tells.
-            db.execute("update agents set active_model = null where name = ?", (name,))
-        if column == "paused" and not value:
-            db.execute("update agents set status_text = null where name = ? and status_text = 'paused'", (name,))
+def _pause(hive: Hive, name: str, paused: bool) -> AgentStatus:
+    if bool(_row(hive, name)["paused"]) != paused:
+        with last_seen.showing(hive, name) as db:
+            table.one(db, name)
+            harness_state.pause(db, name, paused)
+    return status.of(hive, name)
+
+
+def _row(hive: Hive, name: str) -> sqlite3.Row:
+    with hive.store.read() as db:
+        return table.one(db, name)

@@ -12,10 +12,9 @@ from hive_core.errors import HiveError, Refused
 from hive_core.locks import Busy
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
 from hive_core.progress import all_in_progress, held_first, recorded
-from hive_core.settings import MANAGER
-from hive_fleet.agents import restarts, status, table
+from hive_fleet.agents import desired, restarts, status, table
 from hive_fleet.agents.desired import want
-from hive_fleet.agents.refusals import refuse_self, require
+from hive_fleet.agents.refusals import refuse_self, refuse_unknown
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.agents.strays import is_stray
 from hive_fleet.changes.building import GRACE, start_container
@@ -31,7 +30,7 @@ def start(hive: Hive, name: AgentName) -> AgentStatus:
     name: which agent
     """
     refuse_self(hive, name, "start")
-    require(hive, name)
+    refuse_unknown(hive, name)
     return start_again(hive, name, looked_after=True)
 
 
@@ -74,7 +73,7 @@ def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentStatu
     try:
         if is_stray(hive, name):
             return _end_stray(hive, name, grace)
-        require(hive, name)
+        refuse_unknown(hive, name)
         try:
             _end_recorded(hive, name, grace, note)
         except Busy as busy:
@@ -140,7 +139,7 @@ def restart(hive: Hive, name: AgentName) -> AgentStatus:
     name: which agent
     """
     refuse_self(hive, name, "restart")
-    require(hive, name)
+    refuse_unknown(hive, name)
     with acting_on(hive, name, RESTARTING) as known:
         with hive.store.write() as db:
             want(db, name, "running")
@@ -157,7 +156,7 @@ def rebuild(hive: Hive, name: AgentName) -> AgentStatus:
 
     name: which agent
     """
-    require(hive, name)
+    refuse_unknown(hive, name)
     rebuild_again(hive, name)
     return status.of(hive, name)
 
@@ -165,8 +164,7 @@ def rebuild(hive: Hive, name: AgentName) -> AgentStatus:
 def start_wanted(hive: Hive) -> list[str]:
     """Start every agent that the operator wants to run and that does not, the manager first; returns their names."""
     with hive.store.read() as db:
-        rows = db.execute("select name from agents where desired != 'stopped' order by name != ?, name", (MANAGER,))
-        wanted = [row["name"] for row in rows]
+        wanted = desired.names(db, desired.RUNNING, desired.RESTING)
     containers = hive.host.containers()
     missing = [name for name in wanted if name not in containers or not containers[name].running]
     for name in missing:

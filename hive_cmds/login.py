@@ -10,7 +10,7 @@ from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import OPERATOR, operation
-from hive_fleet.agents import last_seen, observed, table
+from hive_fleet.agents import harness_state, last_seen, observed, table
 from hive_fleet.changes.building import view_of
 
 _CHANGE = "Its agent.toml is changed by a commit (`hive request-commit`), what lies in its login folder at once."
@@ -47,6 +47,5 @@ def login(hive: Hive, name: AgentName) -> None:
     if not observed.found_login(hive, name, runner).login:
         raise HiveError(f"{name} is still not logged in: its login folder holds no usable credentials.")
     with last_seen.showing(hive, name) as db:
-        # By its harness's own word it needed one; a stopped agent has nobody who takes the word back.
-        db.execute("update agents set state = null where name = ? and state = 'needs_login'", (name,))
+        harness_state.forget_login(db, name)
     hive.say(f"{name} is logged in.")

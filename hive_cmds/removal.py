@@ -12,7 +12,7 @@ from hive_core.errors import NotFound, Refused
 from hive_core.human import size
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents import table
-from hive_fleet.agents.refusals import refuse_manager, require
+from hive_fleet.agents.refusals import refuse_manager, refuse_unknown
 from hive_fleet.agents.tombstones import Tombstone, all_tombstones
 from hive_fleet.changes import removals
 from hive_fleet.requests import queue
@@ -21,7 +21,7 @@ from hive_fleet.requests import queue
 def _what_destroy_takes(hive: Hive, arguments: Mapping[str, Any]) -> str:
     name = arguments["name"]
     refuse_manager(name, "destroyed")
-    require(hive, name)
+    refuse_unknown(hive, name)
     if arguments.get("purge"):
         return f"{name}'s container goes, and {_belongings(hive, name)}. There is no undo."
     return (
@@ -44,7 +44,7 @@ def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
     purge: remove those too; there is no undo
     """
     refuse_manager(name, "destroyed")
-    require(hive, name)
+    refuse_unknown(hive, name)
     progress.hurry(hive, name)
     with progress.held_anyway(hive, name, "destroying") as left:
         if left is not None:

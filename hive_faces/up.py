@@ -15,7 +15,7 @@ from hive_core.operation import OPERATOR, operation
 from hive_core.progress import exclusive, hurry
 from hive_core.settings import MANAGER
 from hive_faces.gate.gate import beside
-from hive_fleet.agents import table
+from hive_fleet.agents import desired, table
 from hive_fleet.changes import adoptions, spawns
 from hive_fleet.changes.building import GRACE
 from hive_fleet.changes.running import RESTING
@@ -71,7 +71,7 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
 def _tell_of_the_stopped(hive: Hive) -> None:
     """Name whoever is left alone because somebody stopped it: nothing else would say why it does not run."""
     with hive.store.read() as db:
-        stopped = [row["name"] for row in db.execute("select name from agents where desired = 'stopped'")]
+        stopped = desired.names(db, desired.STOPPED)
     for name in sorted(stopped, key=lambda name: (name != MANAGER, natural(name))):
         hive.say(f"{name} was stopped by hand and stays so; `hive start {name}` starts it")
 
@@ -79,14 +79,14 @@ def _tell_of_the_stopped(hive: Hive) -> None:
 def rest(hive: Hive) -> None:
     """Stop every agent, to be started again by the next `hive up`."""
     with hive.store.read() as db:
-        rows = db.execute("select name from agents where desired = 'running' order by name").fetchall()
-    for name in (row["name"] for row in rows):
+        running = desired.names(db, desired.RUNNING)
+    for name in sorted(running):
         hive.say(f"stopping {name}")
         try:
             hurry(hive, name)
             with exclusive(hive, name, RESTING):
                 with hive.store.write() as db:
-                    db.execute("update agents set desired = 'resting' where name = ?", (name,))
+                    desired.record(db, name, desired.RESTING)
                 hive.host.stop(name, grace=GRACE)
         except HiveError as error:
             hive.say(f"warning: {name} could not be stopped: {error}")

@@ -17,6 +17,7 @@ from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.operation import THE_OPERATOR, Caller, Identity
 from hive_core.settings import MANAGER
+from hive_fleet.agents import table
 from hive_fleet.home import folders
 
 _SO_PEERPIDFD = 77
@@ -139,12 +140,12 @@ def listen(hive: Hive, known: Collection[str], given: dict[str, socket.socket]) 
     given: sockets that are bound already, by path; those that are used are taken out.
     """
     with hive.store.read() as db:
-        rows = db.execute("select name, uid from agents").fetchall()
+        users = table.users(db)
     wanted: dict[str, tuple[Identity, int | None]] = {str(hive.settings.run / "host.sock"): (THE_OPERATOR, None)}
-    for row in rows:
-        caller = Caller.MANAGER if row["name"] == MANAGER else Caller.AGENT
-        path = folders.ensure_sockets(hive, row["name"]) / "agent.sock"
-        wanted[str(path)] = (Identity(caller, row["name"]), row["uid"])
+    for name, uid in users.items():
+        caller = Caller.MANAGER if name == MANAGER else Caller.AGENT
+        path = folders.ensure_sockets(hive, name) / "agent.sock"
+        wanted[str(path)] = (Identity(caller, name), uid)
     change = Change(gone=[path for path in known if path not in wanted])
     for closed in change.gone:
         (hive.settings.run / "agents" / f"{Path(closed).parent.name}.sock").unlink(missing_ok=True)

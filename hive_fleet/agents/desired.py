@@ -1,22 +1,36 @@
-"""What the operator wants of an agent: that it runs, that it is stopped."""
+"""What the operator wants of an agent: that it runs, that it is stopped, or that it rests until the next `hive up`."""
 
 from __future__ import annotations
 
 import sqlite3
 
 from hive_core.context import Hive
-from hive_fleet.agents import table
+from hive_core.settings import MANAGER
+from hive_fleet.agents import harness_state, table
+
+RUNNING, STOPPED, RESTING = "running", "stopped", "resting"
 
 
 def wanted(hive: Hive, name: str) -> bool:
-    """Whether the operator wants this agent to run."""
+    """Whether the operator wants this agent to run. Raises NotFound."""
     with hive.store.read() as db:
-        return bool(table.one(db, name)["desired"] == "running")
+        return bool(table.one(db, name)["desired"] == RUNNING)
 
 
-def want(db: sqlite3.Connection, name: str, desired: str) -> None:
-    """Record what the operator wants of an agent: 'running' or 'stopped'."""
+def names(db: sqlite3.Connection, *states: str) -> list[str]:
+    """The agents that the operator wants to be in one of these states, the manager first, then by name."""
+    marks = ", ".join("?" * len(states))
+    query = f"select name from agents where desired in ({marks}) order by name != ?, name"  # noqa: S608
+    return [row["name"] for row in db.execute(query, (*states, MANAGER))]
+
+
+def want(db: sqlite3.Connection, name: str, state: str) -> None:
+    """Record what the operator wants of an agent; what the harness of its last start said is over. Raises NotFound."""
     table.one(db, name)
-    db.execute("update agents set desired = ?, restart_at = null where name = ?", (desired, name))
-    # What the harness of an earlier start said is over; that it needs a login is not.
-    db.execute("update agents set state = null, status_text = null where name = ? and state != 'needs_login'", (name,))
+    record(db, name, state)
+    harness_state.forget_all_but_login(db, name)
+
+
+def record(db: sqlite3.Connection, name: str, state: str) -> None:
+    """Record what the operator wants of an agent, and nothing else. A restart that was due is due no more."""
+    db.execute("update agents set desired = ?, restart_at = null where name = ?", (state, name))

@@ -12,7 +12,7 @@ from functools import lru_cache
 from hive_core import progress, wire
 from hive_core.context import Hive
 from hive_core.events import emit
-from hive_fleet.agents import table
+from hive_fleet.agents import desired, table
 from hive_fleet.agents.observed import Observation, observe, overtaken
 from hive_fleet.agents.status import AgentStatus, as_observed
 
@@ -46,14 +46,13 @@ def picture(hive: Hive, db: sqlite3.Connection, observation: Observation) -> tup
 def _seen(db: sqlite3.Connection, observation: Observation, row: AgentStatus) -> Seen:
     container = observation.agents[row.name].container
     ended = container.ended if container else None
-    (desired,) = db.execute("select desired from agents where name = ?", (row.name,)).fetchone()
     return Seen(
         running=container is not None and container.running,
         instance=container.instance if container else None,
         logged_in=not row.needs_login,
         up_to_date=not row.needs_update,
         busy=row.operation is not None,
-        wanted=desired == "running",
+        wanted=table.one(db, row.name)["desired"] == desired.RUNNING,
         cause=row.cause or (ended.cause if ended else None),
         code=ended.code if ended else None,
     )

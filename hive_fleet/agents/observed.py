@@ -20,6 +20,7 @@ from hive_core.change import outside
 from hive_core.containers.base import Container
 from hive_core.context import Hive
 from hive_core.events import newest
+from hive_fleet.agents import table
 from hive_fleet.flake import staleness
 from hive_fleet.home import ports
 from hive_fleet.home.listening import listeners
@@ -57,7 +58,7 @@ def observe(
     """
     with hive.store.read() as db:
         seq = newest(db)
-        users = {row["name"]: row["uid"] for row in db.execute("select name, uid from agents")}
+        users = table.users(db)
     wanted = list(users if names is None else names)
     containers = _containers(hive, wanted, known, every=names is None)
     served = listeners() if wanted else {}

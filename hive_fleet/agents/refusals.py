@@ -21,7 +21,7 @@ def refuse_manager(name: str, verb: str) -> None:
         raise Refused(f"The manager cannot be {verb}.", "`hive stop manager` stops it, if it should not run.")
 
 
-def require(hive: Hive, name: str) -> None:
+def refuse_unknown(hive: Hive, name: str) -> None:
     """Raises NotFound unless there is such an agent."""
     with hive.store.read() as db:
         table.one(db, name)

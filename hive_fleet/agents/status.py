@@ -138,7 +138,7 @@ def as_observed(hive: Hive, db: sqlite3.Connection, observation: Observation) ->
     One that is no longer there is left out.
     """
     running, failed = progress.all_in_progress(db), repairs.by_agent(hive, db)
-    rows = [row for name in observation.agents for row in db.execute("select * from agents where name = ?", (name,))]
+    rows = [row for name in observation.agents if (row := table.find(db, name)) is not None]
     stale = _stale(db, rows, observation.base)
     rows.sort(key=lambda row: (row["name"] != MANAGER, natural(row["name"])))
     return [

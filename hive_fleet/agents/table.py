@@ -1,9 +1,14 @@
-"""The table of agents: who there is, and what hive remembers of each."""
+"""The table of agents: who there is, and what hive remembers of each.
+
+What the operator wants of an agent (desired.py), what its harness has said (harness_state.py) and when it is restarted
+(restarts.py) are columns of the same table.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable, Sequence
 
 from hive_core.errors import NotFound
 
@@ -13,9 +18,20 @@ def names(db: sqlite3.Connection) -> list[str]:
     return [row["name"] for row in db.execute("select name from agents order by name")]
 
 
+def find(db: sqlite3.Connection, name: str) -> sqlite3.Row | None:
+    """The agent's row; None where there is no such agent."""
+    row: sqlite3.Row | None = db.execute("select * from agents where name = ?", (name,)).fetchone()
+    return row
+
+
+def is_there(db: sqlite3.Connection, name: str) -> bool:
+    """Whether there is such an agent."""
+    return find(db, name) is not None
+
+
 def one(db: sqlite3.Connection, name: str) -> sqlite3.Row:
     """The agent's row. Raises NotFound."""
-    row: sqlite3.Row | None = db.execute("select * from agents where name = ?", (name,)).fetchone()
+    row = find(db, name)
     if row is None:
         raise not_found(db, name)
     return row
@@ -32,22 +48,62 @@ def not_found(db: sqlite3.Connection, name: str) -> NotFound:
     )
 
 
+def users(db: sqlite3.Connection) -> dict[str, int | None]:
+    """The user that each agent's processes run as, by name; None where hive is not root."""
+    return {row["name"]: row["uid"] for row in db.execute("select name, uid from agents")}
+
+
+def runners(db: sqlite3.Connection) -> dict[str, str]:
+    """What each agent runs, by name: the runner of the configuration that it was last built with."""
+    return {row["name"]: row["runner"] for row in db.execute("select name, runner from agents order by name")}
+
+
 def given(row: sqlite3.Row) -> frozenset[str]:
     """The variables that an agent's configuration gives its CLI something by."""
     return frozenset(json.loads(row["given"]))
 
 
-def runners(db: sqlite3.Connection) -> dict[str, str]:
-    """Every agent that has a container, by name, with what carries out its turns."""
-    return {row["name"]: row["runner"] for row in db.execute("select name, runner from agents order by name")}
-
-
-def is_there(db: sqlite3.Connection, name: str) -> bool:
-    """Whether there is such an agent."""
-    return db.execute("select 1 from agents where name = ?", (name,)).fetchone() is not None
-
-
 def allowed_recipients(db: sqlite3.Connection, name: str) -> list[str]:
-    """Whom an agent's configuration lets it write to; `*` is everybody. Nobody, where there is no such agent."""
-    row = db.execute("select allowed_recipients from agents where name = ?", (name,)).fetchone()
-    return [] if row is None else [str(allowed) for allowed in json.loads(row["allowed_recipients"])]
+    """Whom an agent's configuration lets it write to; '*' is everybody. One that is not there may write to nobody."""
+    row = find(db, name)
+    allowed: list[str] = json.loads(row["allowed_recipients"]) if row else []
+    return allowed
+
+
+def add(
+    db: sqlite3.Connection, name: str, *, uid: int | None, desired: str, created_at: float, parent: str | None = None
+) -> None:
+    """Give a new agent its row. desired: what the operator wants of it. parent: the agent that asked for it."""
+    db.execute(
+        "insert into agents (name, uid, desired, parent, created_at) values (?, ?, ?, ?, ?)",
+        (name, uid, desired, parent, created_at),
+    )
+
+
+def remove(db: sqlite3.Connection, name: str) -> bool:
+    """Remove an agent's row; whether it had one."""
+    return bool(db.execute("delete from agents where name = ?", (name,)).rowcount)
+
+
+def record_build(
+    db: sqlite3.Connection,
+    name: str,
+    *,
+    base: str | None,
+    runner: str,
+    restart: str,
+    given: Iterable[str],
+    recipients: Sequence[str],
+) -> None:
+    """Remember what an agent was built with: the revision of hive, and what its configuration says."""
+    db.execute(
+        "update agents set hive_rev = ?, runner = ?, restart = ?, crashes = 0, given = ?, allowed_recipients = ?"
+        " where name = ?",
+        (base, runner, restart, json.dumps(sorted(given)), json.dumps(recipients), name),
+    )
+
+
+def built_with_another(db: sqlite3.Connection, base: str | None) -> list[str]:
+    """The agents that were built with another revision of hive than this, by name."""
+    query = "select name from agents where hive_rev is not null and hive_rev != ? order by name"
+    return [row["name"] for row in db.execute(query, (base,))]

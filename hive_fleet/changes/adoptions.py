@@ -11,6 +11,7 @@ from hive_core.errors import HiveError, Refused
 from hive_core.events import emit
 from hive_core.progress import Change, InProgress, exclusive
 from hive_core.settings import MANAGER
+from hive_fleet.agents import desired, table
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.strays import all_strays
 from hive_fleet.changes.building import build_and_switch, built_with, ensure_container
@@ -93,15 +94,14 @@ def _enlist(hive: Hive, name: str, running: bool) -> None:
     What runs goes on running; what does not is started by nobody but `hive up`, and only if it was to run.
     """
     with hive.store.write() as db:
-        db.execute(
-            "insert or ignore into agents (name, uid, desired, created_at) values (?, ?, 'stopped', ?)",
-            (name, folders.allot_uid(hive, db, name), hive.clock()),
-        )
-        wanted = "'running'" if running else "case desired when 'running' then 'resting' else desired end"
-        db.execute(f"update agents set desired = {wanted}, restart_at = null where name = ?", (name,))  # noqa: S608
-        uid, manager_uid = folders.uid_of(db, name), folders.uid_of(db, MANAGER)
-    folders.ensure_state(hive, name, uid, new=False)
-    folders.ensure_repositories(hive, name, manager_uid)
+        row = table.find(db, name)
+        if row is None:
+            uid = folders.allot_uid(hive, db, name)
+            table.add(db, name, uid=uid, desired=desired.STOPPED, created_at=hive.clock())
+        before = row["desired"] if row else desired.STOPPED
+        state = desired.RUNNING if running else desired.RESTING if before == desired.RUNNING else before
+        desired.record(db, name, state)
+    folders.ensure(hive, name, new=False)
 
 
 def _agree(hive: Hive, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from hive_core.containers.base import View
 from hive_core.context import Hive
 from hive_core.progress import Recorder
 from hive_core.settings import MANAGER
+from hive_fleet.agents import harness_state, table
 from hive_fleet.agents.desired import wanted
 from hive_fleet.flake import meta
 from hive_fleet.home import folders
@@ -26,7 +26,7 @@ GRACE = 10.0
 def view_of(hive: Hive, name: str) -> View:
     """What the agent's container may see; its folders are made where they are missing."""
     with hive.store.read() as db:
-        uid = folders.uid_of(db, name)
+        uid = table.one(db, name)["uid"]
     folders.ensure_state(hive, name, uid, new=False)
     if name == MANAGER:
         folders.give_clones(hive, uid)
@@ -37,11 +37,7 @@ def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None
     """Build a revision of the applied repository and make the container have it. Raises BuildFailed."""
     hive.host.build(name, hive.applied_path(name), revision, meta.lock(hive))
     with hive.store.write() as db:
-        # What the harness of an earlier start said is over.
-        db.execute(
-            "update agents set state = null, status_text = null, active_model = null, until = null where name = ?",
-            (name,),
-        )
+        harness_state.forget(db, name)
     hive.host.switch(name, revision, view_of(hive, name), run=run)
     if run:
         _end_unwanted(hive, name)
@@ -77,17 +73,14 @@ def configuration(hive: Hive, name: str, revision: str) -> AgentConfig:
 
 
 def _record_build(name: str, built: AgentConfig, base: str | None, db: sqlite3.Connection) -> None:
-    db.execute(
-        "update agents set hive_rev = ?, runner = ?, restart = ?, crashes = 0, given = ?, allowed_recipients = ?"
-        " where name = ?",
-        (
-            base,
-            built.runner,
-            built.restart,
-            json.dumps(sorted(given(built.environment))),
-            json.dumps(built.allowed_recipients),
-            name,
-        ),
+    table.record_build(
+        db,
+        name,
+        base=base,
+        runner=built.runner,
+        restart=built.restart,
+        given=given(built.environment),
+        recipients=built.allowed_recipients,
     )
 
 

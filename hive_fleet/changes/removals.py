@@ -5,6 +5,7 @@ from __future__ import annotations
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.progress import Change, InProgress
+from hive_fleet.agents import table
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.tombstones import announcing_tombstones
 from hive_fleet.changes.deploys import fleet
@@ -23,8 +24,7 @@ def destroy_held(hive: Hive, name: str, purge: bool) -> None:
     """Destroy an agent that the caller holds; again is as good as once."""
     hive.host.destroy(name)
     with hive.store.write() as db:
-        gone = db.execute("delete from agents where name = ?", (name,)).rowcount
-        if gone:
+        if table.remove(db, name):
             tell(hive, db, "destroyed", name, note="purged" if purge else None)
     _leave_meta(hive, name)
     if purge:

@@ -14,6 +14,7 @@ from hive_core.context import Hive
 from hive_core.errors import BuildFailed, HiveError, NotFound
 from hive_core.text import indented
 from hive_core.wake import Wake
+from hive_fleet.agents import table
 
 LAST_LINES = 20
 
@@ -34,7 +35,7 @@ def settle(hive: Hive, name: str, seconds: float) -> None:
 def _has_settled(hive: Hive, name: str, ended: bool) -> bool:
     """Whether there is nothing more to wait for. ended: the container has. Raises BuildFailed."""
     with hive.store.read() as db:
-        row = db.execute("select desired, state from agents where name = ?", (name,)).fetchone()
+        row = table.find(db, name)
         hurried = progress.is_hurried(db, name)
     if hurried or row is None or row["desired"] != "running":
         # Whoever wants to stop it may have done so already: that says nothing of the configuration.

@@ -13,6 +13,7 @@ from hive_core.context import Hive
 from hive_core.errors import BuildFailed, Refused
 from hive_core.progress import Change, InProgress
 from hive_core.settings import MANAGER
+from hive_fleet.agents import desired, table
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.tombstones import announcing_tombstones
 from hive_fleet.changes.building import build_and_switch, built_with
@@ -82,14 +83,9 @@ def _enlist(hive: Hive, number: int | None, name: str) -> None:
     """Give the agent its row, its user, its folders and its repositories."""
     with hive.store.write() as db:
         requested_by = queue.require(db, number)["requested_by"] if number is not None else None
-        db.execute(
-            "insert into agents (name, uid, desired, parent, created_at) values (?, ?, 'running', ?, ?)",
-            (name, folders.allot_uid(hive, db, name), requested_by if requested_by == MANAGER else None, hive.clock()),
-        )
-        uid, manager_uid = folders.uid_of(db, name), folders.uid_of(db, MANAGER)
-    new = not hive.applied_path(name).exists()
-    folders.ensure_state(hive, name, uid, new=new)
-    folders.ensure_repositories(hive, name, manager_uid)
+        uid, parent = folders.allot_uid(hive, db, name), requested_by if requested_by == MANAGER else None
+        table.add(db, name, uid=uid, desired=desired.RUNNING, created_at=hive.clock(), parent=parent)
+    folders.ensure(hive, name, new=not hive.applied_path(name).exists())
 
 
 def recover(hive: Hive, left: InProgress) -> str:
@@ -100,7 +96,7 @@ def recover(hive: Hive, left: InProgress) -> str:
         if not finished:
             # While the flake is held: nobody else may take the agent into it.
             with hive.store.write() as db:
-                db.execute("delete from agents where name = ?", (name,))
+                table.remove(db, name)
     if finished:
         conclude(hive, number, name, revived=left.detail.get("revived", False))
         return "approved"

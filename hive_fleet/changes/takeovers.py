@@ -5,7 +5,7 @@ from __future__ import annotations
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.progress import Change, InProgress, exclusive
-from hive_core.settings import MANAGER
+from hive_fleet.agents import desired, table
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.changes.rebuilds import Rebuilt, rebuild_held, tell_not_rebuilt
 from hive_fleet.home import folders
@@ -38,13 +38,10 @@ def _recover(hive: Hive, left: InProgress) -> str:
 
 def _enlist(hive: Hive, name: str) -> None:
     with hive.store.write() as db:
-        db.execute(
-            "insert or ignore into agents (name, uid, desired, created_at) values (?, ?, 'running', ?)",
-            (name, folders.allot_uid(hive, db, name), hive.clock()),
-        )
-        uid, manager_uid = folders.uid_of(db, name), folders.uid_of(db, MANAGER)
-    folders.ensure_state(hive, name, uid, new=False)
-    folders.ensure_repositories(hive, name, manager_uid)
+        if table.find(db, name) is None:
+            uid = folders.allot_uid(hive, db, name)
+            table.add(db, name, uid=uid, desired=desired.RUNNING, created_at=hive.clock())
+    folders.ensure(hive, name, new=False)
 
 
 MIGRATE = Change(f"{__name__}:MIGRATE", "rebuilding", _recover, after_operation)

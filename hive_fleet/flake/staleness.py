@@ -10,6 +10,7 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.human import count
 from hive_core.process import Owner
+from hive_fleet.agents import table
 from hive_fleet.flake import meta, source
 
 
@@ -36,8 +37,7 @@ def behind(hive: Hive) -> list[str]:
     """The agents that were built with another revision of hive than the lock names, by name."""
     base = meta.current_base(hive)
     with hive.store.read() as db:
-        query = "select name from agents where hive_rev is not null and hive_rev != ? order by name"
-        return [row["name"] for row in db.execute(query, (base,))]
+        return table.built_with_another(db, base)
 
 
 @contextmanager

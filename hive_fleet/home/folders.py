@@ -14,6 +14,7 @@ from hive_core.containers.base import View
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.settings import MANAGER
+from hive_fleet.agents import table
 from hive_fleet.flake import meta
 from hive_fleet.home import ports, toolbox
 
@@ -48,7 +49,7 @@ def allot_uid(hive: Hive, db: sqlite3.Connection, name: str) -> int | None:
     """
     if os.geteuid() != 0:
         return None
-    living: set[int] = {row["uid"] for row in db.execute("select uid from agents where uid is not null")}
+    living = {uid for uid in table.users(db).values() if uid is not None}
     kept = {path.parent.name: path.stat(follow_symlinks=False).st_uid for path in hive.settings.agents.glob("*/state")}
     ours = range(FIRST_UID, FIRST_UID + 1_000_000)
     if kept.get(name) in ours and kept[name] not in living:
@@ -56,9 +57,15 @@ def allot_uid(hive: Hive, db: sqlite3.Connection, name: str) -> int | None:
     return 1 + max([FIRST_UID - 1, *living, *(uid for uid in kept.values() if uid in ours)])
 
 
-def uid_of(db: sqlite3.Connection, name: str) -> int | None:
-    row = db.execute("select uid from agents where name = ?", (name,)).fetchone()
-    return row["uid"] if row else None
+def ensure(hive: Hive, name: str, *, new: bool) -> None:
+    """Make all that an agent has on the disk, where it is missing: its own folders, and its repositories.
+
+    new: nothing of it has ever run, so that it may be given any port.
+    """
+    with hive.store.read() as db:
+        users = table.users(db)
+    ensure_state(hive, name, users.get(name), new=new)
+    ensure_repositories(hive, name, users.get(MANAGER))
 
 
 def ensure_state(hive: Hive, name: str, uid: int | None, *, new: bool) -> None:
