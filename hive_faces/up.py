@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from hive_cmds import lifecycle, updates
+from hive_cmds import lifecycle, meta
 from hive_cmds.watch import INTERVAL, watching
 from hive_core.context import Hive
 from hive_core.errors import HiveError
@@ -64,7 +64,7 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
     lifecycle.start_wanted(hive)
     _tell_of_the_stopped(hive)
     if known and not again:
-        updates.update_stale(hive)
+        meta.update(hive, stale=True)
     hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
 
 

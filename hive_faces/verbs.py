@@ -23,18 +23,16 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.lifecycle": "start stop kill restart rebuild",
     "hive_cmds.login": "login",
     "hive_cmds.messages": "send recent search why",
-    "hive_cmds.migrate": "migrate",
+    "hive_cmds.meta": "inputs meta_update update migrate",
     "hive_cmds.pages": "open attach",
     "hive_cmds.questions": "ask ask_operator questions answer cancel_question",
     "hive_cmds.removal": "destroy purge tombstones",
     "hive_cmds.requests": "approvals show",
     "hive_cmds.rollbacks": "rollback",
-    "hive_cmds.updates": "meta_update update",
     "hive_cmds.watch": "watch",
     "hive_faces.gate.gate": "gate",
     "hive_faces.gate.mcp": "mcp",
     "hive_faces.up": "up",
-    "hive_fleet.flake.meta": "inputs",
 }
 _MODULES = {verb: module for module, verbs in DECLARED_IN.items() for verb in verbs.split()}
 

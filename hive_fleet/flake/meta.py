@@ -17,7 +17,6 @@ from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.events import emit
 from hive_core.human import natural
-from hive_core.operation import OPERATOR, operation
 from hive_fleet.flake import flake, source
 from hive_fleet.flake.flake import FLAKE, LOCK
 
@@ -150,17 +149,6 @@ def rows(hive: Hive) -> list[Input]:
         )
         for name in order
     ]
-
-
-@operation(
-    callers=OPERATOR,
-    group="Meta",
-    columns=("name", "rev", "age", "url"),
-    empty="No inputs yet: they come with the first agent. `hive up` makes the manager, `hive spawn NAME` an agent.",
-)
-def inputs(hive: Hive) -> list[Input]:
-    """List the inputs of the meta flake: what every agent is built from."""
-    return rows(hive)
 
 
 def announce(hive: Hive, db: sqlite3.Connection) -> None:

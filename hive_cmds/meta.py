@@ -1,19 +1,35 @@
-"""Updates: moving inputs of the meta flake and rebuilding whoever depends on them, one failure stopping none."""
+"""The meta flake: what every agent is built from, moving that, and taking over what was made before there was one."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from hive_core.arguments import AgentName
+from hive_core.arguments import AgentName, agent_name
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.operation import CONTAINERS, LOOKING_AFTER, OPERATOR, Needed, Only, operation
+from hive_core.settings import MANAGER
 from hive_fleet.agents import table
 from hive_fleet.agents.refusals import refuse_self
 from hive_fleet.changes.rebuilds import Rebuilt, rebuild_one
+from hive_fleet.changes.takeovers import take_over
 from hive_fleet.flake import meta, staleness
+from hive_fleet.flake.meta import Input
 
 InputName = Annotated[str, meta.INPUT]
+# There while a migration runs, so that one that was cut short is gone on with.
+MARKER = "migrating"
+
+
+@operation(
+    callers=OPERATOR,
+    group="Meta",
+    columns=("name", "rev", "age", "url"),
+    empty="No inputs yet: they come with the first agent. `hive up` makes the manager, `hive spawn NAME` an agent.",
+)
+def inputs(hive: Hive) -> list[Input]:
+    """List the inputs of the meta flake: what every agent is built from."""
+    return meta.rows(hive)
 
 
 @operation(
@@ -33,7 +49,7 @@ def meta_update(hive: Hive, inputs: list[InputName]) -> list[Rebuilt]:
     going = fleet if meta.HIVE_INPUT in chosen else [name.removeprefix("agent-") for name in chosen]
     with staleness.rebuilding(hive, going) as fan_out:
         _move(hive, chosen, fleet)
-        return rebuild_each(hive, going, fan_out)
+        return _rebuild_each(hive, going, fan_out)
 
 
 def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> None:
@@ -44,7 +60,7 @@ def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> None:
         meta.announce(hive, db)
 
 
-def rebuild_each(hive: Hive, names: list[str], fan_out: staleness.FanOut) -> list[Rebuilt]:
+def _rebuild_each(hive: Hive, names: list[str], fan_out: staleness.FanOut) -> list[Rebuilt]:
     """Rebuild agents one after the other, telling how it goes."""
     results = []
     for count, name in enumerate(names, 1):
@@ -70,7 +86,7 @@ def update(
     if stale == (name is not None):
         raise Invalid("update takes either the name of an agent or --stale.")
     if name is None:
-        return update_stale(hive)
+        return _update_stale(hive)
     refuse_self(hive, name, "update")
     with hive.store.read() as db:
         table.one(db, name)
@@ -80,7 +96,7 @@ def update(
     return [result]
 
 
-def update_stale(hive: Hive) -> list[Rebuilt]:
+def _update_stale(hive: Hive) -> list[Rebuilt]:
     """Bump the base once, then rebuild whoever was built from another; a failed bump is told and stops nothing."""
     with hive.store.read() as db:
         fleet = table.names(db)
@@ -91,4 +107,36 @@ def update_stale(hive: Hive) -> list[Rebuilt]:
             hive.say(f"warning: the input hive could not be moved: {error}")
         names = staleness.behind(hive)
         fan_out.choose(names)
-        return rebuild_each(hive, names, fan_out)
+        return _rebuild_each(hive, names, fan_out)
+
+
+@operation(
+    callers=OPERATOR,
+    group="Meta",
+    columns=("name", "ok", "error"),
+    empty="Nothing to take over: the meta flake has every agent.",
+)
+def migrate(hive: Hive) -> list[Rebuilt]:
+    """Take over agents whose applied repositories were made before the meta flake; again is as good as once."""
+    waiting = _waiting(hive)
+    marker = hive.settings.home / MARKER
+    if waiting:
+        marker.touch()
+    results = [take_over(hive, name) for name in waiting]
+    marker.unlink(missing_ok=True)
+    return results
+
+
+def _waiting(hive: Hive) -> list[str]:
+    """Applied repositories that no agent has yet, the manager's first.
+
+    Once there is a meta flake, one that it does not name belongs to a destroyed agent; unless a migration
+    was cut short.
+    """
+    settings = hive.settings
+    if not settings.applied.exists() or (settings.meta.exists() and not (settings.home / MARKER).exists()):
+        return []
+    with hive.store.read() as db:
+        known = set(table.names(db))
+    found = [path.name for path in settings.applied.iterdir() if path.is_dir() and path.name not in known]
+    return sorted((agent_name(name) for name in found), key=lambda name: (name != MANAGER, name))
