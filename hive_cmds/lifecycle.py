@@ -8,18 +8,19 @@ from contextlib import nullcontext
 from hive_core import disk
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
-from hive_core.errors import HiveError, Refused
+from hive_core.errors import Refused
 from hive_core.locks import Busy
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
 from hive_core.progress import all_in_progress, held_first, recorded
-from hive_fleet.agents import desired, restarts, status, table
+from hive_fleet.agents import restarts, status
 from hive_fleet.agents.desired import want
 from hive_fleet.agents.refusals import refuse_self, refuse_unknown
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.agents.strays import is_stray
+from hive_fleet.changes import starts
 from hive_fleet.changes.building import GRACE, start_container
 from hive_fleet.changes.rebuilds import rebuild_again
-from hive_fleet.changes.running import RESTARTING, STARTING, STOPPING, acting_on, before, conclude
+from hive_fleet.changes.running import RESTARTING, STOPPING, acting_on, before, conclude
 from hive_fleet.messages.messages import tell
 
 
@@ -31,22 +32,7 @@ def start(hive: Hive, name: AgentName) -> AgentStatus:
     """
     refuse_self(hive, name, "start")
     refuse_unknown(hive, name)
-    return start_again(hive, name, looked_after=True)
-
-
-def start_again(hive: Hive, name: str, *, looked_after: bool = False) -> AgentStatus:
-    """As `start`; unless somebody has looked after the agent, its crashes go on being counted."""
-    with hive.store.read() as db:
-        # The word of the crash has said already that it is going to be started again.
-        quiet = not looked_after and bool(table.one(db, name)["restart_told"])
-    with acting_on(hive, name, STARTING, quiet=quiet) as known:
-        with hive.store.write() as db:
-            want(db, name, "running")
-            if looked_after:
-                restarts.forget(db, name)
-        if not known["ran"]:
-            start_container(hive, name)
-        conclude(hive, name, "starting", known)
+    starts.start(hive, name, looked_after=True)
     return status.of(hive, name)
 
 
@@ -159,17 +145,3 @@ def rebuild(hive: Hive, name: AgentName) -> AgentStatus:
     refuse_unknown(hive, name)
     rebuild_again(hive, name)
     return status.of(hive, name)
-
-
-def start_wanted(hive: Hive) -> list[str]:
-    """Start every agent that the operator wants to run and that does not, the manager first; returns their names."""
-    with hive.store.read() as db:
-        wanted = desired.names(db, desired.RUNNING, desired.RESTING)
-    containers = hive.host.containers()
-    missing = [name for name in wanted if name not in containers or not containers[name].running]
-    for name in missing:
-        try:
-            start(hive, name)
-        except HiveError as error:
-            hive.say(f"warning: {name} could not be started: {error}")
-    return missing

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from hive_cmds import lifecycle, meta
+from hive_cmds import meta
 from hive_cmds.watch import INTERVAL, watching
 from hive_core.context import Hive
 from hive_core.errors import HiveError
@@ -16,7 +16,7 @@ from hive_core.progress import exclusive, hurry
 from hive_core.settings import MANAGER
 from hive_faces.gate.gate import beside
 from hive_fleet.agents import desired, table
-from hive_fleet.changes import adoptions, spawns
+from hive_fleet.changes import adoptions, spawns, starts
 from hive_fleet.changes.building import GRACE
 from hive_fleet.changes.running import RESTING
 from hive_fleet.events.feed import Line, lines
@@ -61,7 +61,7 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
     if MANAGER not in known:
         hive.say("making the manager")
         spawns.spawn_manager(hive)
-    lifecycle.start_wanted(hive)
+    starts.start_all(hive)
     _tell_of_the_stopped(hive)
     if known and not again:
         meta.update(hive, stale=True)

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from hive_cmds.harness import set_status
-from hive_cmds.watch import Verdict, tick, transitions
+from hive_cmds.watch import tick
 from hive_core.events import since
 from hive_core.operation import Caller, Identity
 from hive_fleet.agents import restarts
 from hive_fleet.agents.last_seen import Seen
+from hive_fleet.watching.transitions import Verdict, transitions
 from tests.hives import PLAIN, TestHive, eventually, interrupt, line_of
 
 UP = Seen(running=True, instance="1", logged_in=True, up_to_date=True)

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from hive_cmds.watch import look_at, tick, watching
+from hive_cmds.watch import tick, watching
 from hive_core.context import Hive
 from hive_core.events import Event
 from hive_faces.verbs import find
 from hive_fleet.agents import last_seen, restarts
-from hive_fleet.agents.held import Held
 from hive_fleet.agents.observed import observe
+from hive_fleet.watching.held import Held
+from hive_fleet.watching.looks import look_at
 from tests.hives import PATIENCE, TestHive, eventually
 
 ASKING = ("container", "containers", "exits")

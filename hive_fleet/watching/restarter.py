@@ -5,24 +5,12 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 
-from hive_cmds import lifecycle
 from hive_core.context import Hive
-from hive_core.errors import HiveError
 from hive_fleet.agents import restarts
-from hive_fleet.messages.messages import tell_manager
+from hive_fleet.changes.starts import start_again
 
 # Restarts that are under way at once.
 MOST = 16
-
-
-def start_again(hive: Hive, name: str) -> None:
-    """Restart an agent; where that cannot be done it is told, the manager too."""
-    try:
-        lifecycle.start_again(hive, name)
-    except HiveError as error:
-        hive.say(f"warning: {name} could not be restarted: {error}")
-        with hive.store.write() as db:
-            tell_manager(hive, db, "started", agent=name, ok=False, note=str(error))
 
 
 class Restarter:

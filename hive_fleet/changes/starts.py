@@ -1,0 +1,52 @@
+"""Starting agents: because somebody wants it, again after a crash, and all that should run and do not."""
+
+from __future__ import annotations
+
+from hive_core.context import Hive
+from hive_core.errors import HiveError
+from hive_fleet.agents import desired, restarts, table
+from hive_fleet.changes.building import start_container
+from hive_fleet.changes.running import STARTING, acting_on, conclude
+from hive_fleet.messages.messages import tell_manager
+
+
+def start(hive: Hive, name: str, *, looked_after: bool) -> None:
+    """Start an agent's container; nothing happens when it runs. Raises NotFound, or what the start failed with.
+
+    looked_after: somebody has looked after the agent; else its crashes go on being counted.
+    """
+    with hive.store.read() as db:
+        # The word of the crash has said already that it is going to be started again.
+        quiet = bool(table.one(db, name)["restart_told"]) and not looked_after
+    with acting_on(hive, name, STARTING, quiet=quiet) as known:
+        with hive.store.write() as db:
+            desired.want(db, name, desired.RUNNING)
+            if looked_after:
+                restarts.forget(db, name)
+        if not known["ran"]:
+            start_container(hive, name)
+        conclude(hive, name, "starting", known)
+
+
+def start_again(hive: Hive, name: str) -> None:
+    """Start an agent that has crashed; where that cannot be done it is told, the manager too."""
+    try:
+        start(hive, name, looked_after=False)
+    except HiveError as error:
+        hive.say(f"warning: {name} could not be restarted: {error}")
+        with hive.store.write() as db:
+            tell_manager(hive, db, "started", agent=name, ok=False, note=str(error))
+
+
+def start_all(hive: Hive) -> None:
+    """Start every agent that should run and does not, the manager first; one that fails stops no other."""
+    with hive.store.read() as db:
+        names = desired.names(db, desired.RUNNING, desired.RESTING)
+    containers = hive.host.containers()
+    for name in names:
+        if name in containers and containers[name].running:
+            continue
+        try:
+            start(hive, name, looked_after=True)
+        except HiveError as error:
+            hive.say(f"warning: {name} could not be started: {error}")

@@ -1,0 +1,45 @@
+"""What changed between two looks at the agents, by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hive_fleet.agents.last_seen import Picture, Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One thing the watch concluded about an agent: an event's kind, and what is known of it."""
+
+    kind: str
+    agent: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def transitions(before: Picture, now: Picture) -> list[Verdict]:
+    """What changed between two looks, by itself. Pure: looks at nothing else.
+
+    An agent that was not there at the first look only takes its place in the picture.
+    """
+    verdicts: list[Verdict] = []
+    for name, seen in now.items():
+        old = before.get(name)
+        if old is not None:
+            verdicts += _of_one(name, old, seen)
+    return verdicts
+
+
+def _of_one(name: str, old: Seen, new: Seen) -> Iterator[Verdict]:
+    # A container that its system restarted is running at both looks, and has crashed all the same.
+    ended = old.running and (not new.running or new.instance != old.instance)
+    if ended and new.wanted and not new.busy:
+        cause = new.cause or "it was restarted outside hive"
+        yield Verdict("container_crash", name, {"cause": cause, "code": new.code})
+    if old.logged_in and not new.logged_in:
+        yield Verdict("needs_login", name)
+    if new.logged_in and not old.logged_in:
+        yield Verdict("logged_in", name)
+    if old.up_to_date and not new.up_to_date:
+        yield Verdict("needs_update", name)
