@@ -17,9 +17,14 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
-def ago(then: float) -> str:
-    """How long ago a time was, in one unit. then: unix seconds."""
-    return span(time.time() - then)
+def elapsed(at: float) -> float:
+    """Seconds since a moment. at: unix seconds."""
+    return time.time() - at
+
+
+def ago(at: float) -> str:
+    """How long ago a moment was, in one unit. at: unix seconds."""
+    return span(elapsed(at))
 
 
 def clock(at: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hive_core import streams, wire
 from hive_core.errors import Exit
-from hive_core.human import ago, size
+from hive_core.human import size, span
 from hive_core.text import ascii_json, one_line, safe_json, visible
 
 # How much something matters -> how it is shown: red is broken, yellow waits for the operator, what is over recedes.
@@ -158,7 +158,7 @@ def _cell(name: str, value: Any) -> str:
     if value is None:
         return ""
     if name == "age":
-        return ago(value)
+        return span(value)
     if name == "size":
         return size(value)
     if isinstance(value, bool):

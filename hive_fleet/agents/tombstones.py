@@ -13,7 +13,7 @@ from hive_agent.clis import CLIS
 from hive_core import hostile_folders, progress
 from hive_core.context import Hive
 from hive_core.events import emit
-from hive_core.human import natural
+from hive_core.human import elapsed, natural
 from hive_fleet.agents import table
 from hive_fleet.agents.observed import found_login
 
@@ -29,7 +29,8 @@ class Tombstone:
 
     @property
     def age(self) -> float:
-        return float(self.last_modified)
+        """How long ago anything of it was changed, in seconds."""
+        return elapsed(self.last_modified)
 
 
 def all_tombstones(hive: Hive) -> list[Tombstone]:

@@ -16,7 +16,7 @@ from hive_core.containers.base import Lock
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.events import emit
-from hive_core.human import natural
+from hive_core.human import elapsed, natural
 from hive_fleet.flake import flake, source
 from hive_fleet.flake.flake import FLAKE, LOCK
 
@@ -34,8 +34,8 @@ class Input:
 
     @property
     def age(self) -> float:
-        """When it was committed, for a table to tell how long ago."""
-        return float(self.last_modified)
+        """How long ago its commit was made, in seconds."""
+        return elapsed(self.last_modified)
 
 
 def agent_input(name: str) -> str:

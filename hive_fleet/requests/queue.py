@@ -12,6 +12,7 @@ from hive_core import disk, migrations
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.events import emit
+from hive_core.human import elapsed
 from hive_core.operation import THE_OPERATOR
 from hive_core.wire import moment
 from hive_fleet.messages import messages
@@ -57,7 +58,8 @@ class Approval:
 
     @property
     def age(self) -> float:
-        return datetime.fromisoformat(self.requested_at).timestamp()
+        """How long ago it was made, in seconds."""
+        return elapsed(datetime.fromisoformat(self.requested_at).timestamp())
 
 
 def from_row(row: sqlite3.Row) -> Approval:
