@@ -17,7 +17,7 @@ from hive_core.human import ago, count, span
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents import status
 from hive_fleet.flake import source, staleness
-from hive_fleet.home import toolbox
+from hive_fleet.home import programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _programs(hive: Hive) -> Iterator[Finding]:
 
 def _cli(hive: Hive, name: str) -> Finding:
     try:
-        found = toolbox.program(hive.settings, name)
+        found = programs.find(hive.settings, name)
     except HiveError as error:
         return Finding(name, False, error.message)
     missing = f"not found: agents with the runner {name} wait for it; put it on the PATH of `hive`"

@@ -23,7 +23,7 @@ from hive_fleet.events.feed import Line, after, lines
 from hive_fleet.flake import staleness
 from hive_fleet.messages import questions
 from hive_fleet.requests import denials
-from hive_fleet.watching.held import Held
+from hive_fleet.watching.held_containers import HeldContainers
 from hive_fleet.watching.looks import look_at
 from hive_fleet.watching.restarter import Restarter
 from hive_fleet.watching.transitions import Verdict
@@ -33,7 +33,7 @@ Interval = Annotated[int, whole(1, 3600, "the interval in seconds", "SECONDS")]
 
 
 def tick(
-    hive: Hive, *, seed: bool, held: Held | None = None, restart: Callable[[str], object] | None = None
+    hive: Hive, *, seed: bool, held: HeldContainers | None = None, restart: Callable[[str], object] | None = None
 ) -> list[Verdict]:
     """Look at every agent, record it, and tell what changed since the last look; with `seed` nothing is told.
 
@@ -88,7 +88,7 @@ def _watching(
 ) -> Iterator[Event]:
     """Yield every event after `seq`, looking meanwhile; with the first look a trouble of before is over."""
     also = [] if beside is None else [beside.fileno()]
-    with closing(Held(hive)) as held, closing(Restarter(hive)) as restarter:
+    with closing(HeldContainers(hive)) as held, closing(Restarter(hive)) as restarter:
         rounds = Rounds(hive, held, restarter.start, interval, seed=not trouble.worked)
         rounds.look()
         if not trouble.worked:
@@ -112,7 +112,7 @@ class Rounds:
     """
 
     def __init__(
-        self, hive: Hive, held: Held, restart: Callable[[str], object], interval: float, *, seed: bool
+        self, hive: Hive, held: HeldContainers, restart: Callable[[str], object], interval: float, *, seed: bool
     ) -> None:
         self._hive, self._held, self._start_again, self._interval = hive, held, restart, interval
         self._asked: set[str] = set()

@@ -23,7 +23,7 @@ from hive_core.events import newest
 from hive_fleet.agents import table
 from hive_fleet.flake import staleness
 from hive_fleet.home import ports
-from hive_fleet.home.listening import listeners
+from hive_fleet.home.listeners import listeners
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from hive_core.errors import HiveError
 from hive_core.settings import MANAGER
 from hive_fleet.agents import table
 from hive_fleet.flake import meta
-from hive_fleet.home import ports, toolbox
+from hive_fleet.home import ports, programs
 
 # As root every agent runs as a user of its own, from here upward; the numbers belong to no account.
 FIRST_UID = 700_000
@@ -195,7 +195,7 @@ def view(hive: Hive, name: str, uid: int | None) -> View:
         login = cli.credentials
         environment[login.variable] = f"/{login.folder}"
         read_write[f"/{login.folder}"] = folder / login.folder
-    tools = toolbox.inside(hive.settings)
+    tools = programs.inside(hive.settings)
     environment |= tools.environment
     read_only = {"/run/hive": ensure_sockets(hive, name), **tools.read_only}
     if name == MANAGER:

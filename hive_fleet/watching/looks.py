@@ -15,14 +15,16 @@ from hive_fleet.agents.observed import Observation, observe, overtaken
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.changes.settling import last_lines
 from hive_fleet.messages.messages import tell
-from hive_fleet.watching.held import Held
+from hive_fleet.watching.held_containers import HeldContainers
 from hive_fleet.watching.transitions import Verdict, transitions
 
 # How often a look is taken again at once, of those of whom it did not hold.
 ROUNDS = 5
 
 
-def look_at(hive: Hive, names: Iterable[str] | None, *, seed: bool = False, held: Held | None = None) -> list[Verdict]:
+def look_at(
+    hive: Hive, names: Iterable[str] | None, *, seed: bool = False, held: HeldContainers | None = None
+) -> list[Verdict]:
     """Look at these agents, or at all, record it, and tell what changed since the last look; again at whom it missed.
 
     An agent on which operations begin and end faster than it can be looked at is left to the next look.

@@ -17,7 +17,7 @@ import pytest
 
 from hive_cmds.harness import set_status
 from hive_core.operation import Caller, Identity
-from hive_fleet.home.listening import listeners
+from hive_fleet.home.listeners import listeners
 from tests.agent.browser import Client, free_port, login
 from tests.agent.clis import CLAUDE as REAL
 from tests.hives import CHECKOUT, PLAIN, TestHive, eventually

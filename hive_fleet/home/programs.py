@@ -21,7 +21,7 @@ _ELSEWHERE = "Install it by npm, or move the file to /usr/local/bin, /opt or a f
 
 
 @dataclass(slots=True)
-class Toolbox:
+class Programs:
     """read_only: path inside -> file or folder on the machine. harness: its argv. environment: what it is told by."""
 
     read_only: dict[str, Path] = field(default_factory=dict)
@@ -29,23 +29,23 @@ class Toolbox:
     harness: tuple[str, ...] = ()
 
 
-def inside(settings: Settings) -> Toolbox:
+def inside(settings: Settings) -> Programs:
     """Where everything is inside a container; only what is not part of the system is shown in addition.
 
     Each program's own files, never the folder that they happen to lie in. Raises Refused for what cannot be shown.
     """
-    box = Toolbox()
+    box = Programs()
     box.harness = (_python(box), "-I", "-B", "/hive/hive_agent", "run")
     hidden = private.find(settings)
     for name, cli in CLIS.items():
-        found = program(settings, name)
+        found = find(settings, name)
         if found is not None:
             _keep(settings, name)
             box.environment[cli.variable] = _shown(box, hidden, name, found)
     return box
 
 
-def program(settings: Settings, name: str) -> Path | None:
+def find(settings: Settings, name: str) -> Path | None:
     """The file of a CLI on this machine, links followed; None where it is not installed.
 
     Raises Refused for one that no container may be shown, and for what the environment names that is no program.
@@ -112,7 +112,7 @@ def _own(program: Path) -> Path:
     return program
 
 
-def _python(box: Toolbox) -> str:
+def _python(box: Programs) -> str:
     """The interpreter that hive runs with; one that is not the system's is shown with its library."""
     import sysconfig
 
@@ -132,7 +132,7 @@ def _python(box: Toolbox) -> str:
     return inside
 
 
-def _shown(box: Toolbox, hidden: Private, name: str, found: Path) -> str:
+def _shown(box: Programs, hidden: Private, name: str, found: Path) -> str:
     """The path of a CLI inside; its own files are shown where it is not part of the system."""
     if any(found.is_relative_to(folder) for folder in _SYSTEM) and not hidden.hides(found):
         return str(found)

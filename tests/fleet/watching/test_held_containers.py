@@ -19,7 +19,7 @@ from hive_core.events import Event
 from hive_faces.verbs import find
 from hive_fleet.agents import last_seen, restarts
 from hive_fleet.agents.observed import observe
-from hive_fleet.watching.held import Held
+from hive_fleet.watching.held_containers import HeldContainers
 from hive_fleet.watching.looks import look_at
 from tests.hives import PATIENCE, TestHive, eventually
 
@@ -133,7 +133,7 @@ def test_whoever_is_started_while_the_watch_runs_is_held(
 def test_whoever_ends_between_the_look_and_the_hold_is_told_of_at_once(pair: TestHive) -> None:
     inside = pair.inside()
     real = inside.host.container
-    with closing(Held(inside)) as held:
+    with closing(HeldContainers(inside)) as held:
         tick(inside, seed=True)
 
         def container(name: str) -> object:
@@ -150,7 +150,7 @@ def test_whoever_ends_between_the_look_and_the_hold_is_told_of_at_once(pair: Tes
 
 def test_whoever_ends_between_two_looks_at_everything_is_not_taken_for_running(pair: TestHive) -> None:
     inside = pair.inside()
-    with closing(Held(inside)) as held:
+    with closing(HeldContainers(inside)) as held:
         tick(inside, seed=True, held=held)
         assert set(held.running()) == {"coder", "other"}
         os.kill(pair.pid("coder"), signal.SIGKILL)
@@ -172,7 +172,7 @@ def test_a_look_that_finds_nothing_new_writes_nothing(pair: TestHive) -> None:
 
 def test_without_a_descriptor_to_be_had_an_end_is_found_by_the_next_look(pair: TestHive) -> None:
     inside = pair.inside()
-    with closing(Held(inside)) as held:
+    with closing(HeldContainers(inside)) as held:
         observation = observe(inside)
 
         def exits(_names: object) -> object:

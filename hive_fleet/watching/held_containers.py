@@ -11,7 +11,7 @@ from hive_core.context import Hive
 from hive_fleet.agents.observed import Observation
 
 
-class Held:
+class HeldContainers:
     """Containers that were seen running, each with a descriptor that tells of its end, whenever that comes.
 
     A descriptor is opened once for each start and kept, so no end can fall between two waits. What a backend gives no

@@ -12,7 +12,7 @@ import pytest
 
 from hive_core.errors import Refused
 from hive_core.settings import Settings, from_environment
-from hive_fleet.home import toolbox
+from hive_fleet.home import programs
 from tests.hives import TestHive
 
 TRIPLE = f"{os.uname().machine}-unknown-linux-musl"
@@ -42,7 +42,7 @@ def settings(tmp_path: Path, program: Path) -> Settings:
 
 
 def test_the_native_program_is_shown_with_its_own_package(tmp_path: Path, npm: Path) -> None:
-    box = toolbox.inside(settings(tmp_path, tmp_path / "bin/codex"))
+    box = programs.inside(settings(tmp_path, tmp_path / "bin/codex"))
     assert box.environment["HIVE_CODEX"] == f"/hive/codex/vendor/{TRIPLE}/bin/codex"
     assert box.read_only["/hive/codex"] == npm / "codex-linux-x64"
 
@@ -54,22 +54,22 @@ def test_a_launcher_that_installs_the_native_program_within_itself_is_seen_throu
     inner = npm / "codex/node_modules/@openai"
     inner.mkdir(parents=True)
     (npm / "codex/node_modules-later").rename(inner / "codex-linux-x64")
-    found = toolbox.program(settings(tmp_path, tmp_path / "bin/codex"), "codex")
+    found = programs.find(settings(tmp_path, tmp_path / "bin/codex"), "codex")
     assert found == inner / f"codex-linux-x64/vendor/{TRIPLE}/bin/codex"
 
 
 def test_a_launcher_without_the_native_program_is_taken_as_it_is(tmp_path: Path, npm: Path) -> None:
     (npm / f"codex-linux-x64/vendor/{TRIPLE}/bin/codex").unlink()
-    found = toolbox.program(settings(tmp_path, tmp_path / "bin/codex"), "codex")
+    found = programs.find(settings(tmp_path, tmp_path / "bin/codex"), "codex")
     assert found == npm / "codex/bin/codex.js"
 
 
 def test_a_plain_program_is_shown_alone_and_one_of_the_system_as_it_is(tmp_path: Path) -> None:
-    box = toolbox.inside(settings(tmp_path, a_program(tmp_path / "own/codex")))
+    box = programs.inside(settings(tmp_path, a_program(tmp_path / "own/codex")))
     assert box.environment["HIVE_CODEX"] == "/hive/codex/codex"
     assert box.read_only["/hive/codex/codex"] == tmp_path / "own/codex"
     assert tmp_path / "own" not in box.read_only.values()
-    box = toolbox.inside(settings(tmp_path, Path("/usr/bin/env")))
+    box = programs.inside(settings(tmp_path, Path("/usr/bin/env")))
     assert box.environment["HIVE_CODEX"] == str(Path("/usr/bin/env").resolve())
     assert not any(target.startswith("/hive/codex") for target in box.read_only)
 
@@ -89,7 +89,7 @@ def test_a_program_that_lies_where_nothing_may_be_shown_is_refused(
     (tmp_path / "link").symlink_to(a_program(tmp_path / folder / "codex"))
     for named in (tmp_path / folder / "codex", tmp_path / "link"):
         with pytest.raises(Refused, match=r"No agent can be shown .* for codex: it lies in"):
-            toolbox.inside(settings(tmp_path, named))
+            programs.inside(settings(tmp_path, named))
 
 
 def test_a_package_that_holds_hives_state_is_refused(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_package_that_holds_hives_state_is_refused(tmp_path: Path) -> None:
         }
     )
     with pytest.raises(Refused, match="it holds hive's own state"):
-        toolbox.inside(found)
+        programs.inside(found)
 
 
 @pytest.mark.parametrize("named", ["folder", "text"])
@@ -110,7 +110,7 @@ def test_what_is_named_and_is_no_program_is_refused(tmp_path: Path, named: str) 
     (tmp_path / "folder").mkdir()
     (tmp_path / "text").write_text("x")
     with pytest.raises(Refused, match=f"HIVE_CODEX names {tmp_path / named}, which is no program"):
-        toolbox.inside(settings(tmp_path, tmp_path / named))
+        programs.inside(settings(tmp_path, tmp_path / named))
 
 
 @pytest.mark.parametrize("prefix", ["person", "person/.local"])
@@ -122,7 +122,7 @@ def test_a_python_is_shown_without_the_folder_it_was_installed_in(
     (tmp_path / prefix / "lib").mkdir()
     monkeypatch.setattr(sys, "base_prefix", str(tmp_path / prefix))
     monkeypatch.setattr(sys, "platlibdir", "lib")
-    box = toolbox.inside(settings(tmp_path, Path("/usr/bin/env")))
+    box = programs.inside(settings(tmp_path, Path("/usr/bin/env")))
     assert box.harness[0] == f"/hive/python/bin/{version}"
     # A Python that was built with a library of its own finds it only there.
     own = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME") or "")
@@ -170,11 +170,11 @@ def test_a_cli_that_was_found_is_used_again_whatever_path_a_timer_has(
     own = replace(settings(tmp_path, Path()), environment=())
     for path in (f"{tmp_path}/bin:/usr/bin:/bin", "/usr/bin:/bin") * 2:
         monkeypatch.setenv("PATH", path)
-        toolbox.inside(own)
-        assert toolbox.program(own, "codex") == native
+        programs.inside(own)
+        assert programs.find(own, "codex") == native
     assert "codex" in [path.name for path in (tmp_path / "home/clis").iterdir()]
     (tmp_path / "bin/codex").unlink()
-    assert toolbox.program(own, "codex") != native
+    assert programs.find(own, "codex") != native
 
 
 def test_what_the_environment_names_is_for_its_process_alone(
@@ -182,12 +182,12 @@ def test_what_the_environment_names_is_for_its_process_alone(
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     native = npm / f"codex-linux-x64/vendor/{TRIPLE}/bin/codex"
-    toolbox.inside(settings(tmp_path, tmp_path / "bin/codex"))
+    programs.inside(settings(tmp_path, tmp_path / "bin/codex"))
     own = replace(settings(tmp_path, Path()), environment=())
-    assert toolbox.program(own, "codex") != native
+    assert programs.find(own, "codex") != native
     (tmp_path / "home").mkdir(exist_ok=True)
     (tmp_path / "home/hive.toml").write_text(f'[clis]\ncodex = "{tmp_path}/bin/codex"\n')
-    assert toolbox.program(own, "codex") == native
+    assert programs.find(own, "codex") == native
     (tmp_path / "home/hive.toml").write_text(f'\n[clis]\ncodex = "{tmp_path}"\n')
     with pytest.raises(Refused, match=r"clis.codex \(hive.toml, line 3\) names .*, which is no program"):
-        toolbox.program(own, "codex")
+        programs.find(own, "codex")

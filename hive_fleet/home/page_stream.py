@@ -1,0 +1,109 @@
+"""What an agent's page tells of its turns.
+
+The page is served by the agent's harness, so everything that comes from it is the agent's word, and is treated so:
+lines of at most a mebibyte, printed safely. That is also why the page's stream is read here, and not the file in which
+the turns are recorded: no parser of ours ever opens a database that an agent wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hive_core.errors import HiveError
+from hive_fleet.home.page import ADDRESS
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+LONGEST_LINE = 1024 * 1024
+# The page gives a sign of life twice as often.
+SILENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing that an agent's page told. kind: now, turn or event. data: what it said, its own word."""
+
+    kind: str
+    data: dict[str, Any]
+
+    def text(self) -> str:
+        return _TEXTS[self.kind](self.data)
+
+
+def stream(name: str, port: int, key: str, last: int) -> Iterator[Told]:
+    """What the page of an agent tells, from the newest `last` events on, until it ends. Raises HiveError."""
+    from http.client import HTTPConnection, HTTPException
+
+    connection = HTTPConnection(ADDRESS, port, timeout=SILENCE_SECONDS)
+    try:
+        connection.request("GET", f"/events?last={last}", headers={"Authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise HiveError(f"{name}'s page answered with {answer.status}: {answer.read(500).decode(errors='replace')}")
+        yield from _told(answer)
+    except (OSError, HTTPException, ValueError) as error:
+        raise HiveError(f"The stream of {name} broke off: {error}.", f"`hive journal {name}` may say why.") from error
+    finally:
+        connection.close()
+
+
+def _told(answer: HTTPResponse) -> Iterator[Told]:
+    """Read the stream: blocks of `field: value` lines. Raises ValueError for what is none."""
+    kind, begun = "", set()
+    while line := answer.readline(LONGEST_LINE):
+        if not line.endswith(b"\n"):
+            raise ValueError("it sent a line that is too long, or half of one")
+        field, _, value = line.decode(errors="replace").rstrip("\n").partition(": ")
+        if field == "event":
+            kind = value
+        elif field == "data" and kind in _TEXTS:
+            data = json.loads(value)
+            if not isinstance(data, dict):
+                raise ValueError("it sent something that is no JSON object")
+            # The turns of before come first: of those that are over nobody asked.
+            if kind == "turn" and data.get("ended") is None:
+                begun.add(str(data.get("id")))
+            elif kind == "turn" and str(data.get("id")) not in begun:
+                continue
+            told = Told(kind, data)
+            if told.text():
+                yield told
+
+
+def _state(data: dict[str, Any]) -> str:
+    about = data.get("text")
+    return f"* {str(data.get('state')).replace('_', ' ')}" + (f": {about}" if about else "")
+
+
+def _turn(data: dict[str, Any]) -> str:
+    if data.get("ended") is None:
+        return f"--- turn {data.get('id')}, a message from {data.get('sender')}\n{_indented(str(data.get('body')))}"
+    return f"--- turn {data.get('id')} ended: {str(data.get('outcome')).replace('_', ' ')}"
+
+
+def _event(data: dict[str, Any]) -> str:
+    fields = data.get("data")
+    if not isinstance(fields, dict):
+        return ""
+    match data.get("kind"):
+        # All that the agent can write stands apart from the left edge, where hive's own lines begin.
+        case "text" | "thinking" | "note":
+            return _indented(str(fields.get("text", "")))
+        case "tool_call":
+            return f"  > {fields.get('name')} {json.dumps(fields.get('input'), ensure_ascii=False)}"
+        case "tool_result":
+            return _indented(str(fields.get("text", "")))
+        case "compacting":
+            return _indented("compacting the conversation")
+    return ""
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+_TEXTS = {"now": _state, "turn": _turn, "event": _event}
