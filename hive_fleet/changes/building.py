@@ -7,30 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hive_agent.credentials import given
-from hive_core.containers.base import View
 from hive_core.context import Hive
 from hive_core.progress import Recorder
-from hive_core.settings import MANAGER
 from hive_fleet.agents import harness_state, table
 from hive_fleet.agents.desired import wanted
 from hive_fleet.flake import meta
-from hive_fleet.home import folders
+from hive_fleet.home.view import view_of
 
 if TYPE_CHECKING:
     from hive_core.containers.config import AgentConfig
 
 # Seconds between SIGTERM and SIGKILL when something is stopped politely.
 GRACE = 10.0
-
-
-def view_of(hive: Hive, name: str) -> View:
-    """What the agent's container may see; its folders are made where they are missing."""
-    with hive.store.read() as db:
-        uid = table.one(db, name)["uid"]
-    folders.ensure_state(hive, name, uid, new=False)
-    if name == MANAGER:
-        folders.give_clones(hive, uid)
-    return folders.view(hive, name, uid)
 
 
 def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None:

@@ -10,13 +10,11 @@ from pathlib import Path
 from hive_agent.clis import CLIS
 from hive_core import hostile_folders, run_folder, shared_folder
 from hive_core.choices import SEED
-from hive_core.containers.base import View
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.settings import MANAGER
 from hive_fleet.agents import table
-from hive_fleet.flake import meta
-from hive_fleet.home import ports, programs
+from hive_fleet.home import ports
 
 # As root every agent runs as a user of its own, from here upward; the numbers belong to no account.
 FIRST_UID = 700_000
@@ -175,46 +173,3 @@ def _remove(folder: Path) -> None:
     except OSError as error:
         # Purging again goes on where this ended.
         raise HiveError(f"{folder} could not be removed: {error.strerror}.", "See who still writes there.") from error
-
-
-def view(hive: Hive, name: str, uid: int | None) -> View:
-    """What the agent's container may see: its state, its login, its socket; the manager the repositories too."""
-    folder = hive.agent_path(name)
-    environment = {
-        "HIVE_LABEL": name,
-        "HIVE_ROLE": "manager" if name == MANAGER else "agent",
-        "HIVE_SOCKET": "/run/hive/agent.sock",
-        "HIVE_STATE": "/state",
-        "HIVE_CONFIG": "/config/agent.toml",
-        "HIVE_PORT": str(ports.of(hive, name)),
-        "HIVE_OPERATOR_PRONOUNS": hive.settings.pronouns,
-    }
-    read_write = {"/state": folder / "state"}
-    # Every CLI's, whichever it runs: a change of the runner keeps the other login.
-    for cli in CLIS.values():
-        login = cli.credentials
-        environment[login.variable] = f"/{login.folder}"
-        read_write[f"/{login.folder}"] = folder / login.folder
-    tools = programs.inside(hive.settings)
-    environment |= tools.environment
-    read_only = {"/run/hive": ensure_sockets(hive, name), **tools.read_only}
-    if name == MANAGER:
-        for shared in (hive.settings.proposed, hive.settings.applied, hive.settings.meta):
-            shared_folder.make(shared)
-        read_write["/agents"] = hive.settings.proposed
-        read_only |= {"/applied": hive.settings.applied, "/meta": hive.settings.meta}
-        environment |= _git_environment(name)
-    container = hive.host.container(name)
-    lock = meta.lock(hive, None if container is None else container.hive)
-    return View(uid, read_write, read_only, environment, tools.harness, lock)
-
-
-def _git_environment(name: str) -> dict[str, str]:
-    """Git for the manager: the applied repositories belong to another user, which git refuses unless told."""
-    return {
-        "GIT_CONFIG_SYSTEM": "/hive/hive_agent/gitconfig",
-        "GIT_AUTHOR_NAME": name,
-        "GIT_AUTHOR_EMAIL": f"{name}@hive",
-        "GIT_COMMITTER_NAME": name,
-        "GIT_COMMITTER_EMAIL": f"{name}@hive",
-    }
