@@ -20,7 +20,7 @@ def agent(hive: Hive, what: What) -> NoReturn:  # noqa: ARG001 - it needs no hiv
 
     what: the only thing there is to do
     """
-    # The script `hive` does the same before it loads anything; isolated, so that nothing in the agent's own folder,
-    # which is its $HOME, is imported.
+    # The script `hive` does the same before it loads anything. Python runs isolated, so that it imports nothing from
+    # the agent's own folder, which is its $HOME.
     harness = Path(__file__).resolve().parent.parent / "hive_agent"
     os.execv(sys.executable, [sys.executable, "-I", "-B", str(harness), "run"])  # noqa: S606

@@ -1,4 +1,4 @@
-"""The doctor: what this machine offers, how far agents are kept apart on it, and what is missing."""
+"""`hive doctor`: what this machine offers, how well it keeps agents apart, and what is missing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hive_fleet.home import programs
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. ok: whether hive can do its work with it; None when it is not there, and need not be."""
+    """The result of one check. ok: whether it is in order; None when it is missing, and is not needed."""
 
     check: str
     ok: bool | None
@@ -45,7 +45,7 @@ def doctor(hive: Hive) -> list[Finding]:
 
 
 def _contained(hive: Hive, name: str, look: Callable[[Hive], Iterator[Finding]]) -> Iterator[Finding]:
-    """What one part finds; that it cannot look is found, too, and keeps no other from looking."""
+    """The findings of one part. A part that fails becomes a finding, and the others are still checked."""
     try:
         yield from look(hive)
     except (OSError, sqlite3.Error, HiveError) as error:
@@ -100,7 +100,7 @@ def _folders(hive: Hive) -> Iterator[Finding]:
 
 
 def _running(hive: Hive) -> Iterator[Finding]:
-    """Who watches and who serves the sockets: without them agents run on, and nobody hears them."""
+    """Whether the watch and the gate run: without them agents go on, but nobody hears of them."""
     for name, does in {"watch": "sees crashes, restarts agents", "gate": "carries the agents' messages"}.items():
         pid = hive.running(name)
         detail = f"process {pid} {does}" if pid else f"nobody {does}: `hive up` does"

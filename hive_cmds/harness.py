@@ -1,4 +1,4 @@
-"""What the harness beside an agent tells and asks, and what the operator sets for its next turn: model, pause."""
+"""What an agent's harness reports and asks, and what the operator sets for its turns: the model, and a pause."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UnixTime = Annotated[int, whole(0, 2**40, "the time in unix seconds", "UNIX")]
 
 @dataclass(frozen=True, slots=True)
 class TurnSettings:
-    """What the next turn goes by. model: the operator's choice, None for the configuration's. port: of its page."""
+    """The settings of the next turn. model: the operator's choice, None for the configuration's. port: of its page."""
 
     model: str | None
     paused: bool

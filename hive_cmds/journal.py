@@ -1,4 +1,4 @@
-"""What an agent's container wrote; nothing but a living container's journal can be reached through it."""
+"""`hive journal`: what an agent's container wrote. Only the journal of an agent's own container can be read by it."""
 
 from __future__ import annotations
 

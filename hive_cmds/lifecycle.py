@@ -1,4 +1,4 @@
-"""Lifecycle: start, stop, kill, restart, rebuild; each with its operation, its events and its kick."""
+"""The lifecycle of an agent: start, stop, kill, restart, rebuild."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentStatu
         refused = disk.refusal(error)
         if refused is None or name not in hive.host.containers():
             raise
-        # Whoever has filled the disk must not be safe from this by having done so.
+        # An agent that has filled the disk must not escape being ended by that.
         hive.host.end(name, grace=grace)
         raise Refused(
             f"{name} was ended, but that could not be recorded. {refused.message}",
@@ -78,7 +78,7 @@ def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentStatu
 
 
 def _end_stray(hive: Hive, name: str, grace: float) -> AgentStatus:
-    """End a container of which the database tells nothing, and remember nothing of it."""
+    """End a container that the database does not know; nothing is recorded."""
     with hive.lock(name, "stopping"):
         hive.host.stop(name, grace=grace)
     hive.say(f"warning: that {name} was ended is recorded nowhere: the database does not know it, or is damaged")
@@ -86,10 +86,10 @@ def _end_stray(hive: Hive, name: str, grace: float) -> AgentStatus:
 
 
 def _end_beside(hive: Hive, name: str, grace: float, note: str | None, holder: str) -> None:
-    """End an agent that somebody else is at work on, without waiting for that; they leave it stopped, too.
+    """End an agent that another command is at work on, without waiting for that command; it leaves the agent stopped.
 
-    The wish is recorded first: who starts the container after that looks at it, and who has started it before, has
-    started what is ended here.
+    That it is to be stopped is recorded first. If the other command starts the container after that, it sees the
+    record and ends it again; if it has started it before, the container is ended here.
     """
     with hive.store.write() as db:
         want(db, name, "stopped")
@@ -103,7 +103,7 @@ def _end_beside(hive: Hive, name: str, grace: float, note: str | None, holder: s
 
 
 def _end_recorded(hive: Hive, name: str, grace: float, note: str | None) -> None:
-    # What another left half-done may take long to mend, or fail to be: neither keeps an agent from being ended.
+    # To mend an operation that was cut short may take long, or fail: that does not keep an agent from being ended.
     with held_first(hive, name, "stopping") as left:
         known = {**before(hive, name), "note": note}
         operation = recorded(hive, name, STOPPING, known) if left is None else nullcontext()

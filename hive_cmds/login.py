@@ -1,4 +1,4 @@
-"""Logging an agent in: only a human can, at a terminal. No socket has a verb for it and no model a tool."""
+"""`hive login`: a human logs an agent in, at a terminal. No socket and no tool offers it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import OPERATOR, operation
-from hive_fleet.agents import harness_state, last_seen, observed, table
+from hive_fleet.agents import harness_state, last_seen, observation, table
 from hive_fleet.home.view import view_of
 
 _CHANGE = "Its agent.toml is changed by a commit (`hive request-commit`), what lies in its login folder at once."
@@ -28,7 +28,7 @@ def login(hive: Hive, name: AgentName) -> None:
     cli = CLIS.get(runner)
     if cli is None:
         raise Refused(f"{name} runs `{runner}`, which needs no login.")
-    found = observed.found_login(hive, name, runner)
+    found = observation.found_login(hive, name, runner)
     if why := why_no_login(cli.credentials, found, table.given(row)):
         refused = " It was refused." if row["state"] == "key_refused" else ""
         raise Refused(f"A login would not help {name}: {why}.{refused}", _CHANGE)
@@ -37,14 +37,14 @@ def login(hive: Hive, name: AgentName) -> None:
         raise Refused(f"{runner} is not installed where hive finds it.", "`hive doctor` says what it looks for.")
     code = hive.host.enter(name, view, (view.environment[cli.variable], *cli.login.arguments))
     if code == 128 + signal.SIGINT:
-        # Ctrl-C was the program's to see; that it ended by it is no failure of anything.
+        # The human has ended the login program with Ctrl-C: that is an interrupt, not a failure.
         raise KeyboardInterrupt
     if code != 0:
         shown = " ".join((cli.name, *cli.login.arguments))
         raise HiveError(
             f"{name} was not logged in: `{shown}` ended with code {code}.", "Try again; what it wrote stands above."
         )
-    if not observed.found_login(hive, name, runner).login:
+    if not observation.found_login(hive, name, runner).login:
         raise HiveError(f"{name} is still not logged in: its login folder holds no usable credentials.")
     with last_seen.showing(hive, name) as db:
         harness_state.forget_login(db, name)

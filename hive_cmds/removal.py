@@ -1,4 +1,4 @@
-"""Destroying an agent, what is kept of it then, and removing that too."""
+"""`destroy`, `purge` and `tombstones`: removing an agent, what is kept of it, and removing that."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _what_destroy_takes(hive: Hive, arguments: Mapping[str, Any]) -> str:
 
 
 def _belongings(hive: Hive, name: str) -> str:
-    """What an agent has beside its container; the size is of what can be measured quickly."""
+    """What an agent has besides its container; the size counts only what can be measured quickly."""
     held = hostile_folders.measure(hive.agent_path(name))
     least = "" if held.whole else "more than "
     return f"its configuration with all history, its state and its login ({least}{size(held.size)})"

@@ -1,4 +1,4 @@
-"""The watch: compares every agent with the last look, tells what changed, and mends what dead processes left."""
+"""`hive watch`: looks at the agents, tells what has changed, and finishes what dead processes left."""
 
 from __future__ import annotations
 

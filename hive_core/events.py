@@ -91,6 +91,12 @@ def newest(db: sqlite3.Connection) -> int:
     return int(db.execute("select coalesce(max(seq), 0) from events").fetchone()[0])
 
 
+def agents_of(db: sqlite3.Connection, kinds: Sequence[str], seq: int) -> set[str]:
+    """The agents that the events of these kinds after `seq` are about."""
+    query = f"select agent from events where seq > ? and kind in ({', '.join('?' * len(kinds))})"  # noqa: S608
+    return {row["agent"] for row in db.execute(query, (seq, *kinds))}
+
+
 def since(db: sqlite3.Connection, seq: int, kinds: Iterable[str] = (), limit: int = 100) -> Iterator[Event]:
     """The events after `seq`, oldest first, at most `limit`; only of these `kinds` where any are named."""
     chosen = list(kinds)

@@ -25,12 +25,12 @@ def names(db: sqlite3.Connection, *states: str) -> list[str]:
 
 
 def want(db: sqlite3.Connection, name: str, state: str) -> None:
-    """Record what the operator wants of an agent; what the harness of its last start said is over. Raises NotFound."""
+    """Record what the operator wants of an agent, and forget what its harness last said. Raises NotFound."""
     table.one(db, name)
     record(db, name, state)
     harness_state.forget_all_but_login(db, name)
 
 
 def record(db: sqlite3.Connection, name: str, state: str) -> None:
-    """Record what the operator wants of an agent, and nothing else. A restart that was due is due no more."""
+    """Record what the operator wants of an agent; a restart that was due is cancelled."""
     db.execute("update agents set desired = ?, restart_at = null where name = ?", (state, name))

@@ -1,4 +1,4 @@
-"""The last look at the containers: what every process compares with, so that one change is told once."""
+"""How agents were last seen. Every process compares with this one picture, so that each change is told once."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from hive_core import progress, wire
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_fleet.agents import desired, table
-from hive_fleet.agents.observed import Observation, observe, overtaken
+from hive_fleet.agents.observation import Observation, observe, overtaken
 from hive_fleet.agents.status import AgentStatus, as_observed
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One agent at one look: the three axes of the watch, and which start of it was seen.
+    """One agent at one look. The watch compares running, logged_in and up_to_date.
 
-    busy: an operation is in progress on it. cause: why it does not run; code: its exit code, if known.
+    instance: which start of the container was seen. busy: an operation is in progress. wanted: the operator wants it
+    to run. cause: why it does not run. code: its exit code, if known.
     """
 
     running: bool
@@ -38,7 +39,7 @@ Picture = dict[str, Seen]
 
 
 def picture(hive: Hive, db: sqlite3.Connection, observation: Observation) -> tuple[Picture, list[AgentStatus]]:
-    """The agents that were observed, by what the database says of them."""
+    """The picture of the observed agents, and their status."""
     rows = as_observed(hive, db, observation)
     return {row.name: _seen(db, observation, row) for row in rows}, rows
 
@@ -59,7 +60,7 @@ def _seen(db: sqlite3.Connection, observation: Observation, row: AgentStatus) ->
 
 
 def last(db: sqlite3.Connection) -> Picture:
-    """The picture of the last look, whoever took it."""
+    """The last picture, whichever process took it."""
     return {
         row["name"]: Seen(bool(row["running"]), row["instance"], bool(row["logged_in"]), bool(row["up_to_date"]))
         for row in db.execute("select * from pictures")
@@ -67,28 +68,28 @@ def last(db: sqlite3.Connection) -> Picture:
 
 
 def record(db: sqlite3.Connection, picture: Picture, rows: list[AgentStatus]) -> None:
-    """Make this the last look at these agents, in the caller's transaction; an event for each that is another way."""
+    """Make this the last picture of these agents, in the caller's transaction, with an event for each that changed."""
     for row in rows:
         _record_one(db, row, picture[row.name])
 
 
 def forget_the_gone(db: sqlite3.Connection) -> None:
-    """Leave out of the picture whoever is no agent any more, in the caller's transaction."""
+    """Remove destroyed agents from the picture, in the caller's transaction."""
     for name in last(db).keys() - set(table.names(db)):
         _forget(db, name)
 
 
 def forget_all(db: sqlite3.Connection) -> None:
-    """Forget the last look, in the caller's transaction: nothing is concluded from what differs from it."""
+    """Forget the picture, in the caller's transaction: the next look has nothing to compare with, and tells nothing."""
     db.execute("delete from pictures")
 
 
 @contextmanager
 def showing(hive: Hive, name: str) -> Iterator[sqlite3.Connection]:
-    """A change of how an agent is shown, and the event that shows it, in one transaction.
+    """A transaction that changes how an agent is shown; the event that shows it is emitted at its end.
 
-    What the next look compares with stays as it was: to conclude something from a change is the watch's alone. An
-    agent that was never looked at takes its place in the picture.
+    What the watch compares with (running, logged in, up to date) stays as it was: only the watch draws conclusions.
+    An agent that was never looked at is added to the picture.
     """
     while True:
         observation = observe(hive, [name])
@@ -102,7 +103,7 @@ def showing(hive: Hive, name: str) -> Iterator[sqlite3.Connection]:
 
 
 def inconclusive(db: sqlite3.Connection, name: str) -> bool:
-    """Whether something was shown of an agent from which the watch has still to conclude something."""
+    """Whether a change was shown of an agent from which the watch has still to draw its conclusion."""
     query = (
         "select 1 from pictures where name = ? and (json_extract(view, '$.needs_login') = logged_in"
         " or json_extract(view, '$.needs_update') = up_to_date)"
@@ -119,11 +120,11 @@ def is_news(db: sqlite3.Connection, picture: Picture, rows: list[AgentStatus]) -
 
 
 def after_operation(hive: Hive, name: str) -> progress.Recorder:
-    """Look at the agent when an operation on it ends; how it is then is recorded with the operation's end.
+    """Look at the agent when an operation on it ends, and return what records that with the operation's end.
 
-    Of the others nothing is recorded: one that crashed meanwhile is the watch's to find. An agent that the operation
-    has started and that has ended already counts as seen running: the next look is to find that it crashed. So is a
-    login that the operation's result lacks.
+    Other agents are left alone: if one has crashed meanwhile, the watch is to find that. If the operation has started
+    this agent and it has already ended again, it is recorded as running, so that the next look finds the crash; in
+    the same way a login that got lost stays recorded, so that the next look finds the loss.
     """
     observation = observe(hive, [name])
 
@@ -161,6 +162,6 @@ def _forget(db: sqlite3.Connection, name: str) -> None:
 
 @lru_cache(maxsize=4096)
 def _settled(row: AgentStatus) -> str:
-    """The row without the operation in progress: that has events of its own."""
+    """The status as JSON, without the operation in progress, which has events of its own."""
     fields = wire.plain(row)
     return wire.line({name: value for name, value in fields.items() if not name.startswith("operation")})

@@ -1,4 +1,4 @@
-"""What nobody does to an agent, whichever operation would."""
+"""Checks that many operations on an agent begin with."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hive_fleet.agents import table
 
 
 def refuse_self(hive: Hive, name: str, verb: str) -> None:
-    """The manager may not cut its own legs. Raises Refused."""
+    """Raises Refused where the manager would do this to itself: it could not undo it."""
     if hive.caller.caller is Caller.MANAGER and name == hive.caller.name:
         raise Refused(f"The manager cannot {verb} itself.", "Ask the operator.")
 
 
 def refuse_manager(name: str, verb: str) -> None:
-    """Nobody can do this to the manager by accident. Raises Refused."""
+    """Raises Refused where this would be done to the manager, so that nobody does it by accident."""
     if name == MANAGER:
         raise Refused(f"The manager cannot be {verb}.", "`hive stop manager` stops it, if it should not run.")
 

@@ -1,6 +1,6 @@
-"""Restarts after a crash, where the agent's configuration asks for them: later each time, and not for ever.
+"""When an agent is restarted after a crash, if its configuration asks for that: later each time, and not for ever.
 
-When one is due is known here; the watch carries it out.
+The watch carries the restarts out.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 from hive_core.context import Hive
 
-# Seconds before the first restart of a row; doubled for each further crash, up to the longest.
+# Seconds before the first restart in a row of crashes; doubled for each further crash, up to the longest.
 FIRST, LONGEST = 1.0, 300.0
-# So many crashes in a row are a loop, which only a person or the manager ends.
+# This many crashes in a row are a loop: only a person or the manager starts the agent again.
 LOOP = 8
-# An agent that ran this long without a crash begins a new row, in seconds.
+# After this many seconds without a crash, the next crash is the first of a new row.
 QUIET = 600.0
 
 
 class Outlook(NamedTuple):
-    """What a crash leads to. at: when it is restarted, unix seconds or None. loop: given up. crashes: in a row."""
+    """What follows a crash. at: when the agent is restarted, in unix seconds, or None. loop: it is given up."""
 
     at: float | None
     loop: bool
@@ -32,15 +32,15 @@ def delay(crashes: int) -> float:
 
 
 def in_loop(row: sqlite3.Row) -> bool:
-    """Whether an agent, by its row, was given up: it crashed too often in a row, and no restart is due any more."""
+    """Whether this agent was given up: it has crashed too often in a row, and no restart is due."""
     return bool(row["crashes"] >= LOOP and row["restart_at"] is None)
 
 
 def note(hive: Hive, db: sqlite3.Connection, name: str, code: int | None, *, told: bool = True) -> Outlook:
     """Count a crash, in the transaction that tells of it.
 
-    Its restart is due `delay` seconds later, unless its policy wants none for this exit code, or it is a loop. An end
-    after which none is wanted ends the row. told: whether the manager hears of the crash, and with it of the restart.
+    The restart is due `delay` seconds later, unless the agent's policy wants none for this exit code, or it is a loop.
+    An end that wants no restart ends the row. told: whether the manager hears of the crash, and so of the restart.
     """
     row = db.execute("select restart, crashes, crashed_at from agents where name = ?", (name,)).fetchone()
     now = hive.clock()
@@ -56,16 +56,13 @@ def note(hive: Hive, db: sqlite3.Connection, name: str, code: int | None, *, tol
 
 
 def forget(db: sqlite3.Connection, name: str) -> None:
-    """Begin a new row, in the caller's transaction: somebody has looked after the agent and starts it again."""
+    """Begin a new row of crashes, in the caller's transaction: somebody has looked after the agent and starts it."""
     db.execute("update agents set crashes = 0, crashed_at = null, restart_at = null where name = ?", (name,))
 
 
 def take_due(hive: Hive) -> list[str]:
-    """The agents whose time to be restarted has come.
-
-    Their restarts are forgotten with that: an agent that cannot be started is not tried at every look.
-    """
-    # One further away than any is ever set was set before somebody set the clock back.
+    """The agents whose restart is due. Each is taken once: one that cannot be started is not tried at every look."""
+    # A restart that is further away than any delay was planned before somebody set the clock back: it is due, too.
     query = "select name from agents where (restart_at <= ? or restart_at > ?) and desired = 'running'"
     now = hive.clock()
     with hive.store.read() as db:
@@ -77,7 +74,7 @@ def take_due(hive: Hive) -> list[str]:
 
 
 def give_back(hive: Hive, name: str) -> None:
-    """Have a restart that was taken be due again: it was not carried out."""
+    """Make a restart that was taken, and not carried out, due again."""
     query = "update agents set restart_at = ? where name = ? and desired = 'running' and restart_at is null"
     with hive.store.write() as db:
         db.execute(query, (hive.clock(), name))

@@ -1,4 +1,4 @@
-"""How agents are: what is found of each, together with what the database tells, as the faces show it."""
+"""How agents are now: what can be seen of each, together with what the database knows, as the faces show it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hive_core.settings import MANAGER
 from hive_core.text import one_line
 from hive_core.wire import moment
 from hive_fleet.agents import restarts, table
-from hive_fleet.agents.observed import Observation, Observed, observe
+from hive_fleet.agents.observation import Observation, Observed, observe
 from hive_fleet.flake import staleness
 
-# States that somebody has to do something about, and has to know what.
+# States of a harness that call for action: its own text says which.
 _EXPLAINED = ("idle", "key_refused", "account_trouble")
-# Characters of what a harness says of itself that a list has room for.
+# The most characters of a harness's text that fit in a list.
 TOLD = 60
 
 
@@ -31,7 +31,7 @@ TOLD = 60
 class StatusRow:
     """One agent as the host socket shows it: exactly these fields, in this order.
 
-    deployed_sha: 12 digits. status_set_at: RFC 3339, present exactly when status_text is.
+    deployed_sha: 12 digits. status_set_at: RFC 3339; present exactly when status_text is.
     """
 
     name: str
@@ -51,16 +51,14 @@ class StatusRow:
 
 @dataclass(frozen=True, slots=True)
 class AgentStatus(StatusRow):
-    """One agent as it is now, with what only the shell and the page show.
+    """One agent as it is now, with what only the shell and the page show. Moments are unix seconds.
 
-    operation: what is being done to it. operation_since: unix seconds.
-    cause: why it is not running, when nobody wanted that. turn: what its harness says it does: idle, thinking,
-    compacting, rate_limited (turn_until: unix seconds when that ends), needs_login, key_refused or account_trouble
-    (turn_until: when it tries again). restart_at: unix seconds when it
-    is restarted after a crash. crash_loop: it crashed so often in a row that it is not restarted any more. repair: why
-    what was left half-done of it could not be mended yet. unknown: true of a
-    container of which the database tells nothing. port_taken: its port, where somebody else serves it; then there is no
-    url, which would lead there.
+    operation: what is being done to it, since operation_since. cause: why it does not run, where it should.
+    turn: what its harness says it is doing: idle, thinking, compacting, rate_limited (until turn_until), needs_login,
+    key_refused or account_trouble (it tries again at turn_until). restart_at: when it is restarted after a crash.
+    crash_loop: it has crashed too often in a row to be restarted again. repair: why an operation that was cut short
+    could not be mended yet. unknown: true where only a container exists, and the database has no such agent.
+    port_taken: its port, where another program serves it; there is no url then, as it would lead to that program.
     """
 
     operation: str | None
@@ -76,7 +74,7 @@ class AgentStatus(StatusRow):
 
     @property
     def state(self) -> str:
-        """What is being done to it, or how it is; after a comma what comes next, or what the operator can do."""
+        """What is being done to it, else how it is; after a comma what happens next, or what the operator can do."""
         if self.operation:
             return self.operation
         if self.unknown:
@@ -99,7 +97,7 @@ class AgentStatus(StatusRow):
         """What wants the operator's eye."""
         flags = {
             self._doing(): self.turn not in (None, "idle", "needs_login"),
-            # With a word to it: a turn has failed, its program is missing, or why it is not let in.
+            # The harness's own explanation: a turn has failed, its program is missing, its key was refused.
             shorter(one_line(self.status_text or "").rstrip("."), TOLD): self.turn in _EXPLAINED
             and bool(self.status_text),
             "needs login": self.needs_login,
@@ -133,9 +131,9 @@ def of(hive: Hive, name: str) -> AgentStatus:
 
 
 def as_observed(hive: Hive, db: sqlite3.Connection, observation: Observation) -> list[AgentStatus]:
-    """The agents that were observed, by what the database says of them: the manager first, then by name.
+    """The observed agents together with what the database knows of them: the manager first, then by name.
 
-    One that is no longer there is left out.
+    One that was destroyed meanwhile is left out.
     """
     running, failed = progress.all_in_progress(db), repairs.by_agent(hive, db)
     rows = [row for name in observation.agents if (row := table.find(db, name)) is not None]
@@ -148,7 +146,7 @@ def as_observed(hive: Hive, db: sqlite3.Connection, observation: Observation) ->
 
 
 def _stale(db: sqlite3.Connection, rows: Sequence[sqlite3.Row], newest: str | None) -> set[str]:
-    """Which of these agents were built with another hive than there is now, and nobody is about to rebuild."""
+    """Which of these agents were built with another revision of hive, and are not about to be rebuilt."""
     found = {row["name"] for row in rows if None not in (row["hive_rev"], newest) and row["hive_rev"] != newest}
     return found - staleness.spared(db) if found else found
 
@@ -161,7 +159,7 @@ def _view(
     stale: bool,
 ) -> AgentStatus:
     container, name = seen.container, row["name"]
-    # What was left and cannot be mended is not in progress: the agent is as it is, and can crash.
+    # An operation that was cut short and cannot be mended is not in progress: the agent may crash like any other.
     doing = None if repair_of(name) in {repair.what for repair in failed} else left
     running = container is not None and container.running
     wanted = row["desired"] == "running"
@@ -193,7 +191,7 @@ def _view(
 
 
 def _needs_login(row: sqlite3.Row, seen: Observed) -> bool:
-    """Whether the agent cannot work before a human has logged it in: by its own word, or as its CLI has no way in."""
+    """Whether a human must log the agent in before it can work: its harness says so, or its CLI has no credentials."""
     if row["runner"] not in CLIS:
         return False
     told = row["state"] == "needs_login"
@@ -201,12 +199,12 @@ def _needs_login(row: sqlite3.Row, seen: Observed) -> bool:
 
 
 def means(row: sqlite3.Row, found: credentials.Found) -> str | None:
-    """What the CLI of an agent is let in by; None when there is nothing."""
+    """What kind of credentials an agent's CLI has; None when it has none."""
     return credentials.means(CLIS[row["runner"]].credentials, found, table.given(row))
 
 
 def of_stray(container: Container) -> AgentStatus:
-    """An agent of which only the container is known."""
+    """The status of a stray, of which only the container is known."""
     return AgentStatus(
         name=container.name,
         running=container.running,

@@ -1,4 +1,4 @@
-"""Strays: containers of which the database tells nothing, as it was lost or is damaged."""
+"""Strays: containers that the database does not know, because it was lost or is damaged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hive_fleet.agents import table
 
 
 def all_strays(hive: Hive) -> dict[str, Container]:
-    """The containers of which the database tells nothing, by name: it was lost, or is damaged."""
+    """The containers that the database does not know, by name."""
     before = hive.host.containers()
     try:
         with hive.store.read() as db:
@@ -18,12 +18,12 @@ def all_strays(hive: Hive) -> dict[str, Container]:
         return before
     if before.keys() <= known:
         return {}
-    # Not one that was destroyed between the two looks.
+    # Asked again, as one may have been destroyed after the first answer.
     return {name: container for name, container in hive.host.containers().items() if name in before.keys() - known}
 
 
 def is_stray(hive: Hive, name: str) -> bool:
-    """Whether there is a container of this name of which the database tells nothing; looks at no other."""
+    """Whether there is a container of this name that the database does not know; looks at no other."""
     if hive.host.container(name) is None:
         return False
     try:
@@ -31,5 +31,5 @@ def is_stray(hive: Hive, name: str) -> bool:
             known = name in table.names(db)
     except Damaged:
         return True
-    # Not one that was destroyed between the two looks.
+    # Asked again, as it may have been destroyed after the first answer.
     return not known and hive.host.container(name) is not None

@@ -15,7 +15,7 @@ from hive_core.context import Hive
 from hive_core.events import emit
 from hive_core.human import elapsed, natural
 from hive_fleet.agents import table
-from hive_fleet.agents.observed import found_login
+from hive_fleet.agents.observation import found_login
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Tombstone:
 
 
 def all_tombstones(hive: Hive) -> list[Tombstone]:
-    """Every tombstone, by name. A container that the database does not know is no destroyed agent."""
+    """Every tombstone, by name. A stray is none: its container is there, only the database does not know it."""
     there = hive.host.containers()
     return [stone for stone in _measured(hive) if stone.name not in there]
 
@@ -54,16 +54,16 @@ def _kept(hive: Hive, db: sqlite3.Connection) -> set[Path]:
 
 def _tombstone(hive: Hive, path: Path) -> Tombstone:
     found = hostile_folders.measure(path)
-    # A hostile agent may have set a time in the future.
+    # An agent may have set a time in the future on its files.
     kept = any(found_login(hive, path.name, runner).login for runner in CLIS)
     return Tombstone(path.name, found.size, int(min(found.newest, time.time())), kept)
 
 
 @contextmanager
 def announcing_tombstones(hive: Hive, name: str) -> Iterator[sqlite3.Connection]:
-    """The change that ends an operation on an agent and tells of all tombstones, measured before it.
+    """The transaction that ends an operation on an agent, and announces all tombstones, which are measured before it.
 
-    What the block changes makes nobody a tombstone and no tombstone an agent: that was done before.
+    Whatever makes a tombstone of an agent, or an agent of a tombstone, is done before, not in the block.
     """
     end = progress.ending(hive, name)
     while True:

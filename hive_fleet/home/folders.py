@@ -1,4 +1,4 @@
-"""An agent's folders and repositories: made once, handed to its user, measured, and removed by purge alone."""
+"""An agent's folders and repositories: made once, handed to its user, and removed only by a purge."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def default_config(hive: Hive) -> dict[str, bytes]:
 
 
 def allot_uid(hive: Hive, db: sqlite3.Connection, name: str) -> int | None:
-    """The user for a new agent's processes; None where hive is not root and cannot become another.
+    """The user that a new agent's processes run as; None where hive is not root and cannot switch users.
 
-    What a destroyed agent left stays its user's: nobody else becomes that user, and an agent that is revived becomes
-    it again, so that nothing has to be handed over.
+    The files of a destroyed agent still belong to its user, so no other agent is given that user; an agent that is
+    revived is given it again, and nothing has to change owner.
     """
     if os.geteuid() != 0:
         return None
@@ -136,7 +136,7 @@ def ensure_managers_clone(hive: Hive, name: str, manager_uid: int | None) -> Non
 
 
 def give_clones(hive: Hive, uid: int | None) -> None:
-    """Give the manager the clones that were made when there was none."""
+    """Hand the manager the clones that were made before there was a manager."""
     for config in hive.settings.proposed.glob("*/config"):
         hand_over(config, uid)
 

@@ -1,4 +1,4 @@
-"""Who listens on the machine's ports, by the kernel's own word (proc(5), net/tcp)."""
+"""Who listens on the machine's ports, as the kernel tells it (proc(5), net/tcp)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _LISTENING = "0A"
 
 @never_inside
 def listeners() -> Mapping[int, set[int]]:
-    """The users whose processes listen, by TCP port, on whatever address.
+    """The users whose processes listen on each TCP port, on any address.
 
-    The kernel names those that listen first: what follows them, which may be thousands of connections, is not read.
+    The kernel lists listening sockets first; the connections after them, which may be thousands, are not read.
     """
     found: dict[int, set[int]] = {}
     for table in _TABLES:

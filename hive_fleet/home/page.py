@@ -1,7 +1,7 @@
 """An agent's own page: where it is, and the key to it.
 
-Any process of the machine could listen on the port, so before the key is given to anybody, who listens there has to
-prove that it has the key.
+Any process of the machine could listen on the port. So before the key is shown or sent, whoever listens there has to
+prove that it has the key already.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hive_fleet.home import ports
 from hive_fleet.home.listeners import listeners
 
 ADDRESS = "127.0.0.1"
-# How long who serves a port may take to prove that it is the agent, and how long its answer may be, in bytes.
+# How many seconds the proof may take, and how many bytes its answer may have.
 PROOF_SECONDS, LONGEST_PROOF = 10.0, 4096
 
 
@@ -43,7 +43,7 @@ def reach(hive: Hive, name: str) -> tuple[int, str]:
 
 
 def _has(port: int, key: str) -> bool:
-    """Whether who serves the port has the key, by a proof that gives it to nobody (shield.py)."""
+    """Whether whoever serves the port has the key, by a proof that does not reveal it (shield.py)."""
     from http.client import HTTPConnection, HTTPException
 
     nonce = secrets.token_hex(32)

@@ -25,7 +25,7 @@ SILENCE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One thing that an agent's page told. kind: now, turn or event. data: what it said, its own word."""
+    """One message of an agent's page. kind: now, turn or event. data: untrusted, as the agent sent it."""
 
     kind: str
     data: dict[str, Any]
@@ -64,7 +64,7 @@ def _told(answer: HTTPResponse) -> Iterator[Told]:
             data = json.loads(value)
             if not isinstance(data, dict):
                 raise ValueError("it sent something that is no JSON object")
-            # The turns of before come first: of those that are over nobody asked.
+            # Earlier turns come first; of those that are over only the events were asked for.
             if kind == "turn" and data.get("ended") is None:
                 begun.add(str(data.get("id")))
             elif kind == "turn" and str(data.get("id")) not in begun:
@@ -90,7 +90,7 @@ def _event(data: dict[str, Any]) -> str:
     if not isinstance(fields, dict):
         return ""
     match data.get("kind"):
-        # All that the agent can write stands apart from the left edge, where hive's own lines begin.
+        # Whatever the agent can write is indented, so that it cannot pass for a line of hive's own.
         case "text" | "thinking" | "note":
             return _indented(str(fields.get("text", "")))
         case "tool_call":

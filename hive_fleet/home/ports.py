@@ -1,4 +1,4 @@
-"""Web ports: hashed from the name, written down at the first look, and sticky ever after."""
+"""Web ports: computed from the agent's name, then written down, and never changed after that."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def hashed(name: str, ports: Ports) -> int:
 
 
 def of(hive: Hive, name: str) -> int:
-    """The port that `name` has, or by its name would have; writes nothing."""
+    """The port that an agent has, or would get by its name; writes nothing."""
     return _written(hive.agent_path(name)) or hashed(name, chosen(hive))
 
 

@@ -1,4 +1,4 @@
-"""The programs that every container is given: a Python for the turn loop, and the agents' CLIs."""
+"""The programs that every container is shown: a Python for the turn loop, and the agents' CLIs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ _ELSEWHERE = "Install it by npm, or move the file to /usr/local/bin, /opt or a f
 
 @dataclass(slots=True)
 class Programs:
-    """read_only: path inside -> file or folder on the machine. harness: its argv. environment: what it is told by."""
+    """What is shown, and how it is found inside.
+
+    read_only: path inside -> file or folder on the machine. environment: variables that name the CLIs inside.
+    harness: the command line that starts the harness.
+    """
 
     read_only: dict[str, Path] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -30,9 +34,9 @@ class Programs:
 
 
 def inside(settings: Settings) -> Programs:
-    """Where everything is inside a container; only what is not part of the system is shown in addition.
+    """The programs as a container finds them. What is not part of the system is shown in addition.
 
-    Each program's own files, never the folder that they happen to lie in. Raises Refused for what cannot be shown.
+    Only a program's own files are shown, never the folder they happen to be in. Raises Refused for what cannot be.
     """
     box = Programs()
     box.harness = (_python(box), "-I", "-B", "/hive/hive_agent", "run")
@@ -92,7 +96,7 @@ def _keep(settings: Settings, name: str) -> None:
 
 
 def _native(found: Path) -> Path:
-    """The program that a launcher from npm only starts: it lies in a package beside that one, and needs no node."""
+    """The native program that npm's launcher starts: it is in a package beside the launcher, and needs no node."""
     if found.suffix != ".js":
         return found
     package = found.parent.parent

@@ -1,4 +1,4 @@
-"""The running containers that the watch holds on to: a descriptor of each, and what is known of it until it ends."""
+"""The running containers of which the watch holds a descriptor, so that it learns of each end at once."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import select
 
 from hive_core.containers.base import Container
 from hive_core.context import Hive
-from hive_fleet.agents.observed import Observation
+from hive_fleet.agents.observation import Observation
 
 
 class HeldContainers:
-    """Containers that were seen running, each with a descriptor that tells of its end, whenever that comes.
+    """Containers that were seen running, each with a descriptor that becomes readable when it ends.
 
-    A descriptor is opened once for each start and kept, so no end can fall between two waits. What a backend gives no
-    descriptor for is not held: the next look at everything finds it.
+    A descriptor is opened once for each start and kept, so no end is missed between two waits. A container for which
+    the backend has no descriptor is not held: the next look at everything finds its end.
     """
 
     def __init__(self, hive: Hive) -> None:
@@ -30,18 +30,18 @@ class HeldContainers:
         self._ends.close()
 
     def fileno(self) -> int:
-        """Becomes readable when one of them has ended, and stays so until it is looked at."""
+        """A descriptor that becomes readable when one of them has ended, and stays so until `hold` hears of that."""
         return self._ends.fileno()
 
     def ended(self) -> set[str]:
-        """Who has ended since it was last looked at."""
+        """The agents whose containers have ended since they were held."""
         if not self._kept:
             return set()
         descriptors = {descriptor for descriptor, _ in self._ends.poll(0, len(self._kept))}
         return {name for name, (_, descriptor) in self._kept.items() if descriptor in descriptors}
 
     def running(self) -> dict[str, Container]:
-        """The containers that run on as they were last seen."""
+        """The containers that still run as they were last seen."""
         ended = self.ended()
         return {name: container for name, (container, _) in self._kept.items() if name not in ended}
 
@@ -78,10 +78,10 @@ class HeldContainers:
             descriptor = self._hive.host.exits([name]).get(name)
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
-                return True  # There is none to be had: its end is found by the next look at everything.
+                return True  # No descriptor is left: the next look at everything finds the end.
             raise
         if descriptor is None:
-            # Ended, unless the backend has none for it.
+            # It has ended, or the backend has no descriptor for it.
             again = self._hive.host.container(name)
             return again is not None and again.running and again.instance == container.instance
         self._ends.register(descriptor, select.EPOLLIN)

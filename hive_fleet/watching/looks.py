@@ -11,23 +11,23 @@ from hive_core.containers.base import Container
 from hive_core.context import Hive
 from hive_fleet.agents import last_seen, restarts
 from hive_fleet.agents.last_seen import Picture, Seen
-from hive_fleet.agents.observed import Observation, observe, overtaken
+from hive_fleet.agents.observation import Observation, observe, overtaken
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.changes.settling import last_lines
 from hive_fleet.messages.messages import tell
 from hive_fleet.watching.held_containers import HeldContainers
 from hive_fleet.watching.transitions import Verdict, transitions
 
-# How often a look is taken again at once, of those of whom it did not hold.
+# How many times in a row agents are looked at that changed while they were looked at.
 ROUNDS = 5
 
 
 def look_at(
     hive: Hive, names: Iterable[str] | None, *, seed: bool = False, held: HeldContainers | None = None
 ) -> list[Verdict]:
-    """Look at these agents, or at all, record it, and tell what changed since the last look; again at whom it missed.
+    """Look at these agents, or at all, record how they are, and tell what has changed since the last look.
 
-    An agent on which operations begin and end faster than it can be looked at is left to the next look.
+    An agent on which an operation began or ended meanwhile is looked at again, but not for ever.
     """
     verdicts: list[Verdict] = []
     for _ in range(ROUNDS):
@@ -46,9 +46,9 @@ def look_at(
 def _conclude(
     hive: Hive, observation: Observation, journals: Mapping[str, str], *, seed: bool
 ) -> tuple[list[Verdict], set[str]]:
-    """Record an observation and tell what it means, as far as it still holds; returns also of whom it does not.
+    """Record an observation and tell what it means; returns also the agents for which it no longer holds.
 
-    One transaction: an operation that ends meanwhile records its result before this look or after it.
+    This is one transaction: an operation that ends meanwhile records its result either before or after it.
     """
     with hive.store.read() as db:
         picture, rows = last_seen.picture(hive, db, observation)
@@ -58,7 +58,7 @@ def _conclude(
         before = last_seen.last(db)
         picture, rows = last_seen.picture(hive, db, observation)
         verdicts = transitions(before, picture)
-        # One whose end is only now to be seen, as something else was recorded meanwhile, has no journal yet.
+        # One whose end shows only now, because something else was recorded meanwhile: its journal was not read yet.
         crashed = {verdict.agent for verdict in verdicts if verdict.kind == "container_crash"}
         missed = overtaken(db, observation) | (set() if seed else crashed - journals.keys())
         told = [verdict for verdict in verdicts if verdict.agent not in missed and not seed]
@@ -79,23 +79,23 @@ def _conclude(
 
 
 def _codes(verdicts: list[Verdict]) -> dict[str, int | None]:
-    """Who has crashed, with the exit code."""
+    """The agents that have crashed, with their exit codes."""
     return {verdict.agent: verdict.fields["code"] for verdict in verdicts if verdict.kind == "container_crash"}
 
 
 def _evidence(journals: Mapping[str, str], outlooks: Mapping[str, restarts.Outlook], crash: Verdict) -> dict[str, Any]:
-    """What is told with a crash: its last lines, and when the agent is restarted, which is then not told again."""
+    """What is told with a crash: the last lines, and when the agent is restarted, which is not told again then."""
     at = outlooks[crash.agent].at
     return {"restart_at": None if at is None else int(at), "journal": journals[crash.agent]}
 
 
 def _unwatched(before: Picture, now: Picture) -> dict[str, int | None]:
-    """Who has ended since somebody last watched, with the exit code: nothing is told of it, but it may be restarted."""
+    """The agents that ended while nobody watched, with their exit codes: these are restarted, but not told of."""
     return {name: code for name, code in _codes(transitions(before, now)).items() if not now[name].running}
 
 
 def _with_outlook(row: AgentStatus, outlook: restarts.Outlook | None) -> AgentStatus:
-    """An agent as it was looked at, with what the crash that the look has found leads to."""
+    """The status of an agent, with what follows the crash that was found."""
     if outlook is None:
         return row
     return replace(row, restart_at=None if outlook.at is None else int(outlook.at), crash_loop=outlook.loop)
@@ -109,7 +109,7 @@ def _tell_loops(hive: Hive, db: sqlite3.Connection, outlooks: Mapping[str, resta
 
 
 def _journals(hive: Hive, observation: Observation) -> dict[str, str]:
-    """The last lines of every agent that is another start than at the last look, or none."""
+    """The last lines of every agent that has ended, or started anew, since the last look."""
     with hive.store.read() as db:
         before = last_seen.last(db)
     now = {name: seen.container for name, seen in observation.agents.items() if name in before and before[name].running}

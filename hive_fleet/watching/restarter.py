@@ -1,4 +1,4 @@
-"""Restarts carried out, so that nobody else is kept from being watched by one that takes long."""
+"""Carries restarts out beside the watch, so that one that takes long does not hold the watch up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST = 16
 
 
 class Restarter:
-    """Restarts, each in a thread: it waits for whoever is at work on the agent, and takes as long as its program likes.
+    """Restarts agents, each in a thread of its own, as a restart may wait for another command on the agent.
 
     At most MOST are under way at once.
     """
@@ -26,12 +26,12 @@ class Restarter:
         self._errors: list[BaseException] = []
 
     def close(self) -> None:
-        """Leave what has not ended to whoever watches next. The threads end with the process, as by a kill."""
+        """Leave unfinished restarts to the next watch. Their threads end with the process, as if it had been killed."""
         for name in set(self._begun):
             restarts.give_back(self._hive, name)
 
     def start(self, name: str) -> None:
-        """Begin to restart an agent. Raises what an earlier restart has ended with that was no refusal."""
+        """Begin to restart an agent. Raises the error of an earlier restart, unless that was only refused."""
         if self._errors:
             raise self._errors.pop()
         self._begun.append(name)

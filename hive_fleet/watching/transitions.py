@@ -11,7 +11,7 @@ from hive_fleet.agents.last_seen import Picture, Seen
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One thing the watch concluded about an agent: an event's kind, and what is known of it."""
+    """One conclusion about an agent. kind: of the event that tells it. fields: what else that event holds."""
 
     kind: str
     agent: str
@@ -19,9 +19,9 @@ class Verdict:
 
 
 def transitions(before: Picture, now: Picture) -> list[Verdict]:
-    """What changed between two looks, by itself. Pure: looks at nothing else.
+    """What changed between two looks without an operation. Pure: a function of the two pictures alone.
 
-    An agent that was not there at the first look only takes its place in the picture.
+    Nothing is concluded of an agent that the first picture lacks.
     """
     verdicts: list[Verdict] = []
     for name, seen in now.items():
@@ -32,7 +32,7 @@ def transitions(before: Picture, now: Picture) -> list[Verdict]:
 
 
 def _of_one(name: str, old: Seen, new: Seen) -> Iterator[Verdict]:
-    # A container that its system restarted is running at both looks, and has crashed all the same.
+    # A container that its system restarted was running at both looks, and has crashed between them.
     ended = old.running and (not new.running or new.instance != old.instance)
     if ended and new.wanted and not new.busy:
         cause = new.cause or "it was restarted outside hive"

@@ -15,7 +15,7 @@ from hive_core.context import Hive
 from hive_core.git.history import History
 from hive_core.git.untrusted import open_untrusted
 from hive_core.process import run
-from hive_fleet.agents.observed import found_login, observe
+from hive_fleet.agents.observation import found_login, observe
 from tests.hives import TestHive
 
 METHODS = [name for name, _ in inspect.getmembers(Host, inspect.isfunction) if not name.startswith("_")]

@@ -18,7 +18,7 @@ from hive_core.context import Hive
 from hive_core.events import Event
 from hive_faces.verbs import find
 from hive_fleet.agents import last_seen, restarts
-from hive_fleet.agents.observed import observe
+from hive_fleet.agents.observation import observe
 from hive_fleet.watching.held_containers import HeldContainers
 from hive_fleet.watching.looks import look_at
 from tests.hives import PATIENCE, TestHive, eventually

@@ -1,7 +1,7 @@
-"""What is found of the agents outside the database: their containers, logins and ports.
+"""What can be seen of the agents outside the database: their containers, logins and ports.
 
-To look at them may be slow, and what lies in their folders is theirs: it is done before a change, never inside one. The
-change then asks `overtaken` of whom it holds no more.
+Looking may be slow, and it reads what agents have written, so it is done before a change of the database, never inside
+one. The change then asks `overtaken` which agents have changed since.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from types import MappingProxyType
 
 from hive_agent import credentials
 from hive_agent.clis import CLIS
+from hive_core import events
 from hive_core.change import outside
 from hive_core.containers.base import Container
 from hive_core.context import Hive
-from hive_core.events import newest
 from hive_fleet.agents import table
 from hive_fleet.flake import staleness
 from hive_fleet.home import ports
@@ -28,10 +28,10 @@ from hive_fleet.home.listeners import listeners
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One agent as it was found.
+    """One agent as it was seen.
 
-    logins: for each CLI what lies in its login folder. taken: whether its port is served by somebody
-    else: a process of another user, or any at all while the agent does not run.
+    logins: what lies in its login folder, for each CLI. taken: whether somebody else serves its port, that is a
+    process of another user, or any process while the agent does not run.
     """
 
     container: Container | None
@@ -42,7 +42,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A look at some agents. seq: of the newest event when it began. base: the newest revision of hive then."""
+    """A look at some agents. seq: the newest event when it began. base: the newest revision of hive at that time."""
 
     seq: int
     base: str | None
@@ -52,12 +52,12 @@ class Observation:
 def observe(
     hive: Hive, names: Iterable[str] | None = None, *, known: Mapping[str, Container] = MappingProxyType({})
 ) -> Observation:
-    """Look at these agents as they are now, or at every one there is.
+    """Look at these agents, or at all of them.
 
-    known: containers that need not be looked at, as whoever asks would have heard of their end.
+    known: containers that are not looked at again, because the caller would know if they had ended.
     """
     with hive.store.read() as db:
-        seq = newest(db)
+        seq = events.newest(db)
         users = table.users(db)
     wanted = list(users if names is None else names)
     containers = _containers(hive, wanted, known, every=names is None)
@@ -74,7 +74,7 @@ def observe(
 def _containers(
     hive: Hive, names: list[str], known: Mapping[str, Container], *, every: bool
 ) -> dict[str, Container | None]:
-    """The containers of these agents; those of every agent are asked for at once, unless some are known."""
+    """The containers of these agents. All of them are listed in one call where that saves calls."""
     if every and names and not known:
         found = hive.host.containers()
         return {name: found.get(name) for name in names}
@@ -82,23 +82,24 @@ def _containers(
 
 
 def overtaken(db: sqlite3.Connection, observation: Observation) -> set[str]:
-    """The agents an operation on which has begun or ended since the observation: of them it may not hold any more."""
-    query = "select agent from events where kind in ('transient_set', 'transient_cleared') and seq > ?"
-    return {row["agent"] for row in db.execute(query, (observation.seq,))} & observation.agents.keys()
+    """The observed agents on which an operation has begun or ended since: what was observed of them may be outdated."""
+    return events.agents_of(db, ("transient_set", "transient_cleared"), observation.seq) & observation.agents.keys()
 
 
 def _is_anothers(container: Container | None, user: int | None, served_by: set[int]) -> bool:
-    """Whether not the agent listens on its port. Where hive is not root its user cannot tell it from the operator."""
+    """Whether somebody other than the agent listens on its port.
+
+    Where hive is not root, agents run as the operator's own user, so the operator's programs pass for the agent's.
+    """
     if container is None or not container.running:
         return bool(served_by)
     return bool(served_by - {os.geteuid() if user is None else user})
 
 
 def found_login(hive: Hive, name: str, runner: str) -> credentials.Found:
-    """What lies in one of the agent's login folders. The folder is the agent's: no link is followed.
+    """What lies in one of the agent's login folders. The agent owns the folder, so no link in it is followed.
 
-    Read again only when a file is another one or has changed, or a minute later: what a login says of its own end
-    comes true by itself.
+    The answer is kept until a file is replaced or changed, and for a minute at most: a login may expire by itself.
     """
     outside(f"the login of {name} was read")
     kind = CLIS[runner].credentials

@@ -11,7 +11,7 @@ from hive_core import progress
 from hive_core.errors import NotFound
 from hive_faces.verbs import everything
 from hive_fleet.agents import last_seen
-from hive_fleet.agents.observed import observe, overtaken
+from hive_fleet.agents.observation import observe, overtaken
 from hive_fleet.changes.running import STOPPING
 from tests.hives import CHECKOUT, TestHive
 
