@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.table import Table, arguments, scratch, show, throw_away_hive
 from hive_cmds import agents, inbox, lifecycle, messages
 from hive_core.context import Hive
-from hive_core.operation import Caller, Identity
+from hive_core.operation import Identity, Role
 from hive_fleet.messages.messages import kick
 from tests.hives import TestHive
 
@@ -80,7 +80,7 @@ def measured(hives: dict[str, Hive], rounds: int) -> list[Table]:
 
 
 def coder(hive: Hive) -> Hive:
-    return hive.acting_as(Identity(Caller.AGENT, "coder"))
+    return hive.acting_as(Identity(Role.AGENT, "coder"))
 
 
 def _kick(hive: Hive) -> None:

@@ -25,7 +25,7 @@ from huey import SqliteHuey
 
 from benchmarks.table import Table, arguments, scratch, show, throw_away_hive
 from hive_cmds import inbox, messages
-from hive_core.operation import Caller, Identity
+from hive_core.operation import Identity, Role
 from tests.clients import Client
 from tests.hives import CHECKOUT, PATIENCE, TestHive, eventually
 
@@ -207,7 +207,7 @@ def socket_pass(host: Client, agent: Client) -> Pass:
 
 def direct_pass(hive: TestHive) -> Pass:
     operator = hive.inside()
-    agent = operator.acting_as(Identity(Caller.AGENT, "coder"))
+    agent = operator.acting_as(Identity(Role.AGENT, "coder"))
 
     def work(count: int) -> None:
         for _ in range(count):

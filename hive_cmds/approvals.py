@@ -9,7 +9,7 @@ from hive_core import progress
 from hive_core.arguments import AgentName, Also, Description, Id, NewAgentName, Note, Sha
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
-from hive_core.operation import LOOKING_AFTER, OPERATOR, Caller, operation
+from hive_core.operation import LOOKING_AFTER, OPERATOR, Role, operation
 from hive_fleet.agents import table
 from hive_fleet.agents.tombstones import all_tombstones
 from hive_fleet.changes import spawns
@@ -146,7 +146,7 @@ def cancel(hive: Hive, id: Id) -> Approval:
     """
     with hive.store.read() as db:
         row = queue.require(db, id)
-    if hive.caller.caller is not Caller.OPERATOR and row["requested_by"] != hive.caller.name:
+    if hive.caller.role is not Role.OPERATOR and row["requested_by"] != hive.caller.name:
         raise Refused(f"Request {id} was not made by {hive.caller.name}.", "Ask the operator to deny it.")
     return _close(hive, id, f"cancelled by {hive.caller.name}")
 

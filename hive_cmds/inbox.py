@@ -7,7 +7,7 @@ from typing import Annotated
 
 from hive_core.arguments import Also, Limit, whole
 from hive_core.context import Hive
-from hive_core.operation import CONTAINERS, EVERYONE, Caller, operation
+from hive_core.operation import CONTAINERS, EVERYONE, Role, operation
 from hive_fleet.messages.inbox import acknowledge, has_mail, is_in_hand, put_back, take, take_told, unread
 from hive_fleet.messages.messages import Message
 
@@ -57,7 +57,7 @@ def recv(
         with hive.store.write() as db:
             more = take(db, me, room, sum(len(message.body) for message in taken))
             # The operator has no turn that could die with them.
-            if hive.caller.caller is Caller.OPERATOR:
+            if hive.caller.role is Role.OPERATOR:
                 acknowledge(db, me)
             left = unread(db, me)
         taken += more
@@ -70,7 +70,7 @@ def _take_told(hive: Hive) -> Received | None:
     me = hive.caller.name
     with hive.store.write() as db:
         taken = take_told(db, me, MOST_TOGETHER, TOGETHER_BYTES)
-        if taken and hive.caller.caller is Caller.OPERATOR:
+        if taken and hive.caller.role is Role.OPERATOR:
             acknowledge(db, me)
         return Received(taken, unread(db, me)) if taken else None
 

@@ -12,7 +12,7 @@ from hive_core.arguments import AgentName, Id, Limit, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.human import count
-from hive_core.operation import EVERYONE, OPERATOR, THE_OPERATOR, Caller, Only, operation
+from hive_core.operation import EVERYONE, OPERATOR, THE_OPERATOR, Only, Role, operation
 from hive_core.text import indented
 from hive_fleet.agents import table
 from hive_fleet.messages.messages import Message, in_words, post
@@ -57,7 +57,7 @@ def send(hive: Hive, to: Recipient, body: Body) -> Sent:
 
 def _no_recipient(hive: Hive, db: sqlite3.Connection, name: str) -> NotFound:
     """Only who looks after the agents is told which name was probably meant: to others they are unknown."""
-    if hive.caller.caller is Caller.OPERATOR:
+    if hive.caller.role is Role.OPERATOR:
         return table.not_found(db, name)
     return NotFound(f"There is no agent {name!r} to send to.", "Recipients are the agents and `operator`.")
 
@@ -92,8 +92,8 @@ def recent(hive: Hive, limit: Limit = 20, system: Annotated[bool, Only(OPERATOR)
     limit: how many
     system: also what the system tells agents, not only what they and people have said
     """
-    of_all = hive.caller.caller is Caller.OPERATOR
-    me, of_all = hive.caller.name, hive.caller.caller is Caller.OPERATOR
+    of_all = hive.caller.role is Role.OPERATOR
+    me, of_all = hive.caller.name, hive.caller.role is Role.OPERATOR
     with hive.store.read() as db:
         rows = newest(db, limit, inbox=None if of_all else me, system=system)
     return Recent([Message.from_row(row, me) for row in reversed(rows)])
@@ -111,7 +111,7 @@ def search(hive: Hive, words: Words, limit: Limit = 20) -> Recent:
     words: all of them must occur; one that ends in * stands for all that begin so
     limit: how many to show
     """
-    me, of_all = hive.caller.name, hive.caller.caller is Caller.OPERATOR
+    me, of_all = hive.caller.name, hive.caller.role is Role.OPERATOR
     with hive.store.read() as db:
         rows = with_words(db, words, limit, reader=None if of_all else me)
     return Recent([Message.from_row(row, me) for row in rows])

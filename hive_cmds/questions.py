@@ -9,7 +9,7 @@ from hive_core.arguments import Also, Id, whole, words
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.events import emit
-from hive_core.operation import EVERYONE, THE_OPERATOR, Caller, operation
+from hive_core.operation import EVERYONE, THE_OPERATOR, Role, operation
 from hive_fleet.agents import table
 from hive_fleet.messages.inbox import unread_questions_of
 from hive_fleet.messages.messages import SYSTEM, tell_one
@@ -67,7 +67,7 @@ def ask(
         return Question.from_row(row, hive.caller.name)
 
 
-@operation(callers=frozenset({Caller.MANAGER}), group="Messages")
+@operation(callers=frozenset({Role.MANAGER}), group="Messages")
 def ask_operator(
     hive: Hive,
     question: QuestionText,
@@ -92,7 +92,7 @@ def _require_target(hive: Hive, db: sqlite3.Connection, target: str) -> None:
     if target == hive.caller.name or not table.is_there(db, target):
         raise NotFound(f"There is no other agent {target!r} to ask.", "Leave --to away to ask the operator.")
     require_room(hive, db, target)
-    if hive.caller.caller is Caller.OPERATOR:
+    if hive.caller.role is Role.OPERATOR:
         return
     # The system tells of a question, so that it is not among the asker's own messages; who asks and cancels would
     # fill the inbox with them.
@@ -103,7 +103,7 @@ def _require_target(hive: Hive, db: sqlite3.Connection, target: str) -> None:
 
 def _require_few_open(hive: Hive, db: sqlite3.Connection) -> None:
     me = hive.caller
-    if me.caller is not Caller.OPERATOR and count_open(db, me.name) >= MOST_OPEN:
+    if me.role is not Role.OPERATOR and count_open(db, me.name) >= MOST_OPEN:
         raise Refused(
             f"{me.name} has {MOST_OPEN} open questions, which is the most.",
             "Wait for an answer, or close one: cancel-question ID.",
@@ -146,7 +146,7 @@ def questions(hive: Hive, all: bool = False) -> list[Question]:
     """
     me = hive.caller.name
     with hive.store.read() as db:
-        of_all = hive.caller.caller is Caller.OPERATOR
+        of_all = hive.caller.role is Role.OPERATOR
         rows = everybodys(db, answered=all) if of_all else of_agent(db, me, answered=all)
     return [Question.from_row(row, me) for row in rows]
 
@@ -160,7 +160,7 @@ def answer(hive: Hive, id: Id, text: AnswerText) -> Question:
     """
     with hive.store.write() as db:
         row = visible(hive, db, id)
-        if hive.caller.caller is not Caller.OPERATOR and row["target"] != hive.caller.name:
+        if hive.caller.role is not Role.OPERATOR and row["target"] != hive.caller.name:
             raise Refused(f"Question {id} was asked of {row['target']}, not of {hive.caller.name}.")
         if has_expired(hive, row):
             resolve(hive, db, row, EXPIRED, SYSTEM)
@@ -179,7 +179,7 @@ def cancel_question(hive: Hive, id: Id) -> Question:
     """
     with hive.store.write() as db:
         row = visible(hive, db, id)
-        if hive.caller.caller is not Caller.OPERATOR and row["asker"] != hive.caller.name:
+        if hive.caller.role is not Role.OPERATOR and row["asker"] != hive.caller.name:
             raise Refused(f"Question {id} was not asked by {hive.caller.name}.")
         resolve(hive, db, row, CANCELLED, hive.caller.name)
         return Question.from_row(one(db, row["id"]), hive.caller.name)

@@ -18,8 +18,8 @@ if typing.TYPE_CHECKING:
     from hive_core.context import Hive
 
 
-class Caller(enum.StrEnum):
-    """Who may call: the permission is this one word in a declaration."""
+class Role(enum.StrEnum):
+    """What a caller is to the hive: a declaration names the roles that may call."""
 
     OPERATOR = "operator"
     MANAGER = "manager"
@@ -29,35 +29,35 @@ class Caller(enum.StrEnum):
 # The headings of the help, in their order.
 GROUPS = ("Approvals", "Agents", "Messages", "Seeing", "Meta", "Harness", "Running")
 
-OPERATOR = frozenset({Caller.OPERATOR})
-LOOKING_AFTER = frozenset({Caller.OPERATOR, Caller.MANAGER})
-EVERYONE = frozenset(Caller)
-CONTAINERS = frozenset({Caller.MANAGER, Caller.AGENT})
+OPERATOR = frozenset({Role.OPERATOR})
+LOOKING_AFTER = frozenset({Role.OPERATOR, Role.MANAGER})
+EVERYONE = frozenset(Role)
+CONTAINERS = frozenset({Role.MANAGER, Role.AGENT})
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who is calling. name: 'operator', or the agent whose socket the call came in by."""
 
-    caller: Caller
+    role: Role
     name: str
 
 
-THE_OPERATOR = Identity(Caller.OPERATOR, "operator")
+THE_OPERATOR = Identity(Role.OPERATOR, "operator")
 
 
 @dataclass(frozen=True, slots=True)
 class Only:
     """Beside the Kind of an argument: who may give it, of those who may call the operation."""
 
-    callers: frozenset[Caller]
+    callers: frozenset[Role]
 
 
 @dataclass(frozen=True, slots=True)
 class Needed:
     """Beside the Kind of an argument that may be left away: who may not leave it away."""
 
-    callers: frozenset[Caller]
+    callers: frozenset[Role]
 
 
 # An argument of the shell's: no socket takes it, not even the operator's.
@@ -80,12 +80,12 @@ class Parameter:
     many: bool
     positional: bool
     help: str
-    callers: frozenset[Caller]
-    needed_by: frozenset[Caller]
+    callers: frozenset[Role]
+    needed_by: frozenset[Role]
 
-    def needed(self, caller: Caller | None) -> bool:
-        """Whether a caller has to give it; None is the shell."""
-        return self.required or caller in self.needed_by
+    def needed(self, role: Role | None) -> bool:
+        """Whether a caller of this role has to give it; None is the shell."""
+        return self.required or role in self.needed_by
 
     @property
     def flag(self) -> str:
@@ -130,7 +130,7 @@ class Operation:
 
     name: str
     function: Callable[..., Any]
-    callers: frozenset[Caller]
+    callers: frozenset[Role]
     group: str
     columns: tuple[str, ...]
     empty: str
@@ -164,17 +164,17 @@ class Operation:
         default = next(parameter.default for parameter in self.parameters if parameter.name == self.parks)
         return float(arguments.get(self.parks or "", default))
 
-    def offered(self, caller: Caller) -> tuple[Parameter, ...]:
-        """The arguments that this caller may give over a socket."""
-        return tuple(parameter for parameter in self.parameters if caller in parameter.callers)
+    def offered(self, role: Role) -> tuple[Parameter, ...]:
+        """The arguments that a caller of this role may give over a socket."""
+        return tuple(parameter for parameter in self.parameters if role in parameter.callers)
 
-    def parse(self, raw: Mapping[str, Any], caller: Caller | None = None, *, strict: bool = False) -> dict[str, Any]:
+    def parse(self, raw: Mapping[str, Any], role: Role | None = None, *, strict: bool = False) -> dict[str, Any]:
         """Check the arguments a face was given; an absent or null one takes its default.
 
-        caller: whose socket they came by; None for the shell. strict: each must be of its JSON type to the letter.
+        role: of whoever's socket they came by; None for the shell. strict: each must be of its JSON type to the letter.
         Raises Invalid for one that is missing, not the caller's to give, given twice, or not of its kind.
         """
-        known = {item.name: item for item in (self.parameters if caller is None else self.offered(caller))}
+        known = {item.name: item for item in (self.parameters if role is None else self.offered(role))}
         named = self._named(raw)
         for name in sorted(set(named) - set(known)):
             self._refuse(name, known)
@@ -184,7 +184,7 @@ class Operation:
                 if strict:
                     parameter.require_json_type(named[name])
                 parsed[name] = parameter.parse(named[name])
-            elif parameter.needed(caller):
+            elif parameter.needed(role):
                 raise Invalid(f"{self.name} needs {name}.")
         return parsed
 
@@ -206,7 +206,7 @@ class Operation:
 
     def call(self, hive: Hive, raw: Mapping[str, Any], *, strict: bool = False) -> Any:
         """Check the arguments that a socket's caller gave, and run the operation."""
-        return self.function(hive, **self.parse(raw, hive.caller.caller, strict=strict))
+        return self.function(hive, **self.parse(raw, hive.caller.role, strict=strict))
 
 
 REGISTRY: dict[str, Operation] = {}
@@ -216,7 +216,7 @@ F = typing.TypeVar("F", bound=Callable[..., Any])
 
 def operation(
     *,
-    callers: Iterable[Caller],
+    callers: Iterable[Role],
     group: str,
     columns: tuple[str, ...] = (),
     empty: str = "",

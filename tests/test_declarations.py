@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from hive_core.operation import Caller, Operation
+from hive_core.operation import Operation, Role
 from hive_faces.verbs import DECLARED_IN, everything, find
 from tests.hives import CHECKOUT
 
@@ -24,20 +24,20 @@ AGENTS = {
 }  # fmt: skip
 
 
-def verbs_of(caller: Caller) -> set[str]:
+def verbs_of(caller: Role) -> set[str]:
     return {name for name, operation in everything().items() if caller in operation.callers}
 
 
 def test_what_the_manager_may_call() -> None:
-    assert verbs_of(Caller.MANAGER) == MANAGERS
+    assert verbs_of(Role.MANAGER) == MANAGERS
 
 
 def test_what_an_agent_may_call() -> None:
-    assert verbs_of(Caller.AGENT) == AGENTS
+    assert verbs_of(Role.AGENT) == AGENTS
 
 
 def test_the_operator_may_call_everything_but_what_only_a_harness_says() -> None:
-    assert set(everything()) - verbs_of(Caller.OPERATOR) == {
+    assert set(everything()) - verbs_of(Role.OPERATOR) == {
         "ack",
         "nack",
         "set_model",

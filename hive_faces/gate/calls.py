@@ -14,7 +14,7 @@ from typing import Any
 from hive_core import wire
 from hive_core.context import Hive
 from hive_core.errors import Invalid, Refused
-from hive_core.operation import Caller, Identity, Operation
+from hive_core.operation import Identity, Operation, Role
 from hive_faces.gate.allowance import Allowance
 from hive_faces.gate.intake import Intake
 from hive_faces.gate.turns import Turns
@@ -23,7 +23,7 @@ from hive_faces.verbs import everything
 
 # Calls of one caller that run at once; its further ones wait, and only they. All of a caller's calls waiting for a
 # lock or for a slow search are no reason for another's to wait.
-THREADS = {Caller.OPERATOR: 8, Caller.MANAGER: 2, Caller.AGENT: 2}
+THREADS = {Role.OPERATOR: 8, Role.MANAGER: 2, Role.AGENT: 2}
 # Bytes of answers that one caller may leave unread before it is hung up on.
 MOST_UNREAD = 64 * 1024 * 1024
 # Bytes of an answer that are made, and sent, before anybody else has a turn.
@@ -68,7 +68,7 @@ class Calls:
         it only reads, or takes what waits for it.
         render: writes the answer, in the same thread. strict: the arguments must be of their JSON types to the letter.
         """
-        arguments = operation.parse(raw, caller.caller, strict=strict)
+        arguments = operation.parse(raw, caller.role, strict=strict)
         if operation.parks is None:
             return (await self._once(caller, operation, arguments, gone, render))[1]
         end = time.monotonic() + operation.patience(arguments)
@@ -92,7 +92,7 @@ class Calls:
         gone: Callable[[], bool],
         render: Render,
     ) -> tuple[Any, Slices]:
-        if not operation.reads and caller.caller is not Caller.OPERATOR:
+        if not operation.reads and caller.role is not Role.OPERATOR:
             await self._afford(caller, operation)
 
         def run(hive: Hive) -> Any:
@@ -110,7 +110,7 @@ class Calls:
 
     def _turn(self, caller: Identity) -> AbstractContextManager[None]:
         """The operator waits for nobody's turn."""
-        return nullcontext() if caller.caller is Caller.OPERATOR else self._turns.of(caller)
+        return nullcontext() if caller.role is Role.OPERATOR else self._turns.of(caller)
 
     async def _afford(self, caller: Identity, operation: Operation) -> None:
         """Wait until a caller may change something again; a model is told to, who can do something else meanwhile."""
@@ -125,7 +125,7 @@ class Calls:
     async def in_thread(self, caller: Identity, function: Callable[[Hive], Any], render: Render) -> tuple[Any, Slices]:
         """Run `function(hive as the caller)` in a thread of the caller's: its result, and the answer written there."""
         if caller not in self._threads:
-            self._threads[caller] = ThreadPoolExecutor(THREADS[caller.caller], thread_name_prefix=caller.name)
+            self._threads[caller] = ThreadPoolExecutor(THREADS[caller.role], thread_name_prefix=caller.name)
         acting, allowance = self.hive.acting_as(caller), self._allowances[caller]
 
         def run() -> tuple[Any, Slices]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hive_core import disk, wire
 from hive_core.errors import HiveError, Invalid, Refused
-from hive_core.operation import Caller, Identity, Operation
+from hive_core.operation import Identity, Operation, Role
 from hive_faces.gate import hostwire, mcp
 from hive_faces.gate.calls import SLICE, Calls, Render, Slices, line
 from hive_faces.gate.hostwire import Answer
@@ -136,7 +136,7 @@ class Connection:
 
     def _is_rpc(self, request: Any) -> bool:
         """Whether a line is answered in JSON-RPC: when it is that, or none of hive's own where that is spoken."""
-        if self._caller.caller is Caller.OPERATOR:
+        if self._caller.role is Role.OPERATOR:
             return False
         if self._rpc_alone:
             return True
@@ -176,7 +176,7 @@ class Connection:
 
     async def _reply(self, request: Any, call: mcp.Call) -> Slices | None:
         try:
-            return await mcp.reply(request, self._caller.caller, call)
+            return await mcp.reply(request, self._caller.role, call)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - every line is answered, whatever it meets
@@ -204,14 +204,14 @@ class Connection:
             return line(Answer(ok=False, error=str(self._bug(request["cmd"], error)).replace("\n", " ")))
 
     async def _perform(self, request: dict[str, Any]) -> Slices:
-        verb, operator = request["cmd"], self._caller.caller is Caller.OPERATOR
+        verb, operator = request["cmd"], self._caller.role is Role.OPERATOR
         if operator and verb == "subscribe_agent_status":
             self._spawn(self._publish(Subscriber(self._writer.transport.abort)))
             return line(Answer())
         if operator and (command := hostwire.COMMANDS.get(verb)):
             return (await self._calls.in_thread(self._caller, lambda hive: command(hive, request), wire.pieces))[1]
         operation = self._calls.operations.get(verb)
-        if operation is None or operation.shell_only or self._caller.caller not in operation.callers:
+        if operation is None or operation.shell_only or self._caller.role not in operation.callers:
             raise Refused(f"There is no command {ascii(verb)[:80]}.")
         raw = {name: value for name, value in request.items() if name != "cmd"}
         return await self._calls.call(self._caller, operation, raw, self._gone, _spread, strict=operator)

@@ -16,7 +16,7 @@ from hive_core import disk, run_folder
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.events import Event, heads, newest, since
-from hive_core.operation import OPERATOR, THE_OPERATOR, Caller, operation
+from hive_core.operation import OPERATOR, THE_OPERATOR, Role, operation
 from hive_core.signals import deferring, readable
 from hive_core.trouble import TROUBLES, Trouble
 from hive_core.wake import SETTLED, Wake
@@ -29,7 +29,7 @@ from hive_fleet.agents import table
 from hive_fleet.messages.questions import expire, next_deadline
 
 # Connections that one caller may have open at once: an agent's may not use up what the gate can have open.
-MOST_CONNECTIONS = {Caller.OPERATOR: 512, Caller.MANAGER: 64, Caller.AGENT: 64}
+MOST_CONNECTIONS = {Role.OPERATOR: 512, Role.MANAGER: 64, Role.AGENT: 64}
 # New connections of one socket that are let in before anybody else has a turn.
 ADMITTED_AT_ONCE = 8
 # From Python 3.13 on asyncio takes a socket's path for its own, which it removes when the socket is closed.
@@ -198,11 +198,11 @@ class Gate:
     async def _refusal(self, place: Listening, connection: Any) -> str | None:
         """Why a peer is not let in, or None where it is."""
         peer = Peer.of(connection)
-        if self._open[place.identity.name] > MOST_CONNECTIONS[place.identity.caller]:
+        if self._open[place.identity.name] > MOST_CONNECTIONS[place.identity.role]:
             return "Too many connections are open; close some."
         if not place.admits(peer.uid):
             return "This socket is another user's."
-        if place.identity.caller is Caller.OPERATOR:
+        if place.identity.role is Role.OPERATOR:
             try:
                 await asyncio.to_thread(check_operator, self.hive, connection, peer.pid)
             except Refused as refused:

@@ -12,7 +12,7 @@ from hive_core import __version__, wire
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.operation import OPERATOR, Caller, Operation, Parameter, operation
+from hive_core.operation import OPERATOR, Operation, Parameter, Role, operation
 from hive_faces.gate.calls import Render, Slices, document, line
 from hive_faces.verbs import everything
 
@@ -52,7 +52,7 @@ class Offer:
 
 
 @cache
-def offer(caller: Caller) -> Offer:
+def offer(caller: Role) -> Offer:
     """What a caller is offered. The same for as long as the process runs, so that asking for it costs nothing."""
     tools = {
         name: operation
@@ -62,7 +62,7 @@ def offer(caller: Caller) -> Offer:
     return Offer(tools, wire.line({"tools": [describe(operation, caller) for operation in tools.values()]}))
 
 
-def describe(operation: Operation, caller: Caller) -> dict[str, Any]:
+def describe(operation: Operation, caller: Role) -> dict[str, Any]:
     """A tool as `tools/list` shows it to a caller."""
     offered = operation.offered(caller)
     return {
@@ -84,7 +84,7 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
     return {**schema, "description": parameter.help}
 
 
-async def reply(message: Any, caller: Caller, call: Call) -> Slices | None:
+async def reply(message: Any, caller: Role, call: Call) -> Slices | None:
     """Answer one JSON-RPC message, or a list of them; None for a notification, which has no answer."""
     if isinstance(message, list):
         return await _replies(message, caller, call)
@@ -112,7 +112,7 @@ async def reply(message: Any, caller: Caller, call: Call) -> Slices | None:
     return document(f'{{"jsonrpc":"2.0","id":{wire.line(number)},"result":{answers[method]()}}}')
 
 
-async def _replies(messages: list[Any], caller: Caller, call: Call) -> Slices | None:
+async def _replies(messages: list[Any], caller: Role, call: Call) -> Slices | None:
     """Answer several messages that came as one line, as clients of the protocol 2025-03-26 may send them."""
     if not 0 < len(messages) <= MOST_AT_ONCE:
         return error(None, INVALID_REQUEST, f"A list holds from 1 to {MOST_AT_ONCE} messages.")

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from hive_core import shared_folder
 from hive_core.context import Hive
 from hive_core.errors import Refused
-from hive_core.operation import THE_OPERATOR, Caller, Identity
+from hive_core.operation import THE_OPERATOR, Identity, Role
 from hive_core.settings import MANAGER
 from hive_fleet.agents import table
 from hive_fleet.home import folders
@@ -51,7 +51,7 @@ class Listening:
         """
         if uid == os.geteuid():
             return True
-        if self.identity.caller is Caller.OPERATOR:
+        if self.identity.role is Role.OPERATOR:
             return uid < folders.FIRST_UID
         return self.uid is not None and uid == self.uid
 
@@ -143,7 +143,7 @@ def listen(hive: Hive, known: Collection[str], given: dict[str, socket.socket]) 
         users = table.users(db)
     wanted: dict[str, tuple[Identity, int | None]] = {str(hive.settings.run / "host.sock"): (THE_OPERATOR, None)}
     for name, uid in users.items():
-        caller = Caller.MANAGER if name == MANAGER else Caller.AGENT
+        caller = Role.MANAGER if name == MANAGER else Role.AGENT
         path = folders.ensure_sockets(hive, name) / "agent.sock"
         wanted[str(path)] = (Identity(caller, name), uid)
     change = Change(gone=[path for path in known if path not in wanted])
@@ -187,12 +187,12 @@ def _bind(path: Path, uid: int | None) -> socket.socket:
 
 def _link(hive: Hive, identity: Identity) -> None:
     """The names that the sockets of containers have beside their folders: manager.sock, agents/<name>.sock."""
-    if identity.caller is Caller.OPERATOR:
+    if identity.role is Role.OPERATOR:
         return
     run = hive.settings.run
     shared_folder.make(run / "agents")
     places = {run / "agents" / f"{identity.name}.sock": f"../sockets/{identity.name}/agent.sock"}
-    if identity.caller is Caller.MANAGER:
+    if identity.role is Role.MANAGER:
         places[run / "manager.sock"] = f"sockets/{identity.name}/agent.sock"
     for link, target in places.items():
         if not link.is_symlink():

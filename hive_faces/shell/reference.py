@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hive_core.choices import KEYS
-from hive_core.operation import GROUPS, OPERATOR, Caller, Operation, Parameter
+from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter, Role
 from hive_faces.verbs import everything
 
 
@@ -26,7 +26,7 @@ def permissions() -> str:
         "|---|---|---|---|---|---|",
     ]
     for operation in ordered():
-        marks = ["yes" if caller in operation.callers else "" for caller in Caller]
+        marks = ["yes" if caller in operation.callers else "" for caller in Role]
         is_tool = operation.tool and not operation.shell_only and operation.callers - OPERATOR
         where = "shell" if operation.shell_only else "shell, socket" if operation.callers & OPERATOR else "socket"
         lines.append(f"| `{operation.verb}` | {' | '.join(marks)} | {'yes' if is_tool else ''} | {where} |")
@@ -51,11 +51,11 @@ def _argument(operation: Operation, parameter: Parameter) -> str:
     kind = f"one of {', '.join(schema['enum'])}" if "enum" in schema else schema["type"]
     also = f" (`{parameter.also}`)" if parameter.also else ""
     text = f"`{parameter.name}`{also}: {f'list of {kind}' if parameter.many else kind}"
-    marks = [_mark(operation, parameter, caller) for caller in Caller]
+    marks = [_mark(operation, parameter, caller) for caller in Role]
     return f"| `{operation.name}` | {text} | {' | '.join(marks)} |"
 
 
-def _mark(operation: Operation, parameter: Parameter, caller: Caller) -> str:
+def _mark(operation: Operation, parameter: Parameter, caller: Role) -> str:
     if caller not in operation.callers & parameter.callers:
         return ""
     return "needed" if parameter.needed(caller) else "yes"

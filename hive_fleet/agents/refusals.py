@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hive_core.context import Hive
 from hive_core.errors import Refused
-from hive_core.operation import Caller
+from hive_core.operation import Role
 from hive_core.settings import MANAGER
 from hive_fleet.agents import table
 
 
 def refuse_self(hive: Hive, name: str, verb: str) -> None:
     """Raises Refused where the manager would do this to itself: it could not undo it."""
-    if hive.caller.caller is Caller.MANAGER and name == hive.caller.name:
+    if hive.caller.role is Role.MANAGER and name == hive.caller.name:
         raise Refused(f"The manager cannot {verb} itself.", "Ask the operator.")
 
 

@@ -13,7 +13,7 @@ from hive_core import wire
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_core.human import ago
-from hive_core.operation import Caller
+from hive_core.operation import Role
 from hive_core.settings import MANAGER
 from hive_core.text import indented
 from hive_fleet.messages import readers
@@ -119,7 +119,7 @@ def tell_manager(hive: Hive, db: sqlite3.Connection, event: str, **fields: Any) 
 
     What the manager itself has called it has the answer to: being woken by it would cost it another turn.
     """
-    if hive.caller.caller is not Caller.MANAGER:
+    if hive.caller.role is not Role.MANAGER:
         tell_one(db, MANAGER, event, **fields)
 
 

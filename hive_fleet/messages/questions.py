@@ -12,7 +12,7 @@ from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.events import emit
 from hive_core.human import ago, span
-from hive_core.operation import THE_OPERATOR, Caller
+from hive_core.operation import THE_OPERATOR, Role
 from hive_core.text import indented, one_line
 from hive_fleet.messages.messages import SYSTEM, tell_one
 from hive_fleet.messages.readers import known_as
@@ -126,7 +126,7 @@ def one(db: sqlite3.Connection, id: int) -> sqlite3.Row:
 
 def visible(hive: Hive, db: sqlite3.Connection, id: int) -> sqlite3.Row:
     """A question by the id that the caller knows it by. What was asked between others does not exist for it."""
-    if hive.caller.caller is Caller.OPERATOR:
+    if hive.caller.role is Role.OPERATOR:
         return one(db, id)
     for side in ("asker", "target"):
         query = f"select * from questions where {side} = ? and {side}_number = ?"  # noqa: S608

@@ -8,7 +8,7 @@ from typing import Annotated
 from hive_core.arguments import Kind, agent_name
 from hive_core.context import Hive
 from hive_core.errors import Refused
-from hive_core.operation import THE_OPERATOR, Caller
+from hive_core.operation import THE_OPERATOR, Role
 from hive_fleet.agents import table
 from hive_fleet.messages import inbox
 
@@ -30,7 +30,7 @@ Recipient = Annotated[str, Kind(recipient, {"type": "string"}, "TO")]
 
 def require_allowed(hive: Hive, db: sqlite3.Connection, name: str) -> None:
     """Raises Refused unless the caller's configuration lets it write to `name`, or to `*`. To itself everyone may."""
-    if hive.caller.caller is Caller.OPERATOR or name == hive.caller.name:
+    if hive.caller.role is Role.OPERATOR or name == hive.caller.name:
         return
     allowed = table.allowed_recipients(db, hive.caller.name)
     if EVERYBODY not in allowed and name not in allowed:
@@ -43,7 +43,7 @@ def require_allowed(hive: Hive, db: sqlite3.Connection, name: str) -> None:
 def require_room(hive: Hive, db: sqlite3.Connection, name: str) -> None:
     """Raises Refused when the caller is an agent, and the inbox of `name` holds too much unread of the caller's."""
     me = hive.caller
-    if me.caller is not Caller.OPERATOR and inbox.unread_of(db, name, me.name) >= MOST_UNREAD_OF_ONE:
+    if me.role is not Role.OPERATOR and inbox.unread_of(db, name, me.name) >= MOST_UNREAD_OF_ONE:
         raise Refused(
             f"{name} has {MOST_UNREAD_OF_ONE} unread messages of {me.name}, which is the most.",
             "Send it when some are read.",

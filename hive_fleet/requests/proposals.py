@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
-from hive_core.operation import Caller
+from hive_core.operation import Role
 from hive_fleet.agents import table
 from hive_fleet.requests import queue
 from hive_fleet.requests.queue import Approval
@@ -92,7 +92,7 @@ def _require_one_meaning(applied: Repository, others: list[Path], sha: str, full
 
 def _clones(hive: Hive, agent: str) -> list[Path]:
     managers = hive.settings.proposed / agent / "config"
-    if hive.caller.caller is Caller.MANAGER:
+    if hive.caller.role is Role.MANAGER:
         return [managers]
     return [hive.agent_path(agent) / "config", managers]
 

@@ -18,7 +18,7 @@ from typing import Any
 from hive_cmds.watch import tick
 from hive_core import settings, store
 from hive_core.context import Hive
-from hive_core.operation import THE_OPERATOR, Caller, Identity
+from hive_core.operation import THE_OPERATOR, Identity, Role
 from hive_core.settings import MANAGER
 from hive_faces.serve import serve
 from hive_faces.verbs import everything
@@ -85,7 +85,7 @@ def commit(config: Path, toml: str) -> str:
 def operations() -> None:
     """Every operation that a change is part of, in an order in which all of them have something to do."""
     operators, managers = hive.agent_path("coder") / "config", hive.settings.proposed / "coder" / "config"
-    manager, coder = Identity(Caller.MANAGER, MANAGER), Identity(Caller.AGENT, "coder")
+    manager, coder = Identity(Role.MANAGER, MANAGER), Identity(Role.AGENT, "coder")
     call("spawn", name="coder")
     # Now there is something to look at.
     for kind in ("claude", "codex"):

@@ -17,7 +17,7 @@ from hive_cmds import questions, watch
 from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.operation import Caller, Identity
+from hive_core.operation import Identity, Role
 from hive_faces.verbs import everything
 from hive_fleet.changes import spawns
 from hive_fleet.events import feed
@@ -61,7 +61,7 @@ Act = tuple[str, Callable[[Hive], object]]
 
 
 def as_agent(hive: Hive, name: str) -> Hive:
-    return hive.acting_as(Identity(Caller.MANAGER if name == "manager" else Caller.AGENT, name))
+    return hive.acting_as(Identity(Role.MANAGER if name == "manager" else Role.AGENT, name))
 
 
 def call(verb: str, *, by: str = "", refused: bool = False, **arguments: object) -> Act:

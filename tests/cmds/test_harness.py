@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from hive_cmds.harness import set_status
-from hive_core.operation import Caller, Identity
+from hive_core.operation import Identity, Role
 from tests.hives import TestHive
 
 MODELLED = "update agents set runner = 'claude'"
@@ -32,7 +32,7 @@ def test_who_pauses_an_agent_that_runs_a_command_is_told_how_to_stop_it(hive: Te
 
 def test_the_list_says_what_keeps_an_idle_agent_from_its_work(hive: TestHive) -> None:
     hive.spawn("coder")
-    coder = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    coder = hive.inside().acting_as(Identity(Role.AGENT, "coder"))
     set_status(coder, "idle", text="a turn failed, next try in 5 s: \x1b[31mit is broken " + "x" * 150)
     line = hive.run("list").stdout
     assert "a turn failed, next try in 5 s: \\x1b[31mit" in line
@@ -45,7 +45,7 @@ def test_the_list_says_what_keeps_an_idle_agent_from_its_work(hive: TestHive) ->
 
 def test_what_was_said_before_a_change_is_not_shown_after_it(hive: TestHive) -> None:
     hive.spawn("coder")
-    coder = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    coder = hive.inside().acting_as(Identity(Role.AGENT, "coder"))
     hive.run("pause", "coder")
     set_status(coder, "idle", text="paused", model="m1")
     assert "paused" not in hive.run("resume", "coder").stdout
@@ -62,5 +62,5 @@ def test_what_was_said_before_a_change_is_not_shown_after_it(hive: TestHive) -> 
 
 def test_the_list_says_until_when_a_limit_lasts(hive: TestHive) -> None:
     hive.spawn("coder")
-    set_status(hive.inside().acting_as(Identity(Caller.AGENT, "coder")), "rate_limited", until=4_000_000_000)
+    set_status(hive.inside().acting_as(Identity(Role.AGENT, "coder")), "rate_limited", until=4_000_000_000)
     assert re.search(r"rate limited until \d\d:\d\d:\d\d", hive.run("list").stdout)

@@ -10,7 +10,7 @@ import pytest
 
 from hive_cmds import inbox, messages
 from hive_core.context import Hive
-from hive_core.operation import Caller, Identity
+from hive_core.operation import Identity, Role
 from hive_fleet.messages.messages import tell, tell_manager
 from tests.hives import TestHive
 
@@ -25,7 +25,7 @@ def inside(hive: TestHive) -> Hive:
 
 
 def as_agent(hive: Hive, name: str) -> Hive:
-    return hive.acting_as(Identity(Caller.MANAGER if name == "manager" else Caller.AGENT, name))
+    return hive.acting_as(Identity(Role.MANAGER if name == "manager" else Role.AGENT, name))
 
 
 def bodies(received: inbox.Received) -> list[str]:

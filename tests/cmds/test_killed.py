@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hive_cmds import inbox
-from hive_core.operation import Caller, Identity
+from hive_core.operation import Identity, Role
 from hive_fleet.agents import status
 from hive_fleet.changes import running
 from tests.hives import CHECKOUT, TestHive, eventually
@@ -209,7 +209,7 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
         if verb in opposite:
             hive.run(opposite[verb], "coder")
         # A kick is said once for as long as it waits.
-        inbox.recv(inside.acting_as(Identity(Caller.AGENT, "coder")), limit=1000)
+        inbox.recv(inside.acting_as(Identity(Role.AGENT, "coder")), limit=1000)
         known, told, kicked = running.before(inside, "coder"), len(hive.events(event)), len(kicks(hive))
         killed_at(hive, line, files, verb, "coder")
         hive.asked("list")

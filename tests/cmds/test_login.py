@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from hive_cmds.harness import set_status
-from hive_core.operation import Caller, Identity
+from hive_core.operation import Identity, Role
 from hive_fleet.home.listeners import listeners
 from tests.agent.browser import Client, free_port, login
 from tests.agent.clis import CLAUDE as REAL
@@ -228,7 +228,7 @@ def test_a_helper_in_the_login_folder_needs_no_login_and_is_no_key_in_the_config
 
 def test_a_refused_key_and_trouble_with_the_account_are_badges_with_their_reason(hive: TestHive) -> None:
     hive.spawn("coder", PLAIN)
-    inside = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    inside = hive.inside().acting_as(Identity(Role.AGENT, "coder"))
     set_status(inside, "key_refused", text="ANTHROPIC_API_KEY was refused: no such key", until=4102444800)
     row = hive.agent("coder")
     assert (row["turn"], row["needs_login"]) == ("key_refused", False)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hive_core.operation import Caller
+from hive_core.operation import Role
 from hive_faces.verbs import everything
 from tests.clients import Client
 from tests.hives import CHECKOUT, TestHive, eventually
@@ -19,7 +19,7 @@ HOSTWIRE = {"list", "start", "stop"}
 
 
 @pytest.fixture(scope="module")
-def callers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Caller, Client]]:
+def callers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Role, Client]]:
     """A connection to the socket of each kind of caller."""
     hive = TestHive(tmp_path_factory.mktemp("permissions") / "hive")
     with hive.inside().store.write() as db:
@@ -28,9 +28,9 @@ def callers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Caller, C
     hive.start("gate")
     run = hive.root / "run"
     paths = {
-        Caller.OPERATOR: run / "host.sock",
-        Caller.MANAGER: run / "agents" / "manager.sock",
-        Caller.AGENT: run / "agents" / "coder.sock",
+        Role.OPERATOR: run / "host.sock",
+        Role.MANAGER: run / "agents" / "manager.sock",
+        Role.AGENT: run / "agents" / "coder.sock",
     }
     eventually(lambda: all(path.exists() for path in paths.values()))
     clients = {caller: Client(path) for caller, path in paths.items()}
@@ -42,13 +42,13 @@ def callers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Caller, C
         hive.close()
 
 
-def documented() -> dict[tuple[str, str], dict[Caller, str]]:
+def documented() -> dict[tuple[str, str], dict[Role, str]]:
     """Verb and argument, under each of its names -> caller -> what the page says."""
     found = {}
     for line in (CHECKOUT / "docs" / "permissions.md").read_text().splitlines():
         if match := re.fullmatch(r"\| `(\w+)` \| `(\w+)`(?: \(`(\w+)`\))?: [^|]+ \|(.*)\|(.*)\|(.*)\|", line):
             verb, *names = match.group(1, 2, 3)
-            says = dict(zip(Caller, (part.strip() for part in match.group(4, 5, 6)), strict=True))
+            says = dict(zip(Role, (part.strip() for part in match.group(4, 5, 6)), strict=True))
             found.update({(verb, name): says for name in names if name})
     return found
 
@@ -67,12 +67,12 @@ def test_the_page_has_every_argument_that_a_socket_takes() -> None:
     assert DOCUMENTED.keys() == there
 
 
-@pytest.mark.parametrize("caller", Caller)
+@pytest.mark.parametrize("caller", Role)
 def test_each_argument_is_taken_from_whom_the_page_says_and_from_nobody_else(
-    callers: dict[Caller, Client], caller: Caller
+    callers: dict[Role, Client], caller: Role
 ) -> None:
     for (verb, argument), says in DOCUMENTED.items():
-        if caller is Caller.OPERATOR and verb in HOSTWIRE:
+        if caller is Role.OPERATOR and verb in HOSTWIRE:
             continue
         answer = callers[caller].ask(verb, **{argument: WRONG})
         assert answer["ok"] is False, (verb, argument)
@@ -84,14 +84,14 @@ def test_each_argument_is_taken_from_whom_the_page_says_and_from_nobody_else(
             assert "takes no" not in answer["error"]
 
 
-@pytest.mark.parametrize("caller", Caller)
-def test_an_argument_that_is_needed_cannot_be_left_away(callers: dict[Caller, Client], caller: Caller) -> None:
+@pytest.mark.parametrize("caller", Role)
+def test_an_argument_that_is_needed_cannot_be_left_away(callers: dict[Role, Client], caller: Role) -> None:
     for verb in {verb for (verb, _), says in DOCUMENTED.items() if says[caller] == "needed"} - HOSTWIRE:
         assert f"{verb} needs" in callers[caller].ask(verb)["error"]
 
 
-def test_the_manager_updates_one_agent_that_it_names_and_neither_all_nor_itself(callers: dict[Caller, Client]) -> None:
-    manager = callers[Caller.MANAGER]
+def test_the_manager_updates_one_agent_that_it_names_and_neither_all_nor_itself(callers: dict[Role, Client]) -> None:
+    manager = callers[Role.MANAGER]
     assert "takes no 'stale'" in manager.ask("update", stale=True)["error"]
     assert "takes no 'stale'" in manager.ask("update", name="coder", stale=False)["error"]
     assert "needs name" in manager.ask("update")["error"]
@@ -102,8 +102,8 @@ def test_the_manager_updates_one_agent_that_it_names_and_neither_all_nor_itself(
     assert "follow" not in tools["journal"]["properties"]
 
 
-def test_the_modelled_systems_names_of_arguments_are_taken(callers: dict[Caller, Client]) -> None:
-    agent, manager = callers[Caller.AGENT], callers[Caller.MANAGER]
+def test_the_modelled_systems_names_of_arguments_are_taken(callers: dict[Role, Client]) -> None:
+    agent, manager = callers[Role.AGENT], callers[Role.MANAGER]
     assert agent.ask("recv", wait_seconds=0, limit=1)["ok"] is True
     assert "deadline_at" in agent.ask("ask", question="ok?", ttl_seconds=60)
     assert "deadline_at" in manager.ask("ask_operator", question="ok?", ttl_seconds=60)

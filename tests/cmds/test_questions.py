@@ -15,7 +15,7 @@ from hive_cmds import questions
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.events import since
-from hive_core.operation import Caller, Identity
+from hive_core.operation import Identity, Role
 from hive_fleet.messages.questions import expire
 from tests.clients import Client
 from tests.hives import TestHive, eventually
@@ -32,7 +32,7 @@ def inside(hive: TestHive) -> Hive:
 
 
 def as_agent(hive: Hive, name: str) -> Hive:
-    return hive.acting_as(Identity(Caller.AGENT, name))
+    return hive.acting_as(Identity(Role.AGENT, name))
 
 
 def inbox(hive: Hive, name: str) -> list[dict[str, object]]:

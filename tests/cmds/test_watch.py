@@ -15,7 +15,7 @@ import pytest
 from hive_cmds.harness import set_status
 from hive_cmds.watch import tick
 from hive_core.events import since
-from hive_core.operation import Caller, Identity
+from hive_core.operation import Identity, Role
 from hive_fleet.agents import restarts
 from hive_fleet.agents.last_seen import Seen
 from hive_fleet.watching.transitions import Verdict, transitions
@@ -115,7 +115,7 @@ def test_a_lost_login_is_told_when_the_harness_says_so_and_a_stopped_agent_does_
     follow = hive.start("events", "--follow", "--kind", "needs_login", "--json")
     assert watch.stderr is not None
     assert watch.stderr.readline() == "watching 1 agent\n"
-    set_status(inside.acting_as(Identity(Caller.AGENT, "coder")), "needs_login")
+    set_status(inside.acting_as(Identity(Role.AGENT, "coder")), "needs_login")
     event = json.loads(line_of(follow))
     assert (event["kind"], event["agent"]) == ("needs_login", "coder")
     hive.run("stop", "coder")

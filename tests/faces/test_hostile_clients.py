@@ -14,7 +14,7 @@ import pytest
 
 from hive_cmds import approvals, inbox, messages, questions, requests
 from hive_core.errors import HiveError, Refused
-from hive_core.operation import Caller, Identity
+from hive_core.operation import Identity, Role
 from hive_faces.gate.allowance import MOST, REFILL, Allowance
 from hive_faces.gate.intake import MOST_HELD, Intake
 from tests.clients import Client
@@ -191,17 +191,17 @@ def test_questions_that_are_asked_and_cancelled_fill_an_inbox_only_so_far(hive: 
     with inside.store.write() as db:
         for name in ("coder", "other"):
             db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
-    agent = inside.acting_as(Identity(Caller.AGENT, "coder"))
+    agent = inside.acting_as(Identity(Role.AGENT, "coder"))
     for _ in range(250):
         questions.cancel_question(agent, questions.ask(agent, "why?", to="other").id)
     with pytest.raises(Refused, match="other has yet to read 250 questions of coder"):
         questions.ask(agent, "why?", to="other")
-    inbox.recv(inside.acting_as(Identity(Caller.AGENT, "other")), limit=1000)
+    inbox.recv(inside.acting_as(Identity(Role.AGENT, "other")), limit=1000)
     questions.ask(agent, "why?", to="other")
 
 
 def test_the_manager_can_have_a_hundred_requests_wait_and_no_more(hive: TestHive) -> None:
-    manager = hive.inside().acting_as(Identity(Caller.MANAGER, "manager"))
+    manager = hive.inside().acting_as(Identity(Role.MANAGER, "manager"))
     for number in range(100):
         approvals.request_spawn(manager, f"agent{number}")
     with pytest.raises(Refused, match="100 requests of manager wait"):
@@ -212,7 +212,7 @@ def test_the_manager_can_have_a_hundred_requests_wait_and_no_more(hive: TestHive
 def test_what_fails_again_in_the_same_way_is_one_request_and_a_hundred_ways_a_day_are_the_most(hive: TestHive) -> None:
     hive.spawn("coder")
     inside = hive.inside()
-    manager = inside.acting_as(Identity(Caller.MANAGER, "manager"))
+    manager = inside.acting_as(Identity(Role.MANAGER, "manager"))
     for _ in range(3):
         with pytest.raises(HiveError):
             approvals.request_commit(manager, "coder", "0" * 40)
@@ -246,19 +246,19 @@ def test_an_agent_can_fill_an_inbox_only_so_far_and_everybody_else_can_still_wri
         for name in ("other", "third", "fourth", "fifth", "last"):
             db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
     for name in ("coder", "other", "third", "fourth", "fifth"):
-        sender = inside.acting_as(Identity(Caller.AGENT, name))
+        sender = inside.acting_as(Identity(Role.AGENT, name))
         with inside.store.write():
             for _ in range(250):
                 messages.send(sender, "coder", "x")
         with pytest.raises(Refused, match=f"coder has 250 unread messages of {name}"):
             messages.send(sender, "coder", "x")
-    messages.send(inside.acting_as(Identity(Caller.AGENT, "last")), "coder", "x")
+    messages.send(inside.acting_as(Identity(Role.AGENT, "last")), "coder", "x")
     hive.run("send", "coder", "from the operator")
 
 
 def test_what_is_received_at_once_is_bounded_by_its_size_and_the_rest_comes_next(hive: TestHive) -> None:
     hive.spawn("coder")
-    agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    agent = hive.inside().acting_as(Identity(Role.AGENT, "coder"))
     inbox.recv(agent, limit=1000)
     for _ in range(20):
         messages.send(agent, "coder", "x" * 256 * 1024)
@@ -268,7 +268,7 @@ def test_what_is_received_at_once_is_bounded_by_its_size_and_the_rest_comes_next
 
 def test_a_body_cannot_pass_for_a_message_of_somebody_elses(hive: TestHive) -> None:
     hive.spawn("coder")
-    agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    agent = hive.inside().acting_as(Identity(Role.AGENT, "coder"))
     messages.send(agent, "operator", "hi\n\n9: manager to operator\napprove 1 \u202e\u009b31m")
     printed = hive.run("recv", "--wait", "0").stdout
     assert "\n9: manager" not in printed
@@ -283,7 +283,7 @@ def test_a_description_cannot_pass_for_what_hive_says_of_a_request(hive: TestHiv
 
 def test_json_for_a_terminal_holds_no_escapes_and_means_the_same(hive: TestHive) -> None:
     hive.spawn("coder")
-    agent = hive.inside().acting_as(Identity(Caller.AGENT, "coder"))
+    agent = hive.inside().acting_as(Identity(Role.AGENT, "coder"))
     body = "\u202e\u2066é\U000e0041"
     messages.send(agent, "operator", body)
     printed = hive.run("recent", "--json").stdout

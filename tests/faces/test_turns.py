@@ -13,14 +13,14 @@ import pytest
 from hive_cmds.inbox import AT_ONCE as AT_A_TIME
 from hive_cmds.inbox import Received, recv
 from hive_core import wire
-from hive_core.operation import Caller, Identity
+from hive_core.operation import Identity, Role
 from hive_faces.gate.calls import SLICE, Calls
 from hive_faces.gate.intake import Intake
 from hive_faces.gate.turns import AT_ONCE, Turns
 from hive_fleet.messages.messages import post
 from tests.hives import TestHive, eventually
 
-ONE, TWO, QUIET = (Identity(Caller.AGENT, name) for name in ("one", "two", "quiet"))
+ONE, TWO, QUIET = (Identity(Role.AGENT, name) for name in ("one", "two", "quiet"))
 
 
 def busy(turns: Turns, *callers: Identity) -> None:
@@ -152,7 +152,7 @@ def test_a_large_inbox_is_taken_in_several_transactions(hive: TestHive) -> None:
 @pytest.mark.parametrize(
     "value",
     [None, 7, "x\n\u00fc", [], {}, [1, [2, {"a": None}]], {"a": [], "b": {"c": [{"d": 1}, "e"]}, "f": None},
-     Received([], 3), {"rows": [Received([], 1), Received([], 2)]}, (Caller.AGENT, {"x": Caller.MANAGER})],
+     Received([], 3), {"rows": [Received([], 1), Received([], 2)]}, (Role.AGENT, {"x": Role.MANAGER})],
 )  # fmt: skip
 def test_a_document_in_pieces_is_the_same_as_at_once(value: object) -> None:
     assert "".join(wire.pieces(value)) == wire.line(value)

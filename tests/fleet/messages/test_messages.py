@@ -8,7 +8,7 @@ import pytest
 
 from hive_cmds import approvals, inbox, lifecycle
 from hive_core.context import Hive
-from hive_core.operation import Caller, Identity
+from hive_core.operation import Identity, Role
 from hive_fleet.messages.messages import kick
 from tests.hives import TestHive
 
@@ -23,7 +23,7 @@ def inside(hive: TestHive) -> Hive:
 
 
 def as_agent(hive: Hive, name: str) -> Hive:
-    return hive.acting_as(Identity(Caller.MANAGER if name == "manager" else Caller.AGENT, name))
+    return hive.acting_as(Identity(Role.MANAGER if name == "manager" else Role.AGENT, name))
 
 
 def bodies(received: inbox.Received) -> list[str]:

@@ -12,7 +12,7 @@ from hive_cmds import inbox, messages, questions, removal
 from hive_core import migrations, wire
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.operation import THE_OPERATOR, Caller, Identity
+from hive_core.operation import THE_OPERATOR, Identity, Role
 from hive_core.store import Store
 from hive_faces.verbs import everything
 from hive_fleet.messages.questions import expire
@@ -33,7 +33,7 @@ def made(root: Path) -> Hive:
 
 
 def as_agent(hive: Hive, name: str) -> Hive:
-    return hive.acting_as(Identity(Caller.MANAGER if name == "manager" else Caller.AGENT, name))
+    return hive.acting_as(Identity(Role.MANAGER if name == "manager" else Role.AGENT, name))
 
 
 def chatter(hive: Hive) -> None:
