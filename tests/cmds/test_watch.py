@@ -1,4 +1,4 @@
-"""The watch: what two looks conclude, and what a running one tells of real agents."""
+"""The watch: what it tells of real agents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,43 +16,7 @@ from hive_cmds.watch import tick
 from hive_core.events import since
 from hive_core.operation import Identity, Role
 from hive_fleet.agents import restarts
-from hive_fleet.agents.last_seen import Seen
-from hive_fleet.watching.transitions import Verdict, transitions
 from tests.hives import PLAIN, TestHive, eventually, interrupt, line_of
-
-UP = Seen(running=True, instance="1", logged_in=True, up_to_date=True)
-DOWN = replace(UP, running=False, instance=None, cause="SIGKILL", code=137)
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "kinds"),
-    [
-        (UP, UP, []),
-        (UP, DOWN, ["container_crash"]),
-        (UP, replace(DOWN, busy=True), []),
-        (UP, replace(DOWN, wanted=False), []),
-        (UP, replace(UP, instance="2"), ["container_crash"]),
-        (UP, replace(UP, instance="2", busy=True), []),
-        (DOWN, UP, []),
-        (DOWN, DOWN, []),
-        (UP, replace(UP, logged_in=False), ["needs_login"]),
-        (replace(UP, logged_in=False), UP, ["logged_in"]),
-        (UP, replace(UP, up_to_date=False), ["needs_update"]),
-        (replace(UP, up_to_date=False), UP, []),
-        (UP, replace(DOWN, logged_in=False, up_to_date=False), ["container_crash", "needs_login", "needs_update"]),
-    ],
-)
-def test_what_two_looks_conclude(before: Seen, now: Seen, kinds: list[str]) -> None:
-    assert [verdict.kind for verdict in transitions({"a": before}, {"a": now})] == kinds
-
-
-def test_an_agent_that_is_new_in_the_picture_or_gone_from_it_concludes_nothing() -> None:
-    assert transitions({}, {"a": DOWN}) == []
-    assert transitions({"a": UP}, {}) == []
-
-
-def test_a_crash_names_its_cause() -> None:
-    assert transitions({"a": UP}, {"a": DOWN}) == [Verdict("container_crash", "a", {"cause": "SIGKILL", "code": 137})]
 
 
 def program(hive: TestHive, name: str) -> int:
@@ -251,21 +214,6 @@ def test_whoever_starts_an_agent_by_hand_gives_it_all_its_restarts_again(hive: T
     with hive.inside().store.read() as db:
         assert tuple(db.execute("select crashes, crashed_at from agents").fetchone()) == (0, None)
     assert hive.agent("coder")["crash_loop"] is False
-
-
-def test_an_end_after_which_no_restart_is_wanted_is_no_crash_of_a_row(hive: TestHive) -> None:
-    hive.spawn("coder", 'runner = "command"\ncommand = ["true"]\nrestart = "on-failure"\n')
-    inside = hive.inside()
-    with inside.store.write() as db:
-        db.execute("update agents set crashes = ?, crashed_at = ?", (restarts.LOOP - 1, inside.clock()))
-        assert restarts.note(inside, db, "coder", 0) == restarts.Outlook(None, False, 0)
-
-
-def test_waits_grow_up_to_the_longest() -> None:
-    waits = [restarts.delay(crashes) for crashes in range(1, 12)]
-    assert waits[:3] == [1.0, 2.0, 4.0]
-    assert waits == sorted(waits)
-    assert waits[-1] == restarts.LONGEST
 
 
 def test_a_crash_is_told_with_the_lines_of_its_own_run_alone(hive: TestHive) -> None:
