@@ -11,7 +11,7 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents import harness_state, last_seen, observation, table
-from hive_fleet.home.view import view_of
+from hive_fleet.agents.view import view_of
 
 _CHANGE = "Its agent.toml is changed by a commit (`hive request-commit`), what lies in its login folder at once."
 

@@ -105,7 +105,9 @@ def _update_stale(hive: Hive) -> list[Rebuilt]:
             _move(hive, [meta.HIVE_INPUT], fleet)
         except (HiveError, OSError) as error:
             hive.say(f"warning: the input hive could not be moved: {error}")
-        names = staleness.behind(hive)
+        base = meta.current_base(hive)
+        with hive.store.read() as db:
+            names = table.built_with_another(db, base)
         fan_out.choose(names)
         return _rebuild_each(hive, names, fan_out)
 

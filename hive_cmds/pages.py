@@ -9,8 +9,8 @@ from typing import Annotated
 from hive_core.arguments import AgentName, whole
 from hive_core.context import Hive
 from hive_core.operation import OPERATOR, operation
-from hive_fleet.home.page import ADDRESS, reach
-from hive_fleet.home.page_stream import Told, stream
+from hive_fleet.agents.page import ADDRESS, reach
+from hive_fleet.agents.page_stream import Told, stream
 
 Last = Annotated[int, whole(0, 500, "the number of events", "N")]
 

@@ -11,7 +11,7 @@ from hive_core.errors import HiveError, Refused
 from hive_core.events import emit
 from hive_core.progress import Change, InProgress, exclusive
 from hive_core.settings import MANAGER
-from hive_fleet.agents import desired, table
+from hive_fleet.agents import desired, table, users
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.strays import all_strays
 from hive_fleet.changes.building import build_and_switch, built_with, ensure_container
@@ -96,12 +96,13 @@ def _enlist(hive: Hive, name: str, running: bool) -> None:
     with hive.store.write() as db:
         row = table.find(db, name)
         if row is None:
-            uid = folders.allot_uid(hive, db, name)
+            uid = users.allot(hive, db, name)
             table.add(db, name, uid=uid, desired=desired.STOPPED, created_at=hive.clock())
         before = row["desired"] if row else desired.STOPPED
         state = desired.RUNNING if running else desired.RESTING if before == desired.RUNNING else before
         desired.record(db, name, state)
-    folders.ensure(hive, name, new=False)
+        known = table.users(db)
+    folders.ensure(hive, name, known, new=False)
 
 
 def _agree(hive: Hive, name: str) -> str:

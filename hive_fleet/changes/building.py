@@ -11,8 +11,8 @@ from hive_core.context import Hive
 from hive_core.progress import Recorder
 from hive_fleet.agents import harness_state, table
 from hive_fleet.agents.desired import wanted
+from hive_fleet.agents.view import view_of
 from hive_fleet.flake import meta
-from hive_fleet.home.view import view_of
 
 if TYPE_CHECKING:
     from hive_core.containers.config import AgentConfig

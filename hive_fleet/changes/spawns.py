@@ -13,7 +13,7 @@ from hive_core.context import Hive
 from hive_core.errors import BuildFailed, Refused
 from hive_core.progress import Change, InProgress
 from hive_core.settings import MANAGER
-from hive_fleet.agents import desired, table
+from hive_fleet.agents import desired, table, users
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.tombstones import announcing_tombstones
 from hive_fleet.changes.building import build_and_switch, built_with
@@ -83,9 +83,10 @@ def _enlist(hive: Hive, number: int | None, name: str) -> None:
     """Give the agent its row, its user, its folders and its repositories."""
     with hive.store.write() as db:
         requested_by = queue.require(db, number)["requested_by"] if number is not None else None
-        uid, parent = folders.allot_uid(hive, db, name), requested_by if requested_by == MANAGER else None
+        uid, parent = users.allot(hive, db, name), requested_by if requested_by == MANAGER else None
         table.add(db, name, uid=uid, desired=desired.RUNNING, created_at=hive.clock(), parent=parent)
-    folders.ensure(hive, name, new=not hive.applied_path(name).exists())
+        known = table.users(db)
+    folders.ensure(hive, name, known, new=not hive.applied_path(name).exists())
 
 
 def recover(hive: Hive, left: InProgress) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.progress import Change, InProgress, exclusive
-from hive_fleet.agents import desired, table
+from hive_fleet.agents import desired, table, users
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.changes.rebuilds import Rebuilt, rebuild_held, tell_not_rebuilt
 from hive_fleet.home import folders
@@ -39,9 +39,10 @@ def _recover(hive: Hive, left: InProgress) -> str:
 def _enlist(hive: Hive, name: str) -> None:
     with hive.store.write() as db:
         if table.find(db, name) is None:
-            uid = folders.allot_uid(hive, db, name)
+            uid = users.allot(hive, db, name)
             table.add(db, name, uid=uid, desired=desired.RUNNING, created_at=hive.clock())
-    folders.ensure(hive, name, new=False)
+        known = table.users(db)
+    folders.ensure(hive, name, known, new=False)
 
 
 MIGRATE = Change(f"{__name__}:MIGRATE", "rebuilding", _recover, after_operation)

@@ -10,7 +10,6 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.human import count
 from hive_core.process import Owner
-from hive_fleet.agents import table
 from hive_fleet.flake import meta, source
 
 
@@ -31,13 +30,6 @@ def spared(db: sqlite3.Connection) -> frozenset[str]:
     rows = db.execute("select agent, owner from fan_outs").fetchall()
     alive = {owner: Owner.from_json(owner).alive() for owner in {row["owner"] for row in rows}}
     return frozenset(row["agent"] for row in rows if alive[row["owner"]])
-
-
-def behind(hive: Hive) -> list[str]:
-    """The agents that were built with another revision of hive than the lock names, by name."""
-    base = meta.current_base(hive)
-    with hive.store.read() as db:
-        return table.built_with_another(db, base)
 
 
 @contextmanager

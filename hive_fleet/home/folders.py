@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hive_agent.clis import CLIS
@@ -13,11 +11,7 @@ from hive_core.choices import SEED
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.settings import MANAGER
-from hive_fleet.agents import table
 from hive_fleet.home import ports
-
-# As root every agent runs as a user of its own, from here upward; the numbers belong to no account.
-FIRST_UID = 700_000
 
 _SEEDED = {
     "agent.nix": b"""# Packages and NixOS options of this agent's container (used by the nixos backend).
@@ -39,29 +33,11 @@ def default_config(hive: Hive) -> dict[str, bytes]:
     }
 
 
-def allot_uid(hive: Hive, db: sqlite3.Connection, name: str) -> int | None:
-    """The user that a new agent's processes run as; None where hive is not root and cannot switch users.
-
-    The files of a destroyed agent still belong to its user, so no other agent is given that user; an agent that is
-    revived is given it again, and nothing has to change owner.
-    """
-    if os.geteuid() != 0:
-        return None
-    living = {uid for uid in table.users(db).values() if uid is not None}
-    kept = {path.parent.name: path.stat(follow_symlinks=False).st_uid for path in hive.settings.agents.glob("*/state")}
-    ours = range(FIRST_UID, FIRST_UID + 1_000_000)
-    if kept.get(name) in ours and kept[name] not in living:
-        return kept[name]
-    return 1 + max([FIRST_UID - 1, *living, *(uid for uid in kept.values() if uid in ours)])
-
-
-def ensure(hive: Hive, name: str, *, new: bool) -> None:
+def ensure(hive: Hive, name: str, users: Mapping[str, int | None], *, new: bool) -> None:
     """Make all that an agent has on the disk, where it is missing: its own folders, and its repositories.
 
-    new: nothing of it has ever run, so that it may be given any port.
+    users: the user of each agent. new: nothing of this one has ever run, so that it may be given any port.
     """
-    with hive.store.read() as db:
-        users = table.users(db)
     ensure_state(hive, name, users.get(name), new=new)
     ensure_repositories(hive, name, users.get(MANAGER))
 

@@ -158,7 +158,7 @@ def children(pid: int) -> list[str]:
 ENTER = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from hive_fleet.home.view import view_of
+from hive_fleet.agents.view import view_of
 from hive_core import settings
 from hive_core.containers.local.host import LocalHost
 from hive_core.containers.local.sandbox import Sandbox

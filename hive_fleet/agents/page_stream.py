@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hive_core.errors import HiveError
-from hive_fleet.home.page import ADDRESS
+from hive_fleet.agents.page import ADDRESS
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
