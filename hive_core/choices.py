@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from hive_agent.clis import CLIS
+from hive_core.containers.backends import BACKENDS
 from hive_core.errors import HiveError, Invalid, Refused
 
 FILE = "hive.toml"
-BACKENDS = ("local",)
 NEW_AGENTS = "new_agents"
 DEFAULT = "default"
 
@@ -182,7 +182,7 @@ def _checks() -> dict[str, Any]:
 
     return {
         "text": text_of,
-        "backend": one_of(BACKENDS),
+        "backend": one_of(tuple(BACKENDS)),
         "file": _file,
         "port": whole(1024, 65535),
         "count": whole(1, 60000),

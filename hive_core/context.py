@@ -53,10 +53,9 @@ class Hive:
     def host(self) -> Host:
         """What drives the containers: the backend that the settings name. Not to be asked inside a change."""
         # A backend is imported when a command first needs containers.
-        from hive_core.containers.local.host import LocalHost
+        from hive_core.containers import backends
 
-        backend: Host = LocalHost(self.settings)
-        return guarded(backend)
+        return guarded(backends.host(self.settings))
 
     def lock(self, name: str, purpose: str, *, wait: bool = True) -> AbstractContextManager[None]:
         """Hold the lock of an agent. Order: an agent's lock first, then meta's; never two agents' at once."""

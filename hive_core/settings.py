@@ -45,6 +45,14 @@ class Settings:
         return str(self.choices.values["pronouns"])
 
     @property
+    def backend(self) -> str:
+        """What drives the containers: a name in hive_core/containers/backends.py.
+
+        With a file that cannot be used the default: agents can be seen and ended all the same, and none is started.
+        """
+        return str(self.choices_or_defaults.values["backend"])
+
+    @property
     def flake(self) -> str | None:
         """The url of the `hive` input, or None for the checkout itself."""
         found: str | None = self.choices.values["flake"]

@@ -1,0 +1,309 @@
+"""What every backend promises (hive_core/containers/base.py), asked of each one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from hive_core.containers.backends import BACKENDS, host
+from hive_core.containers.base import Container, Host, Lock, View
+from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
+from hive_core.hostile_folders import remove
+from hive_core.settings import from_environment
+from tests.git import commit, git
+
+AGENT = 70002
+DEADLINE = 60.0
+FOR_EVER = ("sleep", "1000")
+
+
+@dataclass
+class Backend:
+    """One backend over a home of its own, with what its caller does around it."""
+
+    host: Host
+    home: Path
+    lock: Lock
+
+    def view(self, name: str, hive: str | None = None) -> View:
+        state = self.home / "agents" / name / "state"
+        state.mkdir(parents=True, exist_ok=True)
+        uid = AGENT if os.geteuid() == 0 else None
+        if uid is not None:
+            os.chown(state, uid, uid)
+        return View(uid, {"/state": state}, {}, {}, lock=replace(self.lock, hive=hive or self.lock.hive))
+
+    def commit(self, name: str, toml: str) -> str:
+        repository = self.home / "applied" / name
+        if not repository.exists():
+            repository.mkdir(parents=True)
+            git(repository, "init", "-q", "-b", "main")
+        return commit(repository, {"agent.toml": toml})
+
+    def build(self, name: str, *command: str) -> str:
+        revision = self.commit(name, f"command = {json.dumps(list(command))}\n")
+        self.host.build(name, self.home / "applied" / name, revision, self.lock)
+        return revision
+
+    def run(self, name: str, *command: str) -> str:
+        revision = self.build(name, *(command or FOR_EVER))
+        self.host.switch(name, revision, self.view(name), run=True)
+        return revision
+
+    def now(self, name: str) -> Container:
+        found = self.host.container(name)
+        assert found is not None
+        return found
+
+    def after_its_end(self, name: str) -> Container:
+        for descriptor in self.host.exits([name]).values():
+            assert ends(descriptor)
+        return self.now(name)
+
+
+def ends(descriptor: int, seconds: float = DEADLINE) -> bool:
+    """Whether what a descriptor stands for ends in this time; the descriptor is closed."""
+    try:
+        return bool(select.select([descriptor], [], [], seconds)[0])
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def opened(name: str) -> Iterator[Backend]:
+    home = Path(tempfile.mkdtemp(prefix="hive-contract-")).resolve()
+    home.chmod(0o711)
+    base = home / "base"
+    (base / "hive_agent").mkdir(parents=True)
+    git(base, "init", "-q", "-b", "main")
+    revision = commit(base, {"hive_agent/run.py": "one"})
+    settings = from_environment({"HIVE_HOME": str(home), "HIVE_RUN": f"{home}/run", "HIVE_BACKEND": name})
+    made = Backend(host(settings), home, Lock(home / "meta", revision, (base,)))
+    try:
+        yield made
+    finally:
+        for container in made.host.containers():
+            made.host.destroy(container)
+        remove(home)
+
+
+@pytest.fixture(params=sorted(BACKENDS))
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+    monkeypatch.setenv("HIVE_TESTING", "1")
+    with opened(request.param) as made:
+        yield made
+
+
+# --- builds and switches
+
+
+def test_at_first_there_is_no_container_and_a_build_makes_none(backend: Backend) -> None:
+    assert (backend.host.containers(), backend.host.container("a")) == ({}, None)
+    backend.build("a", *FOR_EVER)
+    assert (backend.host.containers(), backend.host.container("a")) == ({}, None)
+
+
+def test_a_build_again_is_as_good_as_once_and_touches_nothing_that_runs(backend: Backend) -> None:
+    revision = backend.run("a")
+    before = backend.now("a")
+    for _ in range(2):
+        backend.host.build("a", backend.home / "applied/a", revision, backend.lock)
+    assert backend.now("a") == before
+
+
+def test_a_configuration_that_cannot_be_is_refused_by_file_line_and_key(backend: Backend) -> None:
+    revision = backend.commit("a", "command = ['x']\nsettle_seconds = 'long'\n")
+    with pytest.raises(BuildFailed, match=r"agent\.toml, line 2: settle_seconds"):
+        backend.host.build("a", backend.home / "applied/a", revision, backend.lock)
+    git(backend.home / "applied/a", "rm", "-q", "agent.toml")
+    with pytest.raises(BuildFailed, match=r"agent\.toml is missing"):
+        backend.host.build("a", backend.home / "applied/a", commit(backend.home / "applied/a", {"x": ""}), backend.lock)
+
+
+def test_what_was_not_built_cannot_be_switched_to(backend: Backend) -> None:
+    revision = backend.commit("a", f"command = {json.dumps(list(FOR_EVER))}\n")
+    with pytest.raises(BuildFailed, match="no build of"):
+        backend.host.switch("a", revision, backend.view("a"), run=True)
+
+
+def test_a_switch_without_run_has_it_stopped_with_that_revision(backend: Backend) -> None:
+    revision = backend.build("a", *FOR_EVER)
+    backend.host.switch("a", revision, backend.view("a"), run=False)
+    assert backend.now("a") == Container("a", False, None, revision, revision, None, None)
+
+
+def test_a_switch_starts_it_anew_with_the_new_revision(backend: Backend) -> None:
+    one = backend.run("a")
+    before = backend.now("a")
+    two = backend.run("a", "sleep", "2000")
+    after = backend.now("a")
+    assert (before.revision, after.revision, after.next_revision) == (one, two, two)
+    assert after.running
+    assert after.instance not in (None, before.instance)
+    assert (before.started_at or 0) <= (after.started_at or 0)
+    backend.host.switch("a", one, backend.view("a"), run=True)
+    assert backend.now("a").revision == one
+
+
+def test_it_tells_which_hive_it_was_started_with(backend: Backend) -> None:
+    backend.run("a")
+    assert backend.now("a").hive == backend.lock.hive
+    newer = commit(backend.home / "base", {"hive_agent/run.py": "two"})
+    backend.host.start("a", backend.view("a", newer))
+    assert backend.now("a").hive == backend.lock.hive
+    backend.host.stop("a", grace=0)
+    backend.host.start("a", backend.view("a", newer))
+    assert backend.now("a").hive == newer
+
+
+# --- starts and ends
+
+
+def test_a_start_of_what_runs_does_nothing_and_of_nothing_is_refused(backend: Backend) -> None:
+    with pytest.raises(NotFound):
+        backend.host.start("a", backend.view("a"))
+    backend.run("a")
+    before = backend.now("a")
+    backend.host.start("a", backend.view("a"))
+    assert backend.now("a") == before
+
+
+@pytest.mark.parametrize("how", ["stop", "end"])
+@pytest.mark.parametrize(("grace", "cause"), [(30.0, "SIGTERM"), (0.0, "SIGKILL")])
+def test_an_end_is_told_by_its_signal(backend: Backend, how: str, grace: float, cause: str) -> None:
+    backend.run("a", "sh", "-c", "exec sleep 1000")
+    getattr(backend.host, how)("a", grace=grace)
+    found = backend.after_its_end("a")
+    assert (found.running, found.instance) == (False, None)
+    assert found.ended is not None
+    assert found.ended.cause == cause
+    getattr(backend.host, how)("a", grace=grace)
+    assert backend.now("a") == found
+
+
+def test_a_program_that_ends_by_itself_leaves_its_code(backend: Backend) -> None:
+    backend.run("a", "sh", "-c", "exit 3")
+    ended = backend.after_its_end("a").ended
+    assert ended is not None
+    assert (ended.code, ended.out_of_memory, ended.cause) == (3, False, "exit code 3")
+
+
+def test_an_end_wakes_who_waits_for_it_and_only_of_what_runs_there_is_one_to_wait_for(backend: Backend) -> None:
+    backend.run("a")
+    backend.host.switch("b", backend.build("b", *FOR_EVER), backend.view("b"), run=False)
+    exits = backend.host.exits(["a", "b", "nobody"])
+    assert list(exits) == ["a"]
+    assert not select.select([exits["a"]], [], [], 0)[0]
+    backend.host.end("a", grace=0)
+    assert ends(exits["a"])
+    assert backend.host.exits(["a"]) == {}
+
+
+def test_one_and_all_are_told_alike(backend: Backend) -> None:
+    for name in ("a", "b-2"):
+        backend.run(name)
+    backend.host.stop("a", grace=0)
+    assert backend.host.containers() == {name: backend.host.container(name) for name in ("a", "b-2")}
+
+
+def test_what_is_destroyed_is_gone_with_its_journal_and_can_be_made_again(backend: Backend) -> None:
+    backend.run("a", "sh", "-c", "echo first; exit 0")
+    backend.after_its_end("a")
+    for _ in range(2):
+        backend.host.destroy("a")
+        assert backend.host.containers() == {}
+    with pytest.raises(NotFound):
+        backend.host.journal("a", 10)
+    backend.run("a", "sh", "-c", "echo second; exit 0")
+    backend.after_its_end("a")
+    assert [line.split(" ", 1)[1] for line in backend.host.journal("a", 10)] == ["second"]
+
+
+# --- what is to be seen
+
+
+def test_the_journal_has_the_last_lines_with_their_times_oldest_first(backend: Backend) -> None:
+    backend.run("a", "sh", "-c", "echo one; echo two words; echo three; exit 0")
+    backend.after_its_end("a")
+    lines = backend.host.journal("a", 2)
+    assert [line.split(" ", 1)[1] for line in lines] == ["two words", "three"]
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", line) for line in lines)
+    assert backend.host.journal("a", 0) == []
+
+
+def test_a_followed_journal_goes_on_with_what_comes(backend: Backend) -> None:
+    revision = backend.run("a", "sh", "-c", "echo one; exit 0")
+    backend.after_its_end("a")
+    lines = backend.host.follow_journal("a", 10)
+    assert next(lines).endswith(" one")
+    backend.host.switch("a", revision, backend.view("a"), run=True)
+    with ThreadPoolExecutor(1) as pool:
+        (further,) = pool.submit(lambda: list(islice(lines, 1))).result(DEADLINE)
+    assert further.endswith(" one")
+
+
+def test_the_key_of_a_page_is_another_at_every_start(backend: Backend) -> None:
+    assert backend.host.page_key("a") is None
+    backend.run("a")
+    first = backend.host.page_key("a")
+    assert first
+    backend.host.stop("a", grace=0)
+    assert backend.host.page_key("a") is None
+    backend.host.start("a", backend.view("a"))
+    assert backend.host.page_key("a") not in (None, first)
+
+
+def test_nobody_enters_without_a_terminal(backend: Backend) -> None:
+    backend.run("a")
+    with pytest.raises(Refused):
+        backend.host.enter("a", backend.view("a"), ["true"])
+
+
+def test_who_calls_is_in_no_container(backend: Backend) -> None:
+    backend.run("a")
+    assert backend.host.container_of(os.getpid()) is None
+
+
+def test_what_a_backend_finds_of_the_machine_is_in_words(backend: Backend) -> None:
+    rows = backend.host.capabilities()
+    assert "sandbox" in {what for what, _will_do, _words in rows}
+    assert all(words for _what, _will_do, words in rows)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "A"])
+def test_a_name_is_checked_before_it_becomes_anything(backend: Backend, name: str) -> None:
+    for call in (backend.host.container, backend.host.destroy, backend.host.page_key):
+        with pytest.raises(HiveError):
+            call(name)
+
+
+def test_two_hives_do_not_meet(backend: Backend) -> None:
+    backend.run("a")
+    with opened(type(backend.host).__name__.removesuffix("Host").lower()) as other:
+        other.run("a")
+        other.host.destroy("a")
+    assert backend.now("a").running
+
+
+# --- the table
+
+
+def test_a_backend_is_found_by_what_the_settings_name(backend: Backend) -> None:
+    assert f"{type(backend.host).__module__}:{type(backend.host).__name__}" in BACKENDS.values()
+
+
+def test_the_one_for_tests_is_refused_outside_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HIVE_TESTING", raising=False)
+    with pytest.raises(Refused, match="for the tests of hive alone"):
+        host(from_environment({"HIVE_HOME": "/nonexistent/hive", "HIVE_BACKEND": "memory"}))
