@@ -1,21 +1,70 @@
-"""The plan of the house, as data: floors, owners of tables, rooms of libraries. tests/test_house.py holds it."""
+"""The plan of the house, as data: floors, owners of tables, rooms of libraries. tests/test_house.py holds it.
+
+docs/generate.py draws it into docs/design.md.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
-# Room -> its floor; imports run down only. The harness is the lowest: it imports the standard library alone, and the
-# ground reads its table of CLIs.
-FLOORS = {
-    "hive_agent": 0,
-    "hive_core": 1,
-    "hive_fleet": 2,
-    "hive_cmds": 3,
-    "hive_faces": 4,
-    "status_page": 4,
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A folder of the house. Imports run down only: to a room on a lower floor, or inside the same one."""
+
+    floor: int
+    says: str
+
+
+ROOMS = {
+    "hive_faces": Room(4, "faces: how one calls"),
+    "status_page": Room(4, "the browser's face: a client of the operator's socket"),
+    "hive_cmds": Room(3, "verbs: the operations, none of which imports another"),
+    "hive_fleet": Room(2, "nouns: what operations share, each the owner of its tables"),
+    "hive_core": Room(1, "ground: knows no verb, no noun and no face"),
+    # The ground reads its table of CLIs.
+    "hive_agent": Room(0, "beside an agent in its container; standard library alone"),
 }
+FLOORS = {name: room.floor for name, room in ROOMS.items()}
+# The room of the operations: nothing else is public there, and no file of it imports another.
+VERBS = "hive_cmds"
+
+# Table -> the folder in which alone SQL may name it; the migrations make them all.
+OWNERS = {
+    "agents": "hive_fleet/agents",
+    "pictures": "hive_fleet/agents",
+    "approvals": "hive_fleet/requests",
+    "messages": "hive_fleet/messages",
+    "messages_indexed": "hive_fleet/messages",
+    "messages_search": "hive_fleet/messages",
+    "messages_words": "hive_fleet/messages",
+    "questions": "hive_fleet/messages",
+    "readers": "hive_fleet/messages",
+    "fan_outs": "hive_fleet/flake",
+    "events": "hive_core",
+    "migrations": "hive_core",
+    "operations": "hive_core",
+    "repairs": "hive_core",
+}
+MIGRATIONS = "hive_core/migrations.py"
+# What is not yet as the plan says; each entry goes when it is cut, and none comes.
+FOREIGN_SQL = {
+    ("hive_faces/shell/completion.py", "agents"),
+    ("hive_faces/shell/completion.py", "approvals"),
+    ("hive_faces/shell/completion.py", "questions"),
+    ("hive_fleet/flake/meta.py", "events"),
+}
+NO_VERBS = {
+    "hive_cmds/backup.py: folder_name",
+    "hive_cmds/watch.py: Rounds",
+    "hive_cmds/watch.py: tick",
+    "hive_cmds/watch.py: watching",
+}
+VERB_TO_VERB: set[str] = set()
+
 # The faces, of which none imports another. `up` is none of them: it is what brings the long-running ones together.
 FACES = ("hive_faces.shell", "hive_faces.gate", "status_page")
 
@@ -56,3 +105,33 @@ def modules() -> list[Path]:
 def name_of(path: Path) -> str:
     """The path as a person says it, from the checkout on."""
     return str(path.relative_to(CHECKOUT))
+
+
+def picture() -> str:
+    """The house as text: each room with its floor, its folders, and the tables that they own."""
+    lines = []
+    for name, room in ROOMS.items():
+        lines.append(f"{room.floor}  {name + '/':<13}{room.says}")
+        lines += [f"     {line}" for line in _folders(name)]
+    return "\n".join(lines)
+
+
+def _folders(room: str) -> list[str]:
+    """The folders right in a room, one a line where they own tables."""
+    tables: dict[str, list[str]] = {}
+    for table, owner in OWNERS.items():
+        tables.setdefault(owner, []).append(table)
+    names = sorted(
+        {
+            name_of(path).split("/")[1]
+            for path in modules()
+            if name_of(path).count("/") > 1 and name_of(path).startswith(f"{room}/")
+        }
+    )
+    owning = [name for name in names if f"{room}/{name}" in tables]
+    lines = [f"{name + '/':<13}{', '.join(tables[f'{room}/{name}'])}" for name in owning]
+    if others := [f"{name}/" for name in names if name not in owning]:
+        lines.append("  ".join(others))
+    if room in tables:
+        lines.append(f"tables: {', '.join(tables[room])}")
+    return lines
