@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hive_agent.own_settings import Own, of_claude, of_codex
+from hive_agent.own_settings import Own, of_claude, of_codex, of_none
 
 Place = tuple[str, ...]
 
@@ -31,19 +31,19 @@ class Credentials:
     """What a CLI is let in by at its service: a login of its own, or something else in place of one.
 
     variable: names its login folder to it. folder: what that folder is called, on the machine and in the container.
-    file: where the login is in there. tokens: any one of which is a login. settings: the CLI's own settings in there.
-    own: reads from those what they set in place of a login. keys: the environment variables that hold a key or a token.
-    switches: those that choose a cloud provider, where they say yes.
+    file: where the login is in there. tokens: any one of which is a login. keys: the environment variables that hold a
+    key or a token. switches: those that choose a cloud provider, where they say yes. settings: the CLI's own settings
+    in there, "" where they set nothing in place of a login; own: reads from those what they set.
     """
 
     variable: str
     folder: str
     file: str
     tokens: tuple[Token, ...]
-    settings: str
-    own: Callable[[Mapping[str, Any]], Own]
     keys: tuple[str, ...]
     switches: tuple[str, ...] = ()
+    settings: str = ""
+    own: Callable[[Mapping[str, Any]], Own] = of_none
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def why_no_login(kind: Credentials, found: Found, names: Set[str]) -> str | None
 
 def fingerprint(folder: str | Path, *files: str) -> tuple[tuple[int, ...] | None, ...]:
     """What changes whenever one of these files of a login folder is written or replaced."""
-    return tuple(_mark(f"{folder}/{file}") for file in files)
+    return tuple(_mark(f"{folder}/{file}") for file in files if file)
 
 
 def _mark(path: str) -> tuple[int, ...] | None:
@@ -101,7 +101,7 @@ def _own_names(own: Own) -> frozenset[str]:
 
 
 def _own(kind: Credentials, folder: str | Path) -> Own:
-    data = _read(folder, kind.settings)
+    data = _read(folder, kind.settings) if kind.settings else None
     if data is None:
         return Own()
     if kind.settings.endswith(".toml"):

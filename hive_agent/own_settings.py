@@ -48,6 +48,11 @@ def of_codex(settings: Table) -> Own:
     return Own(provider=_shown(name), key=_shown(_text(provider.get("env_key"))))
 
 
+def of_none(_settings: Table) -> Own:
+    """Of a CLI that is let in by its login and by keys alone."""
+    return Own()
+
+
 def _shown(name: str) -> str:
     return name if not name or _NAME.fullmatch(name) else "of an odd name"
 

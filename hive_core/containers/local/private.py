@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hive_agent.clis import CLIS
 from hive_core.settings import Settings
 
 # In a home: what nothing is taken from, and what is shown neither whole nor as a part of something larger, though
 # programs lie in some of it.
 _KEYS = (".ssh", ".gnupg", ".pki", ".aws", ".azure", ".kube", ".password-store", ".local/share/keyrings")
-_KEPT = (".config", ".docker", ".claude", ".codex", ".local/share", ".local/state", ".netrc", ".git-credentials")
+_LOGINS = tuple(f".{cli.credentials.folder}" for cli in CLIS.values())
+_KEPT = (".config", ".docker", *_LOGINS, ".local/share", ".local/state", ".netrc", ".git-credentials")
 # Of the machine: likewise.
 _KERNEL = ("/proc", "/sys", "/dev")
 _MACHINE = ("/etc", "/var", "/run", "/root", "/home", "/boot", "/srv", "/mnt", "/media", "/tmp")  # noqa: S108
