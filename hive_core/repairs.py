@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hive_agent.back_off import pause
 from hive_core import disk
 from hive_core.errors import HiveError
 from hive_core.events import emit
@@ -80,8 +81,9 @@ def _keep(hive: Hive, what: str, agent: str, error: str) -> Failed:
     before = _before(hive, what)
     failed = Failed(what, agent, error, now, now, 1, now + FIRST_PAUSE)
     if before is not None:
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(before.tries, 16))
-        failed = replace(failed, since=before.since, tries=before.tries + 1, due_at=now + pause)
+        tries = before.tries + 1
+        due_at = now + pause(tries, FIRST_PAUSE, LONGEST_PAUSE)
+        failed = replace(failed, since=before.since, tries=tries, due_at=due_at)
     new = before is None or before.error != error
     try:
         with hive.store.write() as db:

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
+from hive_agent.back_off import BackOff
 from hive_core import disk
 from hive_core.errors import HiveError, Replaced
 
@@ -23,7 +24,7 @@ class Trouble:
     def __init__(self, say: Callable[[str], None], who: str) -> None:
         self._say, self._who = say, who
         self._told: set[str] = set()
-        self._delay, self._last = FIRST, 0.0
+        self._tries, self._last = BackOff(FIRST, LONGEST), 0.0
         self.worked = False
 
     def met(self, error: BaseException) -> float:
@@ -38,15 +39,14 @@ class Trouble:
             self._say(f"warning: {self._who}: {words}")
         if isinstance(error, Replaced):
             return 0.0
-        delay, self._delay = self._delay, min(LONGEST, self._delay * 2)
-        return delay
+        return self._tries.failed()
 
     def over(self) -> None:
         """The work was done. Nothing happens when nothing had kept it from that."""
         self.worked = True
         if self._told:
             self._told.clear()
-            self._delay = FIRST
+            self._tries.succeeded()
             self._say(f"{self._who} goes on")
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+from hive_agent.back_off import BackOff
 from hive_agent.errors import Stopped
 from hive_agent.live import Live
 from hive_agent.page.controls import Controls
@@ -23,16 +24,16 @@ def bind(port: int, make: Callable[[int], Page], wake: Wake) -> Page:
 
     Raises OSError: EADDRINUSE after the last of 12 tries, any other at once.
     """
-    pause = FIRST_PAUSE
+    tries = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
     for _ in range(TRIES - 1):
         try:
             return make(port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
+        pause = tries.failed()
         _log(f"port {port} is in use, next try in {pause:g} s")
         wake.pause(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
     return make(port)
 
 

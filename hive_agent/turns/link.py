@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hive_agent.back_off import BackOff
 from hive_agent.errors import GateRefused, Unreachable
 from hive_agent.mcp import reach
 from hive_agent.wake import Wake
@@ -18,7 +19,8 @@ REPEATABLE = frozenset({"ack", "nack", "set_status", "turn_settings", "recent"})
 LONGEST_ANSWER = 16 * 1024 * 1024
 # How long the gate may take beyond the wait that was asked for.
 ANSWER_SECONDS = 30.0
-_LONGEST_PAUSE = 2.0
+# Seconds between the first two tries to reach the gate, and between further ones at the most.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
 class Link:
@@ -43,16 +45,16 @@ class Link:
         """
         deadline = None if patience is None else time.monotonic() + patience
         line = json.dumps({"cmd": verb, **arguments}).encode() + b"\n"
-        pause = 0.05
+        tries = BackOff(_FIRST_PAUSE, _LONGEST_PAUSE)
         while True:
             self._connect(deadline)
             try:
                 answer = self._exchange(line, float(arguments.get("wait", 0)) + ANSWER_SECONDS)
             except Unreachable:
+                pause = tries.failed()
                 if verb not in REPEATABLE or (deadline is not None and time.monotonic() + pause > deadline):
                     raise
                 self._wake.pause(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
             if answer.get("ok") is not True:
                 raise GateRefused(f"{verb}: {answer.get('error', 'refused without a reason')}", answer.get("hint"))
@@ -66,17 +68,17 @@ class Link:
             self._buffer.clear()
 
     def _connect(self, deadline: float | None) -> None:
-        pause = 0.05
+        tries = BackOff(_FIRST_PAUSE, _LONGEST_PAUSE)
         while self._socket is None:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             try:
                 reach(connection, str(self._path))
             except OSError as error:
                 connection.close()
+                pause = tries.failed()
                 if deadline is not None and time.monotonic() + pause > deadline:
                     raise Unreachable(f"The gate cannot be reached at {self._path}: {error.strerror}.") from error
                 self._wake.pause(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 self._socket = connection
 

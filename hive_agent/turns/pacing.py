@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hive_agent.back_off import pause
 from hive_agent.runners.base import End
 
 LONGEST_BACK_OFF = 300.0
@@ -44,5 +45,4 @@ class Pacing:
         return self._doubled(REFUSED, LONGEST_LIMIT)
 
     def _doubled(self, seconds: float, most: float) -> float:
-        times: int = 2 ** min(max(self._count - 1, 0), 16)
-        return min(seconds * times, most)
+        return pause(self._count, seconds, most)
