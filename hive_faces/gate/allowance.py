@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
+
+from hive_core.bucket import Bucket
 
 # Bytes of events that may be added at once; thousands of turns of a harness.
 MOST = 64 * 1024 * 1024
@@ -12,30 +13,20 @@ REFILL = 16 * 1024
 
 
 class Allowance:
-    """A token bucket that may be overdrawn by the call that empties it: what a call adds is known at its end.
-
-    Every change of state leaves an event, so what is counted is events: what changes nothing costs nothing.
-    Safe in threads.
+    """What one caller may add. Every change of state leaves an event, so what is counted is events: what changes
+    nothing costs nothing. Safe in threads.
     """
 
     def __init__(self) -> None:
-        self._left = float(MOST)
-        self._at = time.monotonic()
+        self._bucket = Bucket(MOST, REFILL)
         self._lock = threading.Lock()
 
     def spend(self, size: int) -> None:
-        """Take off so many bytes."""
+        """Take off so many bytes, as a call that has added them ends."""
         with self._lock:
-            self._fill()
-            self._left -= size
+            self._bucket.take(size)
 
     def seconds(self) -> float:
         """How long to wait until more may be added; 0.0 for not at all."""
         with self._lock:
-            self._fill()
-            return max(0.0, -self._left / REFILL)
-
-    def _fill(self) -> None:
-        now = time.monotonic()
-        self._left = min(float(MOST), self._left + (now - self._at) * REFILL)
-        self._at = now
+            return self._bucket.seconds()

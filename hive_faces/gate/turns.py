@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from hive_core.bucket import Bucket
 from hive_core.operation import Identity
 
 # Seconds of a processor that a caller may use up at once, and how many a second it may use on and on, before it has to
@@ -27,7 +28,7 @@ class Turns:
         self._lock = threading.Lock()
         self._taken = False
         self._waiting: dict[Identity, deque[threading.Lock]] = {}
-        self._used: dict[Identity, tuple[float, float]] = {}
+        self._left: dict[Identity, Bucket] = {}
 
     @property
     def waiting(self) -> int:
@@ -52,22 +53,18 @@ class Turns:
     def forget(self, caller: Identity) -> None:
         """The caller is no longer there."""
         with self._lock:
-            self._used.pop(caller, None)
+            self._left.pop(caller, None)
 
     def is_busy(self, caller: Identity) -> bool:
         """Whether the caller has to take turns."""
         with self._lock:
-            return self._used_now(caller) > AT_ONCE
+            return caller in self._left and self._left[caller].seconds() > 0
 
     def count(self, caller: Identity, seconds: float) -> None:
         """Note that the caller has used so much."""
         with self._lock:
             # What is owed is bounded: who was busy for an hour is a quiet caller again after some seconds.
-            self._used[caller] = (min(self._used_now(caller) + seconds, 10 * AT_ONCE), time.monotonic())
-
-    def _used_now(self, caller: Identity) -> float:
-        used, at = self._used.get(caller, (0.0, 0.0))
-        return max(0.0, used - (time.monotonic() - at) * ON_AND_ON)
+            self._left.setdefault(caller, Bucket(AT_ONCE, ON_AND_ON, debt=9 * AT_ONCE)).take(seconds)
 
     def _take(self, caller: Identity) -> None:
         with self._lock:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import select
-import time
+
+from hive_core.bucket import Bucket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,23 +28,20 @@ class Output:
         self._output = output
         self._journal = journal
         self._poll = poll
-        self._left = float(BURST)
-        self._counted = time.monotonic()
+        self._room = Bucket(BURST, RATE)
         self._open = False
         self._ended = False
         self.milliseconds()
 
     def milliseconds(self) -> int | None:
         """How long `poll` is to wait at the most: until more may be taken; None for no such time."""
-        now = time.monotonic()
-        self._left = min(BURST, self._left + (now - self._counted) * RATE)
-        self._counted = now
         if self._ended:
             return None
-        if self._left > 0 and not self._open:
+        rest = self._room.seconds()
+        if not rest and not self._open:
             self._poll.register(self._output, select.POLLIN)
             self._open = True
-        return None if self._open else int(-self._left / RATE * 1000) + 1
+        return None if self._open else int(rest * 1000) + 1
 
     def take(self) -> bool:
         """Move what was written to the journal; False when that was the end of it."""
@@ -52,9 +50,9 @@ class Output:
         except BlockingIOError:
             # The container can open its end for reading (/proc/self/fd) and be faster; that is no end.
             return True
-        self._left -= self._journal.feed(data)
+        self._room.take(self._journal.feed(data))
         self._ended = not data
-        if self._open and (self._ended or self._left <= 0):
+        if self._open and (self._ended or self._room.seconds()):
             self._poll.unregister(self._output)
             self._open = False
         return bool(data)
