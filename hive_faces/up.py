@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from functools import partial
 
 from hive_cmds import meta
-from hive_cmds.watch import INTERVAL, watching
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.human import natural
@@ -20,6 +19,7 @@ from hive_fleet.changes import adoptions, spawns, starts
 from hive_fleet.changes.building import GRACE
 from hive_fleet.changes.running import RESTING
 from hive_fleet.events.feed import Line, lines
+from hive_fleet.watching.rounds import INTERVAL, watching
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True, endures=True)

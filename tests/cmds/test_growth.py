@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
-from hive_cmds import questions, watch
+from hive_cmds import questions
 from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
@@ -24,6 +24,7 @@ from hive_fleet.events import feed
 from hive_fleet.messages.messages import kick
 from hive_fleet.messages.questions import expire, next_deadline
 from hive_fleet.requests import denials
+from hive_fleet.watching.rounds import tick
 from tests.hives import PLAIN, TestHive
 
 GROWING = ("messages", "events", "approvals", "questions")
@@ -90,7 +91,7 @@ def acts(place: TestHive) -> Iterator[Act]:
     yield "the events since", lambda hive: list(feed.after(hive, newest_event(hive) - 5, []))
     yield "settle", progress.settle
     yield "denials", denials.tag_all
-    yield "a look", lambda hive: watch.tick(hive, seed=False)
+    yield "a look", lambda hive: tick(hive, seed=False)
 
 
 def talking() -> Iterator[Act]:

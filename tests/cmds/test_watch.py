@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from hive_cmds.harness import set_status
-from hive_cmds.watch import tick
 from hive_core.events import since
 from hive_core.operation import Identity, Role
 from hive_fleet.agents import restarts
+from hive_fleet.watching.rounds import tick
 from tests.hives import PLAIN, TestHive, eventually, interrupt, line_of
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from hive_cmds.watch import tick, watching
 from hive_core.context import Hive
 from hive_core.events import Event
 from hive_faces.verbs import find
@@ -21,6 +20,7 @@ from hive_fleet.agents import last_seen, restarts
 from hive_fleet.agents.observation import observe
 from hive_fleet.watching.held_containers import HeldContainers
 from hive_fleet.watching.looks import look_at
+from hive_fleet.watching.rounds import tick, watching
 from tests.hives import PATIENCE, TestHive, eventually
 
 ASKING = ("container", "containers", "exits")

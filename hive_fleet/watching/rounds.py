@@ -1,0 +1,136 @@
+"""The rounds of the watch: when it looks, at whom, and what else it does each time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+
+from hive_core import progress
+from hive_core.context import Hive
+from hive_core.enduring import Begin, Companion, enduring
+from hive_core.events import Event
+from hive_core.human import count
+from hive_core.trouble import Trouble
+from hive_core.wake import Wake
+from hive_fleet.agents import last_seen, restarts
+from hive_fleet.changes import starts
+from hive_fleet.events.feed import after
+from hive_fleet.flake import staleness
+from hive_fleet.messages import questions
+from hive_fleet.requests import denials
+from hive_fleet.watching.held_containers import HeldContainers
+from hive_fleet.watching.looks import look_at
+from hive_fleet.watching.restarter import Restarter
+from hive_fleet.watching.transitions import Verdict
+
+# Seconds between two looks at everything, unless somebody wants others.
+INTERVAL = 10
+
+
+def tick(
+    hive: Hive, *, seed: bool, held: HeldContainers | None = None, restart: Callable[[str], object] | None = None
+) -> list[Verdict]:
+    """Finish what dead processes left, restart whoever is due, and look at every agent.
+
+    seed: tell nothing of what has changed since the last look; agents that ended meanwhile are restarted all the same
+    if their configuration asks for it. held: containers that need not be looked at, and that takes hold of those that
+    run. restart: starts an agent again.
+    """
+    progress.settle(hive)
+    denials.tag_all(hive)
+    questions.expire(hive)
+    _restart_due(hive, restart or partial(starts.start_again, hive))
+    return look_at(hive, None, seed=seed, held=held)
+
+
+def _restart_due(hive: Hive, restart: Callable[[str], object]) -> None:
+    """Restart every agent whose time has come."""
+    for name in restarts.take_due(hive):
+        restart(name)
+
+
+def watching(
+    hive: Hive, interval: float, *, beside: Companion | None = None, begin: Begin = lambda _again: None
+) -> Iterator[Event]:
+    """Watch for ever, and yield every event that happens, whatever the machine refuses meanwhile (see `enduring`).
+
+    The caller is the only watch of this hive.
+    """
+
+    def work(wake: Wake, seq: int, trouble: Trouble) -> Iterator[Event]:
+        return _watching(hive, wake, seq, interval, trouble, beside=beside)
+
+    return enduring(hive, work, beside=beside, begin=begin)
+
+
+def _watching(
+    hive: Hive, wake: Wake, seq: int, interval: float, trouble: Trouble, *, beside: Companion | None
+) -> Iterator[Event]:
+    """Yield every event after `seq`, and look meanwhile. With the first look, a trouble of before is over."""
+    also = [] if beside is None else [beside.fileno()]
+    with closing(HeldContainers(hive)) as held, closing(Restarter(hive)) as restarter:
+        rounds = Rounds(hive, held, restarter.start, interval, seed=not trouble.worked)
+        rounds.look()
+        if not trouble.worked:
+            hive.say(f"watching {count(len(hive.host.containers()), 'agent')}")
+        while True:
+            trouble.over()
+            for event in after(hive, seq, []):
+                seq = event.seq
+                rounds.hear(event)
+                yield event
+            rounds.look()
+            wake.wait(rounds.seconds_left(), also=[held.fileno(), *also])
+            if beside is not None:
+                beside.check()
+
+
+class Rounds:
+    """When a watch looks, and at whom: at everything every `interval` seconds, and at one agent whenever needed.
+
+    That is when its container has ended, when an operation on it has ended, and when it is shown otherwise than the
+    watch last concluded. Messages need no look.
+    """
+
+    def __init__(
+        self, hive: Hive, held: HeldContainers, restart: Callable[[str], object], interval: float, *, seed: bool
+    ) -> None:
+        self._hive, self._held, self._start_again, self._interval = hive, held, restart, interval
+        self._asked: set[str] = set()
+        self._seed, self._due, self._restart = seed, 0.0, 0.0
+        self._base: str | None = None
+
+    def hear(self, event: Event) -> None:
+        """Take note of an event that makes a look necessary."""
+        if event.agent is None:
+            pass
+        elif event.kind in ("transient_cleared", "repair_failed"):
+            self._asked.add(event.agent)
+        elif event.kind == "container_state_changed":
+            with self._hive.store.read() as db:
+                if last_seen.inconclusive(db, event.agent):
+                    self._asked.add(event.agent)
+        if event.kind == "meta_inputs_changed" and staleness.upstream(self._hive) != self._base:
+            self._due = 0.0  # Any agent may be out of date now.
+
+    def look(self) -> None:
+        """Look at everything if that is due, else at the agents that need it."""
+        names, self._asked = self._asked | self._held.ended(), set()
+        now = time.monotonic()
+        if now >= self._due:
+            self._base = staleness.upstream(self._hive)
+            tick(self._hive, seed=self._seed, held=self._held, restart=self._start_again)
+            self._seed, self._due = False, time.monotonic() + self._interval
+        elif now >= self._restart:
+            _restart_due(self._hive, self._start_again)
+        elif not names:
+            return
+        if names:
+            look_at(self._hive, names, held=self._held)
+        self._restart = time.monotonic() + restarts.soonest(self._hive, self._interval)
+
+    def seconds_left(self) -> float:
+        """Seconds until the next look is due."""
+        return min(self._due, self._restart) - time.monotonic()
