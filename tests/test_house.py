@@ -21,6 +21,7 @@ from tests.house import (
     LIBRARIES,
     MIGRATIONS,
     NO_VERBS,
+    NOUNS,
     OWNERS,
     RENAMES,
     ROOMS,
@@ -73,6 +74,21 @@ def test_no_import_runs_upward(room: str) -> None:
             if other != room and other in FLOORS and FLOORS[other] >= FLOORS[room]:
                 upward.append(f"{name_of(path)}: {imported}")
     assert upward == []
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_noun_imports_only_nouns_before_it(noun: str) -> None:
+    allowed = {f"hive_fleet.{known}" for known in NOUNS[: NOUNS.index(noun) + 1]}
+    upward = []
+    for path in in_room(f"hive_fleet/{noun}"):
+        for imported in imports(path):
+            if imported.startswith("hive_fleet.") and ".".join(imported.split(".")[:2]) not in allowed:
+                upward.append(f"{name_of(path)}: {imported}")
+    assert upward == []
+
+
+def test_every_noun_has_its_place_among_them() -> None:
+    assert {name_of(path).split("/")[1] for path in in_room("hive_fleet") if name_of(path).count("/") > 1} == set(NOUNS)
 
 
 @pytest.mark.parametrize("room", ROOMS)
