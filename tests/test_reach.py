@@ -201,7 +201,7 @@ def _let_try(hive: TestHive) -> None:
     hive.run("spawn", "worker")
     # As if the sandbox showed it.
     os.link(hive.root / "run/host.sock", hive.root / "run/sockets/worker/operators.sock")
-    eventually(lambda: listeners().get(port))
+    eventually(lambda: listeners([port]).get(port))
     hive.run("send", "worker", "go")
 
 

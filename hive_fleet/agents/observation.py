@@ -61,10 +61,11 @@ def observe(
         users = table.users(db)
     wanted = list(users if names is None else names)
     containers = _containers(hive, wanted, known, every=names is None)
-    served = listeners() if wanted else {}
+    port_of = {name: ports.of(hive, name) for name in wanted}
+    served = listeners(port_of.values())
     agents = {}
-    for name in wanted:
-        container, port = containers[name], ports.of(hive, name)
+    for name, port in port_of.items():
+        container = containers[name]
         logins = {runner: found_login(hive, name, runner) for runner in CLIS}
         taken = _is_anothers(container, users.get(name), served.get(port, set()))
         agents[name] = Observed(container, logins, port, taken)

@@ -30,7 +30,7 @@ def reach(hive: Hive, name: str) -> tuple[int, str]:
     key, port = hive.host.page_key(name), ports.of(hive, name)
     if key is None:
         raise Refused(f"{name} is not running, so it has no page.", f"`hive start {name}` starts it.")
-    listening = listeners().get(port)
+    listening = listeners([port]).get(port)
     if not listening:
         raise Refused(f"{name} serves no page on port {port} (yet).", f"`hive journal {name}` may say why.")
     if not _has(port, key):

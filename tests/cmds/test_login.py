@@ -307,7 +307,7 @@ def test_ctrl_c_ends_the_real_program_and_gives_the_terminal_back(real: TestHive
 def test_the_page_logs_it_in_with_the_real_program_in_its_container(real: TestHive) -> None:
     real.start("gate")
     port = int((real.home / "agents/coder/port").read_text())
-    eventually(lambda: listeners().get(port))
+    eventually(lambda: listeners([port]).get(port))
     key = urlsplit(real.run("open", "coder").stdout.strip()).fragment.removeprefix("key=")
     client = Client(port, key)
     with client.stream() as news:

@@ -30,7 +30,7 @@ def paged(hive: TestHive) -> TestHive:
     # Not the port that every agent of this name on the machine has.
     (hive.home / "agents/coder/port").write_text(f"{free_port()}\n")
     hive.run("spawn", "coder")
-    eventually(lambda: listeners().get(port_of(hive)))
+    eventually(lambda: listeners([port_of(hive)]))
     return hive
 
 
@@ -88,7 +88,7 @@ def test_the_operator_is_given_a_key_that_opens_the_page(paged: TestHive) -> Non
 def test_every_start_has_a_key_of_its_own(paged: TestHive) -> None:
     _, old = link(paged)
     paged.run("restart", "coder")
-    eventually(lambda: listeners().get(port_of(paged)))
+    eventually(lambda: listeners([port_of(paged)]))
     port, new = link(paged)
     assert (status(port, old), status(port, new)) == (401, 200)
     paged.run("start", "coder")

@@ -253,5 +253,5 @@ def test_an_agent_that_serves_its_own_port_is_nobody_else(hive: TestHive) -> Non
     serve = "import os, socket; s = socket.create_server(('127.0.0.1', int(os.environ['HIVE_PORT']))); s.accept()"
     port = with_a_port_of_its_own(hive)
     hive.spawn("porter", f'runner = "command"\ncommand = ["python3", "-c", "{serve}"]\n')
-    eventually(lambda: listeners().get(port))
+    eventually(lambda: listeners([port]).get(port))
     assert (hive.agent("porter")["url"], hive.agent("porter").get("port_taken")) == (url(port), None)
