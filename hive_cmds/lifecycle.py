@@ -11,7 +11,7 @@ from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.locks import Busy
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
-from hive_core.progress import all_in_progress, held_first, recorded
+from hive_core.progress import all_in_progress, held_first, reach, recorded
 from hive_fleet.agents import restarts, status
 from hive_fleet.agents.desired import want
 from hive_fleet.agents.refusals import refuse_self, refuse_unknown
@@ -131,6 +131,7 @@ def restart(hive: Hive, name: AgentName) -> AgentStatus:
             want(db, name, "running")
             restarts.forget(db, name)
         hive.host.stop(name, grace=GRACE)
+        reach(hive, name, "starting")
         start_container(hive, name)
         conclude(hive, name, "restarting", known)
     return status.of(hive, name)

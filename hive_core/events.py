@@ -26,6 +26,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "question_resolved": ("id", "answer", "answerer", "answered_at", "cancelled"),
     "transient_set": ("name", "transient_kind", "since_unix"),
     "transient_cleared": ("name",),
+    # state: waiting, doing, done, skipped or failed; since then, as `at` says.
+    "operation_step": ("name", "transient_kind", "step", "state"),
     "container_state_changed": ("container",),
     "container_removed": ("name",),
     "tombstones_changed": ("tombstones",),

@@ -258,6 +258,10 @@ STEPS: Mapping[str, str] = {
             when 'migrate' then 'takeovers:MIGRATE'
             else 'running:RESTING' end;
     """,
+    "m011_steps": """
+        -- JSON: what it does one after the other, as a list of {step, state, at}.
+        alter table operations add column steps text not null default '[]';
+    """,
 }
 
 

@@ -5,24 +5,28 @@ from __future__ import annotations
 import importlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from hive_core import repairs
+from hive_core import repairs, steps
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.events import emit
 from hive_core.locks import Busy
 from hive_core.operation import THE_OPERATOR
 from hive_core.process import Owner
+from hive_core.steps import Step, Steps, from_json, to_json
 
 
 @dataclass(frozen=True, slots=True)
 class InProgress:
-    """One operation in progress. since: unix seconds. change: the address of what is carried out. detail: its own."""
+    """One operation in progress.
+
+    since: unix seconds. change: the address of what is carried out. detail: its own. steps: how far it is.
+    """
 
     agent: str
     kind: str
@@ -30,6 +34,12 @@ class InProgress:
     owner: Owner
     change: str
     detail: dict[str, Any]
+    steps: Steps
+
+    @property
+    def step(self) -> Step | None:
+        """The step that it is at; one that has failed while what it has left is being mended."""
+        return steps.current(self.steps)
 
 
 # What mends an operation that died half-way: takes the row, ends in all-new or all-old, says which.
@@ -46,13 +56,15 @@ class Change:
 
     address: `module:NAME` of the declaration itself, in hive_fleet. kind: what clients are shown: spawning, starting,
     stopping, restarting, rebuilding or destroying. recover: what mends it, where more than its row is left behind.
-    end: what else becomes true in the transaction that ends it.
+    end: what else becomes true in the transaction that ends it. steps: what it does one after the other, each in a
+    word that fits behind "while"; the first begins with it, `reach` tells of the others.
     """
 
     address: str
     kind: str
     recover: Recovery | None
     end: Ending
+    steps: tuple[str, ...] = ()
 
 
 # Where changes are declared: nothing else is imported because a row says so.
@@ -135,12 +147,40 @@ def begin(hive: Hive, agent: str, change: Change, detail: dict[str, Any]) -> Non
     if find(change.address) is not change:
         raise AssertionError(f"nobody would find the change {change.address} by its address")
     now = hive.clock()
+    first = steps.planned(change.steps, now)
     with hive.store.write() as db:
         db.execute(
-            "insert into operations values (?, ?, ?, ?, ?, ?)",
-            (agent, change.kind, now, Owner.current().to_json(), change.address, json.dumps(detail)),
+            "insert into operations (agent, kind, since, owner, change, detail, steps) values (?, ?, ?, ?, ?, ?, ?)",
+            (agent, change.kind, now, Owner.current().to_json(), change.address, json.dumps(detail), to_json(first)),
         )
         emit(db, "transient_set", name=agent, transient_kind=change.kind, since_unix=int(now))
+        _tell(db, agent, change.kind, first[:1])
+
+
+def reach(hive: Hive, agent: str, step: str) -> None:
+    """Show that the operation on this agent has come to a step; nothing happens when its change has no such step.
+
+    What several changes share may name steps that not all of them have. While what was cut off is mended, the step
+    that it was cut off at stays to be seen.
+    """
+    _turn(hive, agent, lambda before: steps.reached(before, step, hive.clock()))
+
+
+def _turn(hive: Hive, agent: str, turn: Callable[[Steps], Steps]) -> None:
+    """Have the steps of the operation on this agent be others, and tell of each that changes."""
+    with hive.store.read() as db:
+        row = all_in_progress(db).get(agent)
+    if row is None or turn(row.steps) == row.steps:
+        return
+    with hive.store.write() as db:
+        now = turn(row.steps)
+        db.execute("update operations set steps = ? where agent = ?", (to_json(now), agent))
+        _tell(db, agent, row.kind, steps.news(row.steps, now))
+
+
+def _tell(db: sqlite3.Connection, agent: str, kind: str, changed: Iterable[Step]) -> None:
+    for one in changed:
+        emit(db, "operation_step", name=agent, transient_kind=kind, step=one.step, state=one.state)
 
 
 def ending(hive: Hive, agent: str) -> Recorder:
@@ -154,7 +194,10 @@ def ending(hive: Hive, agent: str) -> Recorder:
 
     def end(db: sqlite3.Connection) -> None:
         repairs.done(hive, db, repair_of(agent))
-        if db.execute("delete from operations where agent = ?", (agent,)).rowcount:
+        left = all_in_progress(db).get(agent)
+        if left is not None:
+            db.execute("delete from operations where agent = ?", (agent,))
+            _tell(db, agent, left.kind, steps.news(left.steps, steps.ended(left.steps, hive.clock())))
             emit(db, "transient_cleared", name=agent)
             if record is not None:
                 record(db)
@@ -256,11 +299,12 @@ def _mend(hive: Hive, agent: str) -> None:
     """Mend what a dead owner left. The caller holds the agent's lock, so a row that is there is a leftover."""
     row = _row(hive, agent)
     if row is not None:
-        hive.say(f"mending {agent}: the process that was {row.kind} it has died")
+        found = row.step.step if row.step else None
+        hive.say(f"mending {agent}: the process that was {row.kind} it has died{f' while {found}' if found else ''}")
         # Whoever comes by did not begin it: it is told as news to everybody.
         outcome = _recover(hive.acting_as(THE_OPERATOR, hive.say), agent)
         with hive.store.write() as db:
-            emit(db, "recovered", name=agent, transient_kind=row.kind, outcome=outcome)
+            emit(db, "recovered", name=agent, transient_kind=row.kind, outcome=outcome, step=found)
 
 
 def _recover(hive: Hive, agent: str) -> str:
@@ -269,6 +313,7 @@ def _recover(hive: Hive, agent: str) -> str:
     if row is None:
         return "done"
     recover = find(row.change).recover
+    _turn(hive, agent, lambda before: steps.cut_off(before, hive.clock()))
     outcome = "cleared" if recover is None else recover(hive, row)
     clear(hive, agent)
     return outcome
@@ -282,4 +327,5 @@ def _from_row(row: sqlite3.Row) -> InProgress:
         Owner.from_json(row["owner"]),
         row["change"],
         json.loads(row["detail"]),
+        from_json(row["steps"]),
     )

@@ -15,6 +15,7 @@ from hive_core.context import Hive
 from hive_core.human import natural, shorter, span
 from hive_core.progress import repair_of
 from hive_core.settings import MANAGER
+from hive_core.steps import FAILED, Steps
 from hive_core.text import one_line
 from hive_core.wire import moment
 from hive_fleet.agents import restarts, table
@@ -53,7 +54,8 @@ class StatusRow:
 class AgentStatus(StatusRow):
     """One agent as it is now, with what only the shell and the page show. Moments are unix seconds.
 
-    operation: what is being done to it, since operation_since. cause: why it does not run, where it should.
+    operation: what is being done to it, since operation_since. operation_step: the step that it is at, or was
+    cut off at; operation_steps: all of them. cause: why it does not run, where it should.
     turn: what its harness says it is doing: idle, thinking, compacting, rate_limited (until turn_until), needs_login,
     key_refused or account_trouble (it tries again at turn_until). restart_at: when it is restarted after a crash.
     crash_loop: it has crashed too often in a row to be restarted again. repair: why an operation that was cut short
@@ -63,6 +65,8 @@ class AgentStatus(StatusRow):
 
     operation: str | None
     operation_since: int | None
+    operation_step: str | None
+    operation_steps: Steps | None
     cause: str | None
     turn: str | None
     turn_until: int | None
@@ -76,7 +80,7 @@ class AgentStatus(StatusRow):
     def state(self) -> str:
         """What is being done to it, else how it is; after a comma what happens next, or what the operator can do."""
         if self.operation:
-            return self.operation
+            return self._in_progress()
         if self.unknown:
             return f"{'running' if self.running else 'stopped'}, not in the database"
         if self.running:
@@ -87,6 +91,13 @@ class AgentStatus(StatusRow):
             left = self.restart_at - time.time()
             return f"failed, restart in {span(left)}" if left >= 0 else "failed, restart is due"
         return "failed" if self.failed else "stopped"
+
+    def _in_progress(self) -> str:
+        """The operation, and how far it is; of one that was cut off, that it is being mended."""
+        if self.operation_step is None:
+            return str(self.operation)
+        cut_off = any(step.state == FAILED for step in self.operation_steps or ())
+        return f"{self.operation} · {'mending after ' if cut_off else ''}{self.operation_step}"
 
     def summary(self) -> str:
         """What happened to it, in a line."""
@@ -180,6 +191,8 @@ def _view(
         url=None if seen.taken else f"http://127.0.0.1:{seen.port}/",
         operation=doing.kind if doing else None,
         operation_since=int(doing.since) if doing else None,
+        operation_step=doing.step.step if doing and doing.step else None,
+        operation_steps=doing.steps if doing else None,
         cause=ended.cause if ended and wanted and not running else None,
         turn=row["state"] if running else None,
         turn_until=int(row["until"]) if running and row["until"] else None,
@@ -221,6 +234,8 @@ def of_stray(container: Container) -> AgentStatus:
         url=None,
         operation=None,
         operation_since=None,
+        operation_step=None,
+        operation_steps=None,
         cause=None,
         turn=None,
         turn_until=None,

@@ -76,6 +76,7 @@ def _take_back_held(hive: Hive, name: str, running: bool, why: str) -> None:
         ensure_container(hive, name, revision)
     else:
         build_and_switch(hive, name, revision, run=False)
+    progress.reach(hive, name, "recording")
     requests, record_build = decided.read(hive, name), built_with(hive, name, revision)
     end = progress.ending(hive, name)
     with hive.store.write() as db:
@@ -125,4 +126,6 @@ def _agree(hive: Hive, name: str) -> str:
     return repository.main()
 
 
-ADOPT = Change(f"{__name__}:ADOPT", "spawning", _recover, after_operation)
+ADOPT = Change(
+    f"{__name__}:ADOPT", "spawning", _recover, after_operation, ("preparing", "building", "switching", "recording")
+)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hive_agent.credentials import given
+from hive_core import progress
 from hive_core.context import Hive
 from hive_core.progress import Recorder
 from hive_fleet.agents import harness_state, table
@@ -23,9 +24,11 @@ GRACE = 10.0
 
 def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None:
     """Build a revision of the applied repository and make the container have it. Raises BuildFailed."""
+    progress.reach(hive, name, "building")
     hive.host.build(name, hive.applied_path(name), revision, meta.lock(hive))
     with hive.store.write() as db:
         harness_state.forget(db, name)
+    progress.reach(hive, name, "switching")
     hive.host.switch(name, revision, view_of(hive, name), run=run)
     if run:
         _end_unwanted(hive, name)

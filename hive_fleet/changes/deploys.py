@@ -89,6 +89,7 @@ def deploy(hive: Hive, plan: Deploy) -> None:
         # The tag is all that the manager will see of the failure: it holds the build's own words.
         repository.annotate(plan.tag("failed"), plan.target, str(error))
         raise
+    progress.reach(hive, plan.agent, "locking")
     with meta.opened(hive, f"deploying {plan.agent}") as flake:
         conclude(hive, plan, repository, flake)
 
@@ -102,6 +103,7 @@ def _carry_out(hive: Hive, plan: Deploy, repository: Repository) -> None:
     run = wanted(hive, plan.agent)
     build_and_switch(hive, plan.agent, plan.target, run=run)
     if run:
+        progress.reach(hive, plan.agent, "settling")
         settle(hive, plan.agent, configuration(hive, plan.agent, plan.target).settle_seconds)
     repository.tag([plan.tag("deployed")], plan.target)
 
@@ -164,4 +166,10 @@ def fleet(hive: Hive) -> list[str]:
         return table.names(db)
 
 
-DEPLOY = Change(f"{__name__}:DEPLOY", "rebuilding", recover, after_operation)
+DEPLOY = Change(
+    f"{__name__}:DEPLOY",
+    "rebuilding",
+    recover,
+    after_operation,
+    ("receiving", "building", "switching", "settling", "locking"),
+)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hive_core import disk
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.progress import Change, InProgress, ending
+from hive_core.progress import Change, InProgress, ending, reach
 from hive_fleet.agents import table
 from hive_fleet.agents.desired import wanted
 from hive_fleet.agents.last_seen import after_operation
@@ -77,6 +77,7 @@ def rebuild_held(hive: Hive, name: str) -> None:
 
 def _lock_rebuilt(hive: Hive, name: str, revision: str) -> None:
     """Lock what the container has now, and tell of it in the transaction that ends the rebuild."""
+    reach(hive, name, "locking")
     with meta.opened(hive, f"rebuilding {name}") as flake:
         flake.stage(fleet(hive), [meta.agent_input(name)])
         moved = flake.commit(f"rebuild {name} {revision[:12]}")
@@ -103,4 +104,6 @@ def _recover_rebuild(hive: Hive, left: InProgress) -> str:
     return "rebuilt"
 
 
-REBUILD = Change(f"{__name__}:REBUILD", "rebuilding", _recover_rebuild, after_operation)
+REBUILD = Change(
+    f"{__name__}:REBUILD", "rebuilding", _recover_rebuild, after_operation, ("building", "switching", "locking")
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hive_core import progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.progress import Change, InProgress
@@ -26,8 +27,10 @@ def destroy_held(hive: Hive, name: str, purge: bool) -> None:
     with hive.store.write() as db:
         if table.remove(db, name):
             tell(hive, db, "destroyed", name, note="purged" if purge else None)
+    progress.reach(hive, name, "locking")
     _leave_meta(hive, name)
     if purge:
+        progress.reach(hive, name, "purging")
         folders.remove(hive, name)
     with announcing_tombstones(hive, name) as db:
         if purge:
@@ -60,5 +63,7 @@ def purge_held(hive: Hive, name: str) -> None:
         tell(hive, db, "purged", name)
 
 
-DESTROY = Change(f"{__name__}:DESTROY", "destroying", _recover_destroy, after_operation)
+DESTROY = Change(
+    f"{__name__}:DESTROY", "destroying", _recover_destroy, after_operation, ("removing", "locking", "purging")
+)
 PURGE = Change(f"{__name__}:PURGE", "destroying", _recover_purge, after_operation)

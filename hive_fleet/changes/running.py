@@ -84,6 +84,6 @@ def agree(hive: Hive, left: InProgress) -> str:
 
 STARTING = Change(f"{__name__}:STARTING", "starting", agree, after_operation)
 STOPPING = Change(f"{__name__}:STOPPING", "stopping", agree, after_operation)
-RESTARTING = Change(f"{__name__}:RESTARTING", "restarting", agree, after_operation)
+RESTARTING = Change(f"{__name__}:RESTARTING", "restarting", agree, after_operation, ("stopping", "starting"))
 # Stopped until the next `hive up`: one that was not has nothing to be mended.
 RESTING = Change(f"{__name__}:RESTING", "stopping", None, after_operation)

@@ -60,6 +60,7 @@ def spawn(hive: Hive, number: int | None, name: str) -> None:
             revision = Repository(hive.applied_path(name)).main()
             flake.stage(fleet(hive), [meta.agent_input(name)])
             build_and_switch(hive, name, revision, run=True)
+            progress.reach(hive, name, "locking")
             flake.commit(f"spawn {name} {revision[:12]}")
         except BuildFailed as error:
             # Only what is wrong with the configuration itself; whatever the machine lacks can be tried again.
@@ -126,4 +127,6 @@ def conclude(hive: Hive, number: int | None, name: str, *, revived: bool) -> Non
         meta.announce(hive, db)
 
 
-SPAWN = Change(f"{__name__}:SPAWN", "spawning", recover, after_operation)
+SPAWN = Change(
+    f"{__name__}:SPAWN", "spawning", recover, after_operation, ("preparing", "building", "switching", "locking")
+)

@@ -45,4 +45,6 @@ def _enlist(hive: Hive, name: str) -> None:
     folders.ensure(hive, name, known, new=False)
 
 
-MIGRATE = Change(f"{__name__}:MIGRATE", "rebuilding", _recover, after_operation)
+MIGRATE = Change(
+    f"{__name__}:MIGRATE", "rebuilding", _recover, after_operation, ("preparing", "building", "switching", "locking")
+)

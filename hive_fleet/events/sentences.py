@@ -82,6 +82,11 @@ def _rebuilt(data: Data) -> str:
     return _at("rebuilt")(data) if data.get("ok", True) else f"not rebuilt{_after_colon(data.get('note'))}"
 
 
+def _recovered(data: Data) -> str:
+    step = f", while {data['step']}" if data.get("step") else ""
+    return f"mended, as a process died {data['transient_kind']} it{step}: {_quoted(data['outcome'])}"
+
+
 def _always(sentence: str) -> Callable[[Data], str]:
     return lambda _data: sentence
 
@@ -100,6 +105,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "question_resolved": _answered,
     "transient_set": lambda data: f"{data['transient_kind']}…",
     "transient_cleared": _nothing,
+    "operation_step": _nothing,
     "container_state_changed": _condition,
     "container_removed": _nothing,
     "tombstones_changed": _nothing,
@@ -117,7 +123,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "needs_login": lambda data: f"needs login (`hive login {data['agent']}`)",
     "logged_in": _always("logged in"),
     "needs_update": _always("needs an update (`hive update --stale`)"),
-    "recovered": lambda data: f"mended, as a process died {data['transient_kind']} it: {_quoted(data['outcome'])}",
+    "recovered": _recovered,
     "repair_failed": lambda data: f"could not be mended, is tried again (`hive doctor`): {_quoted(data['note'])}",
     "adopted": _always("taken back, as the database had been lost"),
 }

@@ -83,7 +83,7 @@ def test_an_operation_of_another_hive_stops_nobody_and_is_told(hive: TestHive) -
     inside = hive.inside()
     columns = ("coder", "starting", 0, Owner(1, 0, "before").to_json(), "hive_fleet.changes.later:LATER", "{}")
     with inside.store.write() as db:
-        db.execute("insert into operations values (?, ?, ?, ?, ?, ?)", columns)
+        db.execute("insert into operations values (?, ?, ?, ?, ?, ?, '[]')", columns)
     hive.run("list")
     with inside.store.read() as db:
         (failed,) = repairs.all_failed(inside, db).values()
