@@ -106,7 +106,7 @@ def since(db: sqlite3.Connection, seq: int, kinds: Iterable[str] = (), limit: in
     # Only question marks are put in.
     query = f"select seq, at, kind, agent, data from events where seq > ? {clause} order by seq limit ?"  # noqa: S608
     for row in db.execute(query, (seq, *chosen, limit)):
-        yield Event(row["seq"], row["at"], row["kind"], row["agent"], json.loads(row["data"]))
+        yield _from_row(row)
 
 
 def before_newest(db: sqlite3.Connection, most: int, kinds: Sequence[str] = ()) -> int:
@@ -136,7 +136,18 @@ def before_newest_but(
     return None if first is None else int(first) - 1
 
 
+def last(db: sqlite3.Connection, kind: str) -> Event | None:
+    """The newest event of a kind."""
+    query = "select seq, at, kind, agent, data from events where kind = ? order by seq desc limit 1"
+    row = db.execute(query, (kind,)).fetchone()
+    return None if row is None else _from_row(row)
+
+
 def heads(db: sqlite3.Connection, seq: int, limit: int = 100) -> list[tuple[int, str, str | None]]:
-    """Of the events after `seq` their seq, kind and agent alone: what was said in them, however much, is not read."""
+    """The seq, kind and agent of the events after `seq`. Their data, which may be long, is not read."""
     query = "select seq, kind, agent from events where seq > ? order by seq limit ?"
     return [(row["seq"], row["kind"], row["agent"]) for row in db.execute(query, (seq, limit))]
+
+
+def _from_row(row: sqlite3.Row) -> Event:
+    return Event(row["seq"], row["at"], row["kind"], row["agent"], json.loads(row["data"]))

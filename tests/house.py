@@ -58,7 +58,6 @@ FOREIGN_SQL = {
     ("hive_faces/shell/completion.py", "agents"),
     ("hive_faces/shell/completion.py", "approvals"),
     ("hive_faces/shell/completion.py", "questions"),
-    ("hive_fleet/flake/meta.py", "events"),
 }
 NO_VERBS = {
     "hive_cmds/backup.py: folder_name",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from hive_core.arguments import Kind
 from hive_core.containers.base import Lock
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
-from hive_core.events import emit
+from hive_core.events import emit, last
 from hive_core.human import elapsed, natural
 from hive_fleet.flake import flake, source
 from hive_fleet.flake.flake import FLAKE, LOCK
@@ -153,9 +152,9 @@ def rows(hive: Hive) -> list[Input]:
 
 def announce(hive: Hive, db: sqlite3.Connection) -> None:
     """Emit the whole list of inputs in the caller's transaction, if it is another than the one that was told last."""
-    told = db.execute("select data from events where kind = 'meta_inputs_changed' order by seq desc limit 1").fetchone()
+    told = last(db, "meta_inputs_changed")
     now = wire.plain(rows(hive))
-    if now != (json.loads(told["data"])["inputs"] if told else []):
+    if now != (told.data["inputs"] if told else []):
         emit(db, "meta_inputs_changed", inputs=now)
 
 

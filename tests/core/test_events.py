@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hive_core.context import Hive
-from hive_core.events import before_newest, before_newest_but, emit
+from hive_core.events import before_newest, before_newest_but, emit, last
 from tests.hives import TestHive
 
 
@@ -32,3 +32,14 @@ def test_what_is_left_out_is_looked_past_but_not_for_ever(told: Hive) -> None:
         assert before_newest_but(db, 2, ["started"], unlike, among=20) == 13
         assert before_newest_but(db, 2, ["started"], unlike, among=4) == 17
         assert before_newest_but(db, 2, ["started", "sent"], unlike, among=20) is None
+
+
+def test_the_last_event_of_a_kind_is_found_however_much_came_after_it(told: Hive) -> None:
+    with told.store.write() as db:
+        seq = emit(db, "purged", agent="coder")
+        emit(db, "started", agent="coder")
+    with told.store.read() as db:
+        found = last(db, "purged")
+        assert found is not None
+        assert (found.seq, found.data) == (seq, {"agent": "coder"})
+        assert last(db, "adopted") is None
