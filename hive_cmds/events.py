@@ -9,13 +9,13 @@ from typing import Annotated
 from hive_core import events as log
 from hive_core.arguments import Seq, choice
 from hive_core.context import Hive
-from hive_core.events import KINDS, Event
+from hive_core.events import EVENT_FIELDS, Event
 from hive_core.operation import OPERATOR, operation
 from hive_core.wake import Wake
 from hive_fleet.events.feed import Line, after, lines
 from hive_fleet.events.sentences import FROM_SYSTEM, SILENT
 
-EventKind = Annotated[str, choice(tuple(KINDS), "a kind of event", "KIND")]
+EventKind = Annotated[str, choice(tuple(EVENT_FIELDS), "a kind of event", "KIND")]
 
 # How many events are shown to a person who did not say since when, and among how many they are looked for.
 RECENT, SEARCHED = 50, 1000

@@ -13,8 +13,7 @@ from hive_fleet.messages.messages import Message
 
 # Messages handed out in one transaction: others write in between.
 AT_ONCE = 100
-# What of the system's one turn is given at once: so many messages, and bytes. It is little, so that one transaction
-# hands it out.
+# How many messages of the system, and bytes of them, one turn is given at once: little enough for one transaction.
 MOST_TOGETHER, TOGETHER_BYTES = 50, 64 * 1024
 
 Wait = Annotated[int, whole(0, 180, "the time to wait in seconds", "SECONDS"), Also("wait_seconds")]

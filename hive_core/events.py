@@ -17,7 +17,7 @@ OVERHEAD = 1024
 
 # Kind -> the fields it always carries, beside `seq`, `kind` and `at`. The first twelve are what browsers and
 # desktop clients of the modelled system know; the names and fields are a contract.
-KINDS: dict[str, tuple[str, ...]] = {
+EVENT_FIELDS: dict[str, tuple[str, ...]] = {
     "sent": ("from", "to", "body"),
     "delivered": ("from", "to", "body"),
     "approval_added": ("id", "agent", "approval_kind"),
@@ -76,7 +76,7 @@ def emit(db: sqlite3.Connection, kind: str, *, about: str | None = None, **field
     """
     if not db.in_transaction:
         raise AssertionError(f"the event {kind} was emitted outside the transaction of its change")
-    if missing := [name for name in KINDS[kind] if name not in fields]:
+    if missing := [name for name in EVENT_FIELDS[kind] if name not in fields]:
         raise AssertionError(f"the event {kind} lacks {missing}")
     agent = about or fields.get("agent") or fields.get("name")
     data = wire.line({name: value for name, value in fields.items() if value is not None})

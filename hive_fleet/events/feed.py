@@ -45,16 +45,16 @@ class Line:
 
 
 def lines(events: Iterator[Event], *, whole: bool = False, numbered: bool = False) -> Iterator[Line]:
-    """Every event with what is said of it. How an agent is, is said once, until it is another way.
+    """Every event with its sentence. The state of an agent is told when it has changed, and not again.
 
-    whole: say something of each, also of those that say nothing new: somebody asked for their kind.
+    whole: say something of every event, also of one that has no sentence.
     """
     conditions: dict[str | None, str | None] = {}
-    # Closed with this one: what the source holds is put back before hive ends.
+    # The source is closed with this generator: what it holds is given back before hive ends.
     with closing(events):  # type: ignore[type-var]
         for event in events:
             said = sentence(event)
-            # A stop is told by the condition after it, or by whoever looked in the middle of it.
+            # A kill and the change of state beside it say the same. Whichever comes second is left out.
             if event.kind in ("container_state_changed", "killed"):
                 known, conditions[event.agent] = conditions.get(event.agent), said
                 said = None if said == known and not whole else said

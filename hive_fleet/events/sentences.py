@@ -1,6 +1,6 @@
 """Events as a person reads them: one short sentence for each kind, or none for what tells nobody anything new.
 
-`--json` shows every event as it is; here is only what is said of it, and nothing but the event itself decides that.
+`--json` shows every event whole. What a person is told of one is decided here, by that event alone.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any
 
 from hive_core.events import Event
 from hive_core.human import clock, shorter
+from hive_core.operation import THE_OPERATOR
 from hive_core.text import one_line
+from hive_fleet.messages.messages import SYSTEM
 
 Data = Mapping[str, Any]
 # Characters of what somebody wrote that a sentence quotes.
 QUOTED = 100
-SYSTEM, OPERATOR = "system", "operator"
 
 
 def _quoted(text: object) -> str:
@@ -33,10 +34,10 @@ def _sent(data: Data) -> str | None:
 
 
 def _asked_for(data: Data) -> str:
-    number, description = data["id"], _after_colon(data.get("description"))
+    description = _after_colon(data.get("description"))
     if data["approval_kind"] == "spawn":
-        return f"asked for (`hive approve {number}`){description}"
-    return f"asks for {data.get('sha_short')} (`hive show {number}`){description}"
+        return f"asked for (`hive approve {data['id']}`){description}"
+    return f"asks for {data.get('sha_short')} (`hive show {data['id']}`){description}"
 
 
 def _decided(data: Data) -> str:
@@ -50,14 +51,10 @@ def _question(data: Data) -> str:
 
 
 def _answered(data: Data) -> str:
-    number, by = data["id"], data["answerer"]
+    question, by = f"question {data['id']}", data["answerer"]
     if data["cancelled"]:
-        return f"question {number} cancelled by {by}"
-    return (
-        f"question {number} expired"
-        if by == SYSTEM
-        else f"question {number} answered by {by}: {_quoted(data['answer'])}"
-    )
+        return f"{question} cancelled by {by}"
+    return f"{question} expired" if by == SYSTEM else f"{question} answered by {by}: {_quoted(data['answer'])}"
 
 
 def _condition(data: Data) -> str:
@@ -69,7 +66,7 @@ def _condition(data: Data) -> str:
         return ", ".join(["running", *([] if turn in ("", "idle", "needs login") else [turn]), *flags])
     if row.get("crash_loop"):
         return "crash loop"
-    # Why is told by the crash itself.
+    # The crash has an event of its own, which says why.
     restart = f", restart at {clock(row['restart_at'])}" if row.get("restart_at") else ""
     return ("failed" if row.get("failed") else "stopped") + restart
 
@@ -112,7 +109,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "meta_inputs_changed": _nothing,
     "spawned": _at("made"),
     "rebuilt": _rebuilt,
-    # The condition after it says that it runs, or that it failed at once.
+    # The change of state that follows says whether it runs, or has failed at once.
     "started": _nothing,
     "restarted": _always("restarted"),
     "killed": lambda data: str(data.get("note") or "killed"),
@@ -129,7 +126,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
 }
 
 
-# Kinds of which a person is told nothing, and how the data of a `sent` begins of which neither is anything said.
+# The kinds that have no sentence, and the pattern of SQL for a `sent` that has none either: the system's.
 SILENT = tuple(kind for kind, say in SENTENCES.items() if say is _nothing)
 FROM_SYSTEM = f'{{"from":"{SYSTEM}",%'
 
@@ -148,14 +145,15 @@ _SAID = ("sent", "approval_resolved", "question_added", "question_resolved", "ne
 
 
 def weight(event: Event) -> Weight:
-    """What it matters, by what has happened, not by its kind alone: a failed rebuild is an alarm, a rebuild routine."""
+    """How much an event matters. Its kind alone does not say: a rebuild is routine, one that failed is an alarm."""
     data, kind = event.data, event.kind
     failed = data.get("ok") is False or data.get("status") == "failed"
     condition = data.get("container", {}) if kind == "container_state_changed" else {}
     if kind in _ALARMS or failed or condition.get("failed") or condition.get("crash_loop"):
         return Weight.ALARM
-    to_the_operator = kind == "sent" and data["to"] == OPERATOR and data["from"] != OPERATOR
-    asked = kind == "question_added" and data.get("target", OPERATOR) == OPERATOR
+    operator = THE_OPERATOR.name
+    to_the_operator = kind == "sent" and data["to"] == operator and data["from"] != operator
+    asked = kind == "question_added" and data.get("target", operator) == operator
     if kind in ("approval_added", "needs_login") or to_the_operator or asked:
         return Weight.WANTED
     return Weight.SAID if kind in _SAID else Weight.ROUTINE

@@ -95,7 +95,7 @@ def post(db: sqlite3.Connection, sender: str, recipient: str, body: str) -> int:
 
 
 def kick(db: sqlite3.Connection, name: str, what: str) -> None:
-    """Wake an agent after something was done to it. The same said twice before it has looked is a turn too many."""
+    """Wake an agent after something was done to it, unless the same message waits already: one turn is enough."""
     body = f"You were {what}. See your state folder for notes; your session continues."
     waiting = (
         "select 1 from messages indexed by messages_unread"
@@ -117,7 +117,7 @@ def tell(hive: Hive, db: sqlite3.Connection, event: str, agent: str, **fields: A
 def tell_manager(hive: Hive, db: sqlite3.Connection, event: str, **fields: Any) -> None:
     """Put a system message, JSON with the field `event`, into the manager's inbox.
 
-    What the manager itself has called it has the answer to: being woken by it would cost it another turn.
+    Of what the manager has called itself it is not told: it has the answer, and being woken would cost it a turn.
     """
     if hive.caller.role is not Role.MANAGER:
         tell_one(db, MANAGER, event, **fields)

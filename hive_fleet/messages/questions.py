@@ -25,7 +25,7 @@ _ALL = "select * from questions order by id desc limit ?"
 _OPEN = """
     select * from questions indexed by questions_waiting where answered_at is null order by id desc limit ?
 """
-# What was asked by somebody or of it; without what an earlier agent of that name had to do with.
+# What an agent has asked and was asked. The questions of an earlier agent of its name have lost their numbers.
 _OWN = """
     select * from questions where id in (
         select * from (

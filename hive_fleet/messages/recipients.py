@@ -13,8 +13,8 @@ from hive_fleet.agents import table
 from hive_fleet.messages import inbox
 
 EVERYBODY = "*"
-# Unread messages that one agent may have in an inbox. What others have in it is no matter: neither do they take its
-# room away, nor is it told of them.
+# Unread messages of one sender that an inbox holds. Each sender is counted by itself, so that nobody can use up
+# another's room, or learn how much others have written.
 MOST_UNREAD_OF_ONE = 250
 
 
@@ -29,7 +29,10 @@ Recipient = Annotated[str, Kind(recipient, {"type": "string"}, "TO")]
 
 
 def require_allowed(hive: Hive, db: sqlite3.Connection, name: str) -> None:
-    """Raises Refused unless the caller's configuration lets it write to `name`, or to `*`. To itself everyone may."""
+    """Raises Refused unless the caller's configuration lets it write to `name`, or to `*`.
+
+    Everybody may write to itself.
+    """
     if hive.caller.role is Role.OPERATOR or name == hive.caller.name:
         return
     allowed = table.allowed_recipients(db, hive.caller.name)

@@ -86,8 +86,8 @@ def _phrase(db: sqlite3.Connection, prefix: str, word: str) -> str:
 def _ranked(hits: list[sqlite3.Row]) -> list[sqlite3.Row]:
     """The hits, the best first; of equal ones the newest.
 
-    What is common and what is long is judged by these hits alone. Each of them has all the words, so that how rare
-    a word is tells none from another: `total` only has to be more than twice their number.
+    How long and how frequent is usual is judged by these hits alone. Each of them has all the words, so how rare a
+    word is makes no difference between them: `total` only has to be more than twice their number.
     """
     from sqlite_fts4 import decode_matchinfo, rank_bm25
 

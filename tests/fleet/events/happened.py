@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hive_core.events import KINDS, Event
+from hive_core.events import EVENT_FIELDS, Event
 
 # What each field may be where a test does not care.
 ANY = {"options": ["a", "b"], "tombstones": [], "inputs": [], "container": {"running": True}, "cancelled": False}
@@ -12,5 +12,5 @@ ANY = {"options": ["a", "b"], "tombstones": [], "inputs": [], "container": {"run
 
 def event(kind: str, **data: Any) -> Event:
     """An event with every field that its kind always carries."""
-    given = {name: ANY.get(name, "coder") for name in KINDS[kind]} | data
+    given = {name: ANY.get(name, "coder") for name in EVENT_FIELDS[kind]} | data
     return Event(7, 1_700_000_000.5, kind, "coder", given)
