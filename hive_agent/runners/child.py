@@ -17,6 +17,7 @@ from typing import IO
 
 from hive_agent.clis import CLIS
 from hive_agent.errors import AgentError
+from hive_agent.lines import LineBuffer
 from hive_agent.wake import Poke
 
 LONGEST_LINE = 64 * 1024 * 1024
@@ -78,11 +79,11 @@ class Child:
         self._end_input = False
         self._deadline: float | None = None
         self._lines: deque[tuple[str, bytes]] = deque()
-        self._open: dict[str, tuple[IO[bytes], bytearray]] = {}
+        self._open: dict[str, tuple[IO[bytes], LineBuffer]] = {}
         for name, stream in (("stdout", self._process.stdout), ("stderr", self._process.stderr)):
             assert stream is not None
             os.set_blocking(stream.fileno(), False)
-            self._open[name] = (stream, bytearray())
+            self._open[name] = (stream, LineBuffer(LONGEST_LINE))
         assert self._process.stdin is not None
         self._stdin = self._process.stdin
         os.set_blocking(self._stdin.fileno(), False)
@@ -176,16 +177,13 @@ class Child:
             selector.unregister(stream)
             del self._open[name]
             stream.close()
-        buffer += data
-        if b"\n" in data:
-            *whole, rest = bytes(buffer).split(b"\n")
-            self._lines.extend((name, line) for line in whole)
-            buffer[:] = rest
-        if not data and buffer:
-            # A last line may lack its end.
-            self._lines.append((name, bytes(buffer)))
-        if len(buffer) > LONGEST_LINE:
-            raise AgentError(f"The program wrote a line longer than {LONGEST_LINE} bytes.")
+        try:
+            self._lines.extend((name, line) for line in buffer.feed(data))
+        except ValueError as error:
+            raise AgentError(f"The program wrote a line longer than {LONGEST_LINE} bytes.") from error
+        # A last line may lack its end.
+        if not data and (rest := buffer.take_rest()):
+            self._lines.append((name, rest))
         return bool(data)
 
     def signal(self, number: signal.Signals) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 from hive_agent.back_off import BackOff
 from hive_agent.errors import GateRefused, Unreachable
+from hive_agent.lines import LineBuffer
 from hive_agent.mcp import reach
 from hive_agent.wake import Wake
 
@@ -33,7 +35,8 @@ class Link:
         self._path = path
         self._wake = wake
         self._socket: socket.socket | None = None
-        self._buffer = bytearray()
+        self._buffer = LineBuffer(LONGEST_ANSWER)
+        self._lines: deque[bytes] = deque()
 
     def call(self, verb: str, *, patience: float | None = None, **arguments: Any) -> dict[str, Any]:
         """Ask for `verb` and return the answer's fields.
@@ -65,7 +68,8 @@ class Link:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-            self._buffer.clear()
+            self._buffer.take_rest()
+            self._lines.clear()
 
     def _connect(self, deadline: float | None) -> None:
         tries = BackOff(_FIRST_PAUSE, _LONGEST_PAUSE)
@@ -102,15 +106,11 @@ class Link:
 
     def _read_line(self, deadline: float) -> bytes:
         assert self._socket is not None
-        while (end := self._buffer.find(b"\n")) < 0:
+        while not self._lines:
             if not self._wake.readable(self._socket.fileno(), deadline - time.monotonic()):
                 raise TimeoutError("it did not answer in time")
             data = self._socket.recv(65536)
             if not data:
                 raise ConnectionResetError("the gate hung up")
-            self._buffer += data
-            if len(self._buffer) > LONGEST_ANSWER:
-                raise ValueError("an answer was too long")
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        return line
+            self._lines.extend(self._buffer.feed(data))
+        return self._lines.popleft()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from hive_agent.lines import LineBuffer
 from hive_core.signals import readable
 
 _BLOCK = 256 * 1024
@@ -48,14 +49,14 @@ class _Follower:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = -1
-        self._pending = b""
+        self._pending = LineBuffer()
 
     def begin(self, lines: int) -> list[str]:
         """The last lines as of now; `further` goes on exactly after them."""
         self._open()
         if self._file < 0:
             return []
-        *complete, self._pending = _read_all(self._file).split(b"\n")
+        complete = self._pending.feed(_read_all(self._file))
         older = _last(self._path.with_name(f"{self._path.name}.1"), lines - len(complete))
         if self._replaced():
             # Rotated in between: the older file is the one just read.
@@ -77,7 +78,7 @@ class _Follower:
             self._file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             self._file = -1
-        self._pending = b""
+        self._pending.take_rest()
 
     def _replaced(self) -> bool:
         try:
@@ -88,8 +89,7 @@ class _Follower:
 
     def _read(self) -> Iterator[str]:
         while self._file >= 0 and (data := os.read(self._file, _BLOCK)):
-            *complete, self._pending = (self._pending + data).split(b"\n")
-            yield from map(_text, complete)
+            yield from map(_text, self._pending.feed(data))
 
     def close(self) -> None:
         if self._file >= 0:
