@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
 
 from hive_agent.errors import Stopped
+from hive_agent.signal_pipe import open_pipe
 
 
 class Poke:
@@ -80,17 +80,8 @@ class Wake:
 
 
 def on_signals(actions: Mapping[int, Callable[[], object]]) -> None:
-    """Have a thread act on signals, at once, whatever the main thread waits in.
-
-    A handler of Python's own runs when the main thread comes back to Python. A signal that arrives just before it
-    begins to wait in the kernel is noticed only at the end of that wait, which is minutes here; the more threads there
-    are, the wider is that gap. The number written by signal.set_wakeup_fd is not held up by it.
-    """
-    numbers, end = os.pipe2(os.O_CLOEXEC)
-    os.set_blocking(end, False)
-    signal.set_wakeup_fd(end)
-    for number in actions:
-        signal.signal(number, _noted)
+    """Have a thread act on signals, at once, whatever the main thread waits in."""
+    numbers, _ = open_pipe(actions)
 
     def obey() -> None:
         while number := os.read(numbers, 1):
@@ -98,7 +89,3 @@ def on_signals(actions: Mapping[int, Callable[[], object]]) -> None:
                 actions[number[0]]()
 
     threading.Thread(target=obey, name="signals", daemon=True).start()
-
-
-def _noted(_number: int, _frame: object) -> None:
-    """Python wants a handler before it writes the number to the pipe."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+from hive_agent.signal_pipe import open_pipe
 
 
 class _Deferral(threading.local):
@@ -56,8 +57,7 @@ def deferring() -> Iterator[None]:
 def readable(descriptors: Iterable[int], seconds: float | None = None) -> set[int]:
     """Wait until one of the descriptors is readable, for at most `seconds`; those that are.
 
-    A handler of Python's own, and so Ctrl-C, is noticed between two steps of Python. One that comes just before the
-    wait would be noticed at its end, which may be never; the number that signal.set_wakeup_fd has written is not.
+    Ctrl-C is noticed at once, also when it comes just before the wait: see hive_agent/signal_pipe.py.
     """
     with _numbers() as numbers:
         poll = select.poll()
@@ -73,11 +73,8 @@ def _numbers() -> Iterator[tuple[int, ...]]:
     if threading.current_thread() is not threading.main_thread():
         yield ()
         return
-    numbers, end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    before = signal.set_wakeup_fd(end, warn_on_full_buffer=False)
+    numbers, close = open_pipe()
     try:
         yield (numbers,)
     finally:
-        signal.set_wakeup_fd(before)
-        os.close(numbers)
-        os.close(end)
+        close()

@@ -12,6 +12,7 @@ import marshal
 import os
 import select
 
+from hive_agent.signal_pipe import open_pipe
 from hive_core.containers.local import cgroups
 from hive_core.containers.local.journal_writer import JournalWriter
 from hive_core.containers.local.output import CHUNK, Output
@@ -77,7 +78,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Start, watch, end: when this returns exit.json is there and no process of the container."""
-        wake = _wake_on_signals()
+        wake, _ = open_pipe((_TERM, _USR1))
         write_run(self.folder, self.launch["instance"], self.launch["revision"], self.launch["sandbox"])
         if self.launch["notice"]:
             self.journal.say(self.launch["notice"])
@@ -250,19 +251,6 @@ def _filled(data: bytes) -> int:
     os.write(end, data)
     os.close(end)
     return given
-
-
-def _wake_on_signals() -> int:
-    wake, end = os.pipe()
-    os.set_blocking(end, False)
-    signal.set_wakeup_fd(end)
-    for number in (_TERM, _USR1):
-        signal.signal(number, _noted)
-    return wake
-
-
-def _noted(_number: int, _frame: object) -> None:
-    """A signal only wakes the loop, by the pipe; Python wants a handler."""
 
 
 def report(text: str) -> None:
