@@ -33,7 +33,7 @@ FLOORS = {name: room.floor for name, room in ROOMS.items()}
 VERBS = "hive_cmds"
 
 # The nouns, from the ground up: each may import those before it.
-NOUNS = ("home", "flake", "events", "agents", "messages", "requests", "changes", "watching")
+NOUNS = ("home", "flake", "agents", "messages", "events", "requests", "changes", "watching")
 
 # Table -> the folder in which alone SQL may name it; the migrations make them all.
 OWNERS = {
