@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 import sys
@@ -94,8 +93,8 @@ def _folders(hive: Hive) -> Iterator[Finding]:
     else:
         yield Finding("home", None, f"{home} is not there yet: what changes anything first makes it")
     yield Finding("python", True, f"{sys.executable}, {sys.version.split()[0]}")
-    as_root = os.geteuid() == 0
-    apart = "each agent runs as a user of its own" if as_root else "all agents run as your own user (hive is not root)"
+    as_one = "all agents run as your own user (hive is not root)"
+    apart = as_one if hive.host.users() is None else "each agent runs as a user of its own"
     yield Finding("users", True, apart)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from hive_core.arguments import AgentName, whole
 from hive_core.context import Hive
 from hive_core.operation import OPERATOR, operation
-from hive_fleet.agents.page import ADDRESS, reach
+from hive_fleet.agents.page import reach
 from hive_fleet.agents.page_stream import Told, stream
 
 Last = Annotated[int, whole(0, 500, "the number of events", "N")]
@@ -32,8 +32,8 @@ def open_(hive: Hive, name: AgentName) -> PageLink:
 
     name: whose page
     """
-    port, key = reach(hive, name)
-    return PageLink(name, f"http://{ADDRESS}:{port}/#key={key}")
+    page = reach(hive, name)
+    return PageLink(name, f"http://{page.host}:{page.port}/#key={page.key}")
 
 
 @operation(callers=OPERATOR, group="Seeing", shell_only=True)
@@ -43,8 +43,7 @@ def attach(hive: Hive, name: AgentName, last: Last = 20) -> Iterator[Told]:
     name: whose turns
     last: begin with so many of the newest events
     """
-    port, key = reach(hive, name)
-    return _until_it_ends(hive, name, stream(name, port, key, last))
+    return _until_it_ends(hive, name, stream(name, reach(hive, name), last))
 
 
 def _until_it_ends(hive: Hive, name: str, told: Iterator[Told]) -> Iterator[Told]:

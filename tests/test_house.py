@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hive_core.containers.backends import BACKENDS
 from tests.hives import TestHive
 from tests.house import (
     CHECKOUT,
@@ -74,6 +75,17 @@ def test_no_import_runs_upward(room: str) -> None:
             if other != room and other in FLOORS and FLOORS[other] >= FLOORS[room]:
                 upward.append(f"{name_of(path)}: {imported}")
     assert upward == []
+
+
+def test_a_backend_is_known_by_its_interface_alone() -> None:
+    inside = tuple(module.partition(":")[0].removesuffix(".host") for module in BACKENDS.values())
+    known = [
+        f"{name_of(path)}: {imported}"
+        for path in modules()
+        for imported in imports(path)
+        if imported.startswith(inside) and "containers/local/" not in name_of(path)
+    ]
+    assert known == []
 
 
 @pytest.mark.parametrize("noun", NOUNS)

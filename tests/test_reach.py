@@ -14,7 +14,7 @@ import pytest
 
 from hive_core.containers.local.confine import KEYCTL
 from hive_core.containers.local.doors import look
-from hive_fleet.home.listeners import listeners
+from hive_core.containers.local.listeners import listeners
 from tests.agent.browser import free_port
 from tests.clients import Client
 from tests.hives import TestHive, eventually

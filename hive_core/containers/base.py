@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+# The users that containers run as where they have one each; the numbers belong to no account.
+AGENT_USERS = range(700_000, 1_700_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +127,32 @@ class Host(Protocol):
     def container(self, name: str) -> Container | None:
         """This one alone, None where there is none; costs the same however many others there are."""
 
-    def journal(self, name: str, lines: int, unit: str | None = None) -> list[str]:
-        """The last `lines` lines of its journal, oldest first: time, space, what was written."""
+    def journal(self, name: str, lines: int, unit: str | None = None, *, since: float = 0.0) -> list[str]:
+        """The last `lines` lines of its journal, oldest first: time, space, what was written.
+
+        since: only those that were written then or later, in unix seconds.
+        """
 
     def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:
         """As `journal`, then every further line as it comes, for ever."""
 
     def capabilities(self) -> list[tuple[str, bool, str]]:
         """What this backend finds of the machine, for `hive doctor`: (what, whether it will do, in words)."""
+
+    def users(self) -> range | None:
+        """The users that containers run as, one each; None where all of them run as the user that hive runs as."""
+
+    def page_host(self, name: str) -> str:
+        """The address of the machine where the container's ports are reached."""
+
+    def port_in_use(self, port: int) -> bool:
+        """Whether anybody serves this port already where a new container would serve it."""
+
+    def listeners(self, ports: Iterable[int]) -> Mapping[int, set[int]]:
+        """The users whose processes listen on these TCP ports, by port, where containers share their ports with others.
+
+        Ports on which nobody listens are left out.
+        """
 
     def page_key(self, name: str) -> str | None:
         """The key of the agent's page, which the harness is given on its standard input; another at every start.

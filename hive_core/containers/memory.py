@@ -11,7 +11,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -120,8 +120,9 @@ class MemoryHost:
         instance = run["instance"] if running else None
         return Container(name, running, instance, revision, has, run.get("started_at"), ended, run.get("hive"))
 
-    def journal(self, name: str, lines: int, unit: str | None = None) -> list[str]:  # noqa: ARG002
-        return self._lines(name)[-lines:] if lines > 0 else []
+    def journal(self, name: str, lines: int, unit: str | None = None, *, since: float = 0.0) -> list[str]:  # noqa: ARG002
+        found = self._lines(name)[-lines:] if lines > 0 else []
+        return [line for line in found if _written_at(line) >= since - 0.001]
 
     def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:
         from inotify_simple import INotify, flags
@@ -138,6 +139,18 @@ class MemoryHost:
 
     def capabilities(self) -> list[tuple[str, bool, str]]:
         return [("sandbox", False, "memory: no agent runs, and nothing is kept from one")]
+
+    def users(self) -> range | None:
+        return None
+
+    def page_host(self, name: str) -> str:  # noqa: ARG002
+        return "127.0.0.1"
+
+    def port_in_use(self, port: int) -> bool:  # noqa: ARG002
+        return False
+
+    def listeners(self, ports: Iterable[int]) -> Mapping[int, set[int]]:  # noqa: ARG002
+        return {}
 
     def page_key(self, name: str) -> str | None:
         known = self._known(name)
@@ -184,6 +197,10 @@ class MemoryHost:
             return (self._folder(name) / "journal").read_text().splitlines()
         except FileNotFoundError:
             return []
+
+
+def _written_at(line: str) -> float:
+    return datetime.fromisoformat(line.partition(" ")[0]).timestamp()
 
 
 def _full(revision: str) -> str:

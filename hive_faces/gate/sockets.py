@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hive_core import shared_folder
+from hive_core.containers.base import AGENT_USERS
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.operation import THE_OPERATOR, Identity, Role
 from hive_core.settings import MANAGER
 from hive_fleet.agents import table
-from hive_fleet.agents.users import FIRST_UID
 from hive_fleet.home import folders
 
 _SO_PEERPIDFD = 77
@@ -53,7 +53,7 @@ class Listening:
         if uid == os.geteuid():
             return True
         if self.identity.role is Role.OPERATOR:
-            return uid < FIRST_UID
+            return uid < AGENT_USERS.start
         return self.uid is not None and uid == self.uid
 
 

@@ -23,7 +23,6 @@ from hive_core.context import Hive
 from hive_fleet.agents import table
 from hive_fleet.flake import staleness
 from hive_fleet.home import ports
-from hive_fleet.home.listeners import listeners
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +30,14 @@ class Observed:
     """One agent as it was seen.
 
     logins: what lies in its login folder, for each CLI. taken: whether somebody else serves its port, that is a
-    process of another user, or any process while the agent does not run.
+    process of another user, or any process while the agent does not run. host: the address where its port is reached.
     """
 
     container: Container | None
     logins: Mapping[str, credentials.Found]
     port: int
     taken: bool
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,13 @@ def observe(
     wanted = list(users if names is None else names)
     containers = _containers(hive, wanted, known, every=names is None)
     port_of = {name: ports.of(hive, name) for name in wanted}
-    served = listeners(port_of.values())
+    served = hive.host.listeners(port_of.values())
     agents = {}
     for name, port in port_of.items():
         container = containers[name]
         logins = {runner: found_login(hive, name, runner) for runner in CLIS}
         taken = _is_anothers(container, users.get(name), served.get(port, set()))
-        agents[name] = Observed(container, logins, port, taken)
+        agents[name] = Observed(container, logins, port, taken, hive.host.page_host(name))
     return Observation(seq, staleness.upstream(hive) if wanted else None, agents)
 
 

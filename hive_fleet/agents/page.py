@@ -9,45 +9,54 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+from dataclasses import dataclass
 
 from hive_agent.page.shield import prove
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_fleet.agents import table
 from hive_fleet.home import ports
-from hive_fleet.home.listeners import listeners
 
-ADDRESS = "127.0.0.1"
 # How many seconds the proof may take, and how many bytes its answer may have.
 PROOF_SECONDS, LONGEST_PROOF = 10.0, 4096
 
 
-def reach(hive: Hive, name: str) -> tuple[int, str]:
-    """The port of an agent's page and its key. Raises Refused unless the agent itself is who listens there."""
+@dataclass(frozen=True, slots=True)
+class PageAddress:
+    """Where a page is served, and the key that it asks for."""
+
+    host: str
+    port: int
+    key: str
+
+
+def reach(hive: Hive, name: str) -> PageAddress:
+    """Where an agent's page is, and its key. Raises Refused unless the agent itself is who listens there."""
     with hive.store.read() as db:
         if table.one(db, name)["runner"] == "command":
             raise Refused(f"{name} runs a command of its own, and has no page.", f"`hive journal {name}` shows it.")
     key, port = hive.host.page_key(name), ports.of(hive, name)
     if key is None:
         raise Refused(f"{name} is not running, so it has no page.", f"`hive start {name}` starts it.")
-    listening = listeners([port]).get(port)
+    listening = hive.host.listeners([port]).get(port)
     if not listening:
         raise Refused(f"{name} serves no page on port {port} (yet).", f"`hive journal {name}` may say why.")
-    if not _has(port, key):
+    address = PageAddress(hive.host.page_host(name), port, key)
+    if not _has_key(address):
         users = " and ".join(f"user {uid}" for uid in sorted(listening))
         raise Refused(
             f"{name} has no page: its port {port} is held by another process, of {users}.",
             f"End that one, or write another number to {hive.agent_path(name) / 'port'}; then `hive restart {name}`.",
         )
-    return port, key
+    return address
 
 
-def _has(port: int, key: str) -> bool:
+def _has_key(address: PageAddress) -> bool:
     """Whether whoever serves the port has the key, by a proof that does not reveal it (shield.py)."""
     from http.client import HTTPConnection, HTTPException
 
     nonce = secrets.token_hex(32)
-    connection = HTTPConnection(ADDRESS, port, timeout=PROOF_SECONDS)
+    connection = HTTPConnection(address.host, address.port, timeout=PROOF_SECONDS)
     try:
         connection.request("GET", f"/proof?nonce={nonce}")
         answer = json.loads(connection.getresponse().read(LONGEST_PROOF))
@@ -56,5 +65,5 @@ def _has(port: int, key: str) -> bool:
     finally:
         connection.close()
     proof = answer.get("proof") if isinstance(answer, dict) else None
-    right = prove(key, nonce, port).encode()
+    right = prove(address.key, nonce, address.port).encode()
     return isinstance(proof, str) and hmac.compare_digest(proof.encode("utf-8", "replace"), right)

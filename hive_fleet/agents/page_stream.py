@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hive_core.errors import HiveError
-from hive_fleet.agents.page import ADDRESS
+from hive_fleet.agents.page import PageAddress
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -34,13 +34,13 @@ class Told:
         return _TEXTS[self.kind](self.data)
 
 
-def stream(name: str, port: int, key: str, last: int) -> Iterator[Told]:
+def stream(name: str, page: PageAddress, last: int) -> Iterator[Told]:
     """What the page of an agent tells, from the newest `last` events on, until it ends. Raises HiveError."""
     from http.client import HTTPConnection, HTTPException
 
-    connection = HTTPConnection(ADDRESS, port, timeout=SILENCE_SECONDS)
+    connection = HTTPConnection(page.host, page.port, timeout=SILENCE_SECONDS)
     try:
-        connection.request("GET", f"/events?last={last}", headers={"Authorization": f"Bearer {key}"})
+        connection.request("GET", f"/events?last={last}", headers={"Authorization": f"Bearer {page.key}"})
         answer = connection.getresponse()
         if answer.status != 200:
             raise HiveError(f"{name}'s page answered with {answer.status}: {answer.read(500).decode(errors='replace')}")

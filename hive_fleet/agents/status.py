@@ -188,7 +188,7 @@ def _view(
         active_model=row["active_model"],
         status_text=row["status_text"] or None,
         status_set_at=moment(row["status_set_at"] or 0) if row["status_text"] else None,
-        url=None if seen.taken else f"http://127.0.0.1:{seen.port}/",
+        url=None if seen.taken else f"http://{seen.host}:{seen.port}/",
         operation=doing.kind if doing else None,
         operation_since=int(doing.since) if doing else None,
         operation_step=doing.step.step if doing and doing.step else None,

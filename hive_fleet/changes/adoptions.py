@@ -94,10 +94,11 @@ def _enlist(hive: Hive, name: str, running: bool) -> None:
 
     What runs goes on running; what does not is started by nobody but `hive up`, and only if it was to run.
     """
+    pool = hive.host.users()
     with hive.store.write() as db:
         row = table.find(db, name)
         if row is None:
-            uid = users.allot(hive, db, name)
+            uid = users.allot(hive, db, name, pool)
             table.add(db, name, uid=uid, desired=desired.STOPPED, created_at=hive.clock())
         before = row["desired"] if row else desired.STOPPED
         state = desired.RUNNING if running else desired.RESTING if before == desired.RUNNING else before

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from hive_core import progress
 from hive_core.containers.base import Container
@@ -60,14 +59,11 @@ def _died(hive: Hive, container: Container) -> str:
 
 def last_lines(hive: Hive, name: str, container: Container | None) -> str:
     """The last lines of the run that has ended, not those of runs before; of all where another has begun."""
+    since = 0.0 if container is None or container.running else container.started_at or 0.0
     try:
-        lines = hive.host.journal(name, LAST_LINES)
+        return "\n".join(hive.host.journal(name, LAST_LINES, since=since))
     except NotFound:
         return ""  # It was destroyed in this moment.
-    since = 0.0 if container is None or container.running else container.started_at or 0.0
-    # Each line begins with the time at which the supervisor read it, cut to a millisecond; `since` is rounded to one.
-    first = datetime.fromtimestamp(max(0.0, since - 0.001), UTC).isoformat(timespec="milliseconds")[:-6]
-    return "\n".join(line for line in lines if line >= first)
 
 
 @contextmanager

@@ -82,9 +82,10 @@ def spawn_manager(hive: Hive) -> None:
 
 def _enlist(hive: Hive, number: int | None, name: str) -> None:
     """Give the agent its row, its user, its folders and its repositories."""
+    pool = hive.host.users()
     with hive.store.write() as db:
         requested_by = queue.require(db, number)["requested_by"] if number is not None else None
-        uid, parent = users.allot(hive, db, name), requested_by if requested_by == MANAGER else None
+        uid, parent = users.allot(hive, db, name, pool), requested_by if requested_by == MANAGER else None
         table.add(db, name, uid=uid, desired=desired.RUNNING, created_at=hive.clock(), parent=parent)
         known = table.users(db)
     folders.ensure(hive, name, known, new=not hive.applied_path(name).exists())

@@ -37,9 +37,10 @@ def _recover(hive: Hive, left: InProgress) -> str:
 
 
 def _enlist(hive: Hive, name: str) -> None:
+    pool = hive.host.users()
     with hive.store.write() as db:
         if table.find(db, name) is None:
-            uid = users.allot(hive, db, name)
+            uid = users.allot(hive, db, name, pool)
             table.add(db, name, uid=uid, desired=desired.RUNNING, created_at=hive.clock())
         known = table.users(db)
     folders.ensure(hive, name, known, new=False)

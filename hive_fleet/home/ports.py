@@ -72,24 +72,10 @@ def _free(hive: Hive, name: str) -> int:
     bare = hashed(name, ports)
     for step in range(ports.count):
         port = ports.first + (bare - ports.first + step) % ports.count
-        if port not in taken and not _in_use(port):
+        if port not in taken and not hive.host.port_in_use(port):
             return port
     hive.say(f"warning: all {ports.count} ports of agents are taken; {name} shares port {bare}")
     return bare
-
-
-def _in_use(port: int) -> bool:
-    """Whether a process of somebody else's, of another hive perhaps, serves this port now."""
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
-        # As servers do: a connection that has ended is no reason (socket(7), SO_REUSEADDR).
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
 
 
 def _written(folder: Path) -> int | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from hive_agent import atomic
 from hive_agent.clis import CLIS
-from hive_core.containers.local import private
-from hive_core.containers.local.private import Private
+from hive_core.containers import private
+from hive_core.containers.private import Private
 from hive_core.errors import Refused
 from hive_core.settings import Settings
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hive_fleet.home.listeners import listeners
+from hive_core.containers.local.listeners import listeners
 from tests.agent.browser import free_port
 from tests.hives import PATIENCE, TestHive, eventually, interrupt
 

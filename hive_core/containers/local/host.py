@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hive_agent import atomic
 from hive_core.arguments import agent_name
-from hive_core.containers.base import Container, Lock, View
-from hive_core.containers.local import journal, records
+from hive_core.containers.base import AGENT_USERS, Container, Lock, View
+from hive_core.containers.local import journal, listeners, records
 from hive_core.containers.local.supervisors import end, hold
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
 from hive_core.settings import Settings
@@ -136,12 +136,25 @@ class LocalHost:
     def container(self, name: str) -> Container | None:
         return records.read_container(self._folder(name))
 
-    def journal(self, name: str, lines: int, unit: str | None = None) -> list[str]:  # noqa: ARG002
+    def journal(self, name: str, lines: int, unit: str | None = None, *, since: float = 0.0) -> list[str]:  # noqa: ARG002
         # The harness is all that runs in a container here, so each of its units is the whole journal.
-        return journal.tail(self._existing(name) / "journal", lines)
+        return journal.since(journal.tail(self._existing(name) / "journal", lines), since)
 
     def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:  # noqa: ARG002
         return journal.follow(self._existing(name) / "journal", lines)
+
+    def users(self) -> range | None:
+        return AGENT_USERS if os.geteuid() == 0 else None
+
+    def page_host(self, name: str) -> str:  # noqa: ARG002
+        # Containers have the network of the machine.
+        return listeners.LOOPBACK
+
+    def port_in_use(self, port: int) -> bool:
+        return listeners.in_use(port)
+
+    def listeners(self, ports: Iterable[int]) -> Mapping[int, set[int]]:
+        return listeners.listeners(ports)
 
     def page_key(self, name: str) -> str | None:
         folder = self._folder(name)
@@ -220,7 +233,7 @@ class LocalHost:
         return replace(view, read_only={**view.read_only, HARNESS: found}) if found.is_dir() else view
 
     def _inside(self, name: str, folder: Path, config: AgentConfig, generation: Path, view: View) -> Inside:
-        from hive_core.containers.local import private
+        from hive_core.containers import private
         from hive_core.containers.local.program import program
         from hive_core.containers.local.sandbox import Inside, check, defaults
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hive_agent.lines import LineBuffer
@@ -19,6 +20,13 @@ def tail(path: Path, lines: int) -> list[str]:
         if len(found) < lines:
             found = _last(file, lines - len(found)) + found
     return [_text(line) for line in found]
+
+
+def since(lines: list[str], moment: float) -> list[str]:
+    """Those of the lines that were written at this moment, in unix seconds, or later."""
+    # A line begins with the time at which the supervisor read it, cut to a millisecond; a moment may be rounded to one.
+    first = datetime.fromtimestamp(max(0.0, moment - 0.001), UTC).isoformat(timespec="milliseconds")[:-6]
+    return [line for line in lines if line >= first] if moment > 0 else lines
 
 
 def follow(path: Path, lines: int) -> Iterator[str]:

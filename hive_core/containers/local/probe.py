@@ -6,8 +6,8 @@ import os
 import select
 from collections.abc import Iterator
 
-from hive_core.containers.local.private import Private
 from hive_core.containers.local.sandbox import ARGV, Inside, Sandbox, defaults, outer_environment
+from hive_core.containers.private import Private
 
 # Any unprivileged user does; this one is nobody's on Linux by convention.
 _NOBODY = 65534

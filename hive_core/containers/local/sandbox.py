@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hive_core.containers.local import scripts
-from hive_core.containers.local.private import Private
+from hive_core.containers.private import Private
 from hive_core.errors import HiveError
 from hive_core.process import SAFE_PATH
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import socket
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +18,12 @@ from pathlib import Path
 import pytest
 
 from hive_core.containers.backends import BACKENDS, host
-from hive_core.containers.base import Container, Host, Lock, View
+from hive_core.containers.base import AGENT_USERS, Container, Host, Lock, View
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
 from hive_core.hostile_folders import remove
 from hive_core.settings import from_environment
 from tests.git import commit, git
 
-AGENT = 70002
 DEADLINE = 60.0
 FOR_EVER = ("sleep", "1000")
 
@@ -39,7 +39,8 @@ class Backend:
     def view(self, name: str, hive: str | None = None) -> View:
         state = self.home / "agents" / name / "state"
         state.mkdir(parents=True, exist_ok=True)
-        uid = AGENT if os.geteuid() == 0 else None
+        users = self.host.users()
+        uid = None if users is None else users.start
         if uid is not None:
             os.chown(state, uid, uid)
         return View(uid, {"/state": state}, {}, {}, lock=replace(self.lock, hive=hive or self.lock.hive))
@@ -307,3 +308,35 @@ def test_the_one_for_tests_is_refused_outside_of_them(monkeypatch: pytest.Monkey
     monkeypatch.delenv("HIVE_TESTING", raising=False)
     with pytest.raises(Refused, match="for the tests of hive alone"):
         host(from_environment({"HIVE_HOME": "/nonexistent/hive", "HIVE_BACKEND": "memory"}))
+
+
+# --- what is true of the machine alone
+
+
+def test_only_lines_of_a_run_are_told_where_its_start_is_known(backend: Backend) -> None:
+    revision = backend.run("a", "sh", "-c", "echo run; exit 0")
+    first = backend.after_its_end("a")
+    backend.host.switch("a", revision, backend.view("a"), run=True)
+    second = backend.after_its_end("a")
+    assert (first.started_at or 0) < (second.started_at or 0)
+    assert len(backend.host.journal("a", 10)) == 2
+    assert len(backend.host.journal("a", 10, since=first.started_at or 0)) == 2
+    assert len(backend.host.journal("a", 10, since=second.started_at or 0)) == 1
+
+
+def test_containers_have_users_of_their_own_or_none_at_all(backend: Backend) -> None:
+    users = backend.host.users()
+    assert users is None or set(users) <= set(AGENT_USERS)
+    assert os.geteuid() == 0 or users is None
+
+
+def test_a_port_that_is_served_where_containers_serve_is_in_use(backend: Backend) -> None:
+    with socket.socket() as server:
+        server.bind((backend.host.page_host("a"), 0))
+        server.listen()
+        port = server.getsockname()[1]
+        served = backend.host.listeners([port]).get(port)
+        # A backend whose containers share no ports with the machine knows of none there.
+        assert backend.host.port_in_use(port) == (served is not None)
+        assert served in (None, {os.geteuid()})
+    assert not backend.host.port_in_use(port)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from hive_core.containers.local.listeners import listeners
 from hive_fleet.home import ports
-from hive_fleet.home.listeners import listeners
 from tests.agent.browser import free_port
 from tests.hives import TestHive, eventually
 from tests.needs import needs_root

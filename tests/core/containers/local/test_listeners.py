@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hive_fleet.home.listeners import listeners
+from hive_core.containers.local.listeners import listeners
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def test_thousands_of_sockets_of_others_do_not_make_the_look_at_one_port_dearer(
 
 def test_a_kernel_that_does_not_answer_is_asked_by_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
     # A protocol that no kernel has.
-    monkeypatch.setattr("hive_fleet.home.listeners._NETLINK_SOCK_DIAG", 31)
+    monkeypatch.setattr("hive_core.containers.local.listeners._NETLINK_SOCK_DIAG", 31)
     with serving() as port:
         assert listeners([port]) == {port: {os.geteuid()}}
     assert listeners([port]) == {}

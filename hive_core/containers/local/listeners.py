@@ -9,10 +9,8 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
-from hive_core.change import never_inside
-
 # Where an agent's page is, and looked for.
-_ADDRESS = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 # linux/netlink.h, linux/sock_diag.h and linux/inet_diag.h.
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _NLMSG_ERROR, _NLM_F_REQUEST = 4, 20, 2, 1
 _HEADER, _NO_COOKIE = struct.Struct("=IHHII"), b"\xff" * 8
@@ -23,7 +21,6 @@ _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTENING, _MOST_LINES = "0A", 10_000
 
 
-@never_inside
 def listeners(ports: Iterable[int]) -> Mapping[int, set[int]]:
     """The users whose processes listen on these TCP ports of 127.0.0.1, by port; the ports of nobody are left out.
 
@@ -40,7 +37,7 @@ def listeners(ports: Iterable[int]) -> Mapping[int, set[int]]:
 
 def _user(kernel: socket.socket, port: int) -> int | None:
     """Whose process a connection to this port would reach."""
-    address = socket.inet_aton(_ADDRESS).ljust(16, b"\0")
+    address = socket.inet_aton(LOOPBACK).ljust(16, b"\0")
     wanted = struct.pack("!HH", port, 0) + address + bytes(20) + _NO_COOKIE
     request = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0, 1 << _LISTEN) + wanted
     kernel.send(_HEADER.pack(_HEADER.size + len(request), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 0, 0) + request)
@@ -69,3 +66,15 @@ def _from_tables(wanted: set[int]) -> dict[int, set[int]]:
         except FileNotFoundError:
             continue  # A machine without IPv6.
     return found
+
+
+def in_use(port: int) -> bool:
+    """Whether a process of somebody else's, of another hive perhaps, serves this port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+        # As servers do: a connection that has ended is no reason (socket(7), SO_REUSEADDR).
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return True
+    return False
