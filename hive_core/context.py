@@ -10,13 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hive_core.change import guarded
 from hive_core.containers.base import Host
 from hive_core.errors import Refused
 from hive_core.locks import Busy, Say, file_lock, holder
 from hive_core.operation import THE_OPERATOR, Identity
 from hive_core.settings import Settings
 from hive_core.store import Store
+from hive_core.transaction import guarded
 
 if TYPE_CHECKING:
     from hive_core.repairs import Failed

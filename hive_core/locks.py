@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hive_core.change import outside
 from hive_core.errors import Refused
+from hive_core.transaction import outside
 
 Say = Callable[[str], None]
 

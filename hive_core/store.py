@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
-from hive_core import change, migrations
+from hive_core import migrations
 from hive_core.errors import Damaged, Refused
 from hive_core.locks import file_lock
 from hive_core.signals import deferring
+from hive_core.transaction import under_way
 
 # How long a writer waits for another's transaction. Transactions here take milliseconds; whoever
 # waits this long has found a stopped process, and is told so by SQLite.
@@ -93,13 +94,19 @@ class Store:
 
         A write inside a write of the same thread joins it, so that a change made of several
         functions, and the events that tell of it, stay one transaction. Nothing slow or foreign belongs in it: see
-        change.py, which refuses that.
+        transaction.py, which refuses that.
         """
         db = self.connection()
         if db.in_transaction:
             yield db
             return
-        with deferring(), self._turn(), self._naming_damage(), change.under_way(), _transaction(db, "begin immediate"):
+        with (
+            deferring(),
+            self._turn(),
+            self._naming_damage(),
+            under_way(),
+            _transaction(db, "begin immediate"),
+        ):
             yield db
         self._ring()
 

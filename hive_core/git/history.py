@@ -11,13 +11,13 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import ConfigLevel, ObjectType, RepositoryOpenFlag, SortMode
 
-from hive_core.change import outside
 from hive_core.errors import BuildFailed, Invalid, NotFound, Refused
 from hive_core.git import trees
 from hive_core.git.changes import Authored, Changes, subject
 from hive_core.git.packs import Object
 from hive_core.git.worktree import File, read_file
 from hive_core.text import one_line
+from hive_core.transaction import outside
 
 MAIN = "refs/heads/main"
 TAGS = "refs/tags/"

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hive_agent import untrusted_files
-from hive_core.change import never_inside
 from hive_core.errors import NotFound, Refused
 from hive_core.git.packs import KINDS, Damaged, Object, inflate, object_sha, read_pack
+from hive_core.transaction import never_inside
 
 # No git library opens the repository, so nothing in it can speak: not its configuration, hooks, attributes,
 # alternates, grafts, replacements or indexes. All that is read are regular files below `.git/objects` whose names are

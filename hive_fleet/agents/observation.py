@@ -17,9 +17,9 @@ from types import MappingProxyType
 from hive_agent import credentials
 from hive_agent.clis import CLIS
 from hive_core import events
-from hive_core.change import outside
 from hive_core.containers.base import Container
 from hive_core.context import Hive
+from hive_core.transaction import outside
 from hive_fleet.agents import table
 from hive_fleet.flake import staleness
 from hive_fleet.home import ports

@@ -1,4 +1,4 @@
-"""What does not belong in a change of the database: everybody who writes waits for its end.
+"""What does not belong in a transaction that writes: everybody else who writes waits for its end.
 
 So nothing slow and nothing foreign is done inside one: no container is asked, no file of an agent's read, no program
 run, no lock waited for. It is done before; the change then checks that it still holds, and records. What breaks this
