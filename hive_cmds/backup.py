@@ -26,14 +26,14 @@ DATABASE, META, APPLIED, MANIFEST = "hive.db", "meta.bundle", "applied", "backup
 RESTORED = "taken back: hive was restored from a backup, and messages, questions and requests since that are gone"
 
 
-def folder_name(value: object) -> str:
+def _folder_name(value: object) -> str:
     """Check the name of a folder."""
     if not isinstance(value, str) or not value or "\0" in value:
         raise Invalid("The folder is a path.")
     return value
 
 
-Folder = Annotated[str, Kind(folder_name, {"type": "string"}, "DIR")]
+Folder = Annotated[str, Kind(_folder_name, {"type": "string"}, "DIR")]
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True)

@@ -59,9 +59,7 @@ FOREIGN_SQL = {
     ("hive_faces/shell/completion.py", "approvals"),
     ("hive_faces/shell/completion.py", "questions"),
 }
-NO_VERBS = {
-    "hive_cmds/backup.py: folder_name",
-}
+NO_VERBS: set[str] = set()
 VERB_TO_VERB: set[str] = set()
 
 # The faces, of which none imports another. `up` is none of them: it is what brings the long-running ones together.
