@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from hive_core import progress, wire
+from hive_core import wire
+from hive_core.changes import Recorder
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_fleet.agents import desired, table
@@ -119,7 +120,7 @@ def is_news(db: sqlite3.Connection, picture: Picture, rows: list[AgentStatus]) -
     )
 
 
-def after_operation(hive: Hive, name: str) -> progress.Recorder:
+def after_operation(hive: Hive, name: str) -> Recorder:
     """Look at the agent when an operation on it ends, and return what records that with the operation's end.
 
     Other agents are left alone: if one has crashed meanwhile, the watch is to find that. If the operation has started

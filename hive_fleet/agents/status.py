@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hive_agent import credentials
 from hive_agent.clis import CLIS
 from hive_core import progress, repairs
+from hive_core.changes import InProgress
 from hive_core.containers.base import Container
 from hive_core.context import Hive
 from hive_core.human import natural, shorter, span
@@ -165,7 +166,7 @@ def _stale(db: sqlite3.Connection, rows: Sequence[sqlite3.Row], newest: str | No
 def _view(
     row: sqlite3.Row,
     seen: Observed,
-    left: progress.InProgress | None,
+    left: InProgress | None,
     failed: Sequence[repairs.Failed],
     stale: bool,
 ) -> AgentStatus:

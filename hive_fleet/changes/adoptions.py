@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hive_core import progress
+from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.events import emit
-from hive_core.progress import Change, InProgress, exclusive
+from hive_core.progress import exclusive
 from hive_core.settings import MANAGER
 from hive_fleet.agents import desired, table, users
 from hive_fleet.agents.last_seen import after_operation

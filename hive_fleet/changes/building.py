@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hive_agent.credentials import given
 from hive_core import progress
+from hive_core.changes import Recorder
 from hive_core.context import Hive
-from hive_core.progress import Recorder
 from hive_fleet.agents import harness_state, table
 from hive_fleet.agents.desired import wanted
 from hive_fleet.agents.view import view_of

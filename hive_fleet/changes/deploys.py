@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hive_core import progress
+from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import BuildFailed, Refused
-from hive_core.progress import Change, InProgress
 from hive_fleet.agents import table
 from hive_fleet.agents.desired import wanted
 from hive_fleet.agents.last_seen import after_operation

@@ -6,9 +6,10 @@ import sqlite3
 from dataclasses import dataclass
 
 from hive_core import disk
+from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.progress import Change, InProgress, ending, reach
+from hive_core.progress import ending, reach
 from hive_fleet.agents import table
 from hive_fleet.agents.desired import wanted
 from hive_fleet.agents.last_seen import after_operation

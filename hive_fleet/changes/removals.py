@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hive_core import progress
+from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.progress import Change, InProgress
 from hive_fleet.agents import table
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.tombstones import announcing_tombstones

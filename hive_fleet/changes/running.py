@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from hive_core import disk, progress
+from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.events import emit
-from hive_core.progress import Change, InProgress, held, recorded
+from hive_core.progress import held, recorded
 from hive_fleet.agents import table
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.changes.building import ensure_container

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from hive_core import progress
+from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import BuildFailed, Refused
-from hive_core.progress import Change, InProgress
 from hive_core.settings import MANAGER
 from hive_fleet.agents import desired, table, users
 from hive_fleet.agents.last_seen import after_operation

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.progress import Change, InProgress, exclusive
+from hive_core.progress import exclusive
 from hive_fleet.agents import desired, table, users
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.changes.rebuilds import Rebuilt, rebuild_held, tell_not_rebuilt

@@ -15,9 +15,9 @@ import pygit2
 import pytest
 
 from hive_core import progress, repairs
+from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import Refused
-from hive_core.progress import Change, InProgress
 from hive_faces import serve, verbs
 from hive_fleet.agents import status
 from hive_fleet.changes import running
@@ -45,10 +45,10 @@ def left_half_way(hive: TestHive, name: str, change: Change, **detail: Any) -> N
     """Have a process die in the middle of an operation on an agent."""
     program = f"""
 import os
-from hive_core import progress, settings
+from hive_core import changes, progress, settings
 from hive_core.context import Hive
 hive = Hive.open(settings.from_environment(os.environ))
-progress.begin(hive, {name!r}, progress.find({change.address!r}), {detail!r})
+progress.begin(hive, {name!r}, changes.find({change.address!r}), {detail!r})
 """
     hive.run(program=[sys.executable, "-c", program], cwd=CHECKOUT)
 

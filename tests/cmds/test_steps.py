@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hive_core import progress
+from hive_core.changes import Change, InProgress
 from hive_core.errors import Refused
 from hive_fleet.agents import status
 from hive_fleet.changes import adoptions, deploys, rebuilds, removals, running, spawns
@@ -109,7 +110,7 @@ def having(*command: str) -> Callable[[TestHive], list[str]]:
 
 
 # Change -> what begins it, and what becomes of it for each step that it is killed at.
-KILLS: dict[str, tuple[progress.Change, Callable[[TestHive], list[str]], list[str]]] = {
+KILLS: dict[str, tuple[Change, Callable[[TestHive], list[str]], list[str]]] = {
     "spawn": (spawns.SPAWN, spawned, ["undone"] * 4),
     "deploy": (deploys.DEPLOY, deployed, ["pending"] * 4 + ["approved"]),
     "rebuild": (rebuilds.REBUILD, having("rebuild", "coder"), ["agreed", "agreed", "rebuilt"]),
@@ -160,7 +161,7 @@ def test_what_is_being_mended_is_shown_with_the_step_that_it_was_cut_off_at(
     hive.spawn("coder")
     inside, seen = hive.inside(), []
 
-    def mending(hive: Any, _left: progress.InProgress) -> str:
+    def mending(hive: Any, _left: InProgress) -> str:
         seen.append(status.of(hive, "coder").state)
         progress.reach(hive, "coder", "starting")
         seen.append(status.of(hive, "coder").state)

@@ -13,10 +13,10 @@ from dataclasses import replace
 import pytest
 
 import hive_fleet
-from hive_core import migrations, progress, repairs
+from hive_core import changes, migrations, progress, repairs
+from hive_core.changes import Change
 from hive_core.errors import Refused
 from hive_core.process import Owner
-from hive_core.progress import Change
 from hive_fleet.changes.running import RESTING
 from tests.hives import CHECKOUT, TestHive
 
@@ -37,21 +37,21 @@ def all_changes() -> Iterator[Change]:
 
 
 def test_every_change_is_found_at_its_address() -> None:
-    changes = list(all_changes())
-    assert len({change.address for change in changes}) > 8
-    for change in changes:
-        assert progress.find(change.address) is change
+    found = list(all_changes())
+    assert len({change.address for change in found}) > 8
+    for change in found:
+        assert changes.find(change.address) is change
 
 
 @pytest.mark.parametrize("address", ["os:environ", "tests.hives:PLAIN", "hive_fleet.changes.deploys:apply",
                                      "hive_fleet.changes.deploys:NONE", "hive_fleet.nothing:DEPLOY", "deploy", ""])  # fmt: skip
 def test_an_address_of_anything_else_is_refused(address: str) -> None:
     with pytest.raises(Refused, match="no change"):
-        progress.find(address)
+        changes.find(address)
 
 
 def test_what_is_no_part_of_the_fleet_is_not_even_imported() -> None:
-    script = "import sys; from hive_core import progress\ntry: progress.find('antigravity:X')\nexcept Exception: pass\n"
+    script = "import sys; from hive_core import changes\ntry: changes.find('antigravity:X')\nexcept Exception: pass\n"
     done = subprocess.run([sys.executable, "-c", script + "print('antigravity' in sys.modules)"], cwd=CHECKOUT,
                           capture_output=True, text=True, check=True)  # fmt: skip
     assert done.stdout == "False\n"
@@ -72,7 +72,7 @@ def test_an_operation_begun_before_changes_had_addresses_is_mended_as_what_it_wa
     migrations.apply(db, {name: steps[name] for name in steps if name < "m010"})
     db.execute("insert into operations values ('coder', ?, 0, '{}', ?, '{}')", (kind, recovery))
     migrations.apply(db)
-    change = progress.find(db.execute("select change from operations").fetchone()[0])
+    change = changes.find(db.execute("select change from operations").fetchone()[0])
     assert change.kind == kind
     assert (change.recover is None) == (recovery is None)
     db.close()
