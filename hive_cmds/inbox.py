@@ -27,7 +27,7 @@ class Received:
     unread: int
 
     def text(self) -> str:
-        shown = "\n\n".join(message.summary() for message in self.messages) or "No message waits for you."
+        shown = "\n\n".join(message.text() for message in self.messages) or "No message waits for you."
         return shown + (f"\n\n{self.unread} more" if self.unread else "")
 
 

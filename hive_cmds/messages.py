@@ -29,7 +29,7 @@ class Sent:
 
     ids: list[int]
 
-    def summary(self) -> str:
+    def text(self) -> str:
         return f"sent as {', '.join(map(str, self.ids))}"
 
 
@@ -82,7 +82,7 @@ class Recent:
         return self.messages
 
     def text(self) -> str:
-        return "\n\n".join(message.summary() for message in self.messages)
+        return "\n\n".join(message.text() for message in self.messages)
 
 
 @operation(callers=EVERYONE, group="Messages", reads=True, empty="No messages yet. `hive send TO BODY` sends one.")

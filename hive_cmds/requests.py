@@ -64,7 +64,7 @@ class Shown:
     def text(self) -> str:
         """The request as a person reads it before deciding."""
         approval = self.approval
-        parts = [approval.summary(), f"asked at {approval.requested_at} by {self.requested_by}"]
+        parts = [approval.text(), f"asked at {approval.requested_at} by {self.requested_by}"]
         if approval.description:
             parts += ["", indented(approval.description)]
         if len(self.commits) == 1:

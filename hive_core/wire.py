@@ -18,7 +18,7 @@ def moment(seconds: float) -> str:
 def plain(value: Any) -> Any:
     """Turn a value into what json can write: a dataclass without its None fields, enums, tuples, mappings.
 
-    What has a method `wire` says itself what it looks like.
+    What is Wired (see results.py) says itself what it looks like.
     """
     value = outline(value)
     if isinstance(value, dict):
@@ -30,6 +30,7 @@ def plain(value: Any) -> Any:
 
 def outline(value: Any) -> Any:
     """A value as `plain` turns it, its parts still as they are."""
+    # Asked so, and not by the protocol: that takes ten times as long, and this is asked of every value.
     while hasattr(value, "wire"):
         value = value.wire()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

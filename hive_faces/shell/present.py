@@ -11,6 +11,7 @@ from typing import Any
 from hive_core import streams, wire
 from hive_core.errors import Exit
 from hive_core.human import size, span
+from hive_core.results import Detailed, Judged, Listed, Told, Toned
 from hive_core.text import ascii_json, one_line, safe_json, visible
 
 # How much something matters -> how it is shown: red is broken, yellow waits for the operator, what is over recedes.
@@ -35,19 +36,19 @@ def show(result: Any, columns: Sequence[str], *, as_json: bool, empty: str = "")
     if isinstance(result, Iterator):
         _stream(result, as_json=as_json)
     elif as_json:
-        rows = result.listing() if hasattr(result, "listing") else result
+        rows = result.listing() if isinstance(result, Listed) else result
         print(_json({} if rows is None else rows))
     elif _is_empty(result):
         print(empty, file=sys.stderr)
     elif isinstance(result, list) and columns:
         _table(result, columns)
     elif isinstance(result, list):
-        blocks = [item.in_full() for item in result if hasattr(item, "in_full")]
+        blocks = [item.in_full() for item in result if isinstance(item, Detailed)]
         _paint(visible("\n\n".join(blocks) if blocks else "\n".join(map(str, result))))
     elif result is not None:
         _paint(visible(_text(result) or ""))
     rows = result if isinstance(result, list) else [result]
-    return Exit.REFUSED if any(getattr(row, "ok", True) is False for row in rows) else Exit.DONE
+    return Exit.REFUSED if any(isinstance(row, Judged) and row.ok is False for row in rows) else Exit.DONE
 
 
 def _json(value: Any) -> str:
@@ -57,7 +58,7 @@ def _json(value: Any) -> str:
 
 
 def _is_empty(result: Any) -> bool:
-    listed = result.listing() if hasattr(result, "listing") else result
+    listed = result.listing() if isinstance(result, Listed) else result
     return isinstance(listed, list) and not listed
 
 
@@ -76,7 +77,7 @@ def _streamed(item: Any) -> str | None:
     text = _text(item)
     if text is None:
         return None
-    if not hasattr(item, "tone") or not sys.stdout.isatty():
+    if not isinstance(item, Toned) or not sys.stdout.isatty():
         return visible(text)
     from hive_faces.shell import tables
 
@@ -85,10 +86,8 @@ def _streamed(item: Any) -> str | None:
 
 def _text(value: Any) -> str | None:
     """A value as its class says it; None for what a person is not told."""
-    for method in ("text", "summary"):
-        if hasattr(value, method):
-            text: str | None = getattr(value, method)()
-            return text
+    if isinstance(value, Told):
+        return value.text()
     if dataclasses.is_dataclass(value):
         fields = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
         return "\n".join(f"{name:<14} {_cell(name, item)}" for name, item in fields if item is not None)

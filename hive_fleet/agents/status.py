@@ -100,7 +100,7 @@ class AgentStatus(StatusRow):
         cut_off = any(step.state == FAILED for step in self.operation_steps or ())
         return f"{self.operation} · {'mending after ' if cut_off else ''}{self.operation_step}"
 
-    def summary(self) -> str:
+    def text(self) -> str:
         """What happened to it, in a line."""
         return f"{self.name}: {self.state}" + (f" ({self.badges})" if self.badges else "")
 

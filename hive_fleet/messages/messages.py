@@ -51,7 +51,7 @@ class Message:
             "redelivered": self.redelivered,
         }
 
-    def summary(self) -> str:
+    def text(self) -> str:
         mark = ", delivered before" if self.redelivered else ""
         head = f"{self.id}: {self.sender} to {self.recipient}, {ago(self.at)} ago{mark}"
         return f"{head}\n{indented(in_words(self.sender, self.body))}"

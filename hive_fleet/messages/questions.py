@@ -86,7 +86,7 @@ class Question:
         end = f"  `hive answer {self.id} TEXT`" + (f": {one}" if options else "")
         return "\n".join([head, indented(self.question), *options, end])
 
-    def summary(self) -> str:
+    def text(self) -> str:
         how = f"answered by {self.answerer}: {self.answer}" if self.answer is not None else "open"
         return f"question {self.id} from {self.asker} to {self.target} ({how})"
 

@@ -43,7 +43,7 @@ class Approval:
     note: str | None
     description: str | None
 
-    def summary(self) -> str:
+    def text(self) -> str:
         """The request in a line."""
         what = (
             f"commit {self.sha or self.commit_ref} for {self.agent}"
