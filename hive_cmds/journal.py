@@ -14,13 +14,17 @@ from hive_fleet.agents import table
 UNITS = ("hive-agent.service", "hive-manager.service")
 MOST_LINES = 5000
 
-Lines = Annotated[int, whole(1, MOST_LINES, "the number of lines", "N")]
+LineCount = Annotated[int, whole(1, MOST_LINES, "the number of lines", "N")]
 Unit = Annotated[str, choice(UNITS, "a unit of the harness", "UNIT")]
 
 
 @operation(callers=LOOKING_AFTER, group="Seeing", reads=True, empty="It has written nothing yet.")
 def journal(
-    hive: Hive, name: AgentName, unit: Unit | None = None, lines: Lines = 100, follow: Annotated[bool, SHELL] = False
+    hive: Hive,
+    name: AgentName,
+    unit: Unit | None = None,
+    lines: LineCount = 100,
+    follow: Annotated[bool, SHELL] = False,
 ) -> list[str] | Iterator[str]:
     """Show the last lines of an agent's journal.
 

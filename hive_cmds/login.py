@@ -29,7 +29,7 @@ def login(hive: Hive, name: AgentName) -> None:
     if cli is None:
         raise Refused(f"{name} runs `{runner}`, which needs no login.")
     found = observation.found_login(hive, name, runner)
-    if why := why_no_login(cli.credentials, found, table.given(row)):
+    if why := why_no_login(cli.credentials, found, table.given_variables(row)):
         refused = " It was refused." if row["state"] == "key_refused" else ""
         raise Refused(f"A login would not help {name}: {why}.{refused}", _CHANGE)
     view = view_of(hive, name)

@@ -9,7 +9,7 @@ from typing import Annotated
 from hive_core.arguments import AgentName, whole
 from hive_core.context import Hive
 from hive_core.operation import OPERATOR, operation
-from hive_fleet.agents.page import reach
+from hive_fleet.agents.page import reach_page
 from hive_fleet.agents.page_stream import Told, stream
 
 Last = Annotated[int, whole(0, 500, "the number of events", "N")]
@@ -32,7 +32,7 @@ def open_(hive: Hive, name: AgentName) -> PageLink:
 
     name: whose page
     """
-    page = reach(hive, name)
+    page = reach_page(hive, name)
     return PageLink(name, f"http://{page.host}:{page.port}/#key={page.key}")
 
 
@@ -43,7 +43,7 @@ def attach(hive: Hive, name: AgentName, last: Last = 20) -> Iterator[Told]:
     name: whose turns
     last: begin with so many of the newest events
     """
-    return _until_it_ends(hive, name, stream(name, reach(hive, name), last))
+    return _until_it_ends(hive, name, stream(name, reach_page(hive, name), last))
 
 
 def _until_it_ends(hive: Hive, name: str, told: Iterator[Told]) -> Iterator[Told]:

@@ -30,7 +30,7 @@ class PageAddress:
     key: str
 
 
-def reach(hive: Hive, name: str) -> PageAddress:
+def reach_page(hive: Hive, name: str) -> PageAddress:
     """Where an agent's page is, and its key. Raises Refused unless the agent itself is who listens there."""
     with hive.store.read() as db:
         if table.one(db, name)["runner"] == "command":

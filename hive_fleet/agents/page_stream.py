@@ -18,7 +18,7 @@ from hive_fleet.agents.page import PageAddress
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-LONGEST_LINE = 1024 * 1024
+LONGEST_STREAM_LINE = 1024 * 1024
 # The page gives a sign of life twice as often.
 SILENCE_SECONDS = 30.0
 
@@ -54,7 +54,7 @@ def stream(name: str, page: PageAddress, last: int) -> Iterator[Told]:
 def _told(answer: HTTPResponse) -> Iterator[Told]:
     """Read the stream: blocks of `field: value` lines. Raises ValueError for what is none."""
     kind, begun = "", set()
-    while line := answer.readline(LONGEST_LINE):
+    while line := answer.readline(LONGEST_STREAM_LINE):
         if not line.endswith(b"\n"):
             raise ValueError("it sent a line that is too long, or half of one")
         field, _, value = line.decode(errors="replace").rstrip("\n").partition(": ")

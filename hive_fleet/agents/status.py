@@ -26,7 +26,7 @@ from hive_fleet.flake import staleness
 # States of a harness that call for action: its own text says which.
 _EXPLAINED = ("idle", "key_refused", "account_trouble")
 # The most characters of a harness's text that fit in a list.
-TOLD = 60
+LONGEST_TEXT = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class AgentStatus(StatusRow):
         flags = {
             self._doing(): self.turn not in (None, "idle", "needs_login"),
             # The harness's own explanation: a turn has failed, its program is missing, its key was refused.
-            shorter(one_line(self.status_text or "").rstrip("."), TOLD): self.turn in _EXPLAINED
+            shorter(one_line(self.status_text or "").rstrip("."), LONGEST_TEXT): self.turn in _EXPLAINED
             and bool(self.status_text),
             "needs login": self.needs_login,
             "needs update": self.needs_update,
@@ -209,12 +209,8 @@ def _needs_login(row: sqlite3.Row, seen: Observed) -> bool:
     if row["runner"] not in CLIS:
         return False
     told = row["state"] == "needs_login"
-    return told or means(row, seen.logins[row["runner"]]) is None
-
-
-def means(row: sqlite3.Row, found: credentials.Found) -> str | None:
-    """What kind of credentials an agent's CLI has; None when it has none."""
-    return credentials.means(CLIS[row["runner"]].credentials, found, table.given(row))
+    kind, found = CLIS[row["runner"]].credentials, seen.logins[row["runner"]]
+    return told or credentials.means(kind, found, table.given_variables(row)) is None
 
 
 def of_stray(container: Container) -> AgentStatus:

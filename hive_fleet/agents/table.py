@@ -58,7 +58,7 @@ def runners(db: sqlite3.Connection) -> dict[str, str]:
     return {row["name"]: row["runner"] for row in db.execute("select name, runner from agents order by name")}
 
 
-def given(row: sqlite3.Row) -> frozenset[str]:
+def given_variables(row: sqlite3.Row) -> frozenset[str]:
     """The variables that an agent's configuration gives its CLI something by."""
     return frozenset(json.loads(row["given"]))
 

@@ -51,7 +51,7 @@ def ensure_state(hive: Hive, name: str, uid: int | None, *, new: bool) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for own in ("state", *(cli.credentials.folder for cli in CLIS.values())):
         (folder / own).mkdir(mode=0o700, exist_ok=True)
-        hand_over(folder / own, uid)
+        give(folder / own, uid)
     ports.settle_on(hive, name, new=new)
 
 
@@ -114,10 +114,10 @@ def ensure_managers_clone(hive: Hive, name: str, manager_uid: int | None) -> Non
 def give_clones(hive: Hive, uid: int | None) -> None:
     """Hand the manager the clones that were made before there was a manager."""
     for config in hive.settings.proposed.glob("*/config"):
-        hand_over(config, uid)
+        give(config, uid)
 
 
-def hand_over(folder: Path, uid: int | None) -> None:
+def give(folder: Path, uid: int | None) -> None:
     """Give a folder and all in it to `uid`. Nothing happens when it has it already. Raises HiveError."""
     if uid is None or folder.stat(follow_symlinks=False).st_uid == uid:
         return

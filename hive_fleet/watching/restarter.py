@@ -10,18 +10,18 @@ from hive_fleet.agents import restarts
 from hive_fleet.changes.starts import start_again
 
 # Restarts that are under way at once.
-MOST = 16
+MOST_AT_ONCE = 16
 
 
 class Restarter:
     """Restarts agents, each in a thread of its own, as a restart may wait for another command on the agent.
 
-    At most MOST are under way at once.
+    At most MOST_AT_ONCE are under way at once.
     """
 
     def __init__(self, hive: Hive) -> None:
         self._hive = hive
-        self._room = threading.Semaphore(MOST)
+        self._room = threading.Semaphore(MOST_AT_ONCE)
         self._begun: list[str] = []
         self._errors: list[BaseException] = []
 

@@ -75,7 +75,7 @@ def test_a_build_is_remembered_with_whom_the_agent_may_write_to(db: sqlite3.Conn
     table.record_build(db, "tester", base="new", **build)
     assert table.built_with_another(db, "new") == ["coder"]
     assert table.runners(db) == {"coder": "claude", "manager": "command", "tester": "claude"}
-    assert table.given(table.one(db, "coder")) == {"A", "B"}
+    assert table.given_variables(table.one(db, "coder")) == {"A", "B"}
     assert table.allowed_recipients(db, "coder") == ["manager"]
     assert table.allowed_recipients(db, "stranger") == []
 
