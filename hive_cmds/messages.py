@@ -44,7 +44,7 @@ def send(hive: Hive, to: Recipient, body: Body) -> Sent:
     with hive.store.write() as db:
         runners = table.runners(db)
         chosen = [name for name in runners if name != me] if to == EVERYBODY else [to]
-        # Before anything is said of who is there: whom it may not write to, the caller need not know of.
+        # This comes first: it is not told whether there is an agent that the caller may not write to.
         require_allowed(hive, db, to)
         for name in chosen:
             if name not in runners and name != THE_OPERATOR.name:

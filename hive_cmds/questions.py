@@ -87,15 +87,15 @@ def ask_operator(
 
 def _require_target(hive: Hive, db: sqlite3.Connection, target: str) -> None:
     """Raises unless the caller may ask this agent, and it has room for another question of the caller's."""
-    # Before anything is said of who is there: whom it may not write to, the caller need not know of.
+    # This comes first: it is not told whether there is an agent that the caller may not write to.
     require_allowed(hive, db, target)
     if target == hive.caller.name or not table.is_there(db, target):
         raise NotFound(f"There is no other agent {target!r} to ask.", "Leave --to away to ask the operator.")
     require_room(hive, db, target)
     if hive.caller.role is Role.OPERATOR:
         return
-    # The system tells of a question, so that it is not among the asker's own messages; who asks and cancels would
-    # fill the inbox with them.
+    # The message that tells of a question is the system's, so it is not among those that were counted. Whoever asks
+    # and cancels again and again would fill the inbox.
     asked = unread_questions_of(db, target, hive.caller.name)
     if asked >= MOST_UNREAD_OF_ONE:
         raise Refused(f"{target} has yet to read {asked} questions of {hive.caller.name}.", "Ask it when it has.")
