@@ -15,7 +15,7 @@ from hive_core.errors import HiveError
 from hive_core.human import ago, count, span
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents import status
-from hive_fleet.flake import source, staleness
+from hive_fleet.flake import staleness, upstream
 from hive_fleet.home import programs
 
 
@@ -76,7 +76,7 @@ def _hive(hive: Hive) -> Iterator[Finding]:
     """Whether the agents were built with the hive that there is now."""
     stale = [view.name for view in status.of_all(hive) if view.needs_update]
     yield Finding("hive", None if stale else True, staleness.notice(stale) if stale else "every agent has the newest")
-    if source.uncommitted(hive):
+    if upstream.uncommitted(hive):
         detail = f"{hive.settings.source / 'hive_agent'} has changes that are not committed: no agent is given them"
         yield Finding("checkout", None, detail)
 

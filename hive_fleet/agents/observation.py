@@ -69,7 +69,7 @@ def observe(
         logins = {runner: found_login(hive, name, runner) for runner in CLIS}
         taken = _is_anothers(container, users.get(name), served.get(port, set()))
         agents[name] = Observed(container, logins, port, taken, hive.host.page_host(name))
-    return Observation(seq, staleness.upstream(hive) if wanted else None, agents)
+    return Observation(seq, staleness.newest_base(hive) if wanted else None, agents)
 
 
 def _containers(

@@ -16,7 +16,7 @@ from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.events import emit, last
 from hive_core.human import elapsed, natural
-from hive_fleet.flake import flake, source
+from hive_fleet.flake import flake, upstream
 from hive_fleet.flake.flake import FLAKE, LOCK
 
 HIVE_INPUT = "hive"
@@ -61,7 +61,7 @@ class Meta:
         from hive_core.git.repository import Repository
 
         inputs = {HIVE_INPUT: self._base_url(update)}
-        inputs |= {agent_input(name): source.applied_url(self.hive, name) for name in sorted(names)}
+        inputs |= {agent_input(name): upstream.applied_url(self.hive, name) for name in sorted(names)}
         if unknown := [name for name in update if name not in inputs]:
             raise NotFound(f"The meta flake has no input {unknown[0]!r}.", f"It has: {', '.join(inputs)}.")
         if not self.path.exists():
@@ -76,12 +76,12 @@ class Meta:
     def _base_url(self, update: Sequence[str]) -> str:
         """The url of the input `hive`: as it was locked, until that input itself is updated."""
         locked = flake.read_lock(self.path).get(HIVE_INPUT, {}).get("original")
-        return source.of(self.hive).url if locked is None or HIVE_INPUT in update else flake.url_of(locked)
+        return upstream.of(self.hive).url if locked is None or HIVE_INPUT in update else flake.url_of(locked)
 
     def _newest(self, name: str) -> dict[str, Any]:
         """The lock's entry for the newest commit of an input."""
         hive = self.hive
-        newest = source.of(hive) if name == HIVE_INPUT else source.applied(hive, name.removeprefix("agent-"))
+        newest = upstream.of(hive) if name == HIVE_INPUT else upstream.applied(hive, name.removeprefix("agent-"))
         return flake.node(newest.url, newest.rev, newest.committed_at)
 
     def revision(self, name: str) -> str | None:
@@ -178,8 +178,8 @@ def lock(hive: Hive, known: str | None = None) -> Lock:
     """
     base = current_base(hive)
     if base is None or base != known:
-        base = Meta(hive).revision(HIVE_INPUT) or base or source.of(hive).rev
-    return Lock(hive.settings.meta, base, tuple(source.repositories(hive, _locked_url(hive))))
+        base = Meta(hive).revision(HIVE_INPUT) or base or upstream.of(hive).rev
+    return Lock(hive.settings.meta, base, tuple(upstream.repositories(hive, _locked_url(hive))))
 
 
 def _locked_url(hive: Hive) -> str:

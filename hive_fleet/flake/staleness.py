@@ -10,16 +10,16 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.human import count
 from hive_core.process import Owner
-from hive_fleet.flake import meta, source
+from hive_fleet.flake import meta, upstream
 
 
-def upstream(hive: Hive) -> str | None:
+def newest_base(hive: Hive) -> str | None:
     """The revision that the input `hive` would have, were it moved now; where that cannot be known, what it has.
 
     None where there is neither: then nobody can be said to be out of date.
     """
     try:
-        newest = source.newest(hive)
+        newest = upstream.newest(hive)
     except (OSError, HiveError):
         newest = None  # Another user's checkout, out of our reach for the moment, or settings that cannot be used.
     return newest or meta.current_base(hive)

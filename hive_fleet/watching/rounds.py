@@ -112,7 +112,7 @@ class Rounds:
             with self._hive.store.read() as db:
                 if last_seen.inconclusive(db, event.agent):
                     self._asked.add(event.agent)
-        if event.kind == "meta_inputs_changed" and staleness.upstream(self._hive) != self._base:
+        if event.kind == "meta_inputs_changed" and staleness.newest_base(self._hive) != self._base:
             self._due = 0.0  # Any agent may be out of date now.
 
     def look(self) -> None:
@@ -120,7 +120,7 @@ class Rounds:
         names, self._asked = self._asked | self._held.ended(), set()
         now = time.monotonic()
         if now >= self._due:
-            self._base = staleness.upstream(self._hive)
+            self._base = staleness.newest_base(self._hive)
             tick(self._hive, seed=self._seed, held=self._held, restart=self._start_again)
             self._seed, self._due = False, time.monotonic() + self._interval
         elif now >= self._restart:

@@ -11,7 +11,7 @@ import pytest
 
 from hive_core.context import Hive
 from hive_core.git.revision import head_branch, named_revision
-from hive_fleet.flake import flake, source
+from hive_fleet.flake import flake, upstream
 from tests.hives import TestHive
 from tests.needs import needs_nix, needs_root
 
@@ -104,16 +104,16 @@ def test_an_agent_is_made_from_another_users_checkout(hive: TestHive) -> None:
 @pytest.mark.parametrize("branch", ["main", *ODD])
 def test_the_branch_that_hive_runs_from_is_what_is_locked_and_what_is_newest(hive: TestHive, branch: str) -> None:
     folder = checkout(hive, branch=branch)
-    found = source.of(run_from(hive, folder))
+    found = upstream.of(run_from(hive, folder))
     assert (found.rev, found.url) == (head(hive, folder), flake.local_url(folder, "ref", branch))
     assert head_branch(folder) == branch
-    assert named_revision(folder, branch) == source.newest(run_from(hive, folder)) == found.rev
+    assert named_revision(folder, branch) == upstream.newest(run_from(hive, folder)) == found.rev
 
 
 def test_a_detached_head_is_locked_by_its_commit(hive: TestHive) -> None:
     folder = checkout(hive)
     hive.git(str(folder), "checkout", "-q", "--detach", "HEAD~1")
-    found = source.of(run_from(hive, folder))
+    found = upstream.of(run_from(hive, folder))
     assert found.url == flake.local_url(folder, "rev", head(hive, folder))
     assert head_branch(folder) is None
 
@@ -129,11 +129,11 @@ def test_a_bare_repository_and_one_with_packed_branches_are_read(hive: TestHive)
 
 def test_an_installed_hive_is_newer_than_any_lock_until_its_version_is_locked(hive: TestHive) -> None:
     inside = run_from(hive, hive.root / "no-checkout")
-    before = source.newest(inside)
+    before = upstream.newest(inside)
     assert before is not None
     assert not (hive.home / "base").exists(), "to look makes nothing"
     hive.home.mkdir()
-    assert source.of(inside).rev == source.newest(inside) != before
+    assert upstream.of(inside).rev == upstream.newest(inside) != before
 
 
 # --- what no nix is needed for

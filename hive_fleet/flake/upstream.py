@@ -18,7 +18,7 @@ _VERSION, _HARNESS = "VERSION", "hive_agent"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Upstream:
     """A local repository's newest commit. url: as an input of the flake. committed_at: unix seconds."""
 
     url: str
@@ -26,7 +26,7 @@ class Source:
     committed_at: int
 
 
-def of(hive: Hive) -> Source:
+def of(hive: Hive) -> Upstream:
     """The source that hive runs from: its checkout; for an installed hive a repository that stands for its version.
 
     Where the operator's settings name another, that one. Raises Refused when that is no local repository with such
@@ -42,7 +42,7 @@ def of(hive: Hive) -> Source:
     branch = head_branch(checkout)
     # Without a branch in most builds of a clone: there HEAD is at a commit.
     url = flake.local_url(checkout, "rev", rev) if branch is None else flake.local_url(checkout, "ref", branch)
-    return Source(url, rev, _committed_at(checkout, rev))
+    return Upstream(url, rev, _committed_at(checkout, rev))
 
 
 def newest(hive: Hive) -> str | None:
@@ -82,13 +82,13 @@ def uncommitted(hive: Hive) -> bool:
     )
 
 
-def applied(hive: Hive, name: str) -> Source:
+def applied(hive: Hive, name: str) -> Upstream:
     """The newest commit of an agent's applied repository."""
     from hive_core.git.repository import Repository
 
     repository = Repository(hive.applied_path(name))
     rev = repository.main()
-    return Source(applied_url(hive, name), rev, repository.committed_at(rev))
+    return Upstream(applied_url(hive, name), rev, repository.committed_at(rev))
 
 
 def applied_url(hive: Hive, name: str) -> str:
@@ -102,7 +102,7 @@ def _asked(url: str) -> tuple[str, str]:
     return ("rev", parts["rev"]) if "rev" in parts else ("ref", parts.get("ref", "HEAD"))
 
 
-def _named(url: str, by: str) -> Source:
+def _named(url: str, by: str) -> Upstream:
     """The newest commit of a local repository that the operator's settings name. by: what of them does."""
     checkout, (_, wanted) = flake.local_path(url), _asked(url)
     if checkout is None:
@@ -113,7 +113,7 @@ def _named(url: str, by: str) -> Source:
     rev = _git(checkout, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}", check=False)
     if not rev:
         raise Refused(f"{by} is {url}, and there is no commit {wanted} in {checkout}.")
-    return Source(url, rev, _committed_at(checkout, rev))
+    return Upstream(url, rev, _committed_at(checkout, rev))
 
 
 def _committed_at(checkout: Path, rev: str) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hive_core.context import Hive
-from hive_fleet.flake import flake, meta, source
-from tests.hives import PLAIN, TestHive, harness_repository
+from hive_fleet.flake import flake, meta, upstream
+from tests.hives import PLAIN, TestHive, eventually, harness_repository
 from tests.needs import needs_root
 
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "cat /hive/hive_agent/MARK; exec sleep infinity"]\n'
@@ -36,10 +36,14 @@ def commit(hive: TestHive, mark: str) -> str:
     return hive.git(str(folder), "rev-parse", "HEAD")
 
 
-def ran(hive: TestHive, name: str = "coder") -> list[str]:
-    """Which harnesses an agent was started with, in order."""
-    lines = hive.inside().host.journal(name, 1000)
-    return [line.rpartition(" ")[2] for line in lines if " harness " in line]
+def ran(hive: TestHive, starts: int) -> list[str]:
+    """Which harnesses an agent was started with, in order, as soon as so many starts have said it."""
+    host = hive.inside().host
+
+    def said() -> list[str]:
+        return [line.rpartition(" ")[2] for line in host.journal("coder", 1000) if " harness " in line]
+
+    return eventually(lambda: said() if len(said()) >= starts else [])
 
 
 def exports(hive: TestHive) -> list[str]:
@@ -59,13 +63,13 @@ def test_a_pull_or_an_edit_changes_nothing_that_runs_until_the_lock_is_moved(hiv
     hive.run("start", "coder")
     hive.run("rebuild", "coder")
     hive.run("approve", str(hive.request("coder", SAY + "# another\n")))
-    assert ran(hive) == ["one"] * 5
+    assert ran(hive, 5) == ["one"] * 5
     hive.run("meta-update", "hive")
-    assert ran(hive)[5:] == ["two"]
+    assert ran(hive, 6)[5:] == ["two"]
     three = commit(hive, "three")
     hive.run("update", "--stale")
     hive.run("restart", "coder")
-    assert ran(hive)[6:] == ["three"] * 2
+    assert ran(hive, 8)[6:] == ["three"] * 2
     assert exports(hive) == [three]
 
 
@@ -94,9 +98,10 @@ def test_what_starts_after_a_killed_update_has_the_harness_that_is_locked(
     marks = {locked_by_spawning(hive, "coder"): "one", commit(hive, "two"): "two"}
     assert hive.forked("meta-update", "hive", kill_at=(line, ["flake/meta.py"])).returncode == -9
     hive.run("restart", "coder")
-    assert ran(hive)[-1] == marks[locked(hive)]
+    ran_before = ran(hive, 2)
+    assert ran_before[-1] == marks[locked(hive)]
     hive.run("meta-update", "hive")
-    assert ran(hive)[-1] == "two"
+    assert ran(hive, len(ran_before) + 1)[-1] == "two"
 
 
 def test_a_locked_commit_that_is_gone_is_told_and_nothing_that_runs_is_touched(hive: TestHive, checkout: Path) -> None:
@@ -139,11 +144,11 @@ def test_changes_that_no_commit_holds_are_seen(hive: TestHive) -> None:
     (hive.root / "checkout").mkdir()
     folder = harness_repository(hive.root / "checkout")
     inside = run_from(hive, folder)
-    assert not source.uncommitted(inside)
+    assert not upstream.uncommitted(inside)
     (folder / "README").write_text("nothing that agents are given")
-    assert not source.uncommitted(inside)
+    assert not upstream.uncommitted(inside)
     (folder / "hive_agent/new.py").write_text("")
-    assert source.uncommitted(inside)
+    assert upstream.uncommitted(inside)
 
 
 def test_an_installed_hive_is_locked_by_its_version_and_what_its_files_hold(hive: TestHive) -> None:
@@ -155,9 +160,9 @@ def test_an_installed_hive_is_locked_by_its_version_and_what_its_files_hold(hive
     inside, seen = run_from(hive, folder), []
     for code in ("one", "two"):
         (folder / "hive_agent/run.py").write_text(code)
-        assert source.newest(inside) not in seen
+        assert upstream.newest(inside) not in seen
         lock = meta.lock(inside)
-        assert source.newest(inside) == lock.hive
+        assert upstream.newest(inside) == lock.hive
         assert (harness.export(inside.settings, lock) / "run.py").read_text() == code
         seen.append(lock.hive)
     (folder / "hive_agent/run.py").rename(folder / "hive_agent/go.py")
@@ -169,4 +174,4 @@ def test_an_installed_hive_is_locked_by_its_version_and_what_its_files_hold(hive
 def test_a_harness_that_only_root_can_read_in_its_checkout_is_run_by_agents(hive: TestHive, checkout: Path) -> None:
     subprocess.run(["chmod", "-R", "go-rwx", checkout], check=True)
     hive.spawn("coder", SAY)
-    assert ran(hive) == ["one"]
+    assert ran(hive, 1) == ["one"]
