@@ -6,7 +6,7 @@ from __future__ import annotations
 _MOST_DOUBLINGS = 64
 
 
-def pause(failures: int, first: float, longest: float) -> float:
+def pause_after(failures: int, first: float, longest: float) -> float:
     """Seconds to wait after so many failures in a row; none has no pause shorter than the first."""
     doublings = min(max(failures - 1, 0), _MOST_DOUBLINGS)
     return min(longest, first * 2.0**doublings)
@@ -22,7 +22,7 @@ class BackOff:
     def failed(self) -> float:
         """Another try has failed; the seconds to wait before the next one."""
         self._failures += 1
-        return pause(self._failures, self._first, self._longest)
+        return pause_after(self._failures, self._first, self._longest)
 
     def succeeded(self) -> None:
         """The next failure is the first one again."""

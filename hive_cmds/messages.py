@@ -16,8 +16,8 @@ from hive_core.operation import EVERYONE, OPERATOR, THE_OPERATOR, Only, Role, op
 from hive_core.text import indented
 from hive_fleet.agents import table
 from hive_fleet.messages.messages import Message, in_words, post
-from hive_fleet.messages.recipients import EVERYBODY, Recipient, require_allowed, require_room
-from hive_fleet.messages.search import by_id, known_to, newest, with_words
+from hive_fleet.messages.recipients import EVERYBODY, Recipient, require_allowed, require_inbox_room
+from hive_fleet.messages.search import by_id, known_to, newest_messages, with_words
 
 Body = Annotated[str, words(256 * 1024, "the message", "BODY")]
 Words = Annotated[str, words(1024, "the search", "WORDS")]
@@ -49,7 +49,7 @@ def send(hive: Hive, to: Recipient, body: Body) -> Sent:
         for name in chosen:
             if name not in runners and name != THE_OPERATOR.name:
                 raise _no_recipient(hive, db, name)
-            require_room(hive, db, name)
+            require_inbox_room(hive, db, name)
         sent = Sent([post(db, me, name, body) for name in chosen])
     _say_who_reads(hive, chosen, runners)
     return sent
@@ -95,7 +95,7 @@ def recent(hive: Hive, limit: Limit = 20, system: Annotated[bool, Only(OPERATOR)
     of_all = hive.caller.role is Role.OPERATOR
     me, of_all = hive.caller.name, hive.caller.role is Role.OPERATOR
     with hive.store.read() as db:
-        rows = newest(db, limit, inbox=None if of_all else me, system=system)
+        rows = newest_messages(db, limit, inbox=None if of_all else me, system=system)
     return Recent([Message.from_row(row, me) for row in reversed(rows)])
 
 

@@ -21,12 +21,12 @@ from hive_fleet.messages.questions import (
     count_open,
     everybodys,
     has_expired,
+    known_to_caller,
     of_agent,
     one,
     resolve,
-    visible,
 )
-from hive_fleet.messages.recipients import MOST_UNREAD_OF_ONE, Recipient, require_allowed, require_room
+from hive_fleet.messages.recipients import MOST_UNREAD_OF_ONE, Recipient, require_allowed, require_inbox_room
 
 MOST_OPTIONS = 20
 # Open questions that one asker may have: the operator reads every one of them.
@@ -91,7 +91,7 @@ def _require_target(hive: Hive, db: sqlite3.Connection, target: str) -> None:
     require_allowed(hive, db, target)
     if target == hive.caller.name or not table.is_there(db, target):
         raise NotFound(f"There is no other agent {target!r} to ask.", "Leave --to away to ask the operator.")
-    require_room(hive, db, target)
+    require_inbox_room(hive, db, target)
     if hive.caller.role is Role.OPERATOR:
         return
     # The message that tells of a question is the system's, so it is not among those that were counted. Whoever asks
@@ -159,7 +159,7 @@ def answer(hive: Hive, id: Id, text: AnswerText) -> Question:
     text: one of its options, several joined with ", ", or anything else
     """
     with hive.store.write() as db:
-        row = visible(hive, db, id)
+        row = known_to_caller(hive, db, id)
         if hive.caller.role is not Role.OPERATOR and row["target"] != hive.caller.name:
             raise Refused(f"Question {id} was asked of {row['target']}, not of {hive.caller.name}.")
         if has_expired(hive, row):
@@ -178,7 +178,7 @@ def cancel_question(hive: Hive, id: Id) -> Question:
     id: which question
     """
     with hive.store.write() as db:
-        row = visible(hive, db, id)
+        row = known_to_caller(hive, db, id)
         if hive.caller.role is not Role.OPERATOR and row["asker"] != hive.caller.name:
             raise Refused(f"Question {id} was not asked by {hive.caller.name}.")
         resolve(hive, db, row, CANCELLED, hive.caller.name)

@@ -136,7 +136,7 @@ def before_newest_but(
     return None if first is None else int(first) - 1
 
 
-def last(db: sqlite3.Connection, kind: str) -> Event | None:
+def last_of(db: sqlite3.Connection, kind: str) -> Event | None:
     """The newest event of a kind."""
     query = "select seq, at, kind, agent, data from events where kind = ? order by seq desc limit 1"
     row = db.execute(query, (kind,)).fetchone()

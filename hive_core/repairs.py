@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hive_agent.back_off import pause
+from hive_agent.back_off import pause_after
 from hive_core import disk
 from hive_core.errors import HiveError
 from hive_core.events import emit
@@ -82,7 +82,7 @@ def _keep(hive: Hive, what: str, agent: str, error: str) -> Failed:
     failed = Failed(what, agent, error, now, now, 1, now + FIRST_PAUSE)
     if before is not None:
         tries = before.tries + 1
-        due_at = now + pause(tries, FIRST_PAUSE, LONGEST_PAUSE)
+        due_at = now + pause_after(tries, FIRST_PAUSE, LONGEST_PAUSE)
         failed = replace(failed, since=before.since, tries=tries, due_at=due_at)
     new = before is None or before.error != error
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hive_agent.back_off import pause
+from hive_agent.back_off import pause_after
 from hive_agent.runners.base import End
 
 LONGEST_BACK_OFF = 300.0
@@ -45,4 +45,4 @@ class Pacing:
         return self._doubled(REFUSED, LONGEST_LIMIT)
 
     def _doubled(self, seconds: float, most: float) -> float:
-        return pause(self._count, seconds, most)
+        return pause_after(self._count, seconds, most)

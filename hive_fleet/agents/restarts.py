@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-from hive_agent.back_off import pause
+from hive_agent.back_off import pause_after
 from hive_core.context import Hive
 
 # Seconds before the first restart in a row of crashes; doubled for each further crash, up to the longest.
@@ -29,7 +29,7 @@ class Outlook(NamedTuple):
 
 def delay(crashes: int) -> float:
     """Seconds to wait after the n-th crash of a row."""
-    return pause(crashes, FIRST, LONGEST)
+    return pause_after(crashes, FIRST, LONGEST)
 
 
 def in_loop(row: sqlite3.Row) -> bool:

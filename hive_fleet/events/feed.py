@@ -13,7 +13,7 @@ from hive_core.context import Hive
 from hive_core.events import Event
 from hive_core.human import clock, shorter
 from hive_core.text import one_line
-from hive_fleet.events.sentences import QUOTED, sentence, weight
+from hive_fleet.events.sentences import QUOTED, sentence, tone_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Line:
     @property
     def tone(self) -> str:
         """The word that a face may colour the line by: how much it matters."""
-        return weight(self.event)
+        return tone_of(self.event)
 
 
 def lines(events: Iterator[Event], *, whole: bool = False, numbered: bool = False) -> Iterator[Line]:

@@ -131,7 +131,7 @@ SILENT = tuple(kind for kind, say in SENTENCES.items() if say is _nothing)
 FROM_SYSTEM = f'{{"from":"{SYSTEM}",%'
 
 
-class Weight(enum.StrEnum):
+class Tone(enum.StrEnum):
     """How much an event matters to the person who reads the feed."""
 
     ALARM = "alarm"  # Something is broken.
@@ -144,19 +144,19 @@ _ALARMS = ("container_crash", "crash_loop", "repair_failed")
 _SAID = ("sent", "approval_resolved", "question_added", "question_resolved", "needs_update")
 
 
-def weight(event: Event) -> Weight:
+def tone_of(event: Event) -> Tone:
     """How much an event matters. Its kind alone does not say: a rebuild is routine, one that failed is an alarm."""
     data, kind = event.data, event.kind
     failed = data.get("ok") is False or data.get("status") == "failed"
     condition = data.get("container", {}) if kind == "container_state_changed" else {}
     if kind in _ALARMS or failed or condition.get("failed") or condition.get("crash_loop"):
-        return Weight.ALARM
+        return Tone.ALARM
     operator = THE_OPERATOR.name
     to_the_operator = kind == "sent" and data["to"] == operator and data["from"] != operator
     asked = kind == "question_added" and data.get("target", operator) == operator
     if kind in ("approval_added", "needs_login") or to_the_operator or asked:
-        return Weight.WANTED
-    return Weight.SAID if kind in _SAID else Weight.ROUTINE
+        return Tone.WANTED
+    return Tone.SAID if kind in _SAID else Tone.ROUTINE
 
 
 def sentence(event: Event) -> str | None:

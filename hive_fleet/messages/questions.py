@@ -124,7 +124,7 @@ def one(db: sqlite3.Connection, id: int) -> sqlite3.Row:
     return row
 
 
-def visible(hive: Hive, db: sqlite3.Connection, id: int) -> sqlite3.Row:
+def known_to_caller(hive: Hive, db: sqlite3.Connection, id: int) -> sqlite3.Row:
     """A question by the id that the caller knows it by. What was asked between others does not exist for it."""
     if hive.caller.role is Role.OPERATOR:
         return one(db, id)

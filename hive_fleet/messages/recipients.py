@@ -43,7 +43,7 @@ def require_allowed(hive: Hive, db: sqlite3.Connection, name: str) -> None:
         )
 
 
-def require_room(hive: Hive, db: sqlite3.Connection, name: str) -> None:
+def require_inbox_room(hive: Hive, db: sqlite3.Connection, name: str) -> None:
     """Raises Refused when the caller is an agent, and the inbox of `name` holds too much unread of the caller's."""
     me = hive.caller
     if me.role is not Role.OPERATOR and inbox.unread_of(db, name, me.name) >= MOST_UNREAD_OF_ONE:

@@ -22,7 +22,7 @@ _HITS = """
 _SIZE = "select id, length(body) as size from messages where id = ?"
 
 
-def newest(db: sqlite3.Connection, most: int, *, inbox: str | None, system: bool = False) -> list[sqlite3.Row]:
+def newest_messages(db: sqlite3.Connection, most: int, *, inbox: str | None, system: bool = False) -> list[sqlite3.Row]:
     """The newest messages, the newest first, as far as they fit into one answer.
 
     inbox: whose; None for everybody's. system: of everybody's also what the system has told.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hive_core.context import Hive
-from hive_core.events import before_newest, before_newest_but, emit, last
+from hive_core.events import before_newest, before_newest_but, emit, last_of
 from tests.hives import TestHive
 
 
@@ -39,7 +39,7 @@ def test_the_last_event_of_a_kind_is_found_however_much_came_after_it(told: Hive
         seq = emit(db, "purged", agent="coder")
         emit(db, "started", agent="coder")
     with told.store.read() as db:
-        found = last(db, "purged")
+        found = last_of(db, "purged")
         assert found is not None
         assert (found.seq, found.data) == (seq, {"agent": "coder"})
-        assert last(db, "adopted") is None
+        assert last_of(db, "adopted") is None

@@ -6,7 +6,7 @@ import pytest
 
 from hive_core.events import Event
 from hive_fleet.events.feed import after, lines
-from hive_fleet.events.sentences import Weight
+from hive_fleet.events.sentences import Tone
 from hive_fleet.messages.messages import post
 from tests.fleet.events.happened import event
 from tests.hives import TestHive
@@ -36,9 +36,9 @@ def test_who_asks_for_a_kind_is_told_something_of_each() -> None:
 
 @pytest.mark.parametrize(
     ("happened", "tone"),
-    [(event("container_crash"), Weight.ALARM), (event("approval_added"), Weight.WANTED)],
+    [(event("container_crash"), Tone.ALARM), (event("approval_added"), Tone.WANTED)],
 )
-def test_a_line_has_the_tone_of_what_its_event_matters(happened: Event, tone: Weight) -> None:
+def test_a_line_has_the_tone_of_what_its_event_matters(happened: Event, tone: Tone) -> None:
     assert next(lines(each for each in [happened])).tone == tone
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hive_core.events import EVENT_FIELDS, Event
-from hive_fleet.events.sentences import SENTENCES, Weight, sentence, weight
+from hive_fleet.events.sentences import SENTENCES, Tone, sentence, tone_of
 from tests.fleet.events.happened import ANY, event
 
 
@@ -61,23 +61,21 @@ def test_what_is_said_of_an_event(happened: Event, said: str | None) -> None:
 @pytest.mark.parametrize(
     ("happened", "matters"),
     [
-        (event("container_crash"), Weight.ALARM),
-        (event("container_state_changed", container={"running": False, "failed": True}), Weight.ALARM),
-        (event("container_state_changed", container={"running": False, "failed": False}), Weight.ROUTINE),
-        (event("container_state_changed", container={"running": True}), Weight.ROUTINE),
-        (event("rebuilt", ok=False, note="no"), Weight.ALARM),
-        (event("rebuilt", ok=True), Weight.ROUTINE),
-        (event("approval_added"), Weight.WANTED),
-        (event("approval_resolved", status="failed"), Weight.ALARM),
-        (event("approval_resolved", status="denied"), Weight.SAID),
-        (event("question_added", target="operator"), Weight.WANTED),
-        (event("question_added", target="tester"), Weight.SAID),
-        (event("sent", **{"from": "coder", "to": "operator"}), Weight.WANTED),
-        (event("sent", **{"from": "coder", "to": "tester"}), Weight.SAID),
-        (event("transient_set"), Weight.ROUTINE),
+        (event("container_crash"), Tone.ALARM),
+        (event("container_state_changed", container={"running": False, "failed": True}), Tone.ALARM),
+        (event("container_state_changed", container={"running": False, "failed": False}), Tone.ROUTINE),
+        (event("container_state_changed", container={"running": True}), Tone.ROUTINE),
+        (event("rebuilt", ok=False, note="no"), Tone.ALARM),
+        (event("rebuilt", ok=True), Tone.ROUTINE),
+        (event("approval_added"), Tone.WANTED),
+        (event("approval_resolved", status="failed"), Tone.ALARM),
+        (event("approval_resolved", status="denied"), Tone.SAID),
+        (event("question_added", target="operator"), Tone.WANTED),
+        (event("question_added", target="tester"), Tone.SAID),
+        (event("sent", **{"from": "coder", "to": "operator"}), Tone.WANTED),
+        (event("sent", **{"from": "coder", "to": "tester"}), Tone.SAID),
+        (event("transient_set"), Tone.ROUTINE),
     ],
 )
-def test_what_an_event_matters_is_decided_by_what_has_happened_not_by_its_kind(
-    happened: Event, matters: Weight
-) -> None:
-    assert weight(happened) is matters
+def test_what_an_event_matters_is_decided_by_what_has_happened_not_by_its_kind(happened: Event, matters: Tone) -> None:
+    assert tone_of(happened) is matters
