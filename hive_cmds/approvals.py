@@ -15,13 +15,13 @@ from hive_fleet.agents.tombstones import all_tombstones
 from hive_fleet.changes import spawns
 from hive_fleet.changes.deploys import apply
 from hive_fleet.requests import denials, proposals, queue
-from hive_fleet.requests.queue import Approval
+from hive_fleet.requests.request import Request
 
 
 @operation(callers=LOOKING_AFTER, group="Approvals")
 def request_commit(
     hive: Hive, agent: AgentName, sha: Annotated[Sha, Also("commit_ref")], description: Description | None = None
-) -> Approval:
+) -> Request:
     """Ask for a commit of an agent's proposed configuration to be deployed.
 
     agent: whose configuration it is
@@ -35,7 +35,7 @@ def request_commit(
 
 
 @operation(callers=LOOKING_AFTER, group="Approvals")
-def request_spawn(hive: Hive, name: NewAgentName, description: Description | None = None) -> Approval:
+def request_spawn(hive: Hive, name: NewAgentName, description: Description | None = None) -> Request:
     """Ask for a new agent, or for a destroyed one to come back with the state it had.
 
     name: a-z, 0-9 and '-', at most 63 of them, beginning with a letter
@@ -46,16 +46,16 @@ def request_spawn(hive: Hive, name: NewAgentName, description: Description | Non
             raise Refused(f"There is an agent {name!r} already.", "`hive list` shows it.")
         waiting = queue.pending(db, name, "spawn")
         if waiting:
-            return queue.from_row(waiting[0])
+            return Request.from_row(waiting[0])
         if (hive.agent_path(name) / "state").exists():
             # In hive's own word, whatever the asker says of it.
             description = "revive" if description is None else f"revive: {description}"
-        number = queue.add(hive, db, agent=name, kind="spawn", commit_ref="", description=description)
-        return queue.from_row(queue.require(db, number))
+        id = queue.add(hive, db, agent=name, kind="spawn", commit_ref="", description=description)
+        return Request.from_row(queue.require(db, id))
 
 
 @operation(callers=OPERATOR, group="Agents")
-def spawn(hive: Hive, name: NewAgentName, description: Description | None = None) -> Approval:
+def spawn(hive: Hive, name: NewAgentName, description: Description | None = None) -> Request:
     """Make a new agent at once: a request and its approval in one.
 
     name: a-z, 0-9 and '-', at most 63 of them, beginning with a letter
@@ -65,7 +65,7 @@ def spawn(hive: Hive, name: NewAgentName, description: Description | None = None
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")
-def revive(hive: Hive, name: NewAgentName) -> Approval:
+def revive(hive: Hive, name: NewAgentName) -> Request:
     """Ask for a destroyed agent to come back with its configuration, its state and its login.
 
     name: as `hive tombstones` shows it
@@ -76,10 +76,10 @@ def revive(hive: Hive, name: NewAgentName) -> Approval:
 
 
 @operation(callers=OPERATOR, group="Approvals")
-def approve(hive: Hive, id: Id, sha: Sha | None = None) -> Approval:
+def approve(hive: Hive, id: Id, sha: Sha | None = None) -> Request:
     """Approve a request and carry it out: deploy the commit, or make the agent.
 
-    id: the request's number
+    id: which request
     sha: refuse unless this is the commit that was fetched; the status page always sends the one it showed
     """
     row = _undecided(hive, id)
@@ -89,60 +89,60 @@ def approve(hive: Hive, id: Id, sha: Sha | None = None) -> Approval:
             _approve_spawn(hive, id, row["agent"])
         else:
             _approve_commit(hive, row, sha)
-    return _approval(hive, id)
+    return _request(hive, id)
 
 
-def _undecided(hive: Hive, number: int) -> sqlite3.Row:
+def _undecided(hive: Hive, id: int) -> sqlite3.Row:
     """The row of a request that nobody has decided or is carrying out."""
     with hive.store.read() as db:
-        row = queue.require_pending(db, number)
+        row = queue.require_pending(db, id)
         doing = progress.all_in_progress(db).get(row["agent"])
-    if doing and doing.detail.get("approval") == number and doing.owner.alive():
+    if doing and doing.detail.get("approval") == id and doing.owner.alive():
         raise Refused(
-            f"Request {number} is being carried out already, by process {doing.owner.pid}.",
+            f"Request {id} is being carried out already, by process {doing.owner.pid}.",
             "`hive events --follow` shows how it goes.",
         )
     return row
 
 
-def _approve_spawn(hive: Hive, number: int, name: str) -> None:
+def _approve_spawn(hive: Hive, id: int, name: str) -> None:
     with hive.store.read() as db:
         if name in table.names(db):
-            raise Refused(f"There is an agent {name!r} already.", f"`hive deny {number}` closes the request.")
+            raise Refused(f"There is an agent {name!r} already.", f"`hive deny {id}` closes the request.")
     spawns.require_new(hive, name)
-    plan = spawns.detail(hive, number, name)
+    plan = spawns.detail(hive, id, name)
     with (
-        queue.told_what_became_of(hive, number),
+        queue.told_what_became_of(hive, id),
         progress.recorded(hive, name, spawns.SPAWN, plan),
     ):
-        spawns.spawn(hive, number, name)
+        spawns.spawn(hive, id, name)
 
 
 def _approve_commit(hive: Hive, row: sqlite3.Row, sha: str | None) -> None:
-    number, target = row["id"], row["fetched_sha"]
+    id, target = row["id"], row["fetched_sha"]
     if sha is not None and not target.startswith(sha):
         raise Refused(
-            f"Request {number} is for {target[:12]}, not for {sha[:12]}: nothing was approved.",
-            f"Look at it again: `hive show {number}`.",
+            f"Request {id} is for {target[:12]}, not for {sha[:12]}: nothing was approved.",
+            f"Look at it again: `hive show {id}`.",
         )
     apply(hive, row)
 
 
 @operation(callers=OPERATOR, group="Approvals")
-def deny(hive: Hive, id: Id, note: Note | None = None) -> Approval:
+def deny(hive: Hive, id: Id, note: Note | None = None) -> Request:
     """Deny a request; the commit is kept with the tag denied/ID and the note.
 
-    id: the request's number
+    id: which request
     note: why, for whoever asked
     """
     return _close(hive, id, note)
 
 
 @operation(callers=LOOKING_AFTER, group="Approvals")
-def cancel(hive: Hive, id: Id) -> Approval:
+def cancel(hive: Hive, id: Id) -> Request:
     """Take back a request that waits: it counts as denied, with a note that says so.
 
-    id: the request's number; the manager can take back only its own
+    id: which request; the manager can take back only its own
     """
     with hive.store.read() as db:
         row = queue.require(db, id)
@@ -151,19 +151,19 @@ def cancel(hive: Hive, id: Id) -> Approval:
     return _close(hive, id, f"cancelled by {hive.caller.name}")
 
 
-def _close(hive: Hive, number: int, note: str | None) -> Approval:
-    row = _undecided(hive, number)
-    with progress.held_anyway(hive, row["agent"], f"denying request {number}") as left:
-        if left is not None and left.detail.get("approval") == number:
-            raise Refused(f"Request {number} was left half carried out, which cannot be undone yet.", "`hive doctor`")
+def _close(hive: Hive, id: int, note: str | None) -> Request:
+    row = _undecided(hive, id)
+    with progress.held_anyway(hive, row["agent"], f"denying request {id}") as left:
+        if left is not None and left.detail.get("approval") == id:
+            raise Refused(f"Request {id} was left half carried out, which cannot be undone yet.", "`hive doctor`")
         with hive.store.write() as db:
-            row = queue.require_pending(db, number)
-            tag = f"denied/{number}" if row["fetched_sha"] else None
-            queue.resolve(hive, db, number, "denied", note=note or None, tag=tag)
-        denials.tag(hive, number)
-    return _approval(hive, number)
+            row = queue.require_pending(db, id)
+            tag = f"denied/{id}" if row["fetched_sha"] else None
+            queue.resolve(hive, db, id, "denied", note=note or None, tag=tag)
+        denials.tag(hive, id)
+    return _request(hive, id)
 
 
-def _approval(hive: Hive, number: int) -> Approval:
+def _request(hive: Hive, id: int) -> Request:
     with hive.store.read() as db:
-        return queue.from_row(queue.require(db, number))
+        return Request.from_row(queue.require(db, id))

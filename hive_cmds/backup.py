@@ -20,7 +20,7 @@ from hive_fleet.agents import last_seen, table
 from hive_fleet.changes import adoptions
 from hive_fleet.changes.adoptions import Adopted
 from hive_fleet.home import ports
-from hive_fleet.requests import decided, queue
+from hive_fleet.requests import queue, tags
 
 DATABASE, META, APPLIED, MANIFEST = "hive.db", "meta.bundle", "applied", "backup.json"
 RESTORED = "taken back: hive was restored from a backup, and messages, questions and requests since that are gone"
@@ -205,7 +205,7 @@ def _bring_up_to_date(hive: Hive, prepared: Store) -> None:
     """Have no number given again that was given since the backup; where nobody knows which those are, jump ahead."""
     with hive.store.read() as db:
         given = migrations.last_numbers(db)
-    highest = decided.highest(hive)
+    highest = tags.highest(hive)
     with prepared.write() as db:
         # Nobody carries those out any more, and what was seen then is compared with no more.
         progress.forget_all(db)

@@ -13,7 +13,7 @@ from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.text import indented, one_line
 from hive_fleet.requests import queue
 from hive_fleet.requests.consequences import Consequence, Weight, consequences
-from hive_fleet.requests.queue import Approval
+from hive_fleet.requests.request import Request
 
 if TYPE_CHECKING:
     from hive_core.containers.config import AgentConfig
@@ -36,13 +36,13 @@ COLUMNS = ("id", "agent", "kind", "sha", "status", "age", "description")
     " makes one.",
     empty_all="There has been no request yet. `hive request-spawn NAME` asks for an agent.",
 )
-def approvals(hive: Hive, all: bool = False) -> list[Approval]:
+def approvals(hive: Hive, all: bool = False) -> list[Request]:
     """List the requests that wait for the operator's decision.
 
     all: also those that were decided
     """
     with hive.store.read() as db:
-        return [queue.from_row(row) for row in (queue.every(db) if all else queue.waiting(db))]
+        return [Request.from_row(row) for row in (queue.every(db) if all else queue.waiting(db))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Shown:
     diff does not make obvious. history: its tags, oldest first. commits: what it brings, newest first, at most 50.
     """
 
-    approval: Approval
+    approval: Request
     diff: str
     beyond_text: list[str]
     history: list[str]
@@ -86,11 +86,11 @@ class Shown:
 def show(hive: Hive, id: Id) -> Shown:
     """Show a request in full: what it changes, also beyond the text, and what became of it.
 
-    id: the request's number, as `hive approvals` prints it
+    id: which request, as `hive approvals` prints it
     """
     with hive.store.read() as db:
         row = queue.require(db, id)
-    approval = queue.from_row(row)
+    approval = Request.from_row(row)
     path = hive.applied_path(approval.agent)
     if approval.fetched_sha is None or not path.exists():
         return Shown(approval, "", list(_kept(hive, approval)), [], row["requested_by"], [], [])
@@ -136,7 +136,7 @@ def _consequences(repository: Repository, before: str | None, after: str) -> lis
     return consequences(old, new)
 
 
-def _kept(hive: Hive, approval: Approval) -> Iterator[str]:
+def _kept(hive: Hive, approval: Request) -> Iterator[str]:
     """What the agent that a request asks for would not begin afresh with."""
     folder = hive.agent_path(approval.agent)
     if approval.kind != "spawn" or approval.status != "pending":
@@ -150,7 +150,7 @@ def _kept(hive: Hive, approval: Approval) -> Iterator[str]:
         yield f"It begins with the configuration that lies in {folder / 'config'}."
 
 
-def _stale(repository: Repository, approval: Approval, base: str) -> Iterator[str]:
+def _stale(repository: Repository, approval: Request, base: str) -> Iterator[str]:
     if approval.status == "pending" and not repository.is_fast_forward(base, str(approval.fetched_sha)):
         yield (
             f"Stale: {approval.agent} has moved to {base[:12]} since, which this commit does not contain. It cannot be"
@@ -158,9 +158,9 @@ def _stale(repository: Repository, approval: Approval, base: str) -> Iterator[st
         )
 
 
-def _denied(tags: Mapping[str, str], commits: Sequence[Authored], number: int) -> Iterator[str]:
+def _denied(tags: Mapping[str, str], commits: Sequence[Authored], id: int) -> Iterator[str]:
     """Which of the commits that a request brings was denied in another."""
     brought = {commit.sha for commit in commits}
     for tag, sha in tags.items():
-        if tag.startswith("denied/") and tag != f"denied/{number}" and sha in brought:
+        if tag.startswith("denied/") and tag != f"denied/{id}" and sha in brought:
             yield f"Commit {sha[:12]} was denied as request {tag.removeprefix('denied/')}."

@@ -12,14 +12,14 @@ from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents import table
 from hive_fleet.changes import deploys
 from hive_fleet.requests import queue
-from hive_fleet.requests.queue import Approval
+from hive_fleet.requests.request import Request
 
 if TYPE_CHECKING:
     from hive_core.git.repository import Repository
 
 
 @operation(callers=OPERATOR, group="Approvals")
-def rollback(hive: Hive, name: AgentName, to: Id | None = None) -> Approval:
+def rollback(hive: Hive, name: AgentName, to: Id | None = None) -> Request:
     """Go back to a configuration that an agent was deployed with before: a request and its approval in one.
 
     name: which agent
@@ -31,12 +31,12 @@ def rollback(hive: Hive, name: AgentName, to: Id | None = None) -> Approval:
         table.one(db, name)
     with progress.held(hive, name, "rolling back"):
         repository = Repository(hive.applied_path(name))
-        number = _request(hive, repository, name, *_earlier(hive, repository, name, to))
+        id = _request(hive, repository, name, *_earlier(hive, repository, name, to))
         with hive.store.read() as db:
-            row = queue.require(db, number)
+            row = queue.require(db, id)
         deploys.apply(hive, row)
     with hive.store.read() as db:
-        return queue.from_row(queue.require(db, number))
+        return Request.from_row(queue.require(db, id))
 
 
 def _earlier(hive: Hive, repository: Repository, name: str, to: int | None) -> tuple[str, str]:
@@ -44,14 +44,14 @@ def _earlier(hive: Hive, repository: Repository, name: str, to: int | None) -> t
     main, found = repository.main(), _deployed(hive, repository, name)
     if to is not None:
         if to not in found:
-            known = ", ".join(str(number) for number in found if number is not None) or "none yet"
+            known = ", ".join(str(id) for id in found if id is not None) or "none yet"
             raise NotFound(f"Request {to} was never deployed to {name}.", f"Deployed were: {known}.")
         if repository.is_same(found[to], main):
             raise Refused(f"What request {to} deployed is what {name} has now.", "`hive list` shows it.")
         return found[to], f"deployed/{to}"
-    for number, sha in found.items():
+    for id, sha in found.items():
         if not repository.is_same(sha, main):
-            return sha, f"deployed/{number}" if number is not None else "the configuration it was made with"
+            return sha, f"deployed/{id}" if id is not None else "the configuration it was made with"
     raise Refused(f"{name} has never had another configuration.", "There is nothing to go back to.")
 
 
@@ -74,9 +74,9 @@ def _request(hive: Hive, repository: Repository, name: str, sha: str, called: st
     description = f"rollback to {called}"
     commit, main = repository.return_to(sha, f"Roll back to {called} ({sha[:12]})"), repository.main()
     with hive.store.write() as db:
-        number = queue.add(hive, db, agent=name, kind="apply_commit", commit_ref=commit, description=description)
-    repository.tag([f"proposal/{number}"], commit)
+        id = queue.add(hive, db, agent=name, kind="apply_commit", commit_ref=commit, description=description)
+    repository.tag([f"proposal/{id}"], commit)
     diff = repository.diff(main, commit)
     with hive.store.write() as db:
-        queue.fetched(db, number, commit, main, diff)
-    return number
+        queue.fetched(db, id, commit, main, diff)
+    return id

@@ -17,7 +17,7 @@ from hive_core.operation import REGISTRY
 from hive_fleet.agents import status
 from hive_fleet.agents.status import StatusRow
 from hive_fleet.home import ports
-from hive_fleet.requests.queue import Approval
+from hive_fleet.requests.request import Request
 
 VERSION = 1
 FIELDS = tuple(StatusRow.__dataclass_fields__)
@@ -32,7 +32,7 @@ class Answer:
     error: str | None = None
     agents: list[str] | None = None
     agent_statuses: list[StatusRow] | None = None
-    approvals: list[Approval] | None = None
+    approvals: list[Request] | None = None
     urls: dict[str, str] | None = None
 
 

@@ -20,7 +20,7 @@ from hive_fleet.changes.deploys import fleet
 from hive_fleet.flake import meta
 from hive_fleet.home import folders
 from hive_fleet.messages.messages import kick
-from hive_fleet.requests import decided
+from hive_fleet.requests import tags
 
 LOST = "taken back after hive had lost its database: messages, questions and spawn requests of before are gone"
 
@@ -38,7 +38,7 @@ def adopt_all(hive: Hive) -> list[Adopted]:
     """Take back every agent that the database does not know, the manager first; one that fails stops no other."""
     strays = all_strays(hive)
     if strays:
-        decided.number_on(hive)
+        tags.number_on(hive)
     return take_back(hive, strays, LOST)
 
 
@@ -78,11 +78,11 @@ def _take_back_held(hive: Hive, name: str, running: bool, why: str) -> None:
     else:
         build_and_switch(hive, name, revision, run=False)
     progress.reach(hive, name, "recording")
-    requests, record_build = decided.read(hive, name), built_with(hive, name, revision)
+    requests, record_build = tags.read(hive, name), built_with(hive, name, revision)
     end = progress.ending(hive, name)
     with hive.store.write() as db:
         record_build(db)
-        decided.record(hive, db, name, requests)
+        tags.record(hive, db, name, requests)
         meta.announce(hive, db)
         if running:
             kick(db, name, why)
@@ -124,7 +124,7 @@ def _agree(hive: Hive, name: str) -> str:
         elif locked != main:
             flake.stage(sorted({*fleet(hive), *all_strays(hive), name}), [entry])
             flake.commit(f"deploy {name} {tag or 'taken back'} {main[:12]}")
-        decided.untag_cut_short(repository)
+        tags.untag_cut_short(repository)
     return repository.main()
 
 

@@ -45,19 +45,19 @@ class Deploy:
 
 def apply(hive: Hive, row: sqlite3.Row) -> None:
     """Carry out an undecided request for a commit. The caller holds the agent. Raises Refused when it is stale."""
-    number, name, target = row["id"], row["agent"], row["fetched_sha"]
-    before = _checked_main(hive, number, name, target)
+    id, name, target = row["id"], row["agent"], row["fetched_sha"]
+    before = _checked_main(hive, id, name, target)
     with hive.store.write() as db:
-        queue.begin_from(db, number, before)
-    plan = {"approval": number, "before": before, "target": target}
+        queue.begin_from(db, id, before)
+    plan = {"approval": id, "before": before, "target": target}
     with (
-        queue.told_what_became_of(hive, number, f"{name} stays at {before[:12]}."),
+        queue.told_what_became_of(hive, id, f"{name} stays at {before[:12]}."),
         progress.recorded(hive, name, DEPLOY, plan),
     ):
-        deploy(hive, Deploy(number, name, before, target))
+        deploy(hive, Deploy(id, name, before, target))
 
 
-def _checked_main(hive: Hive, number: int, name: str, target: str) -> str:
+def _checked_main(hive: Hive, id: int, name: str, target: str) -> str:
     """Applied `main`, from which the proposal must be a fast-forward. Raises Refused when it is stale."""
     from hive_core.git.repository import Repository
 
@@ -67,8 +67,8 @@ def _checked_main(hive: Hive, number: int, name: str, target: str) -> str:
     main = repository.main()
     if not repository.is_fast_forward(main, target):
         raise Refused(
-            f"Request {number} is stale: {name} has moved to {main[:12]}, which {target[:12]} does not contain.",
-            f"Rebase the commit onto it and request it again; `hive deny {number}` closes this one.",
+            f"Request {id} is stale: {name} has moved to {main[:12]}, which {target[:12]} does not contain.",
+            f"Rebase the commit onto it and request it again; `hive deny {id}` closes this one.",
         )
     return main
 

@@ -24,15 +24,15 @@ from hive_fleet.messages import messages
 from hive_fleet.requests import queue
 
 
-def detail(hive: Hive, number: int | None, name: str) -> dict[str, Any]:
+def detail(hive: Hive, id: int | None, name: str) -> dict[str, Any]:
     """What the recovery must know before the first step: which folders were there already.
 
-    number: the request's, or None for the manager, which `hive up` makes without one.
+    id: the request's, or None for the manager, which `hive up` makes without one.
     """
     settings = hive.settings
     places = {"state": settings.agents, "applied": settings.applied, "proposed": settings.proposed}
     kept = [key for key, folder in places.items() if (folder / name).exists()]
-    return {"approval": number, "kept": kept, "revived": is_kept(hive, name)}
+    return {"approval": id, "kept": kept, "revived": is_kept(hive, name)}
 
 
 def is_kept(hive: Hive, name: str) -> bool:
@@ -46,7 +46,7 @@ def require_new(hive: Hive, name: str) -> None:
         raise Refused(f"{name} has a container, which the database does not know.", "`hive adopt` takes it back.")
 
 
-def spawn(hive: Hive, number: int | None, name: str) -> None:
+def spawn(hive: Hive, id: int | None, name: str) -> None:
     """Carry out an approved spawn. The caller holds the agent, with SPAWN in progress.
 
     Raises BuildFailed, or what else went wrong; the recovery then undoes it.
@@ -56,7 +56,7 @@ def spawn(hive: Hive, number: int | None, name: str) -> None:
     revived = is_kept(hive, name)
     with meta.opened(hive, f"spawning {name}") as flake:
         try:
-            _enlist(hive, number, name)
+            _enlist(hive, id, name)
             revision = Repository(hive.applied_path(name)).main()
             flake.stage(fleet(hive), [meta.agent_input(name)])
             build_and_switch(hive, name, revision, run=True)
@@ -64,11 +64,11 @@ def spawn(hive: Hive, number: int | None, name: str) -> None:
             flake.commit(f"spawn {name} {revision[:12]}")
         except BuildFailed as error:
             # Only what is wrong with the configuration itself; whatever the machine lacks can be tried again.
-            if number is not None:
+            if id is not None:
                 with hive.store.write() as db:
-                    queue.resolve(hive, db, number, "failed", note=str(error))
+                    queue.resolve(hive, db, id, "failed", note=str(error))
             raise
-    conclude(hive, number, name, revived=revived)
+    conclude(hive, id, name, revived=revived)
 
 
 def spawn_manager(hive: Hive) -> None:
@@ -80,11 +80,11 @@ def spawn_manager(hive: Hive) -> None:
             spawn(hive, None, MANAGER)
 
 
-def _enlist(hive: Hive, number: int | None, name: str) -> None:
+def _enlist(hive: Hive, id: int | None, name: str) -> None:
     """Give the agent its row, its user, its folders and its repositories."""
     pool = hive.host.users()
     with hive.store.write() as db:
-        requested_by = queue.require(db, number)["requested_by"] if number is not None else None
+        requested_by = queue.require(db, id)["requested_by"] if id is not None else None
         uid, parent = users.allot(hive, db, name, pool), requested_by if requested_by == MANAGER else None
         table.add(db, name, uid=uid, desired=desired.RUNNING, created_at=hive.clock(), parent=parent)
         known = table.users(db)
@@ -93,7 +93,7 @@ def _enlist(hive: Hive, number: int | None, name: str) -> None:
 
 def recover(hive: Hive, left: InProgress) -> str:
     """Finish a spawn that the meta flake already tells of; undo any other."""
-    number, name = left.detail["approval"], left.agent
+    id, name = left.detail["approval"], left.agent
     with meta.opened(hive, f"mending {name}") as flake:
         finished = flake.revision(meta.agent_input(name)) is not None
         if not finished:
@@ -101,7 +101,7 @@ def recover(hive: Hive, left: InProgress) -> str:
             with hive.store.write() as db:
                 table.remove(db, name)
     if finished:
-        conclude(hive, number, name, revived=left.detail.get("revived", False))
+        conclude(hive, id, name, revived=left.detail.get("revived", False))
         return "approved"
     _undo(hive, name, left.detail["kept"])
     return "undone"
@@ -112,15 +112,15 @@ def _undo(hive: Hive, name: str, kept: list[str]) -> None:
     folders.remove(hive, name, kept=kept)
 
 
-def conclude(hive: Hive, number: int | None, name: str, *, revived: bool) -> None:
+def conclude(hive: Hive, id: int | None, name: str, *, revived: bool) -> None:
     """Record that the agent is there, in one transaction with everything that tells of it."""
     from hive_core.git.repository import Repository
 
     revision = Repository(hive.applied_path(name)).main()
     record_build = built_with(hive, name, revision)
     with announcing_tombstones(hive, name) as db:
-        if number is not None:
-            queue.resolve(hive, db, number, "approved")
+        if id is not None:
+            queue.resolve(hive, db, id, "approved")
         messages.tell(hive, db, "spawned", name, sha=revision)
         if revived:
             messages.kick(db, name, "brought back")

@@ -10,14 +10,14 @@ from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.operation import Role
 from hive_fleet.agents import table
 from hive_fleet.requests import queue
-from hive_fleet.requests.queue import Approval
+from hive_fleet.requests.request import Request
 
 if TYPE_CHECKING:
     from hive_core.git.repository import Repository
     from hive_core.git.untrusted import Bounds
 
 
-def request(hive: Hive, agent: str, sha: str, description: str | None) -> Approval:
+def request(hive: Hive, agent: str, sha: str, description: str | None) -> Request:
     """Take a commit in and ask for it. Nobody waits for that: the agent's lock is held only to write down the outcome.
 
     What cannot be fetched leaves a failed request with the reason; what is refused for another one leaves nothing.
@@ -97,13 +97,13 @@ def _clones(hive: Hive, agent: str) -> list[Path]:
     return [hive.agent_path(agent) / "config", managers]
 
 
-def _pending(hive: Hive, agent: str, full: str) -> Approval | None:
+def _pending(hive: Hive, agent: str, full: str) -> Request | None:
     with hive.store.read() as db:
         rows = queue.pending(db, agent, "apply_commit")
-    return next((queue.from_row(row) for row in rows if row["fetched_sha"] == full), None)
+    return next((Request.from_row(row) for row in rows if row["fetched_sha"] == full), None)
 
 
-def _record(hive: Hive, applied: Repository, agent: str, sha: str, full: str, description: str | None) -> Approval:
+def _record(hive: Hive, applied: Repository, agent: str, sha: str, full: str, description: str | None) -> Request:
     """Make the commit, which is held now, a request that waits for its decision."""
     while True:
         base = applied.main()
@@ -118,11 +118,11 @@ def _record(hive: Hive, applied: Repository, agent: str, sha: str, full: str, de
             if applied.main() != base:
                 continue  # Something was deployed meanwhile.
             with hive.store.write() as db:
-                number = queue.add(hive, db, agent=agent, kind="apply_commit", commit_ref=sha, description=description)
-            applied.tag([f"proposal/{number}"], full)
+                id = queue.add(hive, db, agent=agent, kind="apply_commit", commit_ref=sha, description=description)
+            applied.tag([f"proposal/{id}"], full)
             with hive.store.write() as db:
-                queue.fetched(db, number, full, base, diff)
-                return queue.from_row(queue.require(db, number))
+                queue.fetched(db, id, full, base, diff)
+                return Request.from_row(queue.require(db, id))
 
 
 def _require_news(applied: Repository, agent: str, full: str, base: str) -> None:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 
 from hive_core import disk, migrations
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.events import emit
-from hive_core.human import elapsed
 from hive_core.operation import THE_OPERATOR
-from hive_core.wire import moment
 from hive_fleet.messages import messages
 
 # Requests that one asker may have waiting: the operator reads every one of them.
@@ -22,59 +18,6 @@ MOST_WAITING = 100
 # Requests of one asker that may fail in a day, each in a way of its own: all of them are kept.
 MOST_FAILED, DAY = 100, 86400.0
 INTERRUPTED = "The request was interrupted while its commit was fetched."
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """One request and what became of it; the fields and their order are the wire's.
-
-    kind: 'apply_commit' or 'spawn'. commit_ref: as it was asked for. fetched_sha: the object that counts.
-    requested_at, resolved_at: RFC 3339 in UTC. status: pending, approved, denied or failed.
-    """
-
-    id: int
-    agent: str
-    kind: str
-    commit_ref: str
-    fetched_sha: str | None
-    requested_at: str
-    status: str
-    resolved_at: str | None
-    note: str | None
-    description: str | None
-
-    def text(self) -> str:
-        """The request in a line."""
-        what = (
-            f"commit {self.sha or self.commit_ref} for {self.agent}"
-            if self.kind == "apply_commit"
-            else f"spawn of {self.agent}"
-        )
-        return f"request {self.id} ({what}): {self.status}" + (f", {self.note}" if self.note else "")
-
-    @property
-    def sha(self) -> str:
-        return (self.fetched_sha or "")[:12]
-
-    @property
-    def age(self) -> float:
-        """How long ago it was made, in seconds."""
-        return elapsed(datetime.fromisoformat(self.requested_at).timestamp())
-
-
-def from_row(row: sqlite3.Row) -> Approval:
-    return Approval(
-        row["id"],
-        row["agent"],
-        row["kind"],
-        row["commit_ref"],
-        row["fetched_sha"],
-        moment(row["requested_at"]),
-        row["status"],
-        None if row["resolved_at"] is None else moment(row["resolved_at"]),
-        row["note"],
-        row["description"],
-    )
 
 
 def require(db: sqlite3.Connection, number: int) -> sqlite3.Row:

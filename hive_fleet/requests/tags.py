@@ -18,10 +18,10 @@ ENDS = {"deployed": "approved", "failed": "failed", "denied": "denied"}
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Tagged:
     """One request for a commit. at: when that was made. base, diff: for a pending one, what it changes."""
 
-    number: int
+    id: int
     sha: str
     status: str
     note: str | None
@@ -31,71 +31,69 @@ class Request:
 
 
 def number_on(hive: Hive) -> None:
-    """Have the next request's number be greater than every one that a tag names, also a destroyed agent's."""
-    number = highest(hive)
+    """Have the next request's id be greater than every one that a tag names, also a destroyed agent's."""
+    id = highest(hive)
     with hive.store.write() as db:
-        queue.number_on(db, number)
+        queue.number_on(db, id)
 
 
 def highest(hive: Hive) -> int:
-    """The highest number of a request that a tag names."""
+    """The highest id of a request that a tag names."""
     from hive_core.git.repository import Repository
 
     found = 0
     folder = hive.settings.applied
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         try:
-            found = max([found, *(number for _, number in _numbered(Repository(path)))])
+            found = max([found, *(id for _, id in _numbered(Repository(path)))])
         except HiveError as error:
             hive.say(f"warning: {path} cannot be read: {error}")
     return found
 
 
 def _numbered(repository: Repository) -> set[tuple[str, int]]:
-    """The tags of requests: (kind, number)."""
+    """The tags of requests: (kind, id)."""
     split = (tag.partition("/") for tag in repository.tags())
-    return {(kind, int(number)) for kind, _, number in split if number.isdecimal()}
+    return {(kind, int(id)) for kind, _, id in split if id.isdecimal()}
 
 
-def read(hive: Hive, name: str) -> list[Request]:
+def read(hive: Hive, name: str) -> list[Tagged]:
     """Every request that the tags of an agent's repository tell of, oldest first."""
     from hive_core.git.repository import Repository
 
     repository = Repository(hive.applied_path(name))
     tags, main = repository.tags(), repository.main()
     return [
-        _read_one(repository, tags, main, number)
-        for kind, number in sorted(_numbered(repository), key=lambda item: item[1])
+        _read_one(repository, tags, main, id)
+        for kind, id in sorted(_numbered(repository), key=lambda item: item[1])
         if kind == "proposal"
     ]
 
 
-def _read_one(repository: Repository, tags: dict[str, str], main: str, number: int) -> Request:
-    sha = tags[f"proposal/{number}"]
-    end = next((end for end in ENDS if f"{end}/{number}" in tags), None)
-    note = repository.annotation(f"{end}/{number}") if end in ("failed", "denied") else None
+def _read_one(repository: Repository, tags: dict[str, str], main: str, id: int) -> Tagged:
+    sha = tags[f"proposal/{id}"]
+    end = next((end for end in ENDS if f"{end}/{id}" in tags), None)
+    note = repository.annotation(f"{end}/{id}") if end in ("failed", "denied") else None
     diff = repository.diff(main, sha) if end is None else ""
     status = "pending" if end is None else ENDS[end]
-    return Request(number, sha, status, note or None, float(repository.committed_at(sha)), main, diff)
+    return Tagged(id, sha, status, note or None, float(repository.committed_at(sha)), main, diff)
 
 
-def record(hive: Hive, db: sqlite3.Connection, name: str, requests: list[Request]) -> None:
+def record(hive: Hive, db: sqlite3.Connection, name: str, requests: list[Tagged]) -> None:
     """Record what the database does not know of requests, in the caller's transaction; pending ones are told of.
 
     A request that is pending there, and decided by its tag, was decided after the backup that the database is from.
     """
     for request in requests:
-        new = queue.take_back(db, request.number, name, request.sha, request.at)
+        new = queue.take_back(db, request.id, name, request.sha, request.at)
         if new and request.status == "pending":
-            queue.fetched(db, request.number, request.sha, request.base, request.diff)
-        elif new or (request.status != "pending" and queue.require(db, request.number)["status"] == "pending"):
-            queue.close_quietly(db, request.number, request.status, request.note, hive.clock())
+            queue.fetched(db, request.id, request.sha, request.base, request.diff)
+        elif new or (request.status != "pending" and queue.require(db, request.id)["status"] == "pending"):
+            queue.close_quietly(db, request.id, request.status, request.note, hive.clock())
 
 
 def untag_cut_short(repository: Repository) -> None:
     """Have a request whose deploy was cut short, and undone, be one that waits for a decision again."""
     numbered = _numbered(repository)
-    ended = {number for kind, number in numbered if kind in ENDS}
-    repository.untag(
-        [f"{kind}/{number}" for kind, number in numbered if kind in ("approved", "building") and number not in ended]
-    )
+    ended = {id for kind, id in numbered if kind in ENDS}
+    repository.untag([f"{kind}/{id}" for kind, id in numbered if kind in ("approved", "building") and id not in ended])
