@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-MOST_BYTES = 64 * 1024
+MOST_TOML_BYTES = 64 * 1024
 # tomllib keeps every beginning of a dotted key: one of 30,000 parts costs it gigabytes.
 MOST_PARTS = 16
 # One that nobody ends reaches to the end: there tomllib gives up, whatever comes after.
@@ -20,8 +20,8 @@ def loads(text: str) -> dict[str, Any]:
     """Parse a text. Raises ValueError for no TOML and for more than is read, RecursionError for what is too deep."""
     import tomllib
 
-    if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
-        raise ValueError(f"it is larger than {MOST_BYTES // 1024} KiB")
+    if len(text.encode("utf-8", "surrogatepass")) > MOST_TOML_BYTES:
+        raise ValueError(f"it is larger than {MOST_TOML_BYTES // 1024} KiB")
     if (line := overlong_key(text)) is not None:
         raise ValueError(f"a key in line {line} has more than {MOST_PARTS} parts")
     return tomllib.loads(text)

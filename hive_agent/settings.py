@@ -28,7 +28,7 @@ class Configuration:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class HarnessSettings:
     """Where things are in this container.
 
     socket: `$HIVE_SOCKET`, the gate. state: `$HIVE_STATE`, the agent's own folder, also the runner's current
@@ -66,7 +66,7 @@ class Settings:
         return credentials.why_no_login(kind, credentials.look(kind, folder), credentials.given(self.environment))
 
 
-def from_environment(environ: Mapping[str, str], page_token: str | None = None) -> Settings:
+def from_environment(environ: Mapping[str, str], page_token: str | None = None) -> HarnessSettings:
     """Read the settings and the configuration at `$HIVE_CONFIG`. Raises AgentError when one cannot be used.
 
     page_token: the key of the agent's page, which is in `environ` no more.
@@ -82,7 +82,7 @@ def from_environment(environ: Mapping[str, str], page_token: str | None = None) 
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise AgentError("HIVE_PORT is not a port's number.")
     own = {places[name].variable: str(folder) for name, folder in logins.items()}
-    return Settings(
+    return HarnessSettings(
         socket=Path(environ.get("HIVE_SOCKET") or "/run/hive/agent.sock"),
         state=Path(environ.get("HIVE_STATE") or "/state"),
         logins=logins,

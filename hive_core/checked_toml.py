@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
-from hive_agent.bounded_toml import MOST_BYTES, MOST_PARTS, overlong_key
+from hive_agent.bounded_toml import MOST_PARTS, MOST_TOML_BYTES, overlong_key
 from hive_core.errors import HiveError
 from hive_core.toml_lines import Path, key_lines
 
@@ -18,8 +18,8 @@ def load(text: str, file: str, error: type[HiveError]) -> tuple[Checker, dict[st
     """
     # With which some editors begin every file.
     text = text.removeprefix("\ufeff")
-    if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
-        raise error(f"{file} is larger than {MOST_BYTES // 1024} KiB.")
+    if len(text.encode("utf-8", "surrogatepass")) > MOST_TOML_BYTES:
+        raise error(f"{file} is larger than {MOST_TOML_BYTES // 1024} KiB.")
     if (line := overlong_key(text)) is not None:
         raise error(f"{file}, line {line}: this key has more than {MOST_PARTS} parts; none of hive's has.")
     return Checker(file, key_lines(text), error), _parse(text, file, error)

@@ -35,16 +35,16 @@ RUNNER = '''
 
 from __future__ import annotations
 
-from hive_agent.runners.base import End, Event, Outcome, Turn
+from hive_agent.runners.base import End, TurnEvent, Outcome, Turn
 from hive_agent.runners.child import find_cli
 from hive_agent.runners.process import ProcessRunner
-from hive_agent.settings import Settings
+from hive_agent.settings import HarnessSettings
 
 
 class ParrotRunner(ProcessRunner):
     needs_login = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: HarnessSettings) -> None:
         super().__init__(settings, settings.environment)
 
     def start(self) -> None:
@@ -52,7 +52,7 @@ class ParrotRunner(ProcessRunner):
 
     def turn(self, prompt: str, model: str | None) -> Turn:
         self._poke.clear()
-        yield Event("started", {"model": model})
+        yield TurnEvent("started", {"model": model})
         child = self._spawn([self._program, "speak"])
         child.write(prompt.encode(), last=True)
         said = [data.decode() for name, data in child.lines() if name == "stdout"]
@@ -61,7 +61,7 @@ class ParrotRunner(ProcessRunner):
         return Outcome(End.DONE if code == 0 else End.FAILED, "\\n".join(said))
 
     def compact(self, model: str | None) -> Turn:
-        yield Event("started", {"model": model})
+        yield TurnEvent("started", {"model": model})
         return Outcome(End.FAILED, "a parrot forgets nothing")
 '''
 

@@ -10,12 +10,12 @@ from typing import Any
 from hive_agent.errors import AgentError, GateRefused, Unreachable
 from hive_agent.live import Live
 from hive_agent.page.login import Login
-from hive_agent.settings import Settings
+from hive_agent.settings import HarnessSettings
 from hive_agent.turns.link import Link
-from hive_agent.wake import Wake
+from hive_agent.waits import Waits
 
 # What arrives in the inbox is told by nobody, so it is looked at this often while somebody watches.
-LOOK_SECONDS = 2.0
+INBOX_SECONDS = 2.0
 _PATIENCE = 5.0
 _INBOX = 30
 FROM_PAGE = "(written on your page)\n\n"
@@ -24,9 +24,11 @@ FROM_PAGE = "(written on your page)\n\n"
 class Controls:
     """The hands of the page. cancel: ends the turn in progress. login: the agent's logins. For any thread."""
 
-    def __init__(self, settings: Settings, wake: Wake, live: Live, cancel: Callable[[], bool], login: Login) -> None:
+    def __init__(
+        self, settings: HarnessSettings, waits: Waits, live: Live, cancel: Callable[[], bool], login: Login
+    ) -> None:
         self._settings = settings
-        self._wake = wake
+        self._waits = waits
         self._live = live
         self._cancel = cancel
         self.login = login
@@ -50,7 +52,7 @@ class Controls:
 
     def look(self) -> None:
         """See what the gate knows that nobody tells: inbox, model and pause; at most every two seconds."""
-        self._look(LOOK_SECONDS)
+        self._look(INBOX_SECONDS)
 
     def _look(self, seconds: float) -> None:
         with self._looking:
@@ -68,7 +70,7 @@ class Controls:
 
     def _call(self, verb: str, **arguments: Any) -> dict[str, Any]:
         """Ask the gate over a connection of this call's own: those of the harness are for one thread."""
-        link = Link(self._settings.socket, self._wake)
+        link = Link(self._settings.socket, self._waits)
         try:
             return link.call(verb, patience=_PATIENCE, **arguments)
         finally:

@@ -19,8 +19,8 @@ from hive_agent.clis import CLIS, LoginProgram
 from hive_agent.errors import AgentError
 from hive_agent.live import Live
 from hive_agent.runners.child import Child, find_cli
-from hive_agent.settings import Settings
-from hive_agent.wake import Poke
+from hive_agent.settings import HarnessSettings
+from hive_agent.waits import Poke
 
 DEADLINE_SECONDS = 600.0
 LONGEST_LINK = 4096
@@ -39,7 +39,7 @@ class Login:
     Told are state (starting, link, checking, done, failed), link, said (what the program wrote last) and takes_code.
     """
 
-    def __init__(self, settings: Settings, live: Live) -> None:
+    def __init__(self, settings: HarnessSettings, live: Live) -> None:
         self._settings = settings
         self._live = live
         self._poke = Poke()
@@ -120,7 +120,12 @@ class Attempt:
     """One run of the program's login. seconds: how long it may take a human."""
 
     def __init__(
-        self, program: LoginProgram, argv: list[str], settings: Settings, live: Live, seconds: float = DEADLINE_SECONDS
+        self,
+        program: LoginProgram,
+        argv: list[str],
+        settings: HarnessSettings,
+        live: Live,
+        seconds: float = DEADLINE_SECONDS,
     ) -> None:
         self._program = program
         self._argv = argv

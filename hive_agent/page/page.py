@@ -24,11 +24,11 @@ from hive_agent.errors import AgentError, Stopped
 from hive_agent.live import Live
 from hive_agent.page.controls import Controls, text_of
 from hive_agent.page.door import HEADERS, Denied, Door
-from hive_agent.page.reading import EVENTS, Reading
+from hive_agent.page.reading import EVENTS, RecordReader
 from hive_agent.page.shield import NONCE, prove
 from hive_agent.page.stream import follow
-from hive_agent.settings import Settings
-from hive_agent.turns.record import FILE
+from hive_agent.settings import HarnessSettings
+from hive_agent.turns.record import RECORD_FILE
 
 ADDRESS = "127.0.0.1"
 # Connections at once: of those who have shown the key, and of those who have not (the oldest of these has to go).
@@ -49,7 +49,9 @@ class Page(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, port: int, settings: Settings, live: Live, controls: Controls, address: str = ADDRESS) -> None:
+    def __init__(
+        self, port: int, settings: HarnessSettings, live: Live, controls: Controls, address: str = ADDRESS
+    ) -> None:
         self.settings, self.live, self.controls = settings, live, controls
         keys = {settings.page_token: "all"} if settings.page_token else {}
         self.door = Door(keys, (f"{name}:{port}" for name in (ADDRESS, "localhost")), "hive open")
@@ -205,8 +207,8 @@ class _Handler(BaseHTTPRequestHandler):
         act()
         self._json({"ok": True})
 
-    def _reading(self) -> Reading:
-        return Reading(self.server.settings.state / FILE)
+    def _reading(self) -> RecordReader:
+        return RecordReader(self.server.settings.state / RECORD_FILE)
 
     def _now(self) -> dict[str, Any]:
         return {"label": self.server.settings.label, **self.server.live.snapshot()}
@@ -232,7 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(text.encode())
                 self.wfile.flush()
 
-    def _after(self, reading: Reading) -> int:
+    def _after(self, reading: RecordReader) -> int:
         """Where the stream begins: after `Last-Event-ID`, or with the query's `last` events, or with what comes."""
         last = self.headers.get("Last-Event-ID", "")
         if last.isascii() and last.isdigit():

@@ -15,14 +15,14 @@ EVENTS = 500
 _BUSY_SECONDS = 10.0
 
 
-class Reading:
+class RecordReader:
     """The record, opened to be read. For one thread, and a `with` block."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
         self._db.row_factory = sqlite3.Row
 
-    def __enter__(self) -> Reading:
+    def __enter__(self) -> RecordReader:
         return self
 
     def __exit__(self, *_: object) -> None:

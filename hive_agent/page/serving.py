@@ -12,14 +12,14 @@ from hive_agent.errors import Stopped
 from hive_agent.live import Live
 from hive_agent.page.controls import Controls
 from hive_agent.page.page import Page
-from hive_agent.settings import Settings
-from hive_agent.wake import Wake
+from hive_agent.settings import HarnessSettings
+from hive_agent.waits import Waits
 
 TRIES = 12
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 
 
-def bind(port: int, make: Callable[[int], Page], wake: Wake) -> Page:
+def bind(port: int, make: Callable[[int], Page], waits: Waits) -> Page:
     """Make the page, trying again while something else has its port, as what ran before may for a moment.
 
     Raises OSError: EADDRINUSE after the last of 12 tries, any other at once.
@@ -33,11 +33,11 @@ def bind(port: int, make: Callable[[int], Page], wake: Wake) -> Page:
                 raise
         pause = tries.failed()
         _log(f"port {port} is in use, next try in {pause:g} s")
-        wake.pause(pause)
+        waits.pause(pause)
     return make(port)
 
 
-def beside(settings: Settings, wake: Wake, live: Live, controls: Controls) -> None:
+def beside(settings: HarnessSettings, waits: Waits, live: Live, controls: Controls) -> None:
     """Serve the page in a thread for as long as the process lives. Turns never wait for it."""
     port = settings.port
     if port is None or not settings.page_token:
@@ -45,7 +45,7 @@ def beside(settings: Settings, wake: Wake, live: Live, controls: Controls) -> No
 
     def serve() -> None:
         try:
-            page = bind(port, lambda number: Page(number, settings, live, controls), wake)
+            page = bind(port, lambda number: Page(number, settings, live, controls), waits)
         except Stopped:
             return
         except OSError as error:

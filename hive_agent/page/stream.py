@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hive_agent.live import Live
-from hive_agent.page.controls import LOOK_SECONDS, Controls
-from hive_agent.page.reading import EVENTS, Reading
+from hive_agent.page.controls import INBOX_SECONDS, Controls
+from hive_agent.page.reading import EVENTS, RecordReader
 
 HEARTBEAT_STEPS = 7
 
 
 def follow(
-    reading: Reading, live: Live, controls: Controls, after: int, now: Callable[[], dict[str, Any]]
+    reading: RecordReader, live: Live, controls: Controls, after: int, now: Callable[[], dict[str, Any]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """What a stream tells, for ever, as (kind, value); the kind '' is a sign of life.
 
@@ -26,7 +26,7 @@ def follow(
     turns: dict[int, dict[str, Any]] = {}
     version, quiet = -1, 0
     while True:
-        version = live.wait(version, LOOK_SECONDS)
+        version = live.wait(version, INBOX_SECONDS)
         controls.look()
         quiet += 1
         for kind, value in _news(reading, after, shown, turns, now()):
@@ -41,7 +41,7 @@ def follow(
 
 
 def _news(
-    reading: Reading, after: int, shown: dict[str, Any], turns: dict[int, dict[str, Any]], now: dict[str, Any]
+    reading: RecordReader, after: int, shown: dict[str, Any], turns: dict[int, dict[str, Any]], now: dict[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """What differs from what was told last: a turn, what happened in it, its end; notes in `shown` and `turns`."""
     if now != shown:

@@ -7,13 +7,13 @@ import importlib
 from hive_agent.clis import CLIS
 from hive_agent.errors import AgentError
 from hive_agent.runners.base import Runner
-from hive_agent.settings import Settings
+from hive_agent.settings import HarnessSettings
 
 # Runner -> `module:class`: the CLIs', and any program for each turn. Only the configured one is imported.
 _PLACES = {**{name: cli.runner for name, cli in CLIS.items()}, "exec": "hive_agent.runners.exec:ExecRunner"}
 
 
-def make(settings: Settings) -> Runner:
+def make(settings: HarnessSettings) -> Runner:
     """Make the configured runner. Raises AgentError for one that is not known."""
     name = settings.configuration.runner
     if name not in _PLACES:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class TurnEvent:
     """Something that happened in a turn, for the record and the page.
 
     kind: started, text, thinking, tool_call, tool_result, compacting, compacted, retry, rate_limit, note, result.
@@ -44,7 +44,7 @@ class Outcome:
     until: float | None = None
 
 
-Turn = Generator[Event, None, Outcome]
+Turn = Generator[TurnEvent, None, Outcome]
 
 
 class Runner(Protocol):

@@ -18,9 +18,9 @@ from typing import IO
 from hive_agent.clis import CLIS
 from hive_agent.errors import AgentError
 from hive_agent.lines import LineBuffer
-from hive_agent.wake import Poke
+from hive_agent.waits import Poke
 
-LONGEST_LINE = 64 * 1024 * 1024
+LONGEST_OUTPUT_LINE = 64 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACE_SECONDS = 3.0
 
@@ -83,7 +83,7 @@ class Child:
         for name, stream in (("stdout", self._process.stdout), ("stderr", self._process.stderr)):
             assert stream is not None
             os.set_blocking(stream.fileno(), False)
-            self._open[name] = (stream, LineBuffer(LONGEST_LINE))
+            self._open[name] = (stream, LineBuffer(LONGEST_OUTPUT_LINE))
         assert self._process.stdin is not None
         self._stdin = self._process.stdin
         os.set_blocking(self._stdin.fileno(), False)
@@ -180,7 +180,7 @@ class Child:
         try:
             self._lines.extend((name, line) for line in buffer.feed(data))
         except ValueError as error:
-            raise AgentError(f"The program wrote a line longer than {LONGEST_LINE} bytes.") from error
+            raise AgentError(f"The program wrote a line longer than {LONGEST_OUTPUT_LINE} bytes.") from error
         # A last line may lack its end.
         if not data and (rest := buffer.take_rest()):
             self._lines.append((name, rest))

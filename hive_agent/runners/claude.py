@@ -8,16 +8,16 @@ import uuid
 from collections import deque
 from collections.abc import Mapping
 
-from hive_agent.runners.base import End, Event, Outcome, Turn
+from hive_agent.runners.base import End, Outcome, Turn, TurnEvent
 from hive_agent.runners.child import Child, find_cli, how_it_ended
-from hive_agent.runners.claude_events import Reading, events
+from hive_agent.runners.claude_events import ClaudeTurn, events
 from hive_agent.runners.json_lines import dump, parse
 from hive_agent.runners.process import CANCEL_SECONDS, ProcessRunner, bridge
-from hive_agent.settings import Settings
+from hive_agent.settings import HarnessSettings
 
 # Given to the CLI unless the configuration says otherwise: it talks to its service and to nothing else, does not
 # replace itself, and gives up soon enough for the harness to say what is wrong.
-DEFAULTS = {
+_DEFAULTS = {
     "DISABLE_AUTOUPDATER": "1",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "CLAUDE_CODE_MAX_RETRIES": "4",
@@ -36,8 +36,8 @@ class ClaudeRunner(ProcessRunner):
 
     needs_login = True
 
-    def __init__(self, settings: Settings, *, kept: bool = True) -> None:
-        super().__init__(settings, {**DEFAULTS, **settings.environment})
+    def __init__(self, settings: HarnessSettings, *, kept: bool = True) -> None:
+        super().__init__(settings, {**_DEFAULTS, **settings.environment})
         self._program = "claude"
         self._model: str | None = None
         self.kept = kept
@@ -47,26 +47,26 @@ class ClaudeRunner(ProcessRunner):
 
     def turn(self, prompt: str, model: str | None) -> Turn:
         self._poke.clear()
-        yield Event("started", {"model": model, "kept": self.kept})
-        reading = Reading()
+        yield TurnEvent("started", {"model": model, "kept": self.kept})
+        reading = ClaudeTurn()
         outcome = yield from self._exchange(prompt, model, reading)
         if self.kept and not reading.spoke and reading.code > 0 and not reading.cancelling:
-            yield Event("note", {"text": f"{outcome.detail}; from now on each turn has a process of its own"})
+            yield TurnEvent("note", {"text": f"{outcome.detail}; from now on each turn has a process of its own"})
             self.kept = False
-            outcome = yield from self._exchange(prompt, model, Reading())
+            outcome = yield from self._exchange(prompt, model, ClaudeTurn())
         return outcome
 
     def compact(self, model: str | None) -> Turn:
         self._poke.clear()
-        yield Event("started", {"model": model, "compact": True})
-        reading = Reading()
+        yield TurnEvent("started", {"model": model, "compact": True})
+        reading = ClaudeTurn()
         outcome = yield from self._exchange("/compact", model, reading)
         # A compaction that failed ends with `is_error` false.
         if outcome.end is End.DONE and reading.compacted != "success":
             return Outcome(End.FAILED, outcome.detail or "the conversation could not be compacted")
         return outcome
 
-    def _exchange(self, prompt: str, model: str | None, reading: Reading) -> Turn:
+    def _exchange(self, prompt: str, model: str | None, reading: ClaudeTurn) -> Turn:
         """Give the process a prompt and read on to its result."""
         child = self._ready(model)
         mark = str(uuid.uuid4())
@@ -80,7 +80,7 @@ class ClaudeRunner(ProcessRunner):
                 self._interrupt(child, reading, late=name == "late")
             elif (line := parse(data) if name == "stdout" else None) is None:
                 written.append(data.decode("utf-8", "replace"))
-                yield Event("note", {"text": written[-1]})
+                yield TurnEvent("note", {"text": written[-1]})
             else:
                 reading.note(line, mark)
                 yield from events(line)
@@ -103,7 +103,7 @@ class ClaudeRunner(ProcessRunner):
             return self._spawn(self._argv(model))
         return self._child
 
-    def _interrupt(self, child: Child, reading: Reading, *, late: bool) -> None:
+    def _interrupt(self, child: Child, reading: ClaudeTurn, *, late: bool) -> None:
         """Ask the process to end its turn; kill it when it did not in time, or cannot be asked."""
         if not self._poke.raised:
             return
@@ -117,7 +117,7 @@ class ClaudeRunner(ProcessRunner):
             else:
                 child.signal(signal.SIGTERM)
 
-    def _after(self, child: Child, reading: Reading, outcome: Outcome) -> None:
+    def _after(self, child: Child, reading: ClaudeTurn, outcome: Outcome) -> None:
         """Keep the process for the next turn when that is safe."""
         child.remind(None)
         # Without the gate's tools it would be mute, with our prompt still in its queue it would begin it later, and a

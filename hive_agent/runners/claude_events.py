@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hive_agent.runners import account
-from hive_agent.runners.base import End, Event, Outcome
+from hive_agent.runners.base import End, Outcome, TurnEvent
 from hive_agent.runners.json_lines import Json
 
 _RESULT = ("is_error", "api_error_status", "terminal_reason", "num_turns", "duration_ms", "total_cost_usd", "result")
 
 
-def events(line: Json) -> Iterator[Event]:
+def events(line: Json) -> Iterator[TurnEvent]:
     """What a line of the stream tells, in events; many tell nothing worth keeping."""
     kind, subtype = line.get("type"), line.get("subtype")
     if kind == "assistant":
@@ -24,19 +24,19 @@ def events(line: Json) -> Iterator[Event]:
         yield from (event for block in _blocks(line) for event in _returned(block))
     elif kind == "system" and subtype == "init":
         servers = {server.get("name"): server.get("status") for server in line.get("mcp_servers") or []}
-        yield Event("model", {"model": line.get("model"), "mcp_servers": servers})
+        yield TurnEvent("model", {"model": line.get("model"), "mcp_servers": servers})
     elif kind == "system" and subtype == "status":
         if line.get("status") == "compacting":
-            yield Event("compacting")
+            yield TurnEvent("compacting")
         elif line.get("compact_result"):
-            yield Event("compacted", {"result": line["compact_result"], "error": line.get("compact_error")})
+            yield TurnEvent("compacted", {"result": line["compact_result"], "error": line.get("compact_error")})
     elif kind == "system" and subtype == "api_retry":
         names = ("attempt", "max_retries", "retry_delay_ms", "error_status", "error")
-        yield Event("retry", {name: line.get(name) for name in names})
+        yield TurnEvent("retry", {name: line.get(name) for name in names})
     elif kind == "rate_limit_event":
-        yield Event("rate_limit", dict(line.get("rate_limit_info") or {}))
+        yield TurnEvent("rate_limit", dict(line.get("rate_limit_info") or {}))
     elif kind == "result":
-        yield Event("result", {name: line.get(name) for name in _RESULT})
+        yield TurnEvent("result", {name: line.get(name) for name in _RESULT})
 
 
 def _blocks(line: Json) -> list[Json]:
@@ -44,27 +44,27 @@ def _blocks(line: Json) -> list[Json]:
     return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
 
 
-def _said(block: Json) -> Iterator[Event]:
+def _said(block: Json) -> Iterator[TurnEvent]:
     if block.get("type") == "text":
-        yield Event("text", {"text": block.get("text", "")})
+        yield TurnEvent("text", {"text": block.get("text", "")})
     elif block.get("type") == "thinking":
-        yield Event("thinking", {"text": block.get("thinking", "")})
+        yield TurnEvent("thinking", {"text": block.get("thinking", "")})
     elif block.get("type") == "tool_use":
-        yield Event("tool_call", {"id": block.get("id"), "name": block.get("name"), "input": block.get("input")})
+        yield TurnEvent("tool_call", {"id": block.get("id"), "name": block.get("name"), "input": block.get("input")})
 
 
-def _returned(block: Json) -> Iterator[Event]:
+def _returned(block: Json) -> Iterator[TurnEvent]:
     if block.get("type") == "tool_result":
         content = block.get("content")
         parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
         text = "\n".join(str(part.get("text", f"({part.get('type')})")) for part in parts if isinstance(part, dict))
-        yield Event(
+        yield TurnEvent(
             "tool_result", {"id": block.get("tool_use_id"), "text": text, "is_error": bool(block.get("is_error"))}
         )
 
 
 @dataclass
-class Reading:
+class ClaudeTurn:
     """What the stream has said so far of one turn, that its end is judged by.
 
     spoke: whether it said anything. ours: whether our prompt was taken up. error: the last answer's kind of error,

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, replace
 from hive_agent import atomic
 from hive_agent.clis import CLIS
 from hive_agent.errors import AgentError
-from hive_agent.runners.base import End, Event, Outcome, Turn
+from hive_agent.runners.base import End, Outcome, Turn, TurnEvent
 from hive_agent.runners.child import find_cli
-from hive_agent.runners.codex_server import CallRefused, Ended, Server
+from hive_agent.runners.codex_server import CallRefused, Server, ServerEnded
 from hive_agent.runners.json_lines import Json, parse
 from hive_agent.runners.process import ProcessRunner, bridge
-from hive_agent.settings import Settings
+from hive_agent.settings import HarnessSettings
 
 # It talks to its service and to nothing else, gives up soon enough for the harness to say what is wrong, and takes no
 # turns by itself. https://developers.openai.com/codex/config-reference
@@ -30,7 +30,7 @@ SWITCHES = (
     "features.unbounded_connection_retries=false",
 )
 # Its diagnostics go to a database of its own in any case.
-DEFAULTS = {"RUST_LOG": "off", "NO_COLOR": "1"}
+_DEFAULTS = {"RUST_LOG": "off", "NO_COLOR": "1"}
 # The gate's tools wait 180 s at most (`recv`); their server waits 20 s for a gate that is being restarted.
 TOOL_SECONDS, STARTUP_SECONDS = 300, 30
 # What it says of a conversation that is not there (any more), or could never be.
@@ -54,8 +54,8 @@ class CodexRunner(ProcessRunner):
 
     needs_login = True
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, {**DEFAULTS, **settings.environment})
+    def __init__(self, settings: HarnessSettings) -> None:
+        super().__init__(settings, {**_DEFAULTS, **settings.environment})
         self._program = "codex"
         self._file = settings.state / "codex.json"
         self._told = hashlib.sha256(self._system.encode()).hexdigest()
@@ -65,12 +65,12 @@ class CodexRunner(ProcessRunner):
 
     def turn(self, prompt: str, model: str | None) -> Turn:
         self._poke.clear()
-        yield Event("started", {"model": model})
+        yield TurnEvent("started", {"model": model})
         return (yield from self._session(model, prompt))
 
     def compact(self, model: str | None) -> Turn:
         self._poke.clear()
-        yield Event("started", {"model": model, "compact": True})
+        yield TurnEvent("started", {"model": model, "compact": True})
         if self._kept().thread is None:
             return Outcome(End.FAILED, "there is no conversation to make shorter")
         return (yield from self._session(model, None))
@@ -81,7 +81,7 @@ class CodexRunner(ProcessRunner):
         try:
             outcome = yield from self._work(server, model, prompt)
             server.leave()
-        except (CallRefused, Ended) as error:
+        except (CallRefused, ServerEnded) as error:
             cancelled = server.reading.cancelling
             outcome = Outcome(End.CANCELLED, "cancelled") if cancelled else Outcome(End.FAILED, error.message)
         self.close()
@@ -105,7 +105,7 @@ class CodexRunner(ProcessRunner):
             return Outcome(End.FAILED, "the conversation did not become shorter")
         return outcome
 
-    def _open(self, server: Server, model: str | None) -> Generator[Event, None, Kept]:
+    def _open(self, server: Server, model: str | None) -> Generator[TurnEvent, None, Kept]:
         """Go on with the conversation that is kept; begin one where there is none."""
         kept = self._kept()
         if kept.thread is not None:
@@ -117,16 +117,16 @@ class CodexRunner(ProcessRunner):
             except CallRefused as error:
                 if not any(words in error.message for words in _GONE):
                     raise
-                yield Event("note", {"text": f"{error.message}; a new conversation begins"})
+                yield TurnEvent("note", {"text": f"{error.message}; a new conversation begins"})
             else:
-                yield Event("model", {"model": answer.get("model")})
+                yield TurnEvent("model", {"model": answer.get("model")})
                 return self._keep(replace(kept, model=model))
         answer = yield from server.call("thread/start", self._terms(model))
-        yield Event("model", {"model": answer.get("model")})
+        yield TurnEvent("model", {"model": answer.get("model")})
         thread = answer.get("thread") or {}
         return self._keep(Kept(str(thread.get("id")), model, self._told))
 
-    def _default_model(self, server: Server) -> Generator[Event, None, str | None]:
+    def _default_model(self, server: Server) -> Generator[TurnEvent, None, str | None]:
         """The model that the CLI uses when it is told none, by its own word: in a conversation that is not kept."""
         terms = {"cwd": str(self._settings.state), "ephemeral": True}
         answer = yield from server.call("thread/start", terms)

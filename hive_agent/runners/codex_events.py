@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hive_agent.runners import account
-from hive_agent.runners.base import End, Event, Outcome
+from hive_agent.runners.base import End, Outcome, TurnEvent
 from hive_agent.runners.json_lines import Json
 
 _ENDS = {
@@ -26,7 +26,7 @@ _ENDS = {
 _STATUSES = {401: End.LOGGED_OUT, 402: End.ACCOUNT, 403: End.ACCOUNT, 429: End.RATE_LIMITED}
 
 
-def events(message: Json) -> Iterator[Event]:
+def events(message: Json) -> Iterator[TurnEvent]:
     """What a notification tells, in events; many tell nothing worth keeping."""
     method, params = message.get("method"), _table(message.get("params"))
     if method == "item/started":
@@ -35,20 +35,20 @@ def events(message: Json) -> Iterator[Event]:
         yield from _done(_table(params.get("item")))
     elif method == "error" and params.get("willRetry"):
         error = _table(params.get("error"))
-        yield Event("retry", {"text": error.get("message"), "error": error.get("additionalDetails")})
+        yield TurnEvent("retry", {"text": error.get("message"), "error": error.get("additionalDetails")})
     elif method in ("warning", "configWarning"):
-        yield Event("note", {"text": str(params.get("message") or params.get("summary"))})
+        yield TurnEvent("note", {"text": str(params.get("message") or params.get("summary"))})
     elif method == "account/rateLimits/updated" and _reset(params) is not None:
-        yield Event("rate_limit", _table(params.get("rateLimits")))
+        yield TurnEvent("rate_limit", _table(params.get("rateLimits")))
     elif method == "turn/completed":
         turn = _table(params.get("turn"))
-        yield Event("result", {name: turn.get(name) for name in ("status", "error", "durationMs")})
+        yield TurnEvent("result", {name: turn.get(name) for name in ("status", "error", "durationMs")})
 
 
-def _begun(item: Json) -> Iterator[Event]:
+def _begun(item: Json) -> Iterator[TurnEvent]:
     kind = item.get("type")
     if kind == "contextCompaction":
-        yield Event("compacting")
+        yield TurnEvent("compacting")
     elif kind == "mcpToolCall":
         yield _call(item, f"mcp__{item.get('server')}__{item.get('tool')}", item.get("arguments"))
     elif kind == "commandExecution":
@@ -60,22 +60,22 @@ def _begun(item: Json) -> Iterator[Event]:
         yield _call(item, "web_search", {"query": item.get("query")})
 
 
-def _call(item: Json, name: str, given: object) -> Event:
-    return Event("tool_call", {"id": item.get("id"), "name": name, "input": given})
+def _call(item: Json, name: str, given: object) -> TurnEvent:
+    return TurnEvent("tool_call", {"id": item.get("id"), "name": name, "input": given})
 
 
-def _done(item: Json) -> Iterator[Event]:
+def _done(item: Json) -> Iterator[TurnEvent]:
     kind = item.get("type")
     if kind == "agentMessage":
-        yield Event("text", {"text": item.get("text", "")})
+        yield TurnEvent("text", {"text": item.get("text", "")})
     elif kind == "reasoning":
         if text := "\n".join(map(str, _list(item.get("summary")) or _list(item.get("content")))):
-            yield Event("thinking", {"text": text})
+            yield TurnEvent("thinking", {"text": text})
     elif kind == "contextCompaction":
-        yield Event("compacted", {"result": "success"})
+        yield TurnEvent("compacted", {"result": "success"})
     elif kind in ("mcpToolCall", "commandExecution", "fileChange", "webSearch"):
         failed = item.get("status") not in (None, "completed")
-        yield Event("tool_result", {"id": item.get("id"), "text": _returned(item), "is_error": failed})
+        yield TurnEvent("tool_result", {"id": item.get("id"), "text": _returned(item), "is_error": failed})
 
 
 def _returned(item: Json) -> str:
@@ -89,7 +89,7 @@ def _returned(item: Json) -> str:
 
 
 @dataclass
-class Reading:
+class CodexTurn:
     """What the server has said so far of one turn, that its end is judged by.
 
     turn: its id, once it began. said: the last thing the model said. resets: unix seconds when a limit that is

@@ -7,18 +7,18 @@ from collections import deque
 from collections.abc import Callable, Generator
 
 from hive_agent.errors import AgentError
-from hive_agent.runners.base import Event
+from hive_agent.runners.base import TurnEvent
 from hive_agent.runners.child import GRACE_SECONDS, Child, how_it_ended
-from hive_agent.runners.codex_events import Reading, events
+from hive_agent.runners.codex_events import CodexTurn, events
 from hive_agent.runners.json_lines import Json, dump, parse
 from hive_agent.runners.process import CANCEL_SECONDS
-from hive_agent.wake import Poke
+from hive_agent.waits import Poke
 
-Answer = Generator[Event, None, Json]
+ServerAnswer = Generator[TurnEvent, None, Json]
 _UNKNOWN_METHOD = -32601  # https://www.jsonrpc.org/specification#error_object
 
 
-class Ended(AgentError):
+class ServerEnded(AgentError):
     """The server ended before it had said what was waited for."""
 
 
@@ -35,16 +35,16 @@ class Server:
         self._requests = 0
         self._thread: str | None = None
         self._written: deque[str] = deque(maxlen=20)
-        self.reading = Reading()
+        self.reading = CodexTurn()
 
-    def greet(self) -> Answer:
+    def greet(self) -> ServerAnswer:
         """What comes first on every connection."""
         greeting = yield from self.call("initialize", {"clientInfo": {"name": "hive", "title": "hive", "version": "1"}})
         self._child.write(dump({"method": "initialized"}))
         return greeting
 
-    def call(self, method: str, params: Json) -> Answer:
-        """Make a request and return its result. Raises CallRefused, Ended."""
+    def call(self, method: str, params: Json) -> ServerAnswer:
+        """Make a request and return its result. Raises CallRefused, ServerEnded."""
         number = self._request(method, params)
         answer = yield from self._until(lambda message: message.get("id") == number and "method" not in message)
         if "error" in answer:
@@ -56,8 +56,8 @@ class Server:
         """From now on only what is told of this conversation counts; the model may have begun others."""
         self._thread = thread
 
-    def turn_end(self) -> Answer:
-        """Wait for the end of the turn. Raises Ended."""
+    def turn_end(self) -> ServerAnswer:
+        """Wait for the end of the turn. Raises ServerEnded."""
         return (yield from self._until(lambda message: message.get("method") == "turn/completed"))
 
     def leave(self) -> None:
@@ -68,13 +68,13 @@ class Server:
             if name == "late":
                 return
 
-    def _until(self, wanted: Callable[[Json], bool]) -> Answer:
+    def _until(self, wanted: Callable[[Json], bool]) -> ServerAnswer:
         for name, data in self._child.lines():
             if name in ("poke", "late"):
                 self._interrupt(late=name == "late")
             elif (message := parse(data) if name == "stdout" else None) is None:
                 self._written.append(data.decode("utf-8", "replace"))
-                yield Event("note", {"text": self._written[-1]})
+                yield TurnEvent("note", {"text": self._written[-1]})
             elif "method" in message and "id" in message:
                 # A question for a human: nobody is there to answer it, and silence would hold the turn up for ever.
                 error = {"code": _UNKNOWN_METHOD, "message": "nobody is there to be asked"}
@@ -84,7 +84,7 @@ class Server:
                 yield from events(message)
                 if wanted(message):
                     return message
-        raise Ended("\n".join([how_it_ended("codex", self._child.end()), *self._written]))
+        raise ServerEnded("\n".join([how_it_ended("codex", self._child.end()), *self._written]))
 
     def _ours(self, message: Json) -> bool:
         params = message.get("params")

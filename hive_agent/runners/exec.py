@@ -10,10 +10,10 @@ import signal
 from collections import deque
 
 from hive_agent.errors import AgentError
-from hive_agent.runners.base import End, Event, Outcome, Turn
+from hive_agent.runners.base import End, Outcome, Turn, TurnEvent
 from hive_agent.runners.child import find, how_it_ended
 from hive_agent.runners.process import CANCEL_SECONDS, ProcessRunner
-from hive_agent.settings import Settings
+from hive_agent.settings import HarnessSettings
 
 
 class ExecRunner(ProcessRunner):
@@ -25,7 +25,7 @@ class ExecRunner(ProcessRunner):
 
     needs_login = False
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: HarnessSettings) -> None:
         super().__init__(settings, {**settings.environment, "HIVE_SOCKET": str(settings.socket)})
         self._argv = list(settings.configuration.command)
 
@@ -38,14 +38,14 @@ class ExecRunner(ProcessRunner):
 
     def turn(self, prompt: str, model: str | None) -> Turn:
         self._poke.clear()
-        yield Event("started", {"model": model})
+        yield TurnEvent("started", {"model": model})
         child = self._spawn(self._argv, HIVE_MODEL=model or "", HIVE_SYSTEM_PROMPT=self._system)
         child.write(prompt.encode("utf-8", "replace"), last=True)
         written: deque[str] = deque(maxlen=20)
         for name, data in child.lines():
             if name in ("stdout", "stderr"):
                 written.append(data.decode("utf-8", "replace"))
-                yield Event("text" if name == "stdout" else "note", {"text": written[-1]})
+                yield TurnEvent("text" if name == "stdout" else "note", {"text": written[-1]})
             elif self._poke.raised:
                 child.signal(signal.SIGKILL if name == "late" else signal.SIGTERM)
                 child.remind(CANCEL_SECONDS)
@@ -54,7 +54,7 @@ class ExecRunner(ProcessRunner):
         return self._outcome(code, "\n".join(written))
 
     def compact(self, model: str | None) -> Turn:
-        yield Event("started", {"model": model, "compact": True})
+        yield TurnEvent("started", {"model": model, "compact": True})
         return Outcome(End.FAILED, "this program keeps its own memory; hive cannot compact it")
 
     def _outcome(self, code: int, text: str) -> Outcome:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hive_agent.runners.child import Child
-from hive_agent.settings import Settings
+from hive_agent.settings import HarnessSettings
 from hive_agent.turns import wording
-from hive_agent.wake import Poke
+from hive_agent.waits import Poke
 
 # How long a program that was asked to end its turn may take before it is killed.
 CANCEL_SECONDS = 3.0
@@ -18,7 +18,7 @@ CANCEL_SECONDS = 3.0
 class ProcessRunner:
     """The part of a Runner that is the same for all of them. environment: what the program is given."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+    def __init__(self, settings: HarnessSettings, environment: Mapping[str, str]) -> None:
         self._settings = settings
         self._environment = environment
         self._system = wording.system_prompt(settings.label, settings.pronouns)
@@ -38,7 +38,7 @@ class ProcessRunner:
         return self._child
 
 
-def bridge(settings: Settings) -> dict[str, object]:
+def bridge(settings: HarnessSettings) -> dict[str, object]:
     """The MCP server of the gate's tools: `command`, `args` and `env`, as every CLI spells it."""
     program = Path(__file__).resolve().parent.parent / "mcp.py"
     return {"command": sys.executable, "args": ["-I", str(program)], "env": {"HIVE_SOCKET": str(settings.socket)}}

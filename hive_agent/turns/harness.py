@@ -15,14 +15,14 @@ from typing import Any
 from hive_agent import credentials
 from hive_agent.errors import AgentError, GateRefused, Stopped, Unreachable
 from hive_agent.live import Live
-from hive_agent.runners.base import End, Event, Outcome, Runner, Turn
-from hive_agent.settings import Settings
+from hive_agent.runners.base import End, Outcome, Runner, Turn, TurnEvent
+from hive_agent.settings import HarnessSettings
 from hive_agent.turns.link import Link
 from hive_agent.turns.pacing import Pacing
 from hive_agent.turns.record import Record
 from hive_agent.turns.watching import Watched
-from hive_agent.turns.wording import MANAGER, Message, wake_prompt
-from hive_agent.wake import Wake
+from hive_agent.turns.wording import MANAGER, Delivery, wake_prompt
+from hive_agent.waits import Waits
 
 FAILURES_AT_MOST = 5
 WAIT_SECONDS = 180
@@ -44,17 +44,18 @@ class Held:
 
 
 class Harness:
-    """One agent's turn loop. wake: ends it, see `stop`. live: what the page is told. logged_in: called when a login
-    that was waited for has come.
+    """One agent's turn loop. waits: all of its waits, which `stop` ends. live: what the page is told.
+
+    logged_in: called when a login that was waited for has come.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: HarnessSettings,
         link: Link,
         record: Record,
         runner: Runner,
-        wake: Wake,
+        waits: Waits,
         live: Live,
         logged_in: Callable[[], None],
     ) -> None:
@@ -62,7 +63,7 @@ class Harness:
         self._link = link
         self._record = record
         self._runner = runner
-        self._wake = wake
+        self._waits = waits
         self._live = live
         self._tell_logged_in = logged_in
         self._in_turn = False
@@ -72,7 +73,7 @@ class Harness:
 
     def stop(self) -> None:
         """End soon, with the message in hand put back. Safe in a signal handler and in any thread."""
-        self._wake.stop()
+        self._waits.stop()
         self._runner.cancel()
 
     def cancel(self) -> bool:
@@ -114,7 +115,7 @@ class Harness:
             model = settings.get("model") or self._settings.configuration.model
             self._settle(self._turn(message, unread, model))
 
-    def _take(self) -> tuple[Message, int] | None:
+    def _take(self) -> tuple[Delivery, int] | None:
         """Take one message, waiting for it; None when none came, or the gate went away meanwhile.
 
         What the system has told by then is one: what happened at once is one turn.
@@ -132,11 +133,11 @@ class Harness:
             self._link.call("nack")
             return None
         messages = answer.get("messages") or []
-        return (Message.from_wire(*messages), int(answer.get("unread", 0))) if messages else None
+        return (Delivery.from_wire(*messages), int(answer.get("unread", 0))) if messages else None
 
     # One turn.
 
-    def _turn(self, message: Message, unread: int, model: str | None) -> Outcome:
+    def _turn(self, message: Delivery, unread: int, model: str | None) -> Outcome:
         """Run the turn of a message, compacting once when the conversation is too long, and record it."""
         self._say("thinking", text=f"on a message from {message.sender}", model=model)
         turn = self._record.begin(
@@ -154,9 +155,9 @@ class Harness:
             # Its process may be in the middle of anything: the next turn begins with a new one.
             self._runner.close()
             outcome = Outcome(End.FAILED, error.message)
-        if self._wake.stopping and outcome.end is not End.DONE:
+        if self._waits.stopping and outcome.end is not End.DONE:
             self._record.end(turn, "stopped", outcome.detail)
-            self._wake.check()
+            self._waits.check()
         self._record.end(turn, outcome.end.value, outcome.detail)
         return outcome
 
@@ -180,7 +181,7 @@ class Harness:
             while True:
                 event = next(events)
                 # A stop that came before the runner began is not lost: see Runner.turn.
-                self._wake.check()
+                self._waits.check()
                 self._record.add(turn, event.kind, event.data)
                 self._mirror(event)
         except StopIteration as end:
@@ -190,7 +191,7 @@ class Harness:
             self._in_turn = False
             events.close()
 
-    def _mirror(self, event: Event) -> None:
+    def _mirror(self, event: TurnEvent) -> None:
         """Let the status follow what happens in a turn."""
         if event.kind == "compacting":
             self._say("compacting")
@@ -220,13 +221,13 @@ class Harness:
             said = f"{what}, next try in {seconds:.0f} s: {_first_line(outcome.detail)}"
             _log(said)
             self._say("idle", text=said)
-            self._wake.pause(seconds)
+            self._waits.pause(seconds)
 
     def _park(self, until: float, why: str) -> None:
         self._say("rate_limited", text=_first_line(why), until=int(until))
-        self._wake.pause_until(until)
+        self._waits.pause_until(until)
 
-    def _give_up(self, message: Message, why: str) -> None:
+    def _give_up(self, message: Delivery, why: str) -> None:
         """Let go of a message that fails again and again, after telling someone: first told, then acknowledged."""
         about = (
             f"{self._settings.label} gave up on a message from {message.sender} after {FAILURES_AT_MOST} failed turns. "
@@ -258,7 +259,7 @@ class Harness:
                     self._say("idle", text=_first_line(error.message))
                     _log(str(error))
                     said = True
-                self._wake.pause(LOOK_SECONDS)
+                self._waits.pause(LOOK_SECONDS)
             else:
                 return
 
@@ -268,7 +269,7 @@ class Harness:
             if not said:
                 self._say("idle", text="paused")
                 said = True
-            self._wake.pause(LOOK_SECONDS)
+            self._waits.pause(LOOK_SECONDS)
 
     def _await_login(self) -> None:
         """Wait until the CLI has something to be let in by that is not known to be refused."""
@@ -284,7 +285,7 @@ class Harness:
                 if now != status:
                     status = now
                     self._say(**status)
-                watched.wait(self._wake)
+                watched.wait(self._waits)
         self._tell_logged_in()
 
     def _lacking(self) -> dict[str, Any] | None:
@@ -327,7 +328,7 @@ class Harness:
 
     def _put_back(self) -> None:
         """At the very end, what was taken and not finished goes back; the next start would do it too, only later."""
-        link = Link(self._settings.socket, Wake())
+        link = Link(self._settings.socket, Waits())
         try:
             link.call("nack", patience=_STATUS_PATIENCE)
         except (GateRefused, Unreachable) as error:

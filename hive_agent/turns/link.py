@@ -13,7 +13,7 @@ from hive_agent.back_off import BackOff
 from hive_agent.errors import GateRefused, Unreachable
 from hive_agent.lines import LineBuffer
 from hive_agent.mcp import reach
-from hive_agent.wake import Wake
+from hive_agent.waits import Waits
 
 # What does the same when it is done twice. `recv` is not among them: a first answer that got lost took a
 # message with it, which only `nack` brings back. Nor is `send`: twice sent is two messages.
@@ -28,12 +28,12 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 class Link:
     """A connection to the gate, made at the first call and again whenever it was lost. For one thread.
 
-    wake: what ends its waits.
+    waits: those that a call may have to make, which a stop ends.
     """
 
-    def __init__(self, path: Path, wake: Wake) -> None:
+    def __init__(self, path: Path, waits: Waits) -> None:
         self._path = path
-        self._wake = wake
+        self._waits = waits
         self._socket: socket.socket | None = None
         self._buffer = LineBuffer(LONGEST_ANSWER)
         self._lines: deque[bytes] = deque()
@@ -44,7 +44,7 @@ class Link:
         patience: seconds to try for when the gate cannot be reached; None is for ever. A call that is safe to
         repeat is repeated when the connection ends before its answer.
         Raises GateRefused when the gate says no, Unreachable when patience ended or a call that is not safe to
-        repeat may or may not have been done, Stopped by the wake.
+        repeat may or may not have been done, Stopped in a wait.
         """
         deadline = None if patience is None else time.monotonic() + patience
         line = json.dumps({"cmd": verb, **arguments}).encode() + b"\n"
@@ -57,7 +57,7 @@ class Link:
                 pause = tries.failed()
                 if verb not in REPEATABLE or (deadline is not None and time.monotonic() + pause > deadline):
                     raise
-                self._wake.pause(pause)
+                self._waits.pause(pause)
                 continue
             if answer.get("ok") is not True:
                 raise GateRefused(f"{verb}: {answer.get('error', 'refused without a reason')}", answer.get("hint"))
@@ -82,7 +82,7 @@ class Link:
                 pause = tries.failed()
                 if deadline is not None and time.monotonic() + pause > deadline:
                     raise Unreachable(f"The gate cannot be reached at {self._path}: {error.strerror}.") from error
-                self._wake.pause(pause)
+                self._waits.pause(pause)
             else:
                 self._socket = connection
 
@@ -107,7 +107,7 @@ class Link:
     def _read_line(self, deadline: float) -> bytes:
         assert self._socket is not None
         while not self._lines:
-            if not self._wake.readable(self._socket.fileno(), deadline - time.monotonic()):
+            if not self._waits.readable(self._socket.fileno(), deadline - time.monotonic()):
                 raise TimeoutError("it did not answer in time")
             data = self._socket.recv(65536)
             if not data:

@@ -11,7 +11,7 @@ from typing import Any
 
 from hive_agent.errors import AgentError
 
-FILE = "events.sqlite"
+RECORD_FILE = "events.sqlite"
 _SCHEMA = """
 create table if not exists turns (
     id integer primary key autoincrement,
@@ -47,7 +47,7 @@ class Record:
     """
 
     def __init__(self, state: Path, wrote: Callable[[], None] = lambda: None) -> None:
-        self.path = state / FILE
+        self.path = state / RECORD_FILE
         self._wrote = wrote
         try:
             self._db = _open(self.path)

@@ -6,7 +6,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from hive_agent.wake import Wake
+from hive_agent.waits import Waits
 
 _CLOSE_WRITE, _MOVED_TO, _ONLYDIR, _DONT_FOLLOW = 0x8, 0x80, 0x1000000, 0x2000000
 # What inotify cannot tell is looked at this often: where there is no folder yet or no watch to be had, and else.
@@ -35,12 +35,12 @@ class Watched:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def wait(self, wake: Wake) -> bool:
+    def wait(self, waits: Waits) -> bool:
         """Wait until it is worth looking again; whether something is known to have changed. Raises Stopped."""
         if self._descriptor < 0:
-            wake.pause(BLIND_SECONDS)
+            waits.pause(BLIND_SECONDS)
             return False
-        if not wake.readable(self._descriptor, SEEING_SECONDS):
+        if not waits.readable(self._descriptor, SEEING_SECONDS):
             return False
         self._drain()
         return True

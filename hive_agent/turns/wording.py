@@ -12,7 +12,7 @@ MANAGER = "manager"
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Delivery:
     """A message as the gate hands it out. at: unix seconds. redelivered: an earlier turn on it did not end.
 
     count: how many of one sender's it is, one on each line of the body; id and at are the first one's.
@@ -26,7 +26,7 @@ class Message:
     count: int = 1
 
     @classmethod
-    def from_wire(cls, first: dict[str, Any], *others: dict[str, Any]) -> Message:
+    def from_wire(cls, first: dict[str, Any], *others: dict[str, Any]) -> Delivery:
         """A message, or several that were handed out together."""
         return cls(
             id=str(first["id"]),
@@ -52,7 +52,7 @@ def system_prompt(label: str, pronouns: str) -> str:
     return re.sub("|".join(re.escape(key) for key in values), lambda match: values[match.group()], text)
 
 
-def wake_prompt(message: Message, unread: int) -> str:
+def wake_prompt(message: Delivery, unread: int) -> str:
     """The prompt of a turn: who sent what, whether it was delivered before, and how many more wait.
 
     The body stands between two lines with a mark that its writer could not know, so it cannot pretend to end.

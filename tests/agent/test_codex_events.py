@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hive_agent.runners.base import End, Event
-from hive_agent.runners.codex_events import Reading, events
+from hive_agent.runners.base import End, TurnEvent
+from hive_agent.runners.codex_events import CodexTurn, events
 from hive_agent.runners.json_lines import Json
 
 
@@ -23,13 +23,13 @@ def test_a_tool_of_an_mcp_server_is_a_call_and_a_result() -> None:
     done = {**item, "status": "completed", "result": {"content": [{"type": "text", "text": "sent"}]}, "error": None}
     broken = {**item, "status": "failed", "result": None, "error": {"message": "no such agent"}}
     assert [*events(told("item/started", item=item))] == [
-        Event("tool_call", {"id": "call_1", "name": "mcp__hive__send", "input": {"to": "operator"}})
+        TurnEvent("tool_call", {"id": "call_1", "name": "mcp__hive__send", "input": {"to": "operator"}})
     ]
     assert [*events(told("item/completed", item=done))] == [
-        Event("tool_result", {"id": "call_1", "text": "sent", "is_error": False})
+        TurnEvent("tool_result", {"id": "call_1", "text": "sent", "is_error": False})
     ]
     assert [*events(told("item/completed", item=broken))] == [
-        Event("tool_result", {"id": "call_1", "text": "no such agent", "is_error": True})
+        TurnEvent("tool_result", {"id": "call_1", "text": "no such agent", "is_error": True})
     ]
 
 
@@ -44,11 +44,11 @@ def test_a_command_is_a_call_and_its_output_the_result() -> None:
 
 def test_what_is_said_thought_and_warned_of_is_kept() -> None:
     assert [*events(told("item/completed", item={"type": "agentMessage", "text": "hello"}))] == [
-        Event("text", {"text": "hello"})
+        TurnEvent("text", {"text": "hello"})
     ]
     thought = {"type": "reasoning", "summary": ["First", "then"], "content": []}
-    assert [*events(told("item/completed", item=thought))] == [Event("thinking", {"text": "First\nthen"})]
-    assert [*events(told("warning", message="old model"))] == [Event("note", {"text": "old model"})]
+    assert [*events(told("item/completed", item=thought))] == [TurnEvent("thinking", {"text": "First\nthen"})]
+    assert [*events(told("warning", message="old model"))] == [TurnEvent("note", {"text": "old model"})]
     assert [*events(told("item/completed", item={"type": "userMessage", "content": []}))] == []
 
 
@@ -60,7 +60,7 @@ def test_another_try_is_told_and_decides_nothing() -> None:
 
 def test_a_compaction_shows_while_it_lasts_and_is_remembered() -> None:
     item = {"type": "contextCompaction", "id": "c"}
-    reading = Reading()
+    reading = CodexTurn()
     reading.note(told("item/started", item=item))
     assert not reading.compacted
     reading.note(told("item/completed", item=item))
@@ -70,7 +70,7 @@ def test_a_compaction_shows_while_it_lasts_and_is_remembered() -> None:
 
 
 def test_a_turn_that_is_completed_ends_with_the_last_word() -> None:
-    reading = Reading()
+    reading = CodexTurn()
     for text in ("first", "last"):
         reading.note(told("item/completed", item={"type": "agentMessage", "text": text}))
     outcome = reading.outcome(ended("completed"))
@@ -100,12 +100,12 @@ def test_a_turn_that_is_completed_ends_with_the_last_word() -> None:
     ],
 )
 def test_the_kind_of_an_error_says_how_the_turn_ended(info: object, end: End) -> None:
-    outcome = Reading().outcome(ended("failed", info))
+    outcome = CodexTurn().outcome(ended("failed", info))
     assert (outcome.end, outcome.detail, outcome.until) == (end, "why", None)
 
 
 def test_a_limit_ends_when_the_last_of_those_that_are_used_up_does() -> None:
-    reading = Reading()
+    reading = CodexTurn()
     windows = {
         "primary": {"usedPercent": 100, "resetsAt": 1795300000},
         "secondary": {"usedPercent": 40, "resetsAt": 1795900000},
@@ -119,9 +119,9 @@ def test_a_limit_ends_when_the_last_of_those_that_are_used_up_does() -> None:
 
 
 def test_only_an_end_that_was_asked_for_is_a_cancelled_turn() -> None:
-    assert Reading(cancelling=True).outcome(ended("interrupted")).end is End.CANCELLED
-    assert Reading(cancelling=True).outcome(ended("completed")).end is End.DONE
-    assert Reading().outcome(ended("interrupted")).end is End.FAILED
+    assert CodexTurn(cancelling=True).outcome(ended("interrupted")).end is End.CANCELLED
+    assert CodexTurn(cancelling=True).outcome(ended("completed")).end is End.DONE
+    assert CodexTurn().outcome(ended("interrupted")).end is End.FAILED
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_only_an_end_that_was_asked_for_is_a_cancelled_turn() -> None:
 def test_what_has_another_form_than_expected_breaks_nothing(params: object) -> None:
     for method in ("item/started", "item/completed", "error", "account/rateLimits/updated", "turn/completed"):
         message = {"method": method, "params": params}
-        reading = Reading()
-        assert all(isinstance(event, Event) for event in events(message))
+        reading = CodexTurn()
+        assert all(isinstance(event, TurnEvent) for event in events(message))
         reading.note(message)
         assert reading.outcome(message).end is End.FAILED

@@ -10,18 +10,18 @@ import pytest
 
 from hive_agent.errors import GateRefused, Stopped, Unreachable
 from hive_agent.turns.link import Link
-from hive_agent.wake import Wake
+from hive_agent.waits import Waits
 from tests.stand_ins.gate import Gate
 
 
 @pytest.fixture
-def wake() -> Wake:
-    return Wake()
+def waits() -> Waits:
+    return Waits()
 
 
 @pytest.fixture
-def link(gate: Gate, wake: Wake) -> Iterator[Link]:
-    made = Link(gate.path, wake)
+def link(gate: Gate, waits: Waits) -> Iterator[Link]:
+    made = Link(gate.path, waits)
     yield made
     made.close()
 
@@ -57,24 +57,24 @@ def test_a_send_whose_fate_is_unknown_is_not_repeated(gate: Gate, link: Link) ->
     assert gate.sent == [("operator", "hello")]
 
 
-def test_a_path_that_is_longer_than_an_address_leads_to_the_gate(gate: Gate, folder: Path, wake: Wake) -> None:
+def test_a_path_that_is_longer_than_an_address_leads_to_the_gate(gate: Gate, folder: Path, waits: Waits) -> None:
     place = folder / ("long" * 40) / "agent.sock"
     place.parent.mkdir()
     gate.path.rename(place)
-    link = Link(place, wake)
+    link = Link(place, waits)
     link.call("ack")
     link.close()
 
 
-def test_patience_ends(folder: Path, wake: Wake) -> None:
+def test_patience_ends(folder: Path, waits: Waits) -> None:
     with pytest.raises(Unreachable, match="cannot be reached"):
-        Link(folder / "nobody.sock", wake).call("ack", patience=0.2)
+        Link(folder / "nobody.sock", waits).call("ack", patience=0.2)
 
 
-def test_a_stop_ends_a_long_wait_and_the_connection_with_it(gate: Gate, link: Link, wake: Wake) -> None:
+def test_a_stop_ends_a_long_wait_and_the_connection_with_it(gate: Gate, link: Link, waits: Waits) -> None:
     def stop() -> None:
         gate.wait(lambda gate: "recv" in gate.calls, "recv")
-        wake.stop()
+        waits.stop()
 
     stopper = threading.Thread(target=stop)
     stopper.start()

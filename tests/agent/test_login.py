@@ -17,7 +17,7 @@ from hive_agent.errors import AgentError
 from hive_agent.live import Live
 from hive_agent.page.login import Attempt, trusted
 from hive_agent.settings import from_environment
-from hive_agent.wake import Poke
+from hive_agent.waits import Poke
 from tests.agent.browser import KEY, Client, free_port, login
 from tests.agent.conftest import Place
 from tests.agent.test_harness import wait_line

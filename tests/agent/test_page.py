@@ -17,7 +17,7 @@ from hive_agent.page.page import Page
 from hive_agent.page.serving import TRIES, bind
 from hive_agent.page.shield import prove
 from hive_agent.settings import from_environment
-from hive_agent.wake import Wake
+from hive_agent.waits import Waits
 from tests.agent.browser import KEY, Client, free_port
 from tests.agent.conftest import ROOT, Place
 from tests.agent.test_harness import acknowledged, fifo, rows, wait_line
@@ -288,7 +288,7 @@ def test_a_port_in_use_is_tried_again_and_holds_no_turn_up(paged: Place) -> None
 
 
 def test_the_tries_are_twelve_with_doubling_pauses_and_other_errors_end_them_at_once(tmp_path: Path) -> None:
-    class Counted(Wake):
+    class Counted(Waits):
         """Pauses that are written down instead of waited for."""
 
         def __init__(self) -> None:
@@ -298,15 +298,15 @@ def test_the_tries_are_twelve_with_doubling_pauses_and_other_errors_end_them_at_
         def pause(self, seconds: float) -> None:
             self.pauses.append(seconds)
 
-    settings, wake, live = from_environment({"HIVE_CONFIG": str(tmp_path / "none")}), Counted(), Live()
-    controls = Controls(settings, wake, live, lambda: None, Login(settings, live))
+    settings, waits, live = from_environment({"HIVE_CONFIG": str(tmp_path / "none")}), Counted(), Live()
+    controls = Controls(settings, waits, live, lambda: None, Login(settings, live))
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError, match="in use"):
-        bind(other.getsockname()[1], lambda port: Page(port, settings, live, controls), wake)
-    assert wake.pauses == [0.25, 0.5, 1.0, *[2.0] * (TRIES - 4)]
-    wake.pauses.clear()
+        bind(other.getsockname()[1], lambda port: Page(port, settings, live, controls), waits)
+    assert waits.pauses == [0.25, 0.5, 1.0, *[2.0] * (TRIES - 4)]
+    waits.pauses.clear()
     with pytest.raises(OSError, match=os.strerror(errno.EADDRNOTAVAIL)):
-        bind(free_port(), lambda port: Page(port, settings, live, controls, address="192.0.2.1"), wake)
-    assert wake.pauses == []
+        bind(free_port(), lambda port: Page(port, settings, live, controls, address="192.0.2.1"), waits)
+    assert waits.pauses == []
 
 
 def test_without_a_key_there_is_no_page(paged: Place) -> None:

@@ -10,18 +10,18 @@ import pytest
 
 from hive_agent.errors import Stopped
 from hive_agent.turns.watching import Watched
-from hive_agent.wake import Wake
+from hive_agent.waits import Waits
 
 
 def test_what_was_written_or_put_there_since_the_watch_began_ends_a_wait(tmp_path: Path) -> None:
-    wake = Wake()
+    waits = Waits()
     with Watched(tmp_path) as watched:
         (tmp_path / "new").write_text("x")
-        assert watched.wait(wake)
+        assert watched.wait(waits)
         os.rename(tmp_path / "new", tmp_path / ".credentials.json")
-        assert watched.wait(wake)
+        assert watched.wait(waits)
         seen: list[bool] = []
-        thread = threading.Thread(target=lambda: seen.append(watched.wait(wake)))
+        thread = threading.Thread(target=lambda: seen.append(watched.wait(waits)))
         thread.start()
         (tmp_path / "later").write_text("x")
         thread.join()
@@ -36,15 +36,15 @@ def test_where_there_is_nothing_to_watch_it_is_looked_at_again_and_again(tmp_pat
     elif kind == "link":
         place.symlink_to(tmp_path)
     with Watched(place) as watched:
-        assert not watched.wait(Wake())
+        assert not watched.wait(Waits())
 
 
 def test_a_stop_ends_a_wait(tmp_path: Path) -> None:
-    wake = Wake()
-    wake.stop()
+    waits = Waits()
+    waits.stop()
     for place in (tmp_path, tmp_path / "absent"):
         with Watched(place) as watched, pytest.raises(Stopped):
-            watched.wait(wake)
+            watched.wait(waits)
 
 
 def test_nothing_is_left_open(tmp_path: Path) -> None:

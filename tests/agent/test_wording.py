@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from hive_agent.turns.wording import Message, system_prompt, wake_prompt
+from hive_agent.turns.wording import Delivery, system_prompt, wake_prompt
 
-MESSAGE = Message("7", "friend", "the body", 1.0, redelivered=False)
+MESSAGE = Delivery("7", "friend", "the body", 1.0, redelivered=False)
 
 
 def test_the_manager_has_a_prompt_of_its_own() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from hive_agent.errors import Unreachable
 from hive_agent.turns.link import Link
-from hive_agent.wake import Wake
+from hive_agent.waits import Waits
 from tests.clients import Client
 from tests.hives import CHECKOUT, PATIENCE, TestHive, eventually
 from tests.needs import requires
@@ -150,7 +150,7 @@ def test_who_is_parked_when_the_gate_is_killed_gets_the_message_once_from_the_ne
     first = hive.start("gate")
     path = hive.root / "run" / "agents" / "coder.sock"
     eventually(path.exists)
-    link = Link(path, Wake())
+    link = Link(path, Waits())
     link.call("turn_settings")
     with ThreadPoolExecutor() as beside:
         parked = beside.submit(link.call, "recv", wait=60)

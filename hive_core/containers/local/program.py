@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hive_agent.bounded_toml import MOST_BYTES
+from hive_agent.bounded_toml import MOST_TOML_BYTES
 from hive_core.containers.config import AgentConfig, parse
 from hive_core.containers.local.sandbox import defaults
 from hive_core.errors import BuildFailed
@@ -20,7 +20,7 @@ def read_config(generation: Path) -> AgentConfig:
     if not path.is_file():
         raise BuildFailed("agent.toml is missing.", "A configuration has an agent.toml at its top.")
     with path.open("rb") as file:
-        data = file.read(MOST_BYTES + 1)
+        data = file.read(MOST_TOML_BYTES + 1)
     try:
         return parse(data.decode())
     except UnicodeDecodeError as error:

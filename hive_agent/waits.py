@@ -43,7 +43,7 @@ class Poke:
             return
 
 
-class Wake:
+class Waits:
     """What ends every wait of the harness, now and from now on, by raising Stopped."""
 
     def __init__(self) -> None:
