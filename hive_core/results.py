@@ -14,7 +14,7 @@ class Wired(Protocol):
 
 
 @runtime_checkable
-class Told(Protocol):
+class Worded(Protocol):
     """Has words of its own for a person."""
 
     def text(self) -> str | None:

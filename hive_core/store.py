@@ -23,7 +23,7 @@ BUSY_SECONDS = 60.0
 
 
 # A file by its device and inode: what has the same path later may be another.
-File = tuple[int, int]
+FileIdentity = tuple[int, int]
 
 
 class Connection(sqlite3.Connection):
@@ -33,7 +33,7 @@ class Connection(sqlite3.Connection):
     """
 
     emitted = 0
-    file: File | None = None
+    file: FileIdentity | None = None
 
     def __del__(self) -> None:
         """Close, rather than be found open: of what is let go of in a circle nobody knows what goes first."""
@@ -166,7 +166,7 @@ class Store:
         migrations.apply(db, self._steps)
         return db
 
-    def file(self) -> File | None:
+    def file(self) -> FileIdentity | None:
         """The file that is the database now; None where there is none."""
         try:
             status = self.path.stat()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hive_core.errors import Refused
-from hive_core.git.packs import Damaged, Object
+from hive_core.git.packs import DamagedObject, Object
 from hive_core.git.trees import MOST_BYTES, MOST_FILES, SUBMODULE, Entry, forged, tree_entries
 from hive_core.text import one_line
 
@@ -63,7 +63,7 @@ class Closure:
     def of(self, commit: str) -> dict[str, Object]:
         """Return every object below `commit`, itself included, that is not there yet: each after what it names.
 
-        Raises Damaged, Refused, and what the readers raise.
+        Raises DamagedObject, Refused, and what the readers raise.
         """
         stack: list[tuple[str, str, Object | None]] = [(commit, "commit", None)]
         while stack:
@@ -85,7 +85,7 @@ class Closure:
             self._count()
         found = self._trusted(sha) if known else self._untrusted(sha)
         if found[0] != kind:
-            raise Damaged(f"{sha} should be a {kind}, but is a {found[0]}.")
+            raise DamagedObject(f"{sha} should be a {kind}, but is a {found[0]}.")
         return [(sha, kind, found), *((name, wanted, None) for name, wanted in _names(sha, found))]
 
     def _count(self) -> None:
@@ -133,13 +133,13 @@ def _names(sha: str, found: Object) -> list[tuple[str, str]]:
         return []
     match = _COMMIT.match(content)
     if match is None or len(content) > LARGEST_COMMIT:
-        raise Damaged(f"The commit {sha} is not one that git writes.", "Make it again with git itself.")
+        raise DamagedObject(f"The commit {sha} is not one that git writes.", "Make it again with git itself.")
     parents = match[2].decode().replace("parent", "").split()
     return [(match[1].decode(), "tree"), *((parent, "commit") for parent in parents)]
 
 
 def checked_entries(sha: str, content: bytes) -> list[Entry]:
-    """Take a tree object apart. Raises Damaged, and Refused for what `git fsck` calls an error in a tree."""
+    """Take a tree object apart. Raises DamagedObject, and Refused for what `git fsck` calls an error in a tree."""
     if len(content) > LARGEST_TREE:
         raise Refused(f"The tree {sha[:12]} is larger than {LARGEST_TREE >> 20} MiB.")
     lines = tree_entries(sha, content)

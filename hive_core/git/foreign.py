@@ -8,7 +8,7 @@ from pathlib import Path
 import pygit2
 
 from hive_core.git import trees
-from hive_core.git.packs import Damaged
+from hive_core.git.packs import DamagedObject
 from hive_core.git.revision import objects_folder
 
 _TREE = "tree"
@@ -26,7 +26,7 @@ def files_below(repository: Path, revision: str, folder: str) -> list[File] | No
         return None
     try:
         return list(_files(pygit2.Odb(str(objects)), revision, folder))
-    except (KeyError, ValueError, pygit2.GitError, Damaged):
+    except (KeyError, ValueError, pygit2.GitError, DamagedObject):
         return None
 
 
@@ -37,7 +37,7 @@ def _files(odb: pygit2.Odb, revision: str, folder: str) -> Iterator[File]:
     # A commit begins with its tree: gitformat-commit, "tree SHA".
     label, _, root = read(revision).partition(b"\n")[0].decode("ascii").partition(" ")
     if label != _TREE:
-        raise Damaged(f"{revision} is no commit.")
+        raise DamagedObject(f"{revision} is no commit.")
     for entry in trees.tree_entries(root, read(root)):
         if entry.kind == _TREE and entry.name == folder.encode():
             for path, file in trees.walk(read, entry.sha):

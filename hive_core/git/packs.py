@@ -25,7 +25,7 @@ Object = tuple[str, bytes]  # its kind, its content
 Charge = Callable[[int], None]  # takes a number of bytes about to be inflated; raises Refused when it is too much
 
 
-class Damaged(Refused):
+class DamagedObject(Refused):
     """What should be a git object, or a pack of them, is none."""
 
 
@@ -43,13 +43,13 @@ def object_sha(kind: str, data: bytes) -> str:
 def inflate(data: bytes | memoryview, position: int, size: int) -> tuple[bytes, int]:
     """Inflate the zlib stream at `position`, which must give exactly `size` bytes; return them and where it ends.
 
-    Raises Damaged.
+    Raises DamagedObject.
     """
     stream, parts, missing = zlib.decompressobj(), [], size
     while not stream.eof:
         chunk = data[position : position + _CHUNK]
         if not chunk:
-            raise Damaged("A git object ends too early.")
+            raise DamagedObject("A git object ends too early.")
         # One byte more than is due, so that a stream that holds too much is noticed and never grows.
         part = stream.decompress(chunk, missing + 1)
         position += len(chunk) - len(stream.unconsumed_tail) - len(stream.unused_data)
@@ -58,16 +58,16 @@ def inflate(data: bytes | memoryview, position: int, size: int) -> tuple[bytes, 
             break
         parts.append(part)
     if missing:
-        raise Damaged("A git object is not as long as it says.")
+        raise DamagedObject("A git object is not as long as it says.")
     return b"".join(parts), position
 
 
 def apply_delta(base: bytes, delta: bytes, charge: Charge) -> bytes:
-    """Make the object that `delta` describes. Raises Damaged, and what `charge` raises."""
+    """Make the object that `delta` describes. Raises DamagedObject, and what `charge` raises."""
     source_size, position = _varint(delta, 0)
     target_size, position = _varint(delta, position)
     if source_size != len(base):
-        raise Damaged("A delta belongs to another object than it says.")
+        raise DamagedObject("A delta belongs to another object than it says.")
     charge(target_size)
     target = bytearray()
     while position < len(delta) and len(target) <= target_size:
@@ -80,9 +80,9 @@ def apply_delta(base: bytes, delta: bytes, charge: Charge) -> bytes:
             target += delta[position : position + code]
             position += code
         else:
-            raise Damaged("A delta holds an unknown instruction.")
+            raise DamagedObject("A delta holds an unknown instruction.")
     if len(target) != target_size:
-        raise Damaged("A delta is not as long as it says.")
+        raise DamagedObject("A delta is not as long as it says.")
     return bytes(target)
 
 
@@ -106,27 +106,27 @@ def _varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
         if not byte & 0x80:
             return value, position
         if shift > 63:
-            raise Damaged("A number in a pack is too long.")
+            raise DamagedObject("A number in a pack is too long.")
 
 
 def read_pack(pack: bytes, charge: Charge, most_objects: int) -> dict[str, Object]:
     """Read every object of a pack, by its sha. Deltas whose base is not in it are left out.
 
-    charge: takes the size in bytes of whatever is about to be inflated. Raises Damaged, Refused when the pack holds
-    more than `most_objects`, and what `charge` raises.
+    charge: takes the size in bytes of whatever is about to be inflated.
+    Raises DamagedObject, Refused when the pack holds more than `most_objects`, and what `charge` raises.
     """
     try:
         signature, version, count = struct.unpack_from(">4sII", pack)
         if signature != b"PACK" or version not in (2, 3):
-            raise Damaged("A pack file is not a pack that git writes.")
+            raise DamagedObject("A pack file is not a pack that git writes.")
         if count > most_objects:
             raise Refused(f"The repository has more than {most_objects} objects.", "Propose from a smaller one.")
         if hashlib.sha1(pack[:-_TRAILER], usedforsecurity=False).digest() != pack[-_TRAILER:]:
-            raise Damaged("A pack file is damaged, or still being written.", "Try again.")
+            raise DamagedObject("A pack file is damaged, or still being written.", "Try again.")
         whole, deltas = _scan(memoryview(pack)[:-_TRAILER], count, charge)
         return _resolve(whole, deltas, charge)
     except (IndexError, struct.error, zlib.error) as error:
-        raise Damaged("A pack file is damaged.") from error
+        raise DamagedObject("A pack file is damaged.") from error
 
 
 def _scan(data: memoryview, count: int, charge: Charge) -> tuple[dict[int, Object], list[tuple[int, _Delta]]]:
@@ -149,7 +149,7 @@ def _scan(data: memoryview, count: int, charge: Charge) -> tuple[dict[int, Objec
             base = bytes(data[position : position + 20]).hex()
             position += 20
         elif kind not in KINDS:
-            raise Damaged("A pack holds an object of no known kind.")
+            raise DamagedObject("A pack holds an object of no known kind.")
         charge(size)
         content, position = inflate(data, position, size)
         if kind in KINDS:

@@ -129,7 +129,7 @@ class Repository(History):
 
         untrusted: the work tree of that repository. sha: 7 to 40 hex digits. bounds: those of a proposal by default.
         Nothing in there runs or is followed; every object is checked before the first is written. Returns the full sha.
-        Raises Invalid for a malformed sha, Refused (NotFound, Damaged) with the reason for whatever cannot be taken.
+        Raises Invalid for a malformed sha, Refused (NotFound, DamagedObject) with the reason for what cannot be taken.
         """
         prefix = sha.lower()
         if not SHA.fullmatch(prefix):

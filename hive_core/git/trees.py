@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from hive_core.git.packs import Damaged
+from hive_core.git.packs import DamagedObject
 from hive_core.text import one_line
 
 # What a configuration may hold at the most. One blob counts as often as it is named: so often it is written out.
@@ -38,7 +38,7 @@ class Entry:
 
 
 def tree_entries(sha: str, content: bytes) -> list[Entry]:
-    """Take a tree object apart, whatever the names in it. Raises Damaged."""
+    """Take a tree object apart, whatever the names in it. Raises DamagedObject."""
     entries: list[Entry] = []
     position = 0
     while position < len(content):
@@ -47,7 +47,7 @@ def tree_entries(sha: str, content: bytes) -> list[Entry]:
         mode = int(digits, 8) if re.fullmatch(rb"[1-7][0-7]{4,5}", digits) else 0
         end = nul + 21
         if not position < space < nul or mode not in _KINDS or end > len(content):
-            raise Damaged(f"The tree {sha} is not one that git writes.")
+            raise DamagedObject(f"The tree {sha} is not one that git writes.")
         entries.append(Entry(content[space + 1 : nul], mode, _KINDS[mode], content[nul + 1 : end].hex()))
         position = end
     return entries

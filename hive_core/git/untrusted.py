@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hive_agent import untrusted_files
 from hive_core.errors import NotFound, Refused
-from hive_core.git.packs import KINDS, Damaged, Object, inflate, object_sha, read_pack
+from hive_core.git.packs import KINDS, DamagedObject, Object, inflate, object_sha, read_pack
 from hive_core.transaction import never_inside
 
 # No git library opens the repository, so nothing in it can speak: not its configuration, hooks, attributes,
@@ -107,7 +107,7 @@ class UntrustedObjects:
         return sha
 
     def read(self, sha: str) -> Object:
-        """Return kind and content of an object, which really hash to `sha`. Raises Missing, Damaged, Refused."""
+        """Return kind and content of an object, which really hash to `sha`. Raises Missing, DamagedObject, Refused."""
         self._bounds.check()
         found = self._loose(sha) or self._packs().get(sha)
         if found is None:
@@ -123,13 +123,13 @@ class UntrustedObjects:
             head = zlib.decompressobj().decompress(raw, 40)
             kind, _, digits = head.partition(b"\0")[0].decode("ascii", "replace").partition(" ")
             if kind not in KINDS.values() or not digits.isdecimal():
-                raise Damaged(f"The object {sha} is damaged.")
+                raise DamagedObject(f"The object {sha} is damaged.")
             self._charge(int(digits))
             content = inflate(raw, 0, head.index(b"\0") + 1 + int(digits))[0][head.index(b"\0") + 1 :]
         except (zlib.error, ValueError) as error:
-            raise Damaged(f"The object {sha} is damaged.") from error
+            raise DamagedObject(f"The object {sha} is damaged.") from error
         if object_sha(kind, content) != sha:
-            raise Damaged(f"The object {sha} is damaged: it holds something else.")
+            raise DamagedObject(f"The object {sha} is damaged: it holds something else.")
         return kind, content
 
     def _loose_names(self, prefix: str) -> Iterator[str]:
@@ -154,7 +154,7 @@ class UntrustedObjects:
             return
         try:
             self._packed |= read_pack(pack, self._charge, MOST_OBJECTS - len(self._packed))
-        except Damaged:
+        except DamagedObject:
             # Git, too, misses only what lies in it.
             self._damaged.append(name)
 
@@ -169,7 +169,7 @@ class UntrustedObjects:
         """The error for an object that is not there, with all that may be the reason and what mends it."""
         reasons = list(self._reasons())
         text = f"{what}: {'; '.join(reason for reason, _ in reasons)}." if reasons else f"{what}."
-        kind = Damaged if self._damaged else Missing
+        kind = DamagedObject if self._damaged else Missing
         return kind(text, " ".join(mended for _, mended in reasons) or hint)
 
     def _reasons(self) -> Iterator[tuple[str, str]]:

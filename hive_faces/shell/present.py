@@ -11,7 +11,7 @@ from typing import Any
 from hive_core import streams, wire
 from hive_core.errors import Exit
 from hive_core.human import size, span
-from hive_core.results import Detailed, Judged, Listed, Told, Toned
+from hive_core.results import Detailed, Judged, Listed, Toned, Worded
 from hive_core.text import ascii_json, one_line, safe_json, visible
 
 # How much something matters -> how it is shown: red is broken, yellow waits for the operator, what is over recedes.
@@ -86,7 +86,7 @@ def _streamed(item: Any) -> str | None:
 
 def _text(value: Any) -> str | None:
     """A value as its class says it; None for what a person is not told."""
-    if isinstance(value, Told):
+    if isinstance(value, Worded):
         return value.text()
     if dataclasses.is_dataclass(value):
         fields = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hive_core.errors import Refused
-from hive_core.git.packs import Damaged
+from hive_core.git.packs import DamagedObject
 from hive_core.git.repository import Repository
 from tests.git import commit, git, raw_commit, tree, write_object
 from tests.needs import requires
@@ -93,7 +93,7 @@ def test_a_commit_that_is_none_is_refused(applied: Repository, clone: Path, chan
     honest = b"tree " + root.encode() + b"\nauthor " + person + b"committer " + person + b"\nmessage\n"
     assert change[0] in honest
     sha = write_object(clone, "commit", honest.replace(*change))
-    with pytest.raises(Damaged, match="is not one that git writes"):
+    with pytest.raises(DamagedObject, match="is not one that git writes"):
         applied.receive(clone, sha, REF)
     assert applied.receive(clone, write_object(clone, "commit", honest), REF)
 

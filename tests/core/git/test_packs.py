@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from hive_core.errors import Refused
-from hive_core.git.packs import Charge, Damaged, apply_delta, object_sha, read_pack
+from hive_core.git.packs import Charge, DamagedObject, apply_delta, object_sha, read_pack
 
 BLOB, OFFSET_DELTA, NAMED_DELTA = 3, 6, 7
 
@@ -118,7 +118,7 @@ def test_more_objects_than_allowed_are_refused() -> None:
     ],
 )
 def test_noise_is_said_to_be_damaged(broken: bytes) -> None:
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedObject):
         read_pack(broken, free, 10)
 
 
@@ -133,5 +133,5 @@ def test_noise_is_said_to_be_damaged(broken: bytes) -> None:
     ],
 )
 def test_a_delta_that_lies_is_damaged(delta: bytes) -> None:
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedObject):
         apply_delta(b"abc", delta, free)

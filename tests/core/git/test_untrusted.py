@@ -15,7 +15,7 @@ import pytest
 
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.git import untrusted
-from hive_core.git.packs import Damaged
+from hive_core.git.packs import DamagedObject
 from hive_core.git.repository import Repository
 from tests.git import ROOT, commit, git, loose, raw_commit, tree, write_object
 from tests.needs import requires
@@ -367,13 +367,13 @@ def test_an_object_that_is_not_what_its_name_says_is_refused(applied: Repository
     kind = git(clone, "cat-file", "-t", name)
     content = subprocess.run(["git", "cat-file", kind, name], cwd=clone, capture_output=True, check=True).stdout
     write_object(clone, kind, content + b"\n", name)
-    with pytest.raises(Damaged, match=f"{name} is damaged: it holds something else"):
+    with pytest.raises(DamagedObject, match=f"{name} is damaged: it holds something else"):
         applied.receive(clone, sha, REF)
     loose(clone, name).write_bytes(b"no zlib at all")
-    with pytest.raises(Damaged, match=f"{name} is damaged"):
+    with pytest.raises(DamagedObject, match=f"{name} is damaged"):
         applied.receive(clone, sha, REF)
     loose(clone, name).write_bytes(b"")
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedObject):
         applied.receive(clone, sha, REF)
     nothing_came(applied, sha)
 
