@@ -53,7 +53,7 @@ def _contained(hive: Hive, name: str, look: Callable[[Hive], Iterator[Finding]])
 
 
 def _settings(hive: Hive) -> Iterator[Finding]:
-    """Whether the operator's settings can be used; what cannot do without them is refused until then."""
+    """Whether the operator's settings can be used. While they cannot, whatever needs them is refused."""
     own = sum(origin != choices.DEFAULT for origin in hive.settings.choices.origins.values())
     yield Finding("settings", True, f"{count(own, 'setting')} other than the defaults: `hive config` shows them")
 

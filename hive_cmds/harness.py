@@ -118,7 +118,7 @@ def resume(hive: Hive, name: AgentName) -> AgentStatus:
 
 
 def _has_harness(hive: Hive, name: str) -> bool:
-    """Whether something in the agent reads what is set here. Raises NotFound."""
+    """Whether the agent has a harness, which reads what is set here. Raises NotFound."""
     return bool(_row(hive, name)["runner"] != "command")
 
 

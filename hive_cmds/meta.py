@@ -17,7 +17,7 @@ from hive_fleet.flake import meta, staleness
 from hive_fleet.flake.meta import Input
 
 InputName = Annotated[str, meta.INPUT]
-# There while a migration runs, so that one that was cut short is gone on with.
+# A file that exists while a migration runs: one that was cut short is continued.
 MARKER = "migrating"
 
 
@@ -61,7 +61,7 @@ def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> None:
 
 
 def _rebuild_each(hive: Hive, names: list[str], fan_out: staleness.FanOut) -> list[Rebuilt]:
-    """Rebuild agents one after the other, telling how it goes."""
+    """Rebuild agents one after the other, and say which one it is."""
     results = []
     for count, name in enumerate(names, 1):
         hive.say(f"rebuilding {name} ({count} of {len(names)})")
@@ -97,7 +97,7 @@ def update(
 
 
 def _update_stale(hive: Hive) -> list[Rebuilt]:
-    """Bump the base once, then rebuild whoever was built from another; a failed bump is told and stops nothing."""
+    """Move the input `hive` once, then rebuild every agent that was built from another; a failed move stops nothing."""
     with hive.store.read() as db:
         fleet = table.names(db)
     with staleness.rebuilding(hive, fleet) as fan_out:
@@ -132,8 +132,8 @@ def migrate(hive: Hive) -> list[Rebuilt]:
 def _waiting(hive: Hive) -> list[str]:
     """Applied repositories that no agent has yet, the manager's first.
 
-    Once there is a meta flake, one that it does not name belongs to a destroyed agent; unless a migration
-    was cut short.
+    Once there is a meta flake, a repository that it does not name belongs to a destroyed agent, unless a migration was
+    cut short.
     """
     settings = hive.settings
     if not settings.applied.exists() or (settings.meta.exists() and not (settings.home / MARKER).exists()):

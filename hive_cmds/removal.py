@@ -92,7 +92,7 @@ def purge(hive: Hive, name: AgentName) -> None:
 
 
 def _warn_of_requests(hive: Hive, name: str) -> None:
-    """Tell the operator who has purged an agent that its return is still asked for: approving that makes a new one."""
+    """Tell the operator that requests for a purged agent still wait: to approve one makes a new agent."""
     with hive.store.read() as db:
         for row in queue.pending(db, name, "spawn"):
             hive.say(f"note: request {row['id']} still asks for {name}; approving it makes a new, empty one")

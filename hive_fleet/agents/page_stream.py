@@ -52,7 +52,7 @@ def stream(name: str, page: PageAddress, last: int) -> Iterator[Told]:
 
 
 def _told(answer: HTTPResponse) -> Iterator[Told]:
-    """Read the stream: blocks of `field: value` lines. Raises ValueError for what is none."""
+    """Read a stream of server-sent events. Raises ValueError for anything else."""
     kind, begun = "", set()
     while line := answer.readline(LONGEST_STREAM_LINE):
         if not line.endswith(b"\n"):

@@ -16,7 +16,7 @@ def start(hive: Hive, name: str, *, looked_after: bool) -> None:
     looked_after: somebody has looked after the agent; else its crashes go on being counted.
     """
     with hive.store.read() as db:
-        # The word of the crash has said already that it is going to be started again.
+        # The manager was told with the crash that it is going to be started again.
         quiet = bool(table.one(db, name)["restart_told"]) and not looked_after
     with acting_on(hive, name, STARTING, quiet=quiet) as known:
         with hive.store.write() as db:
@@ -29,7 +29,7 @@ def start(hive: Hive, name: str, *, looked_after: bool) -> None:
 
 
 def start_again(hive: Hive, name: str) -> None:
-    """Start an agent that has crashed; where that cannot be done it is told, the manager too."""
+    """Start an agent that has crashed. If that fails, the manager is told."""
     try:
         start(hive, name, looked_after=False)
     except HiveError as error:

@@ -34,9 +34,9 @@ def default_config(hive: Hive) -> dict[str, bytes]:
 
 
 def ensure(hive: Hive, name: str, users: Mapping[str, int | None], *, new: bool) -> None:
-    """Make all that an agent has on the disk, where it is missing: its own folders, and its repositories.
+    """Make whatever is missing of an agent's folders and repositories.
 
-    users: the user of each agent. new: nothing of this one has ever run, so that it may be given any port.
+    users: the user of each agent. new: this agent has never run, so any free port will do.
     """
     ensure_state(hive, name, users.get(name), new=new)
     ensure_repositories(hive, name, users.get(MANAGER))
@@ -45,7 +45,8 @@ def ensure(hive: Hive, name: str, users: Mapping[str, int | None], *, new: bool)
 def ensure_state(hive: Hive, name: str, uid: int | None, *, new: bool) -> None:
     """Make the agent's own folders where they are missing and hand them to its user.
 
-    Only `state` and the login folders belong to the agent: it can rename nothing beside them.
+    Only `state` and the login folders belong to the agent's user; the folder around them does not, so the agent cannot
+    rename or replace anything in it.
     """
     folder = hive.agent_path(name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ def ensure_repositories(hive: Hive, name: str, manager_uid: int | None) -> None:
 
 
 def _adopt(config: Path, applied: Path) -> None:
-    """Start the applied repository from the commit that a configuration written before it has checked out."""
+    """Start the applied repository from the commit that an existing configuration has checked out."""
     from hive_core.errors import Refused
     from hive_core.git.repository import Repository
     from hive_core.git.revision import head_revision
@@ -93,7 +94,7 @@ def _adopt(config: Path, applied: Path) -> None:
 
 
 def ensure_managers_clone(hive: Hive, name: str, manager_uid: int | None) -> None:
-    """Make the clone in which the manager edits this agent's configuration, and its way to the applied one.
+    """Make the clone in which the manager edits this agent's configuration, and its link to the applied repository.
 
     The operator's and the manager's clones are two: git runs what a repository's own settings name, so the
     operator must never run git in one that an agent can write.
@@ -118,7 +119,7 @@ def give_clones(hive: Hive, uid: int | None) -> None:
 
 
 def give(folder: Path, uid: int | None) -> None:
-    """Give a folder and all in it to `uid`. Nothing happens when it has it already. Raises HiveError."""
+    """Make `uid` the owner of a folder and of all in it, unless it is already. Raises HiveError."""
     if uid is None or folder.stat(follow_symlinks=False).st_uid == uid:
         return
     try:
@@ -147,5 +148,5 @@ def _remove(folder: Path) -> None:
     try:
         hostile_folders.remove(folder)
     except OSError as error:
-        # Purging again goes on where this ended.
+        # A second purge continues where this one stopped.
         raise HiveError(f"{folder} could not be removed: {error.strerror}.", "See who still writes there.") from error

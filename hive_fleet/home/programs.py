@@ -82,9 +82,9 @@ def _kept(settings: Settings, name: str) -> Path:
 
 
 def _keep(settings: Settings, name: str) -> None:
-    """Remember which CLI was found on the PATH, by its place: what is installed there later is used then.
+    """Remember the path of the CLI that was found on the PATH: whatever is installed there later is used, too.
 
-    What the operator names needs no remembering, and what the environment names is for its process alone.
+    A CLI that the settings name need not be remembered, and one that the environment names is for that process alone.
     """
     kept, found = _kept(settings, name), _named(settings, name)
     if name in settings.choices.programs:
@@ -108,7 +108,7 @@ def _native(found: Path) -> Path:
 
 
 def _own(program: Path) -> Path:
-    """What belongs to a program: the package that npm installed it in, else its file alone."""
+    """What a program needs: the package that npm installed it in, else its file alone."""
     for folder in program.parents:
         above = folder.parent.parent if folder.parent.name.startswith("@") else folder.parent
         if above.name == "node_modules":
@@ -124,13 +124,13 @@ def _python(box: Programs) -> str:
     executable = Path(sys.base_prefix, "bin", version).resolve()
     if executable.is_relative_to("/usr"):
         return str(executable)
-    # Not the folder that both lie in, which may be anybody's: ~/.local, or a home.
+    # Not their common folder, which may hold anything: ~/.local, or somebody's home.
     inside = f"/hive/python/bin/{version}"
     box.read_only[inside] = executable
     for library in {"lib", sys.platlibdir}:
         box.read_only[f"/hive/python/{library}"] = Path(sys.base_prefix, library).resolve()
     if sysconfig.get_config_var("Py_ENABLE_SHARED"):
-        # Built so, the program has the place of its own library written into it.
+        # Such a build has the path of its shared library compiled in.
         shared = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
         box.read_only[str(shared)] = shared.resolve()
     return inside
