@@ -20,6 +20,8 @@ KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 _OFFSET_DELTA, _NAMED_DELTA = 6, 7
 _CHUNK = 16384
 _HEADER, _TRAILER = 12, 20
+# Bytes of a delta after which it is asked again whether there is time left: two of them can be an instruction.
+_DELTA_BYTES = 64 * 1024
 
 Object = tuple[str, bytes]  # its kind, its content
 Charge = Callable[[int], None]  # takes a number of bytes about to be inflated; raises Refused when it is too much
@@ -63,14 +65,21 @@ def inflate(data: bytes | memoryview, position: int, size: int) -> tuple[bytes, 
 
 
 def apply_delta(base: bytes, delta: bytes, charge: Charge) -> bytes:
-    """Make the object that `delta` describes. Raises DamagedObject, and what `charge` raises."""
+    """Make the object that `delta` describes.
+
+    Raises DamagedObject, and what `charge` raises, which is also called on the way.
+    """
     source_size, position = _varint(delta, 0)
     target_size, position = _varint(delta, position)
     if source_size != len(base):
         raise DamagedObject("A delta belongs to another object than it says.")
     charge(target_size)
     target = bytearray()
+    asked = position
     while position < len(delta) and len(target) <= target_size:
+        if position - asked > _DELTA_BYTES:
+            charge(0)
+            asked = position
         code = delta[position]
         position += 1
         if code & 0x80:

@@ -87,6 +87,21 @@ def test_a_delta_that_grows_without_end_is_charged_first() -> None:
         read_pack(pack(*entries), at_most(1_000_000), 100)
 
 
+def test_a_delta_of_a_million_instructions_can_be_ended_on_the_way() -> None:
+    one_byte = bytes([0x90, 1])
+    delta = varint(1) + varint(1_000_000) + one_byte * 1_000_000
+    calls = 0
+
+    def out_of_time(_size: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise Refused("The time is up.")
+
+    with pytest.raises(Refused, match="time is up"):
+        apply_delta(b"x", delta, out_of_time)
+
+
 def test_a_size_is_charged_before_anything_is_inflated() -> None:
     with pytest.raises(Refused, match="too much"):
         read_pack(pack(entry(BLOB, b"", claimed=1 << 50)), at_most(1 << 20), 10)
