@@ -239,10 +239,15 @@ def _spread(result: Any) -> Iterator[str]:
 
 
 async def write(writer: asyncio.StreamWriter, answer: Slices) -> None:
-    """Send an answer a slice at a time, each when there is room for it and others had their turn."""
+    """Send an answer a slice at a time, each when there is room for it and others had their turn.
+
+    Raises ConnectionResetError where the peer has hung up: asyncio complains of each further slice on our terminal.
+    """
     parts = [part[begin : begin + SLICE] for part in answer for begin in range(0, len(part), SLICE)]
     for number, part in enumerate(parts):
         if number:
             await asyncio.sleep(0)
+        if writer.transport.is_closing():
+            raise ConnectionResetError
         writer.write(part)
         await writer.drain()

@@ -87,6 +87,21 @@ def test_an_agent_that_asks_for_much_and_reads_nothing_is_hung_up_on(gate: TestH
         assert host.ask("list")["ok"] is True
 
 
+def test_an_agent_that_hangs_up_on_many_answers_writes_nothing_on_the_operator_s_terminal(gate: TestHive) -> None:
+    lists = json.dumps([{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}] * 8).encode() + b"\n"
+    with as_coder(gate) as other:
+        with as_coder(gate) as agent:
+            # More calls than may be under way, whose answers wait for the first ones to be read.
+            agent.send(lists * 200)
+            agent.socket.recv(1)
+            for _ in range(100):
+                assert other.ask("recent")["ok"] is True
+        assert other.ask("recent")["ok"] is True
+    serving = gate.started[0]
+    serving.terminate()
+    assert "socket.send() raised" not in serving.communicate()[1]
+
+
 def test_descriptors_that_an_agent_passes_are_not_kept(gate: TestHive) -> None:
     serving = Path(f"/proc/{gate.started[0].pid}/fd")
     with as_coder(gate) as agent:
