@@ -20,7 +20,7 @@ from hive_fleet.agents.strays import is_stray
 from hive_fleet.changes import starts
 from hive_fleet.changes.building import GRACE, start_container
 from hive_fleet.changes.rebuilds import rebuild_again
-from hive_fleet.changes.running import RESTARTING, STOPPING, acting_on, before, conclude
+from hive_fleet.changes.running import RESTARTING, STOPPING, acting_on, before, tell_what_happened
 from hive_fleet.messages.messages import tell
 
 
@@ -112,7 +112,7 @@ def _end_recorded(hive: Hive, name: str, grace: float, note: str | None) -> None
                 want(db, name, "stopped")
             hive.host.stop(name, grace=grace)
             if left is None:
-                conclude(hive, name, "stopping", known)
+                tell_what_happened(hive, name, "stopping", known)
             elif known["ran"]:
                 with hive.store.write() as db:
                     tell(hive, db, "killed", name, note=note)
@@ -133,7 +133,7 @@ def restart(hive: Hive, name: AgentName) -> AgentStatus:
         hive.host.stop(name, grace=GRACE)
         reach(hive, name, "starting")
         start_container(hive, name)
-        conclude(hive, name, "restarting", known)
+        tell_what_happened(hive, name, "restarting", known)
     return status.of(hive, name)
 
 

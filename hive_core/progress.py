@@ -192,7 +192,7 @@ def forget(hive: Hive, agent: str) -> None:
             emit(db, "transient_cleared", name=agent)
 
 
-def settle(hive: Hive) -> None:
+def mend_all(hive: Hive) -> None:
     """Finish or undo whatever dead processes left; what another process is mending already is left to it.
 
     What cannot be mended now is kept for a later try: it is no reason to refuse anything else.

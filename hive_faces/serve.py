@@ -30,7 +30,7 @@ def serve_once(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -
 def _mend(hive: Hive) -> None:
     """Mend what was left half-done. Where not even that can be looked up, whoever needs the database will say so."""
     try:
-        progress.settle(hive)
+        progress.mend_all(hive)
         denials.tag_all(hive)
     except (sqlite3.Error, OSError, HiveError) as error:
         hive.say(f"warning: what was left half-done could not be looked up: {error}")

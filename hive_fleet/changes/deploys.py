@@ -1,8 +1,8 @@
 """The two-phase deploy of an approved commit: all new or all old, whenever and wherever it is killed.
 
 What decides is one object in the applied repository. With the tag `deployed/<id>` everything becomes new; with
-`failed/<id>` everything becomes old and the approval has failed; with neither everything becomes old and the
-approval is pending again. `conclude` makes the rest agree with that, and looks only at what is: a deploy ends
+`failed/<id>` everything becomes old and the request has failed; with neither everything becomes old and the
+request is pending again. `_conclude` makes the rest agree with that, and looks only at what is: a deploy ends
 with it, and so does the recovery of one that was killed.
 """
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 class Deploy:
     """One deploy. before: the sha that `main` had. target: the sha that was approved."""
 
-    approval: int
+    request: int
     agent: str
     before: str
     target: str
 
     def tag(self, kind: str) -> str:
-        return f"{kind}/{self.approval}"
+        return f"{kind}/{self.request}"
 
 
 def apply(hive: Hive, row: sqlite3.Row) -> None:
@@ -91,7 +91,7 @@ def deploy(hive: Hive, plan: Deploy) -> None:
         raise
     progress.reach(hive, plan.agent, "locking")
     with meta.opened(hive, f"deploying {plan.agent}") as flake:
-        conclude(hive, plan, repository, flake)
+        _conclude(hive, plan, repository, flake)
 
 
 def _carry_out(hive: Hive, plan: Deploy, repository: Repository) -> None:
@@ -108,8 +108,8 @@ def _carry_out(hive: Hive, plan: Deploy, repository: Repository) -> None:
     repository.tag([plan.tag("deployed")], plan.target)
 
 
-def recover(hive: Hive, left: InProgress) -> str:
-    """Finish or undo a deploy that did not come to its end; returns what became of the approval."""
+def _recover(hive: Hive, left: InProgress) -> str:
+    """Finish or undo a deploy that did not come to its end; returns what became of the request."""
     from hive_core.git.repository import Repository
 
     plan = Deploy(left.detail["approval"], left.agent, left.detail["before"], left.detail["target"])
@@ -117,11 +117,11 @@ def recover(hive: Hive, left: InProgress) -> str:
     with meta.opened(hive, f"mending {plan.agent}") as flake:
         new = plan.tag("deployed") in repository.tags()
         ensure_container(hive, plan.agent, plan.target if new else plan.before)
-        return conclude(hive, plan, repository, flake)
+        return _conclude(hive, plan, repository, flake)
 
 
-def conclude(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta) -> str:
-    """Make approval, tags, `main` and lock agree with what was decided; returns the approval's status."""
+def _conclude(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta) -> str:
+    """Make request, tags, `main` and lock agree with what was decided; returns the request's status."""
     tags = repository.tags()
     if plan.tag("deployed") in tags:
         _all_new(hive, plan, repository, flake)
@@ -138,7 +138,7 @@ def conclude(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta)
     note = repository.annotation(plan.tag("failed"))
     end = progress.ending(hive, plan.agent)
     with hive.store.write() as db:
-        queue.resolve(hive, db, plan.approval, "failed", note=note, tag=plan.tag("failed"))
+        queue.resolve(hive, db, plan.request, "failed", note=note, tag=plan.tag("failed"))
         messages.tell(hive, db, "rebuilt", plan.agent, ok=False, sha=plan.target, tag=plan.tag("failed"), note=note)
         end(db)
     return "failed"
@@ -152,7 +152,7 @@ def _all_new(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta)
     record_build = built_with(hive, plan.agent, plan.target)
     end = progress.ending(hive, plan.agent)
     with hive.store.write() as db:
-        queue.resolve(hive, db, plan.approval, "approved", tag=plan.tag("deployed"))
+        queue.resolve(hive, db, plan.request, "approved", tag=plan.tag("deployed"))
         messages.tell(hive, db, "rebuilt", plan.agent, ok=True, sha=plan.target, tag=plan.tag("deployed"))
         messages.kick(db, plan.agent, "rebuilt: a config update was applied")
         record_build(db)
@@ -169,7 +169,7 @@ def fleet(hive: Hive) -> list[str]:
 DEPLOY = Change(
     f"{__name__}:DEPLOY",
     "rebuilding",
-    recover,
+    _recover,
     after_operation,
     ("receiving", "building", "switching", "settling", "locking"),
 )

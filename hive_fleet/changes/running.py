@@ -23,7 +23,7 @@ TOLD = {"starting": "started", "restarting": "restarted", "stopping": "killed"}
 
 @contextmanager
 def acting_on(hive: Hive, name: str, change: Change, **detail: Any) -> Iterator[dict[str, Any]]:
-    """Be the one operation on this agent; the block is given what `conclude` goes by, and so is the recovery."""
+    """Be the one operation on this agent; the block and the recovery are given what `tell_what_happened` goes by."""
     with held(hive, name, change.kind):
         known = {**before(hive, name), **detail}
         with recorded(hive, name, change, known):
@@ -39,7 +39,7 @@ def before(hive: Hive, name: str) -> dict[str, Any]:
     }
 
 
-def conclude(hive: Hive, name: str, kind: str, known: Mapping[str, Any]) -> None:
+def tell_what_happened(hive: Hive, name: str, kind: str, known: Mapping[str, Any]) -> None:
     """Tell of a start, a restart or a stop what has really happened, in the transaction that ends it.
 
     An operation ends with it, and so does the recovery of one that was killed: nothing is told twice or never.
@@ -79,7 +79,7 @@ def agree(hive: Hive, left: InProgress) -> str:
         hive.say(f"warning: {left.agent} stays as it is: {error.message}")
         return f"left as it is: {error.message}"
     if left.kind in TOLD and "started_at" in left.detail:
-        conclude(hive, left.agent, left.kind, left.detail)
+        tell_what_happened(hive, left.agent, left.kind, left.detail)
     return "agreed"
 
 

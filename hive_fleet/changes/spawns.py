@@ -68,7 +68,7 @@ def spawn(hive: Hive, id: int | None, name: str) -> None:
                 with hive.store.write() as db:
                     queue.resolve(hive, db, id, "failed", note=str(error))
             raise
-    conclude(hive, id, name, revived=revived)
+    _conclude(hive, id, name, revived=revived)
 
 
 def spawn_manager(hive: Hive) -> None:
@@ -91,7 +91,7 @@ def _enlist(hive: Hive, id: int | None, name: str) -> None:
     folders.ensure(hive, name, known, new=not hive.applied_path(name).exists())
 
 
-def recover(hive: Hive, left: InProgress) -> str:
+def _recover(hive: Hive, left: InProgress) -> str:
     """Finish a spawn that the meta flake already tells of; undo any other."""
     id, name = left.detail["approval"], left.agent
     with meta.opened(hive, f"mending {name}") as flake:
@@ -101,7 +101,7 @@ def recover(hive: Hive, left: InProgress) -> str:
             with hive.store.write() as db:
                 table.remove(db, name)
     if finished:
-        conclude(hive, id, name, revived=left.detail.get("revived", False))
+        _conclude(hive, id, name, revived=left.detail.get("revived", False))
         return "approved"
     _undo(hive, name, left.detail["kept"])
     return "undone"
@@ -112,7 +112,7 @@ def _undo(hive: Hive, name: str, kept: list[str]) -> None:
     folders.remove(hive, name, kept=kept)
 
 
-def conclude(hive: Hive, id: int | None, name: str, *, revived: bool) -> None:
+def _conclude(hive: Hive, id: int | None, name: str, *, revived: bool) -> None:
     """Record that the agent is there, in one transaction with everything that tells of it."""
     from hive_core.git.repository import Repository
 
@@ -129,5 +129,5 @@ def conclude(hive: Hive, id: int | None, name: str, *, revived: bool) -> None:
 
 
 SPAWN = Change(
-    f"{__name__}:SPAWN", "spawning", recover, after_operation, ("preparing", "building", "switching", "locking")
+    f"{__name__}:SPAWN", "spawning", _recover, after_operation, ("preparing", "building", "switching", "locking")
 )

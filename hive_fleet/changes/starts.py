@@ -6,7 +6,7 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_fleet.agents import desired, restarts, table
 from hive_fleet.changes.building import start_container
-from hive_fleet.changes.running import STARTING, acting_on, conclude
+from hive_fleet.changes.running import STARTING, acting_on, tell_what_happened
 from hive_fleet.messages.messages import tell_manager
 
 
@@ -25,7 +25,7 @@ def start(hive: Hive, name: str, *, looked_after: bool) -> None:
                 restarts.forget(db, name)
         if not known["ran"]:
             start_container(hive, name)
-        conclude(hive, name, "starting", known)
+        tell_what_happened(hive, name, "starting", known)
 
 
 def start_again(hive: Hive, name: str) -> None:

@@ -38,7 +38,7 @@ def tick(
     if their configuration asks for it. held: containers that need not be looked at, and that takes hold of those that
     run. restart: starts an agent again.
     """
-    progress.settle(hive)
+    progress.mend_all(hive)
     denials.tag_all(hive)
     questions.expire(hive)
     _restart_due(hive, restart or partial(starts.start_again, hive))

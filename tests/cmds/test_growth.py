@@ -89,7 +89,7 @@ def acts(place: TestHive) -> Iterator[Act]:
     yield call("events")
     yield "the newest events", call("events", kind=["sent"])[1]
     yield "the events since", lambda hive: list(feed.after(hive, newest_event(hive) - 5, []))
-    yield "settle", progress.settle
+    yield "mend_all", progress.mend_all
     yield "denials", denials.tag_all
     yield "a look", lambda hive: tick(hive, seed=False)
 

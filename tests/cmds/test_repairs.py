@@ -234,7 +234,7 @@ def test_what_a_command_raised_is_told_although_it_could_not_be_undone(
     breaking: tuple[Hive, list[BaseException], list[str]],
 ) -> None:
     hive, raised, said = breaking
-    progress.settle(hive)
+    progress.mend_all(hive)
     raised.append(BROKEN["a full disk"])
     with pytest.raises(ValueError, match="the first"), progress.exclusive(hive, "coder", running.STARTING):
         raise ValueError("the first")
@@ -247,10 +247,10 @@ def test_what_a_living_process_could_not_end_is_ended_by_the_next_look(
     hive, _, _ = breaking
     # Its owner is this process, which lives; but it holds no lock any more.
     with hive.lock("coder", "a test"):
-        progress.settle(hive)
+        progress.mend_all(hive)
         with hive.store.read() as db:
             assert progress.all_in_progress(db).keys() == {"coder"}
-    progress.settle(hive)
+    progress.mend_all(hive)
     assert status.of(hive, "coder").operation is None
 
 
