@@ -14,6 +14,7 @@ from hive_core import __version__, migrations, progress, shared_folder
 from hive_core.arguments import Kind
 from hive_core.context import Hive
 from hive_core.errors import Damaged, HiveError, Invalid, Refused
+from hive_core.events import emit
 from hive_core.operation import OPERATOR, operation
 from hive_core.store import Store
 from hive_fleet.agents import last_seen, table
@@ -215,6 +216,7 @@ def _bring_up_to_date(hive: Hive, prepared: Store) -> None:
         queue.number_after(db, highest)
         if not given.get("events"):
             migrations.number_after(db, int(time.time()), but=queue.TABLE)
+        emit(db, "restored")
 
 
 def _keep_present(hive: Hive) -> None:

@@ -51,7 +51,19 @@ EVENT_FIELDS: dict[str, tuple[str, ...]] = {
     "repair_failed": ("agent", "repair", "note"),
     # A container that the database did not know, because that was lost.
     "adopted": ("agent",),
+    # All that was ever sent to a name is gone.
+    "inbox_forgotten": ("name",),
+    # The database was taken from a backup.
+    "restored": (),
 }
+# What an event may carry beside them and lacks otherwise: clients of the modelled system read null then.
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "approval_added": ("sha_short", "sha", "diff", "description"),
+    "approval_resolved": ("sha_short", "sha", "note", "description"),
+    "question_added": ("deadline_at",),
+}
+# Each of these tells of something whole, so that the newest stands for all before it, and is kept for ever.
+SNAPSHOTS = frozenset({"tombstones_changed", "meta_inputs_changed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,8 @@ class Event:
 
     def wire(self) -> dict[str, Any]:
         """The event as every stream sends it: seq, kind, at (whole seconds), then the fields of its kind."""
-        return {"seq": self.seq, "kind": self.kind, "at": int(self.at), **self.data}
+        lacking = dict.fromkeys(OPTIONAL.get(self.kind, ()))
+        return {"seq": self.seq, "kind": self.kind, "at": int(self.at), **lacking, **self.data}
 
 
 def emit(db: sqlite3.Connection, kind: str, *, about: str | None = None, **fields: Any) -> int:
@@ -83,14 +96,23 @@ def emit(db: sqlite3.Connection, kind: str, *, about: str | None = None, **field
     cursor = db.execute(
         "insert into events (at, kind, agent, data) values (?, ?, ?, ?)", (time.time(), kind, agent, data)
     )
+    if kind in SNAPSHOTS:
+        db.execute("insert or replace into snapshots (kind, data) values (?, ?)", (kind, data))
     if isinstance(db, Connection):
         db.emitted += OVERHEAD + len(data)
     return int(cursor.lastrowid or 0)
 
 
 def newest(db: sqlite3.Connection) -> int:
-    """The seq of the newest event, 0 when there is none."""
-    return int(db.execute("select coalesce(max(seq), 0) from events").fetchone()[0])
+    """The seq of the newest event; the highest that was ever given where none is kept, 0 where none ever was."""
+    given = "select seq from sqlite_sequence where name = 'events'"
+    return int(db.execute(f"select coalesce((select max(seq) from events), ({given}), 0)").fetchone()[0])  # noqa: S608
+
+
+def last_told(db: sqlite3.Connection, kind: str) -> dict[str, Any] | None:
+    """What the newest event of one of the SNAPSHOTS said; None where there has been none."""
+    row = db.execute("select data from snapshots where kind = ?", (kind,)).fetchone()
+    return None if row is None else dict(json.loads(row["data"]))
 
 
 def agents_of(db: sqlite3.Connection, kinds: Sequence[str], seq: int) -> set[str]:
@@ -134,13 +156,6 @@ def before_newest_but(
     """  # noqa: S608
     first = db.execute(query, (*kinds, *unlike)).fetchone()[0]
     return None if first is None else int(first) - 1
-
-
-def last_of(db: sqlite3.Connection, kind: str) -> Event | None:
-    """The newest event of a kind."""
-    query = "select seq, at, kind, agent, data from events where kind = ? order by seq desc limit 1"
-    row = db.execute(query, (kind,)).fetchone()
-    return None if row is None else _from_row(row)
 
 
 def heads(db: sqlite3.Connection, seq: int, limit: int = 100) -> list[tuple[int, str, str | None]]:

@@ -262,6 +262,22 @@ STEPS: Mapping[str, str] = {
         -- JSON: what it does one after the other, as a list of {step, state, at}.
         alter table operations add column steps text not null default '[]';
     """,
+    "m012_state": """
+        create table snapshots (
+            -- What was told last of something whole: it outlives the event that told it.
+            kind text primary key,
+            data text not null            -- JSON, as in the event
+        ) strict;
+        insert into snapshots (kind, data)
+            select kind, data from events where seq in (
+                select max(seq) from events where kind in ('tombstones_changed', 'meta_inputs_changed') group by kind);
+        -- The newest of what is over, and of what the system has told, among whatever else there is.
+        create index messages_told on messages (id) where sender = 'system';
+        create index approvals_decided on approvals (cast(resolved_at as integer), id)
+            where status != 'pending' and resolved_at is not null;
+        create index questions_answered on questions (cast(answered_at as integer), id)
+            where target = 'operator' and answered_at is not null;
+    """,
 }
 
 

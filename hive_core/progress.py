@@ -90,7 +90,8 @@ def begin(hive: Hive, agent: str, change: Change, detail: dict[str, Any]) -> Non
             "insert into operations (agent, kind, since, owner, change, detail, steps) values (?, ?, ?, ?, ?, ?, ?)",
             (agent, change.kind, now, Owner.current().to_json(), change.address, json.dumps(detail), to_json(first)),
         )
-        emit(db, "transient_set", name=agent, transient_kind=change.kind, since_unix=int(now))
+        told = [step.told() for step in first]
+        emit(db, "transient_set", name=agent, transient_kind=change.kind, since_unix=int(now), steps=told)
         _tell(db, agent, change.kind, first[:1])
 
 
@@ -117,7 +118,7 @@ def _turn(hive: Hive, agent: str, turn: Callable[[Steps], Steps]) -> None:
 
 def _tell(db: sqlite3.Connection, agent: str, kind: str, changed: Iterable[Step]) -> None:
     for one in changed:
-        emit(db, "operation_step", name=agent, transient_kind=kind, step=one.step, state=one.state)
+        emit(db, "operation_step", name=agent, transient_kind=kind, **one.told())
 
 
 def ending(hive: Hive, agent: str) -> Recorder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 WAITING, DOING, DONE, SKIPPED, FAILED = "waiting", "doing", "done", "skipped", "failed"
 
@@ -16,6 +17,10 @@ class Step:
     step: str
     state: str
     at: float
+
+    def told(self) -> dict[str, Any]:
+        """The step as events tell of it."""
+        return {"step": self.step, "state": self.state, "at": int(self.at)}
 
 
 Steps = tuple[Step, ...]

@@ -123,6 +123,8 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "recovered": _recovered,
     "repair_failed": lambda data: f"could not be mended, is tried again (`hive doctor`): {_quoted(data['note'])}",
     "adopted": _always("taken back, as the database had been lost"),
+    "inbox_forgotten": _nothing,
+    "restored": _always("the database was taken from a backup"),
 }
 
 

@@ -14,7 +14,7 @@ from hive_core.arguments import Kind
 from hive_core.containers.base import Lock
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
-from hive_core.events import emit, last_of
+from hive_core.events import emit, last_told
 from hive_core.human import elapsed, natural
 from hive_fleet.flake import flake, upstream
 from hive_fleet.flake.flake import FLAKE, LOCK
@@ -152,9 +152,9 @@ def rows(hive: Hive) -> list[Input]:
 
 def announce(hive: Hive, db: sqlite3.Connection) -> None:
     """Emit the whole list of inputs in the caller's transaction, if it is another than the one that was told last."""
-    told = last_of(db, "meta_inputs_changed")
+    told = last_told(db, "meta_inputs_changed")
     now = wire.plain(rows(hive))
-    if now != (told.data["inputs"] if told else []):
+    if now != (told["inputs"] if told else []):
         emit(db, "meta_inputs_changed", inputs=now)
 
 

@@ -55,7 +55,8 @@ def take_told(db: sqlite3.Connection, name: str, most: int, size: int) -> list[M
 def _hand_out(db: sqlite3.Connection, name: str, ids: list[int]) -> list[Message]:
     taken = [db.execute(_CLAIM, (time.time(), id)).fetchone() for id in ids]
     for row in taken:
-        emit(db, "delivered", about=name, **{"from": row["sender"], "to": name, "body": row["body"]})
+        fields = {"from": row["sender"], "to": name, "body": row["body"], "id": row["id"]}
+        emit(db, "delivered", about=name, **fields)
     return [Message.from_row(row, name) for row in taken]
 
 

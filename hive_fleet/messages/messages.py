@@ -89,7 +89,8 @@ def post(db: sqlite3.Connection, sender: str, recipient: str, body: str) -> int:
     cursor = db.execute(
         "insert into messages (sender, recipient, body, sent_at) values (?, ?, ?, ?)", (sender, recipient, body, now)
     )
-    emit(db, "sent", about=recipient, **{"from": sender, "to": recipient, "body": body})
+    fields = {"from": sender, "to": recipient, "body": body, "id": cursor.lastrowid}
+    emit(db, "sent", about=recipient, **fields, at=int(now))
     numbered = "select coalesce(sender_number, id) from messages where id = ?"
     return int(db.execute(numbered, (cursor.lastrowid,)).fetchone()[0])
 
@@ -133,3 +134,4 @@ def forget_inbox(db: sqlite3.Connection, name: str) -> None:
     """Remove all that was ever sent to an agent, in the caller's transaction: another of its name must not read it."""
     db.execute("delete from messages where recipient_key = (select key from readers where name = ?)", (name,))
     readers.forget(db, name)
+    emit(db, "inbox_forgotten", name=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from hive_core import disk, migrations
 from hive_core.context import Hive
@@ -92,8 +93,41 @@ def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref
     )
     number = int(cursor.lastrowid or 0)
     if waits:
-        emit(db, "approval_added", id=number, agent=agent, approval_kind=kind, description=description)
+        emit(db, "approval_added", **event_fields(require(db, number)))
     return number
+
+
+def event_fields(row: sqlite3.Row) -> dict[str, Any]:
+    """What every event of a request tells of it; times are unix seconds, as in all events."""
+    sha = row["fetched_sha"]
+    return {
+        "id": row["id"],
+        "agent": row["agent"],
+        "approval_kind": row["kind"],
+        "sha_short": sha[:12] if sha else None,
+        "sha": sha,
+        "commit_ref": row["commit_ref"],
+        "description": row["description"],
+        "requested_by": row["requested_by"],
+        "requested_at": int(row["requested_at"]),
+    }
+
+
+def outcome_fields(row: sqlite3.Row) -> dict[str, Any]:
+    """What the event of a decision tells of it."""
+    return {**event_fields(row), "status": row["status"], "resolved_at": int(row["resolved_at"]), "note": row["note"]}
+
+
+def newest_decided(db: sqlite3.Connection, most: int) -> list[sqlite3.Row]:
+    """The requests that were decided last, the last at the end; without those whose fetch is under way, or was cut off.
+
+    Nobody was told of them: they become pending, or are asked for again.
+    """
+    query = (
+        "select * from approvals indexed by approvals_decided where status != 'pending' and note is not ?"
+        " and resolved_at is not null order by cast(resolved_at as integer) desc, id desc limit ?"
+    )
+    return db.execute(query, (INTERRUPTED, most)).fetchall()[::-1]
 
 
 # Its name, for whoever counts on beside all other tables.
@@ -187,17 +221,7 @@ def fetched(db: sqlite3.Connection, number: int, sha: str, base: str, diff: str)
         " where id = ?",
         (sha, base, number),
     )
-    row = require(db, number)
-    emit(
-        db,
-        "approval_added",
-        id=number,
-        agent=row["agent"],
-        approval_kind=row["kind"],
-        sha_short=sha[:12],
-        diff=diff,
-        description=row["description"],
-    )
+    emit(db, "approval_added", **event_fields(require(db, number)), diff=diff)
 
 
 def resolve(
@@ -217,19 +241,7 @@ def resolve(
         "update approvals set status = ?, resolved_at = ?, note = ?, tagged = ? where id = ?",
         (status, now, note, status != "denied" or row["fetched_sha"] is None, number),
     )
-    sha = row["fetched_sha"]
-    emit(
-        db,
-        "approval_resolved",
-        id=number,
-        agent=row["agent"],
-        approval_kind=row["kind"],
-        sha_short=sha[:12] if sha else None,
-        status=status,
-        resolved_at=int(now),
-        note=note,
-        description=row["description"],
-    )
+    emit(db, "approval_resolved", **outcome_fields(require(db, number)))
     messages.tell_manager(
         hive,
         db,
@@ -238,7 +250,7 @@ def resolve(
         agent=row["agent"],
         approval_kind=row["kind"],
         status=status,
-        sha=sha,
+        sha=row["fetched_sha"],
         tag=tag,
         note=note,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hive_core.context import Hive
-from hive_core.events import before_newest, before_newest_but, emit, last_of
+from hive_core.events import before_newest, before_newest_but, emit, last_told
 from tests.hives import TestHive
 
 
@@ -34,12 +34,11 @@ def test_what_is_left_out_is_looked_past_but_not_for_ever(told: Hive) -> None:
         assert before_newest_but(db, 2, ["started", "sent"], unlike, among=20) is None
 
 
-def test_the_last_event_of_a_kind_is_found_however_much_came_after_it(told: Hive) -> None:
+def test_what_was_told_last_of_something_whole_outlives_its_event(told: Hive) -> None:
     with told.store.write() as db:
-        seq = emit(db, "purged", agent="coder")
-        emit(db, "started", agent="coder")
+        emit(db, "tombstones_changed", tombstones=[{"name": "old"}])
+        emit(db, "tombstones_changed", tombstones=[])
+        db.execute("delete from events")
     with told.store.read() as db:
-        found = last_of(db, "purged")
-        assert found is not None
-        assert (found.seq, found.data) == (seq, {"agent": "coder"})
-        assert last_of(db, "adopted") is None
+        assert last_told(db, "tombstones_changed") == {"tombstones": []}
+        assert last_told(db, "meta_inputs_changed") is None
