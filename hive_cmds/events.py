@@ -10,7 +10,7 @@ from hive_core import events as log
 from hive_core.arguments import Seq, choice
 from hive_core.context import Hive
 from hive_core.events import EVENT_FIELDS, Event
-from hive_core.operation import OPERATOR, operation
+from hive_core.operation import OPERATOR, SHELL, operation
 from hive_core.wake import Wake
 from hive_fleet.events.feed import Line, after, lines
 from hive_fleet.events.sentences import FROM_SYSTEM, SILENT
@@ -21,13 +21,13 @@ EventKind = Annotated[str, choice(tuple(EVENT_FIELDS), "a kind of event", "KIND"
 RECENT, SEARCHED = 50, 1000
 
 
-@operation(callers=OPERATOR, group="Seeing", shell_only=True)
+@operation(callers=OPERATOR, group="Seeing", reads=True)
 def events(
     hive: Hive,
     since: Seq | None = None,
     kind: list[EventKind] | None = None,
     follow: bool = False,
-    system: bool = False,
+    system: Annotated[bool, SHELL] = False,
 ) -> Iterator[Line]:
     """Show the newest events, or all since one; each has a number, seq, that is never used twice.
 

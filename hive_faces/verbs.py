@@ -29,6 +29,7 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.removal": "destroy purge tombstones",
     "hive_cmds.requests": "approvals show",
     "hive_cmds.rollbacks": "rollback",
+    "hive_cmds.state": "state",
     "hive_cmds.watch": "watch",
     "hive_faces.gate.gate": "gate",
     "hive_faces.gate.mcp": "mcp",

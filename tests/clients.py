@@ -18,14 +18,15 @@ class Client:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(PATIENCE)
         # A socket's address may be 107 bytes long; a test's folder may not care.
-        folder = os.open(path.parent, os.O_RDONLY)
         try:
-            self.socket.connect(f"/proc/self/fd/{folder}/{path.name}")
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                self.socket.connect(f"/proc/self/fd/{folder}/{path.name}")
+            finally:
+                os.close(folder)
         except OSError:
             self.socket.close()
             raise
-        finally:
-            os.close(folder)
         self.reader = self.socket.makefile("rb")
 
     def send(self, data: bytes) -> None:

@@ -41,7 +41,7 @@ class Calls:
     def __init__(self, hive: Hive) -> None:
         self.hive = hive
         self.operations = everything()
-        self._threads: dict[Identity, ThreadPoolExecutor] = {}
+        self._threads: dict[tuple[Identity, bool], ThreadPoolExecutor] = {}
         self._inboxes: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._unread: Counter[str] = Counter()
         self._allowances: dict[Identity, Allowance] = defaultdict(Allowance)
@@ -103,10 +103,10 @@ class Calls:
             with self._turn(caller) if operation.reads else nullcontext():
                 result = serve_once(hive, operation, arguments)
             if isinstance(result, Iterator):
-                raise Invalid(f"{operation.name} can be followed in the shell only.")
+                raise Invalid(f"{operation.name} goes on and on: that can be asked for by `op` alone, or in the shell.")
             return result
 
-        return await self.in_thread(caller, run, render)
+        return await self.in_thread(caller, run, render, reads=operation.reads)
 
     def _turn(self, caller: Identity) -> AbstractContextManager[None]:
         """The operator waits for nobody's turn."""
@@ -122,10 +122,16 @@ class Calls:
                 )
             await asyncio.sleep(seconds)
 
-    async def in_thread(self, caller: Identity, function: Callable[[Hive], Any], render: Render) -> tuple[Any, Slices]:
-        """Run `function(hive as the caller)` in a thread of the caller's: its result, and the answer written there."""
-        if caller not in self._threads:
-            self._threads[caller] = ThreadPoolExecutor(THREADS[caller.role], thread_name_prefix=caller.name)
+    async def in_thread(
+        self, caller: Identity, function: Callable[[Hive], Any], render: Render, *, reads: bool = False
+    ) -> tuple[Any, Slices]:
+        """Run `function(hive as the caller)` in a thread of the caller's: its result, and the answer written there.
+
+        reads: it changes nothing. The operator, who may have many rebuilds under way, looks at things beside them.
+        """
+        group = (caller, reads and caller.role is Role.OPERATOR)
+        if group not in self._threads:
+            self._threads[group] = ThreadPoolExecutor(THREADS[caller.role], thread_name_prefix=caller.name)
         acting, allowance = self.hive.acting_as(caller), self._allowances[caller]
 
         def run() -> tuple[Any, Slices]:
@@ -138,7 +144,7 @@ class Calls:
                 allowance.spend(db.emitted - before)
             return result, self._written(caller, render(result))
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads[caller], run)
+        return await asyncio.get_running_loop().run_in_executor(self._threads[group], run)
 
     def _written(self, caller: Identity, pieces: Iterator[str]) -> Slices:
         """An answer, written in a thread of the caller's, a slice in each turn."""
@@ -155,8 +161,9 @@ class Calls:
 
     def forget(self, names: set[str]) -> None:
         """End the threads of callers that are not among these names; what runs in them runs to its end."""
-        for caller in [caller for caller in self._threads if caller.name not in names]:
-            self._threads.pop(caller).shutdown(wait=False)
+        for group in [group for group in self._threads if group[0].name not in names]:
+            self._threads.pop(group).shutdown(wait=False)
+            caller = group[0]
             self._inboxes.pop(caller.name, None)
             self._allowances.pop(caller, None)
             self._intakes.pop(caller, None)

@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from hive_core import disk, wire
 from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.operation import Identity, Operation, Role
-from hive_faces.gate import hostwire, mcp
+from hive_faces.gate import followers, hostwire, mcp
 from hive_faces.gate.calls import SLICE, Calls, Render, Slices, line
+from hive_faces.gate.followers import Followers, Language
 from hive_faces.gate.hostwire import Answer
 from hive_faces.gate.lines import Lines, LineTooLong
 
 # Tool calls that one connection may have under way; the next line is read when one of them has ended.
 MOST_CALLS = 64
-# Changes that a subscriber may be behind by before it is hung up on.
-MOST_BEHIND = 1000
-
-
-class Subscriber:
-    """Who is told of every change: its lines that are yet to be sent, and how to be rid of it."""
-
-    def __init__(self, hang_up: Callable[[], None]) -> None:
-        self.queue: asyncio.Queue[Slices] = asyncio.Queue()
-        self._hang_up = hang_up
-
-    def tell(self, answer: Slices) -> None:
-        """Have a line sent. One that never reads is hung up on: every change would be kept for it."""
-        if self.queue.qsize() >= MOST_BEHIND:
-            self._hang_up()
-        self.queue.put_nowait(answer)
+# Seconds in which a peer who follows something has to read on.
+STALLED = 60.0
 
 
 class Connection:
@@ -41,16 +29,15 @@ class Connection:
     def __init__(
         self,
         calls: Calls,
-        subscribers: set[Subscriber],
+        followers: Followers,
         caller: Identity,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        self._calls, self._subscribers, self._caller, self._writer = calls, subscribers, caller, writer
+        self._calls, self._followers, self._caller, self._writer = calls, followers, caller, writer
         self._lines = Lines(reader)
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._due: set[asyncio.Task[None]] = set()
         # Whether the peer speaks JSON-RPC, and whether it said that it speaks nothing else.
         self._rpc = self._rpc_alone = False
         self._room = asyncio.Semaphore(MOST_CALLS)
@@ -80,8 +67,8 @@ class Connection:
             loop.add_reader(hanging_up.fileno(), gone.set)
             waiting = asyncio.create_task(gone.wait())
             try:
-                while self._due and not gone.is_set():
-                    await asyncio.wait([*self._due, waiting], return_when=asyncio.FIRST_COMPLETED)
+                while self._tasks and not gone.is_set():
+                    await asyncio.wait([*self._tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 waiting.cancel()
                 loop.remove_reader(hanging_up.fileno())
@@ -124,9 +111,7 @@ class Connection:
             return
         if self._is_rpc(request):
             await self._room.acquire()
-            task = self._spawn(self._mcp(request, lambda: intake.leave(sent)))
-            self._due.add(task)
-            task.add_done_callback(self._due.discard)
+            self._spawn(self._mcp(request, lambda: intake.leave(sent)))
             return
         try:
             if not self._rpc_alone:
@@ -149,11 +134,11 @@ class Connection:
             return False
         return self._rpc and not own
 
-    def _spawn(self, coroutine: Any) -> asyncio.Task[None]:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Have something go on beside what is asked further, until it is done or the peer is gone."""
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     async def _mcp(self, request: Any, leave: Callable[[], Awaitable[None]]) -> None:
         async def call(operation: Operation, arguments: Mapping[str, Any], render: Render) -> Slices:
@@ -192,41 +177,93 @@ class Connection:
 
     async def _answer_to(self, request: Any) -> Slices:
         """The answer to one request; whatever is wrong with it becomes a sentence."""
+        operator = self._caller.role is Role.OPERATOR
+        whole = operator and isinstance(request, dict) and "op" in request
+        known = "op" if whole else "cmd"
         try:
-            if not isinstance(request, dict) or not isinstance(request.get("cmd"), str):
-                raise Invalid('A request is an object with "cmd".')
-            return await self._perform(request)
+            if not isinstance(request, dict) or not isinstance(request.get(known), str):
+                raise Invalid('A request is an object with "cmd"' + (' or "op", which is a text.' if operator else "."))
+            return await (self._perform_whole(request) if whole else self._perform(request))
         except HiveError as error:
-            return line(Answer(ok=False, error=str(error).replace("\n", " ")))
+            return _refusal(error, whole)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - the connection stays usable whatever a request meets
-            return line(Answer(ok=False, error=str(self._bug(request["cmd"], error)).replace("\n", " ")))
+            return _refusal(self._bug(request[known], error), whole)
 
     async def _perform(self, request: dict[str, Any]) -> Slices:
         verb, operator = request["cmd"], self._caller.role is Role.OPERATOR
         if operator and verb == "subscribe_agent_status":
-            self._spawn(self._publish(Subscriber(self._writer.transport.abort)))
+            self._spawn(self._follow(await self._followers.newest(), hostwire.STATUSES))
             return line(Answer())
         if operator and (command := hostwire.COMMANDS.get(verb)):
             return (await self._calls.in_thread(self._caller, lambda hive: command(hive, request), wire.pieces))[1]
+        return await self._calls.call(
+            self._caller, self._operation(verb), _arguments(request, "cmd"), self._gone, _spread, strict=operator
+        )
+
+    async def _perform_whole(self, request: dict[str, Any]) -> Slices:
+        """What `op` asks for: the value of an operation as it is, or the events from somewhere on."""
+        operation, raw = self._operation(request["op"]), _arguments(request, "op")
+        if operation.name == "events":
+            return await self._events(operation.parse(raw, self._caller.role, strict=True))
+        return await self._calls.call(self._caller, operation, raw, self._gone, _whole, strict=True)
+
+    def _operation(self, verb: str) -> Operation:
         operation = self._calls.operations.get(verb)
         if operation is None or operation.shell_only or self._caller.role not in operation.callers:
             raise Refused(f"There is no command {ascii(verb)[:80]}.")
-        raw = {name: value for name, value in request.items() if name != "cmd"}
-        return await self._calls.call(self._caller, operation, raw, self._gone, _spread, strict=operator)
+        return operation
 
-    async def _publish(self, subscriber: Subscriber) -> None:
-        self._subscribers.add(subscriber)
+    async def _events(self, asked: Mapping[str, Any]) -> Slices:
+        since, language = asked.get("since"), followers.events(asked.get("kind", []))
+        if not asked.get("follow"):
+            return await self._followers.answer(since, language, _whole)
+        begin = await self._followers.newest() if since is None else since
+        # It begins when this task waits next, which is behind the answer.
+        self._spawn(self._follow(begin, language))
+        return line({"ok": True, "result": {"seq": begin}})
+
+    async def _follow(self, seq: int, language: Language) -> None:
+        """Tell of everything after `seq`, as long as the peer reads."""
         try:
-            while True:
-                answer = await subscriber.queue.get()
-                async with self._writing:
-                    await write(self._writer, answer)
+            await self._followers.follow(seq, language, self._tell)
         except ConnectionError:
             return  # It has hung up, or was hung up on.
-        finally:
-            self._subscribers.discard(subscriber)
+        except Exception as error:  # noqa: BLE001 - whatever keeps the events from being read, the peer is told
+            told = error if isinstance(error, HiveError) else self._bug("events", error)
+            with suppress(ConnectionError):
+                await self._tell(_refusal(told, True))
+            self._writer.close()
+
+    async def _tell(self, told: Slices) -> None:
+        """Send what nobody asked for just now. A peer that has stopped reading is hung up on."""
+        try:
+            async with self._writing:
+                await write(self._writer, told, STALLED)
+        except TimeoutError:
+            self._writer.transport.abort()
+            raise ConnectionResetError from None
+
+
+def _arguments(request: Mapping[str, Any], word: str) -> dict[str, Any]:
+    """What a request has beside the word that names what is asked for."""
+    return {name: value for name, value in request.items() if name != word}
+
+
+def _refusal(error: HiveError, whole: bool) -> Slices:
+    """Why something was not done. whole: with the hint by itself, as those get it who ask by `op`."""
+    if not whole:
+        return line(Answer(ok=False, error=str(error).replace("\n", " ")))
+    hint = {} if error.hint is None else {"hint": error.hint}
+    return line({"ok": False, "error": error.message, **hint})
+
+
+def _whole(result: Any) -> Iterator[str]:
+    """An operation's result as the answer to `op`: its value, whatever that is."""
+    yield '{"ok":true,"result":'
+    yield from wire.pieces(result)
+    yield "}"
 
 
 def _spread(result: Any) -> Iterator[str]:
@@ -238,10 +275,17 @@ def _spread(result: Any) -> Iterator[str]:
     return wire.pieces(answer if shown is None else {**answer, "result": shown})
 
 
+<<<<<<< HEAD
 async def write(writer: asyncio.StreamWriter, answer: Slices) -> None:
     """Send an answer a slice at a time, each when there is room for it and others had their turn.
 
     Raises ConnectionResetError where the peer has hung up: asyncio complains of each further slice on our terminal.
+=======
+async def write(writer: asyncio.StreamWriter, answer: Slices, patience: float | None = None) -> None:
+    """Send an answer a slice at a time, each when there is room for it and others had their turn.
+
+    patience: for how many seconds there may be no room. Raises TimeoutError after that.
+>>>>>>> 621550f (wip)
     """
     parts = [part[begin : begin + SLICE] for part in answer for begin in range(0, len(part), SLICE)]
     for number, part in enumerate(parts):
@@ -250,4 +294,4 @@ async def write(writer: asyncio.StreamWriter, answer: Slices) -> None:
         if writer.transport.is_closing():
             raise ConnectionResetError
         writer.write(part)
-        await writer.drain()
+        await asyncio.wait_for(writer.drain(), patience)

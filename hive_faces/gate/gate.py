@@ -15,14 +15,14 @@ from typing import Any
 from hive_core import disk, run_folder
 from hive_core.context import Hive
 from hive_core.errors import Refused
-from hive_core.events import Event, heads, newest, since
+from hive_core.events import heads, newest
 from hive_core.operation import OPERATOR, THE_OPERATOR, Role, operation
 from hive_core.signals import deferring, readable
 from hive_core.trouble import TROUBLES, Trouble
 from hive_core.wake import SETTLED, Wake
-from hive_faces.gate import hostwire
 from hive_faces.gate.calls import Calls, line
-from hive_faces.gate.connection import Connection, Subscriber, write
+from hive_faces.gate.connection import Connection, write
+from hive_faces.gate.followers import Followers
 from hive_faces.gate.hostwire import Answer
 from hive_faces.gate.sockets import BACKLOG, Listening, Peer, check_operator, handed_over, listen
 from hive_fleet.agents import table
@@ -51,7 +51,7 @@ class Gate:
         self._given = given or {}
         self._calls = Calls(hive)
         self._open: Counter[str] = Counter()
-        self._subscribers: set[Subscriber] = set()
+        self._followers = Followers(hive)
         self._clients: set[asyncio.Task[Any]] = set()
         self._servers: dict[str, asyncio.Server] = {}
         self._seq: int | None = None
@@ -122,27 +122,19 @@ class Gate:
             await asyncio.to_thread(expire, self.hive)
 
     def _follow(self) -> None:
-        """Act on the events since the last time: wake receivers, tell subscribers."""
+        """Act on the events since the last time: wake receivers, and whoever follows."""
         while True:
             with self.hive.store.read() as db:
                 page = heads(db, self._seq or 0)
-                changed = [seq for seq, kind, _ in page if kind == "container_state_changed"]
-                pictures = [event for seq in changed for event in since(db, seq - 1, limit=1)]
             for seq, kind, agent in page:
                 self._seq = seq
                 if kind == "sent":
                     # A message is filed under whom it was sent to.
                     self._calls.wake(str(agent))
                 self._unlistened |= kind in ("container_state_changed", "container_removed")
-            for event in pictures:
-                self._tell_subscribers(event)
             if not page:
                 return
-
-    def _tell_subscribers(self, event: Event) -> None:
-        told = line(Answer(agent_statuses=[hostwire.status_row(event.data["container"])]))
-        for subscriber in self._subscribers:
-            subscriber.tell(told)
+            self._followers.wake()
 
     async def _listen(self) -> None:
         """Have a socket for the operator and for every agent there is, and none for any other."""
@@ -169,6 +161,7 @@ class Gate:
             task.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
         self._calls.close()
+        self._followers.close()
 
     def _handler(self, place: Listening) -> Any:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -193,7 +186,7 @@ class Gate:
         if refusal is not None:
             await write(writer, line(Answer(ok=False, error=refusal)))
         else:
-            await Connection(self._calls, self._subscribers, place.identity, reader, writer).serve()
+            await Connection(self._calls, self._followers, place.identity, reader, writer).serve()
 
     async def _refusal(self, place: Listening, connection: Any) -> str | None:
         """Why a peer is not let in, or None where it is."""

@@ -5,7 +5,8 @@ Field names, their order, and absence when null are a contract; see `tests/faces
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,10 @@ from hive_cmds import harness, lifecycle, requests
 from hive_core.arguments import FLAG, agent_name, require_json_type
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid
+from hive_core.history import Stretch
 from hive_core.operation import REGISTRY
-from hive_fleet.agents import status
+from hive_faces.gate.followers import Language
+from hive_fleet.agents import last_seen, status
 from hive_fleet.agents.status import StatusRow
 from hive_fleet.home import ports
 from hive_fleet.requests.request import Request
@@ -45,6 +48,17 @@ def status_row(fields: Mapping[str, Any]) -> StatusRow:
     """The row of an agent of which more, or less, is known."""
     row: dict[str, Any] = {name: fields.get(name) for name in FIELDS}
     return StatusRow(**row)
+
+
+def _told(db: sqlite3.Connection, stretch: Stretch) -> Iterator[Answer]:
+    """A line for each change of an agent; for every agent, where it cannot be known which have changed."""
+    rows = [event.data["container"] for event in stretch.events] if stretch.known else last_seen.shown(db)
+    for row in rows:
+        yield Answer(agent_statuses=[status_row(row)])
+
+
+# What follows the answer to `subscribe_agent_status`.
+STATUSES = Language(frozenset({"container_state_changed"}), _told, None)
 
 
 def _list(hive: Hive, _request: Mapping[str, Any]) -> Answer:

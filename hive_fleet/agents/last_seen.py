@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from hive_core import wire
 from hive_core.changes import Recorder
 from hive_core.context import Hive
 from hive_core.events import emit
+from hive_core.human import natural
+from hive_core.settings import MANAGER
 from hive_fleet.agents import desired, table
 from hive_fleet.agents.observation import Observation, observe, overtaken
 from hive_fleet.agents.status import AgentStatus, as_observed
@@ -66,6 +69,12 @@ def last(db: sqlite3.Connection) -> Picture:
         row["name"]: Seen(bool(row["running"]), row["instance"], bool(row["logged_in"]), bool(row["up_to_date"]))
         for row in db.execute("select * from pictures")
     }
+
+
+def shown(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    """What was last shown of every agent, as `container_state_changed` tells it; the manager first, then by name."""
+    rows = [json.loads(row["view"]) for row in db.execute("select view from pictures")]
+    return sorted(rows, key=lambda row: (row["name"] != MANAGER, natural(row["name"])))
 
 
 def record(db: sqlite3.Connection, picture: Picture, rows: list[AgentStatus]) -> None:
