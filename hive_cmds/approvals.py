@@ -6,16 +6,16 @@ import sqlite3
 from typing import Annotated
 
 from hive_core import progress
-from hive_core.arguments import AgentName, Also, Description, Id, NewAgentName, Note, Sha
+from hive_core.arguments import AgentName, Also, Description, NewAgentName, Note, Sha
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, Role, operation
 from hive_fleet.agents import table
-from hive_fleet.agents.tombstones import all_tombstones
+from hive_fleet.agents.tombstones import RevivedName, all_tombstones
 from hive_fleet.changes import spawns
 from hive_fleet.changes.deploys import apply
 from hive_fleet.requests import denials, proposals, queue
-from hive_fleet.requests.request import Request
+from hive_fleet.requests.request import PendingId, Request
 
 
 @operation(callers=LOOKING_AFTER, group="Approvals")
@@ -65,7 +65,7 @@ def spawn(hive: Hive, name: NewAgentName, description: Description | None = None
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")
-def revive(hive: Hive, name: NewAgentName) -> Request:
+def revive(hive: Hive, name: RevivedName) -> Request:
     """Ask for a destroyed agent to come back with its configuration, its state and its login.
 
     name: as `hive tombstones` shows it
@@ -76,7 +76,7 @@ def revive(hive: Hive, name: NewAgentName) -> Request:
 
 
 @operation(callers=OPERATOR, group="Approvals")
-def approve(hive: Hive, id: Id, sha: Sha | None = None) -> Request:
+def approve(hive: Hive, id: PendingId, sha: Sha | None = None) -> Request:
     """Approve a request and carry it out: deploy the commit, or make the agent.
 
     id: which request
@@ -129,7 +129,7 @@ def _approve_commit(hive: Hive, row: sqlite3.Row, sha: str | None) -> None:
 
 
 @operation(callers=OPERATOR, group="Approvals")
-def deny(hive: Hive, id: Id, note: Note | None = None) -> Request:
+def deny(hive: Hive, id: PendingId, note: Note | None = None) -> Request:
     """Deny a request; the commit is kept with the tag denied/ID and the note.
 
     id: which request
@@ -139,7 +139,7 @@ def deny(hive: Hive, id: Id, note: Note | None = None) -> Request:
 
 
 @operation(callers=LOOKING_AFTER, group="Approvals")
-def cancel(hive: Hive, id: Id) -> Request:
+def cancel(hive: Hive, id: PendingId) -> Request:
     """Take back a request that waits: it counts as denied, with a note that says so.
 
     id: which request; the manager can take back only its own

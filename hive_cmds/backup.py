@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from hive_agent import atomic
 from hive_core import __version__, migrations, progress, shared_folder
-from hive_core.arguments import Kind
+from hive_core.arguments import FREE, Kind
 from hive_core.context import Hive
 from hive_core.errors import Damaged, HiveError, Invalid, Refused
 from hive_core.events import emit
@@ -34,7 +34,7 @@ def _folder_name(value: object) -> str:
     return value
 
 
-Folder = Annotated[str, Kind(_folder_name, {"type": "string"}, "DIR")]
+Folder = Annotated[str, Kind(_folder_name, {"type": "string"}, "DIR", FREE)]
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True)

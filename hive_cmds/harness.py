@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Annotated
 
-from hive_core.arguments import AgentName, Kind, choice, whole, words
+from hive_core.arguments import FREE, AgentName, Kind, choice, whole, words
 from hive_core.context import Hive
 from hive_core.errors import Invalid, Refused
 from hive_core.operation import CONTAINERS, OPERATOR, operation
@@ -28,7 +28,7 @@ def _model_name(value: object) -> str:
     return name
 
 
-ModelName = Annotated[str, Kind(_model_name, {"type": "string", "maxLength": 200}, "MODEL")]
+ModelName = Annotated[str, Kind(_model_name, {"type": "string", "maxLength": 200}, "MODEL", FREE)]
 UnixTime = Annotated[int, whole(0, 2**40, "the time in unix seconds", "UNIX")]
 
 

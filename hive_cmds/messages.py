@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
-from hive_core.arguments import AgentName, Id, Limit, words
+from hive_core.arguments import AgentName, Limit, identity, words
 from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.human import count
@@ -20,6 +20,7 @@ from hive_fleet.messages.recipients import EVERYBODY, Recipient, require_allowed
 from hive_fleet.messages.search import by_id, known_to, newest_messages, with_words
 
 Body = Annotated[str, words(256 * 1024, "the message", "BODY")]
+MessageId = Annotated[int, identity("messages")]
 Words = Annotated[str, words(1024, "the search", "WORDS")]
 
 
@@ -150,7 +151,7 @@ class Whereabouts:
 
 
 @operation(callers=OPERATOR, group="Messages")
-def why(hive: Hive, id: Id, of: AgentName | None = None) -> Whereabouts:
+def why(hive: Hive, id: MessageId, of: AgentName | None = None) -> Whereabouts:
     """Tell a message's whole way: when it was sent, handed out, acknowledged.
 
     id: which message, as `hive recent` shows it

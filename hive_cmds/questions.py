@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Annotated
 
-from hive_core.arguments import Also, Id, whole, words
+from hive_core.arguments import Also, whole, words
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.events import emit
@@ -17,6 +17,7 @@ from hive_fleet.messages.questions import (
     CANCELLED,
     EXPIRED,
     Question,
+    QuestionId,
     add,
     count_open,
     everybodys,
@@ -152,7 +153,7 @@ def questions(hive: Hive, all: bool = False) -> list[Question]:
 
 
 @operation(callers=EVERYONE, group="Messages")
-def answer(hive: Hive, id: Id, text: AnswerText) -> Question:
+def answer(hive: Hive, id: QuestionId, text: AnswerText) -> Question:
     """Answer a question that was asked of you; the operator may answer any.
 
     id: which question
@@ -172,7 +173,7 @@ def answer(hive: Hive, id: Id, text: AnswerText) -> Question:
 
 
 @operation(callers=EVERYONE, group="Messages")
-def cancel_question(hive: Hive, id: Id) -> Question:
+def cancel_question(hive: Hive, id: QuestionId) -> Question:
     """Close a question with the answer [cancelled]: by whoever asked it, or by the operator.
 
     id: which question

@@ -13,7 +13,7 @@ from hive_core.human import size
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents import table
 from hive_fleet.agents.refusals import refuse_manager, refuse_unknown
-from hive_fleet.agents.tombstones import Tombstone, all_tombstones
+from hive_fleet.agents.tombstones import DestroyedName, Tombstone, all_tombstones
 from hive_fleet.changes import removals
 from hive_fleet.requests import queue
 
@@ -78,7 +78,7 @@ def _require_tombstone(hive: Hive, name: str) -> None:
 
 
 @operation(callers=OPERATOR, group="Agents", confirm="Purge {name}?", stakes=_what_purge_takes)
-def purge(hive: Hive, name: AgentName) -> None:
+def purge(hive: Hive, name: DestroyedName) -> None:
     """Remove what was kept of a destroyed agent, for good.
 
     name: which agent

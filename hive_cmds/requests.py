@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hive_core.arguments import Id
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.text import indented, one_line
 from hive_fleet.requests import queue
 from hive_fleet.requests.consequences import Consequence, Weight, consequences
-from hive_fleet.requests.request import Request
+from hive_fleet.requests.request import Request, RequestId
 
 if TYPE_CHECKING:
     from hive_core.containers.config import AgentConfig
@@ -83,7 +82,7 @@ class Shown:
 
 
 @operation(callers=LOOKING_AFTER, group="Approvals", reads=True)
-def show(hive: Hive, id: Id) -> Shown:
+def show(hive: Hive, id: RequestId) -> Shown:
     """Show a request in full: what it changes, also beyond the text, and what became of it.
 
     id: which request, as `hive approvals` prints it

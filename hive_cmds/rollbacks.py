@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hive_core import progress
-from hive_core.arguments import AgentName, Id
+from hive_core.arguments import AgentName
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents import table
 from hive_fleet.changes import deploys
 from hive_fleet.requests import queue
-from hive_fleet.requests.request import Request
+from hive_fleet.requests.request import Request, RequestId
 
 if TYPE_CHECKING:
     from hive_core.git.repository import Repository
 
 
 @operation(callers=OPERATOR, group="Approvals")
-def rollback(hive: Hive, name: AgentName, to: Id | None = None) -> Request:
+def rollback(hive: Hive, name: AgentName, to: RequestId | None = None) -> Request:
     """Go back to a configuration that an agent was deployed with before: a request and its approval in one.
 
     name: which agent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from hive_core.errors import Invalid
@@ -28,11 +28,19 @@ class Kind:
 
     parse: takes what a face was given (a string from a shell, any JSON value from a socket), returns the
     typed value or raises Invalid. schema: its JSON schema, for the MCP tools. metavar: its word in the help.
+    offers: what a shell completes it with, a word of hive_faces/shell/completion.py, or FREE.
     """
 
     parse: Callable[[Any], Any]
     schema: Mapping[str, Any]
     metavar: str
+    offers: str | None = None
+
+
+# What only the caller can know: prose, a number, a name that is new.
+FREE = "free"
+# What stands in the schema.
+CHOICES = "choices"
 
 
 def agent_name(value: object) -> str:
@@ -171,23 +179,32 @@ def _short(value: object) -> str:
 
 
 def whole(least: int, most: int, what: str, metavar: str) -> Kind:
-    return Kind(integer(least, most, what), {"type": "integer", "minimum": least, "maximum": most}, metavar)
+    return Kind(integer(least, most, what), {"type": "integer", "minimum": least, "maximum": most}, metavar, FREE)
 
 
 def words(most: int, what: str, metavar: str, *, empty: bool = False) -> Kind:
-    return Kind(text(most, what, empty=empty), {"type": "string", "maxLength": most}, metavar)
+    return Kind(text(most, what, empty=empty), {"type": "string", "maxLength": most}, metavar, FREE)
 
 
 def choice(choices: tuple[str, ...], what: str, metavar: str) -> Kind:
-    return Kind(one_of(choices, what), {"type": "string", "enum": list(choices)}, metavar)
+    return Kind(one_of(choices, what), {"type": "string", "enum": list(choices)}, metavar, CHOICES)
 
 
-FLAG = Kind(flag, {"type": "boolean"}, "")
+def identity(offers: str) -> Kind:
+    """The id of something that is there; offers: of what."""
+    return replace(whole(1, 2**63 - 1, "an id", "ID"), offers=offers)
 
-AgentName = Annotated[str, Kind(agent_name, {"type": "string", "pattern": f"^{_NAME.pattern}$"}, "NAME")]
-NewAgentName = Annotated[str, Kind(new_agent_name, {"type": "string", "pattern": f"^{_NAME.pattern}$"}, "NAME")]
-Sha = Annotated[str, Kind(sha, {"type": "string", "pattern": f"^{_SHA.pattern}$"}, "SHA")]
-Id = Annotated[int, whole(1, 2**63 - 1, "an id", "ID")]
+
+def named(parse: Callable[[object], str], offers: str) -> Kind:
+    """The name of an agent; offers: of which."""
+    return Kind(parse, {"type": "string", "pattern": f"^{_NAME.pattern}$"}, "NAME", offers)
+
+
+FLAG = Kind(flag, {"type": "boolean"}, "", FREE)
+
+AgentName = Annotated[str, named(agent_name, "agents")]
+NewAgentName = Annotated[str, named(new_agent_name, FREE)]
+Sha = Annotated[str, Kind(sha, {"type": "string", "pattern": f"^{_SHA.pattern}$"}, "SHA", FREE)]
 Seq = Annotated[int, whole(0, 2**63 - 1, "a seq", "SEQ")]
 Limit = Annotated[int, whole(1, 1000, "the limit", "N")]
 Description = Annotated[str, words(4096, "the description", "TEXT", empty=True)]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from hive_core.arguments import CHOICES, FREE
 from hive_core.operation import Operation, Role
+from hive_faces.shell.completion import SOURCES
 from hive_faces.verbs import DECLARED_IN, everything, find
 from tests.hives import CHECKOUT
 
@@ -55,6 +60,36 @@ def test_an_operation_is_found_by_its_verb_and_says_what_it_and_its_arguments_ar
         assert parameter.help, parameter.name
     if operation.confirm:
         assert operation.confirm.format(**{parameter.name: "x" for parameter in operation.parameters})
+
+
+@pytest.mark.parametrize("operation", everything().values(), ids=lambda operation: operation.name)
+def test_the_kind_of_an_argument_says_what_a_shell_completes_it_with(operation: Operation) -> None:
+    known = {FREE, CHOICES, *SOURCES}
+    unsaid = [parameter.name for parameter in operation.parameters if parameter.kind.offers not in known]
+    assert not unsaid, f"nothing completes {unsaid} of {operation.name}: its Kind says what `offers`, or FREE"
+
+
+def test_every_operation_has_a_test_that_calls_it() -> None:
+    called = {name for path in (CHECKOUT / "tests").rglob("test_*.py") for name in called_in(path)}
+    untested = {name for name, each in everything().items() if not {name, each.verb, in_python(each)} & called}
+    assert not untested, f"no test calls {sorted(untested)}"
+
+
+def in_python(operation: Operation) -> str:
+    return f"{operation.function.__module__.rpartition('.')[2]}.{operation.function.__name__}"
+
+
+def called_in(path: Path) -> Iterator[str]:
+    """What a test calls: as a command or by a socket the first word, in Python the file and the function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+                yield f"{node.func.value.id}.{node.func.attr}"
+            words = [
+                *node.args[:1],
+                *(value for each in node.args if isinstance(each, ast.Dict) for value in each.values),
+            ]
+            yield from (word.value for word in words if isinstance(word, ast.Constant) and isinstance(word.value, str))
 
 
 def test_what_destroys_asks_first() -> None:

@@ -170,7 +170,7 @@ def _command(operation: Operation) -> Callable[..., int]:
         given = {name: value for name, value in values.items() if value is not None and value != []}
         return _perform(operation, given, as_json=as_json, yes=yes)
 
-    parameters = [_typer_parameter(operation, parameter) for parameter in operation.parameters]
+    parameters = [_typer_parameter(parameter) for parameter in operation.parameters]
     parameters.append(_option("as_json", bool, False, "--json", "Print the result as JSON."))
     if operation.confirm:
         parameters.append(_option("yes", bool, False, "--yes", "Do not ask."))
@@ -179,7 +179,7 @@ def _command(operation: Operation) -> Callable[..., int]:
     return command
 
 
-def _typer_parameter(operation: Operation, parameter: Parameter) -> inspect.Parameter:
+def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
     metavar, text = parameter.kind.metavar, parameter.help
     if not metavar:
         return _option(parameter.name, bool, parameter.default, parameter.flag, text)
@@ -188,7 +188,7 @@ def _typer_parameter(operation: Operation, parameter: Parameter) -> inspect.Para
     if COMPLETING in os.environ:
         from hive_faces.shell import completion
 
-        more["autocompletion"] = completion.values(operation, parameter)
+        more["autocompletion"] = completion.values(parameter)
     if parameter.required:
         info: Any = typer.Argument(metavar=f"{metavar}…" if parameter.many else metavar, **more)
         return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind, info])

@@ -8,14 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from hive_agent.clis import CLIS
 from hive_core import hostile_folders, progress
+from hive_core.arguments import agent_name, named, new_agent_name
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_core.human import elapsed, natural
 from hive_fleet.agents import table
 from hive_fleet.agents.observation import found_login
+
+DestroyedName = Annotated[str, named(agent_name, "destroyed agents")]
+# The manager is not spawned: `hive up` makes it.
+RevivedName = Annotated[str, named(new_agent_name, "destroyed agents")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,12 @@ def all_tombstones(hive: Hive) -> list[Tombstone]:
     """Every tombstone, by name. A stray is none: its container is there, only the database does not know it."""
     there = hive.host.containers()
     return [stone for stone in _measured(hive) if stone.name not in there]
+
+
+def kept_names(hive: Hive) -> list[str]:
+    """The names of agents that are no longer there, without a look at what is kept."""
+    with hive.store.read() as db:
+        return sorted((path.name for path in _kept(hive, db)), key=natural)
 
 
 def _measured(hive: Hive) -> list[Tombstone]:

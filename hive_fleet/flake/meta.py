@@ -200,4 +200,4 @@ def input_name(value: object) -> str:
     raise Invalid(f"{ascii(value)[:80]} is no input.", "An input is `hive` or `agent-NAME`; see `hive inputs`.")
 
 
-INPUT = Kind(input_name, {"type": "string"}, "INPUT")
+INPUT = Kind(input_name, {"type": "string"}, "INPUT", "inputs")

@@ -7,7 +7,9 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
+from hive_core.arguments import identity
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.events import emit
@@ -17,6 +19,7 @@ from hive_core.text import indented, one_line
 from hive_fleet.messages.messages import SYSTEM, tell_one
 from hive_fleet.messages.readers import known_as
 
+QuestionId = Annotated[int, identity("open questions")]
 CANCELLED, EXPIRED = "[cancelled]", "[expired]"
 # Questions that are listed, the newest.
 MOST_LISTED = 500

@@ -25,7 +25,7 @@ def recipient(value: object) -> str:
     return agent_name(value)
 
 
-Recipient = Annotated[str, Kind(recipient, {"type": "string"}, "TO")]
+Recipient = Annotated[str, Kind(recipient, {"type": "string"}, "TO", "recipients")]
 
 
 def require_allowed(hive: Hive, db: sqlite3.Connection, name: str) -> None:

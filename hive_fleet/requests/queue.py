@@ -52,6 +52,11 @@ def waiting(db: sqlite3.Connection) -> list[sqlite3.Row]:
     return db.execute(query).fetchall()
 
 
+def newest_ids(db: sqlite3.Connection, most: int) -> list[int]:
+    """The ids of the newest requests, the newest first."""
+    return [row["id"] for row in db.execute("select id from approvals order by id desc limit ?", (most,))]
+
+
 def every(db: sqlite3.Connection) -> list[sqlite3.Row]:
     """Every request there has been, oldest first."""
     return db.execute("select * from approvals order by id").fetchall()

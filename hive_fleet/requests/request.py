@@ -5,9 +5,14 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
+from hive_core.arguments import identity
 from hive_core.human import elapsed
 from hive_core.wire import moment
+
+RequestId = Annotated[int, identity("requests")]
+PendingId = Annotated[int, identity("pending requests")]
 
 
 @dataclass(frozen=True, slots=True)
