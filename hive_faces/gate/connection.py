@@ -275,17 +275,11 @@ def _spread(result: Any) -> Iterator[str]:
     return wire.pieces(answer if shown is None else {**answer, "result": shown})
 
 
-<<<<<<< HEAD
-async def write(writer: asyncio.StreamWriter, answer: Slices) -> None:
-    """Send an answer a slice at a time, each when there is room for it and others had their turn.
-
-    Raises ConnectionResetError where the peer has hung up: asyncio complains of each further slice on our terminal.
-=======
 async def write(writer: asyncio.StreamWriter, answer: Slices, patience: float | None = None) -> None:
     """Send an answer a slice at a time, each when there is room for it and others had their turn.
 
     patience: for how many seconds there may be no room. Raises TimeoutError after that.
->>>>>>> 621550f (wip)
+    Raises ConnectionResetError where the peer has hung up: asyncio complains of each further slice on our terminal.
     """
     parts = [part[begin : begin + SLICE] for part in answer for begin in range(0, len(part), SLICE)]
     for number, part in enumerate(parts):

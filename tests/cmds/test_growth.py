@@ -92,13 +92,9 @@ def acts(place: TestHive) -> Iterator[Act]:
     yield call("events")
     yield "the newest events", call("events", kind=["sent"])[1]
     yield "the events since", lambda hive: list(feed.after(hive, newest_event(hive) - 5, []))
-<<<<<<< HEAD
     yield "mend_all", progress.mend_all
-=======
     yield "a stretch of the history", lambda hive: stretch(hive, newest_event(hive) - 5)
     yield "a stretch of one kind", lambda hive: stretch(hive, newest_event(hive) - 5, "question_added")
-    yield "settle", progress.settle
->>>>>>> 621550f (wip)
     yield "denials", denials.tag_all
     yield "a look", lambda hive: tick(hive, seed=False)
 
