@@ -15,6 +15,7 @@ from tests.hives import TestHive
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What a person's own programs go by.
+REMEMBERED = {"HIVE_BACKEND": "memory", "HIVE_TESTING": "1"}
 _PERSONAL = ("HIVE_", "GIT_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_")
 _LONGEST = {"test_killed", "test_no_message_lost", "test_end_to_end"}
 _REAL = [Path("/var/lib/hive"), Path("/run/hive")]
@@ -42,9 +43,15 @@ def _real_state_untouched() -> Iterator[None]:
 
 
 @pytest.fixture
-def hive(tmp_path: Path) -> Iterator[TestHive]:
-    """A hive in a folder of its own, driven through its command line as a person drives it."""
+def hive(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TestHive]:
+    """A hive in a folder of its own, driven through its command line as a person drives it.
+
+    Its containers are only remembered in tests that are marked as `remembered`: what they are about needs none to run.
+    """
     made = TestHive(tmp_path / "hive")
+    if request.node.get_closest_marker("remembered"):
+        made.extra |= REMEMBERED
+        monkeypatch.setenv("HIVE_TESTING", REMEMBERED["HIVE_TESTING"])
     yield made
     made.close()
 

@@ -196,6 +196,11 @@ class TestHive:
         """The same hive, for a test that calls an operation in Python."""
         return Hive.open(settings.from_environment(self.environment))
 
+    def instance(self, name: str) -> str | None:
+        """What names the present start of an agent's container."""
+        container = self.inside().host.container(name)
+        return container.instance if container is not None else None
+
     def pid(self, name: str) -> int:
         """The pid of the agent's supervisor."""
         return int(json.loads((self.home / "containers" / name / "run.json").read_text())["supervisor"]["pid"])

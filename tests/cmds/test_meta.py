@@ -15,6 +15,8 @@ from tests.hives import CHECKOUT, PLAIN, TestHive, interrupt
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 BROKEN = 'runner = "nonsense"\n'
 OLDER = "1" * 40
+# What is locked and who is rebuilt does not depend on what runs.
+pytestmark = pytest.mark.remembered
 
 
 @pytest.fixture
@@ -142,14 +144,14 @@ def test_the_inputs_are_told_when_they_change_and_only_then(three: TestHive) -> 
 
 def test_one_agents_input_moves_alone_and_that_agent_alone_is_rebuilt(three: TestHive) -> None:
     before = {name: locked(three, f"agent-{name}") for name in ("tester", "writer")}
-    pids = {name: three.pid(name) for name in before}
+    instances = {name: three.instance(name) for name in before}
     sha = commit_applied(three, "coder", SAY.format("past"))
     commit_applied(three, "tester", SAY.format("past"))
     commits = log(three)
     assert three.json("meta-update", "agent-coder") == [{"name": "coder", "ok": True}]
     assert locked(three, "agent-coder") == sha
     assert {name: locked(three, f"agent-{name}") for name in before} == before
-    assert {name: three.pid(name) for name in before} == pids
+    assert {name: three.instance(name) for name in before} == instances
     assert log(three) == ["lock update: agent-coder", *commits]
     assert rebuilt(three) == ["coder"]
 
@@ -170,7 +172,7 @@ def test_the_base_moves_with_one_commit_and_everybody_is_rebuilt_with_progress_o
 
 
 def test_one_rebuild_that_fails_does_not_stop_the_rest(three: TestHive) -> None:
-    pid = three.pid("tester")
+    instance = three.instance("tester")
     commit_applied(three, "tester", BROKEN)
     done = three.run("meta-update", "hive", "--json", code=1)
     rows = json.loads(done.stdout)
@@ -178,7 +180,7 @@ def test_one_rebuild_that_fails_does_not_stop_the_rest(three: TestHive) -> None:
     assert "nonsense" in rows[1]["error"]
     assert "warning: tester was not rebuilt" in done.stderr
     assert rebuilt(three) == ["coder", "writer"]
-    assert (three.pid("tester"), three.agent("tester")["running"]) == (pid, True)
+    assert (three.instance("tester"), three.agent("tester")["running"]) == (instance, True)
     assert [row["name"] for row in three.json("list")] == ["coder", "tester", "writer"]
 
 
