@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hive_core.errors import HiveError
+from hive_core.text import one_line
 from hive_fleet.agents.page import PageAddress
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def stream(name: str, page: PageAddress, last: int) -> Iterator[Told]:
         if answer.status != 200:
             raise HiveError(f"{name}'s page answered with {answer.status}: {answer.read(500).decode(errors='replace')}")
         yield from _told(answer)
-    except (OSError, HTTPException, ValueError) as error:
+    except (OSError, HTTPException, ValueError, RecursionError) as error:
         raise HiveError(f"The stream of {name} broke off: {error}.", f"`hive journal {name}` may say why.") from error
     finally:
         connection.close()
@@ -76,13 +77,19 @@ def _told(answer: HTTPResponse) -> Iterator[Told]:
 
 def _state(data: dict[str, Any]) -> str:
     about = data.get("text")
-    return f"* {str(data.get('state')).replace('_', ' ')}" + (f": {about}" if about else "")
+    return f"* {_word(data, 'state')}" + (f": {_word(data, 'text')}" if about else "")
 
 
 def _turn(data: dict[str, Any]) -> str:
+    turn = f"--- turn {_word(data, 'id')}"
     if data.get("ended") is None:
-        return f"--- turn {data.get('id')}, a message from {data.get('sender')}\n{_indented(str(data.get('body')))}"
-    return f"--- turn {data.get('id')} ended: {str(data.get('outcome')).replace('_', ' ')}"
+        return f"{turn}, a message from {_word(data, 'sender')}\n{_indented(str(data.get('body')))}"
+    return f"{turn} ended: {_word(data, 'outcome')}"
+
+
+def _word(data: dict[str, Any], field: str) -> str:
+    """A field that stands in a line of hive's own: nothing in it begins another one."""
+    return one_line(str(data.get(field)).replace("_", " "))
 
 
 def _event(data: dict[str, Any]) -> str:
@@ -94,7 +101,7 @@ def _event(data: dict[str, Any]) -> str:
         case "text" | "thinking" | "note":
             return _indented(str(fields.get("text", "")))
         case "tool_call":
-            return f"  > {fields.get('name')} {json.dumps(fields.get('input'), ensure_ascii=False)}"
+            return f"  > {one_line(str(fields.get('name')))} {json.dumps(fields.get('input'), ensure_ascii=False)}"
         case "tool_result":
             return _indented(str(fields.get("text", "")))
         case "compacting":
