@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import select
+import socket
 import stat
 import subprocess
 import threading
@@ -16,6 +18,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from hive_core.containers.local.listeners import listeners
+from hive_core.errors import Refused
+from hive_fleet.agents.page import reach_page
 from tests.agent.browser import free_port
 from tests.hives import PATIENCE, TestHive, eventually, interrupt
 
@@ -134,6 +138,35 @@ def test_the_key_is_not_given_out_while_somebody_else_has_the_port(paged: TestHi
     key = (paged.home / "containers/coder/page-key").read_text().strip()
     assert asked
     assert not any(key in one for one in asked)
+
+
+def trickle(server: socket.socket, over: threading.Event) -> None:
+    """Serve whoever comes an answer without an end, a byte at a time."""
+    client, _ = server.accept()
+    with client, contextlib.suppress(OSError):
+        client.sendall(b"HTTP/1.0 200 OK\r\nX: ")
+        while not over.wait(0.05):
+            client.sendall(b"x")
+
+
+def test_a_page_that_answers_a_byte_at_a_time_is_not_waited_for_without_end(
+    paged: TestHive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hive_fleet.agents.page.PROOF_SECONDS", 0.5)
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (paged.home / "agents/coder/port").write_text(f"{server.getsockname()[1]}\n")
+        thread = threading.Thread(target=trickle, args=(server, over))
+        thread.start()
+        # Were the page waited for, it would be until it ends.
+        end = threading.Timer(20, over.set)
+        end.start()
+        with pytest.raises(Refused, match="is held by another process"):
+            reach_page(paged.inside(), "coder")
+        assert not over.is_set()
+        end.cancel()
+        over.set()
+        thread.join()
 
 
 def test_turns_are_followed_live_and_printed_safely(paged: TestHive) -> None:
