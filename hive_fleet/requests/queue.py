@@ -21,19 +21,19 @@ MOST_FAILED, DAY = 100, 86400.0
 INTERRUPTED = "The request was interrupted while its commit was fetched."
 
 
-def require(db: sqlite3.Connection, number: int) -> sqlite3.Row:
+def require(db: sqlite3.Connection, id: int) -> sqlite3.Row:
     """The row of a request. Raises NotFound."""
-    row: sqlite3.Row | None = db.execute("select * from approvals where id = ?", (number,)).fetchone()
+    row: sqlite3.Row | None = db.execute("select * from approvals where id = ?", (id,)).fetchone()
     if row is None:
-        raise NotFound(f"There is no request {number}.", "`hive approvals --all` shows every request.")
+        raise NotFound(f"There is no request {id}.", "`hive approvals --all` shows every request.")
     return row
 
 
-def require_pending(db: sqlite3.Connection, number: int) -> sqlite3.Row:
+def require_pending(db: sqlite3.Connection, id: int) -> sqlite3.Row:
     """The row of a request that is still to be decided. Raises NotFound, or Refused saying what it already is."""
-    row = require(db, number)
+    row = require(db, id)
     if row["status"] != "pending":
-        raise Refused(f"Request {number} is already {row['status']}.", f"`hive show {number}` tells its history.")
+        raise Refused(f"Request {id} is already {row['status']}.", f"`hive show {id}` tells its history.")
     return row
 
 
@@ -68,9 +68,9 @@ def deployed(db: sqlite3.Connection, agent: str) -> list[sqlite3.Row]:
     return db.execute(query, (agent,)).fetchall()
 
 
-def begin_from(db: sqlite3.Connection, number: int, base: str) -> None:
+def begin_from(db: sqlite3.Connection, id: int, base: str) -> None:
     """Remember what `main` is as a request is approved: its deploy leads from there."""
-    db.execute("update approvals set base_sha = ? where id = ?", (base, number))
+    db.execute("update approvals set base_sha = ? where id = ?", (base, id))
 
 
 def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref: str, description: str | None) -> int:
@@ -96,10 +96,10 @@ def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref
             description,
         ),
     )
-    number = int(cursor.lastrowid or 0)
+    id = int(cursor.lastrowid or 0)
     if waits:
-        emit(db, "approval_added", **event_fields(require(db, number)))
-    return number
+        emit(db, "approval_added", **event_fields(require(db, id)))
+    return id
 
 
 def event_fields(row: sqlite3.Row) -> dict[str, Any]:
@@ -154,20 +154,20 @@ def number_on(db: sqlite3.Connection, highest: int) -> None:
         db.execute("update sqlite_sequence set seq = ? where name = 'approvals'", (highest,))
 
 
-def take_back(db: sqlite3.Connection, number: int, agent: str, sha: str, at: float) -> bool:
-    """Add a request for a commit that only its tag tells of; False when its number is there already."""
+def take_back(db: sqlite3.Connection, id: int, agent: str, sha: str, at: float) -> bool:
+    """Add a request for a commit that only its tag tells of; False when its id is there already."""
     return bool(
         db.execute(
             "insert or ignore into approvals (id, agent, kind, commit_ref, fetched_sha, requested_by, requested_at,"
             " status, note) values (?, ?, 'apply_commit', ?, ?, ?, ?, 'failed', ?)",
-            (number, agent, sha, sha, UNKNOWN, at, INTERRUPTED),
+            (id, agent, sha, sha, UNKNOWN, at, INTERRUPTED),
         ).rowcount
     )
 
 
-def close_quietly(db: sqlite3.Connection, number: int, status: str, note: str | None, at: float) -> None:
+def close_quietly(db: sqlite3.Connection, id: int, status: str, note: str | None, at: float) -> None:
     """Record what became of a request long ago: nobody is told again."""
-    db.execute("update approvals set status = ?, note = ?, resolved_at = ? where id = ?", (status, note, at, number))
+    db.execute("update approvals set status = ?, note = ?, resolved_at = ? where id = ?", (status, note, at, id))
 
 
 def require_room(hive: Hive, db: sqlite3.Connection) -> None:
@@ -208,50 +208,50 @@ def add_failed(
 ) -> None:
     """Add a request whose commit could not be fetched, unless one failed in the same way before: that stands for both.
 
-    Who tries in vain again and again, fills neither the list nor the manager's inbox, and uses up no number.
+    Who tries in vain again and again, fills neither the list nor the manager's inbox, and uses up no id.
     """
     query = (
         "select 1 from approvals where agent = ? and status = 'failed' and commit_ref = ? and requested_by = ?"
         " and note = ?"
     )
     if db.execute(query, (agent, commit_ref, hive.caller.name, note)).fetchone() is None:
-        number = add(hive, db, agent=agent, kind="apply_commit", commit_ref=commit_ref, description=description)
-        resolve(hive, db, number, "failed", note=note)
+        id = add(hive, db, agent=agent, kind="apply_commit", commit_ref=commit_ref, description=description)
+        resolve(hive, db, id, "failed", note=note)
 
 
-def fetched(db: sqlite3.Connection, number: int, sha: str, base: str, diff: str) -> None:
+def fetched(db: sqlite3.Connection, id: int, sha: str, base: str, diff: str) -> None:
     """Make a request pending, now that its commit is held: from here on only this object counts."""
     db.execute(
         "update approvals set status = 'pending', fetched_sha = ?, base_sha = ?, note = null, resolved_at = null"
         " where id = ?",
-        (sha, base, number),
+        (sha, base, id),
     )
-    emit(db, "approval_added", **event_fields(require(db, number)), diff=diff)
+    emit(db, "approval_added", **event_fields(require(db, id)), diff=diff)
 
 
 def resolve(
-    hive: Hive, db: sqlite3.Connection, number: int, status: str, *, note: str | None = None, tag: str | None = None
+    hive: Hive, db: sqlite3.Connection, id: int, status: str, *, note: str | None = None, tag: str | None = None
 ) -> None:
     """Decide a request in the caller's transaction, and tell of it. Nothing happens when it has that status already.
 
     Raises Refused when it was decided otherwise.
     """
-    row = require(db, number)
+    row = require(db, id)
     if row["status"] == status and row["note"] != INTERRUPTED:
         return
     if row["status"] != "pending" and row["note"] != INTERRUPTED:
-        raise Refused(f"Request {number} is already {row['status']}.")
+        raise Refused(f"Request {id} is already {row['status']}.")
     now = hive.clock()
     db.execute(
         "update approvals set status = ?, resolved_at = ?, note = ?, tagged = ? where id = ?",
-        (status, now, note, status != "denied" or row["fetched_sha"] is None, number),
+        (status, now, note, status != "denied" or row["fetched_sha"] is None, id),
     )
-    emit(db, "approval_resolved", **outcome_fields(require(db, number)))
+    emit(db, "approval_resolved", **outcome_fields(require(db, id)))
     messages.tell_manager(
         hive,
         db,
         "approval_resolved",
-        id=number,
+        id=id,
         agent=row["agent"],
         approval_kind=row["kind"],
         status=status,
@@ -262,7 +262,7 @@ def resolve(
 
 
 @contextmanager
-def told_what_became_of(hive: Hive, number: int, more: str | None = None) -> Iterator[None]:
+def told_what_became_of(hive: Hive, id: int, more: str | None = None) -> Iterator[None]:
     """Have an error say what the request is now: failed by its own fault, or waiting, as the machine was to blame."""
     try:
         yield
@@ -272,11 +272,11 @@ def told_what_became_of(hive: Hive, number: int, more: str | None = None) -> Ite
             raise
         try:
             with hive.store.read() as db:
-                status = require(db, number)["status"]
+                status = require(db, id)["status"]
         except (HiveError, sqlite3.Error):
             status = "as it was, as far as can be told"
         waits = "It can be approved again when that is mended." if status == "pending" else None
-        told.hint = " ".join(filter(None, [told.hint, f"Request {number}: {status}.", waits, more]))
+        told.hint = " ".join(filter(None, [told.hint, f"Request {id}: {status}.", waits, more]))
         if told is error:
             raise
         raise told from error
