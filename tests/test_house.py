@@ -194,6 +194,16 @@ def test_the_design_shows_the_house_as_it_is() -> None:
     )
 
 
+def test_no_class_is_called_as_one_of_another_room_is() -> None:
+    """`Wake`, `Event` and `Settings` were two things each."""
+    rooms: dict[str, set[str]] = {}
+    for path in modules():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                rooms.setdefault(node.name, set()).add(name_of(path).split("/")[0])
+    assert {name: where for name, where in rooms.items() if len(where) > 1} == {}
+
+
 def test_files_are_replaced_in_one_place() -> None:
     """`Path.replace` and `rename` stand nowhere else: whoever writes beside and renames forgets to sync."""
     for path in modules():

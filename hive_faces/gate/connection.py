@@ -23,7 +23,7 @@ MOST_CALLS = 64
 STALLED = 60.0
 
 
-class Connection:
+class ClientConnection:
     """One client: its lines are answered in order; a model's tool calls, which name their answers, side by side."""
 
     def __init__(

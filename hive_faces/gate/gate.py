@@ -21,7 +21,7 @@ from hive_core.signals import deferring, readable
 from hive_core.trouble import TROUBLES, Trouble
 from hive_core.wake import SETTLED, Wake
 from hive_faces.gate.calls import Calls, line
-from hive_faces.gate.connection import Connection, write
+from hive_faces.gate.connection import ClientConnection, write
 from hive_faces.gate.followers import Followers
 from hive_faces.gate.hostwire import Answer
 from hive_faces.gate.sockets import BACKLOG, Listening, Peer, check_operator, handed_over, listen
@@ -186,7 +186,7 @@ class Gate:
         if refusal is not None:
             await write(writer, line(Answer(ok=False, error=refusal)))
         else:
-            await Connection(self._calls, self._followers, place.identity, reader, writer).serve()
+            await ClientConnection(self._calls, self._followers, place.identity, reader, writer).serve()
 
     async def _refusal(self, place: Listening, connection: Any) -> str | None:
         """Why a peer is not let in, or None where it is."""

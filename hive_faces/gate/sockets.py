@@ -111,7 +111,7 @@ def _hold(connection: _Connection, pid: int) -> int:
 
 
 @dataclass(slots=True)
-class Change:
+class SocketsChange:
     """What is newly listened on, and what no longer is; by path."""
 
     opened: dict[str, Listening] = field(default_factory=dict)
@@ -135,7 +135,7 @@ def handed_over() -> dict[str, socket.socket]:
     return found
 
 
-def listen(hive: Hive, known: Collection[str], given: dict[str, socket.socket]) -> Change:
+def listen(hive: Hive, known: Collection[str], given: dict[str, socket.socket]) -> SocketsChange:
     """Make the sockets that should be there and are not in `known`; say which of `known` should not be.
 
     given: sockets that are bound already, by path; those that are used are taken out.
@@ -147,7 +147,7 @@ def listen(hive: Hive, known: Collection[str], given: dict[str, socket.socket]) 
         caller = Role.MANAGER if name == MANAGER else Role.AGENT
         path = folders.ensure_sockets(hive, name) / "agent.sock"
         wanted[str(path)] = (Identity(caller, name), uid)
-    change = Change(gone=[path for path in known if path not in wanted])
+    change = SocketsChange(gone=[path for path in known if path not in wanted])
     for closed in change.gone:
         (hive.settings.run / "agents" / f"{Path(closed).parent.name}.sock").unlink(missing_ok=True)
     for place in wanted.keys() - set(known):
