@@ -191,7 +191,7 @@ def line(value: Any) -> Slices:
 
 def document(text: str) -> Slices:
     """An answer that is JSON already."""
-    return [_slice(iter([text, "\n"]))]
+    return [_slice(iter([f"{text}\n"]))]
 
 
 def _slice(pieces: Iterator[str]) -> bytes:

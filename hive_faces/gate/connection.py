@@ -55,8 +55,11 @@ class ClientConnection:
                     return await self._finish()
                 await self._one(request)
         finally:
-            for task in self._tasks:
+            tasks = list(self._tasks)
+            for task in tasks:
                 task.cancel()
+            # Not left to the end of the loop, which may be now.
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _finish(self) -> None:
         """Give the answers that are still due to a peer that sends no more; one that has hung up wants none."""
