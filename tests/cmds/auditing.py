@@ -22,6 +22,7 @@ from hive_core.settings import MANAGER
 from hive_faces.serve import serve
 from hive_faces.verbs import everything
 from hive_fleet.watching.rounds import tick
+from tests import noticing
 
 CONFIGURATION = 'runner = "claude"\n'
 AUDITED = {"open", "os.listdir", "os.scandir", "subprocess.Popen", "os.posix_spawn", "fcntl.flock", "socket.connect"}
@@ -29,6 +30,7 @@ AUDITED = {"open", "os.listdir", "os.scandir", "subprocess.Popen", "os.posix_spa
 local = threading.local()
 found: list[str] = []
 ran: list[str] = []
+forgotten: list[str] = []
 hive = Hive.open(settings.from_environment(os.environ))
 
 
@@ -64,6 +66,7 @@ def is_foreign(event: str, path: Any) -> bool:
 
 real_connect = store._connect
 store._connect = connect
+noticing.install(forgotten.append)
 
 
 def call(verb: str, caller: Identity = THE_OPERATOR, **arguments: Any) -> Any:
@@ -117,7 +120,7 @@ def operations() -> None:
     call("answer", id=1, text="this"), call("cancel_question", id=2)
     call("update", stale=True), call("meta_update", inputs=["hive"]), call("update", name="coder")
     call("watch", once=True)
-    for verb in ("list", "approvals", "questions", "inputs", "tombstones", "doctor", "config", "migrate"):
+    for verb in ("state", "list", "approvals", "questions", "inputs", "tombstones", "doctor", "config", "migrate"):
         call(verb)
     call("journal", name="coder")
     call("destroy", name="coder")
@@ -138,7 +141,7 @@ def main() -> None:
     finally:
         for name in hive.host.containers():
             hive.host.destroy(name)
-    print(json.dumps({"ran": sorted(set(ran)), "found": found}))
+    print(json.dumps({"ran": sorted(set(ran)), "found": found, "forgotten": sorted(set(forgotten))}))
 
 
 if __name__ == "__main__":

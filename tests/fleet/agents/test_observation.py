@@ -25,6 +25,7 @@ def test_no_operation_opens_starts_or_locks_anything_of_an_agents_inside_a_chang
     told = json.loads(hive.run(program=[sys.executable, str(script)]).stdout.splitlines()[-1])
     assert set(everything()) - set(told["ran"]) == ENDLESS
     assert told["found"] == []
+    assert told["forgotten"] == []
 
 
 def test_an_observation_is_overtaken_by_an_operation_that_began_or_ended_since(hive: TestHive) -> None:
