@@ -21,6 +21,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tests.house import modules
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 LONGEST_REQUEST = 1 << 20
 
@@ -60,6 +62,9 @@ class ForkServer:
         """
         request = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(cwd or Path.cwd())}
         request["kill_at"] = [kill_at[0], list(kill_at[1])] if kill_at else None
+        # A file that has moved would be no place to be killed at any more, and nobody would notice.
+        gone = [part for part in (kill_at[1] if kill_at else ()) if not any(part in str(path) for path in modules())]
+        assert not gone, f"no file of the product is called {gone}"
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             socket.send_fds(self._socket, [json.dumps(request).encode()], [out.fileno(), err.fileno()])
             pid = int(self._socket.recv(32))

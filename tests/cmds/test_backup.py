@@ -134,7 +134,7 @@ def test_a_restore_killed_anywhere_is_finished_by_the_next(hive: TestHive, other
     hive.request("coder", SAY.format("waiting"))
     kept = str(tmp_path / "kept")
     hive.run("backup", kept)
-    files = ("hive_cmds/backup.py", "hive_cmds/adoption.py", "hive_core/git/bundles.py", "hive_core/store.py")
+    files = ("hive_cmds/backup.py", "hive_fleet/changes/adoptions.py", "hive_core/git/bundles.py", "hive_core/store.py")
     count = lines_of(other, files, "restore", kept, "--yes")
     killed = 0
     for line in range(1, count + 1, 37):

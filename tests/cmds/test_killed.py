@@ -137,7 +137,7 @@ def test_a_spawn_killed_anywhere_is_there_or_not(hive: TestHive, places: Places)
 
 def test_a_denial_killed_anywhere_stands_with_its_tag_or_is_none(hive: TestHive) -> None:
     hive.spawn("coder")
-    files = ("hive_cmds/approvals.py", "hive_fleet/requests/queue.py")
+    files = ("hive_cmds/approvals.py", "hive_fleet/requests/queue.py", "hive_fleet/requests/denials.py")
     count = lines_of(hive, files, "deny", str(hive.request("coder", SAY.format("first"))))
     number = 0
     for line in range(1, count + 1, 3):
@@ -197,6 +197,8 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
     inside, event = hive.inside(), TOLD[verb]
     files = (
         "hive_cmds/lifecycle.py",
+        "hive_fleet/changes/starts.py",
+        "hive_fleet/changes/rebuilds.py",
         "hive_fleet/changes/running.py",
         "hive_fleet/changes/building.py",
         "hive_core/containers/local/host.py",

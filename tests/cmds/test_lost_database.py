@@ -121,7 +121,7 @@ def test_a_damaged_database_is_kept_when_another_takes_its_place(
 
 def test_an_adoption_killed_anywhere_is_finished_by_the_next(hive: TestHive) -> None:
     hive.spawn("coder", PLAIN)
-    files = ("hive_cmds/adoption.py", "hive_fleet/requests/decided.py", "hive_core/store.py")
+    files = ("hive_fleet/changes/adoptions.py", "hive_fleet/requests/tags.py", "hive_core/store.py")
     unlink(hive)
     count = lines_of(hive, files, "adopt")
     killed = 0

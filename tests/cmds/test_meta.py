@@ -323,7 +323,7 @@ def test_one_agent_that_cannot_be_taken_over_does_not_stop_the_rest(three: TestH
 
 def killed_at(hive: TestHive, line: int, *command: str) -> int:
     """Run a command that is killed at its n-th line of the migration; its exit code, -9 when it was."""
-    files = ["hive_cmds/migrate.py", "changes/takeovers.py", "changes/rebuilds.py", "hive_fleet/flake/meta.py"]
+    files = ["hive_cmds/meta.py", "changes/takeovers.py", "changes/rebuilds.py", "hive_fleet/flake/meta.py"]
     return hive.forked(*command, kill_at=(line, files)).returncode
 
 
