@@ -118,7 +118,7 @@ def test_a_database_that_is_none_is_told_of(hive: TestHive) -> None:
     for name in ("hive.db-wal", "hive.db-shm"):
         (hive.home / name).unlink(missing_ok=True)
     (hive.home / "hive.db").write_bytes(b"nonsense" * 1000)
-    assert "damaged" in hive.run("list").stderr
+    assert "damaged" in hive.run("list", code=1).stderr
     assert "damaged" in hive.run("approvals", code=1).stderr
 
 
