@@ -23,6 +23,7 @@ from hive_core.transaction import never_inside
 
 MOST_COMMITS = 2000  # that are new in one proposal
 MOST_SECONDS = 10.0
+SECONDS_ASIDE = 2.0  # for a look into a repository that nothing is taken from
 MOST_BYTES = 64 << 20  # read from files
 MOST_INFLATED = 128 << 20
 MOST_FILES = 20_000
@@ -46,6 +47,11 @@ class Bounds:
     def of_a_proposal(cls) -> Bounds:
         """What a person would still call a proposal, from now on."""
         return cls(MOST_COMMITS, time.monotonic() + MOST_SECONDS)
+
+    @classmethod
+    def of_a_look_aside(cls) -> Bounds:
+        """For a repository whose owner is not who proposes: it may not use up the time that a proposal has."""
+        return cls(0, time.monotonic() + SECONDS_ASIDE)
 
     @classmethod
     def of_a_whole_history(cls) -> Bounds:

@@ -62,7 +62,7 @@ def _locate(hive: Hive, applied: Repository, agent: str, sha: str, bounds: Bound
             raise missing from None
         clone, full = found
     if len(sha) < 40:
-        _require_one_meaning(applied, others, sha, full, bounds)
+        _require_one_meaning(applied, others, sha, full)
     return clone, full
 
 
@@ -80,12 +80,12 @@ def _elsewhere(clones: list[Path], sha: str, bounds: Bounds) -> tuple[Path, str]
     return None
 
 
-def _require_one_meaning(applied: Repository, others: list[Path], sha: str, full: str, bounds: Bounds) -> None:
+def _require_one_meaning(applied: Repository, others: list[Path], sha: str, full: str) -> None:
     """Raises Ambiguous when hive knows another object by these digits: seven of them can be made to match."""
     from hive_core.git import untrusted
 
-    known = applied.resolve(sha)
-    meant = {full, *untrusted.all_matching(others, sha, bounds), *([known] if known else [])}
+    known, elsewhere = applied.resolve(sha), untrusted.all_matching(others, sha, untrusted.Bounds.of_a_look_aside())
+    meant = {full, *elsewhere, *([known] if known else [])}
     if len(meant) > 1 or applied.is_ambiguous(sha):
         raise untrusted.Ambiguous(sha, max(2, len(meant)))
 

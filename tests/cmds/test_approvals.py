@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from hive_core.git.packs import object_sha
+from tests.core.git.test_packs import entry, pack, varint
 from tests.git import write_object
 from tests.hives import PATIENCE, TestHive, asleep, eventually
 
@@ -269,6 +271,20 @@ def test_what_is_wrong_with_the_managers_clone_is_no_reason_to_refuse_the_operat
     (managers(coder) / ".git").rename(managers(coder) / "elsewhere")
     (managers(coder) / ".git").symlink_to("elsewhere")
     assert "There is no commit fffffff" in coder.run("request-commit", "coder", "f" * 7, code=1).stderr
+    assert coder.json("request-commit", "coder", sha[:7])["fetched_sha"] == sha
+
+
+def test_a_managers_clone_that_takes_long_to_read_does_not_use_up_the_operators_time(
+    coder: TestHive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hive_core.git.untrusted.MOST_SECONDS", 5.0)
+    monkeypatch.setattr("hive_core.git.untrusted.SECONDS_ASIDE", 0.1)
+    copies = 40_000_000  # A small file: its instructions copy one byte each, which takes some 20 seconds.
+    delta = varint(1) + varint(copies) + bytes([0x90, 1]) * copies
+    hostile = managers(coder) / ".git/objects/pack" / f"pack-{'0' * 40}.pack"
+    hostile.write_bytes(pack(entry(3, b"x"), entry(7, delta, bytes.fromhex(object_sha("blob", b"x")))))
+    hostile.with_suffix(".idx").touch()
+    sha = coder.propose("coder", SAY.format("new"))
     assert coder.json("request-commit", "coder", sha[:7])["fetched_sha"] == sha
 
 
