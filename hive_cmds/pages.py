@@ -11,13 +11,17 @@ from hive_core.context import Hive
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents.page import reach_page
 from hive_fleet.agents.page_stream import Told, stream
+from hive_fleet.home import status_page
 
 Last = Annotated[int, whole(0, 500, "the number of events", "N")]
 
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """The way to an agent's page. url: the key stands behind its '#', from where no browser sends it to a server."""
+    """The way to a page, an agent's or the fleet's.
+
+    url: the key stands behind its '#', from where no browser sends it to a server.
+    """
 
     name: str
     url: str
@@ -27,11 +31,14 @@ class PageLink:
 
 
 @operation(callers=OPERATOR, group="Agents")
-def open_(hive: Hive, name: AgentName) -> PageLink:
-    """Print the link to an agent's own page, with the key of its present start.
+def open_(hive: Hive, name: AgentName | None = None, read_only: bool = False) -> PageLink:
+    """Print the link to the status page, or to an agent's own, with the key of its present start.
 
-    name: whose page
+    name: whose page; without one it is the status page
+    read_only: the link to a status page that only looks
     """
+    if name is None:
+        return PageLink("hive", status_page.link(hive, "read" if read_only else "all"))
     page = reach_page(hive, name)
     return PageLink(name, f"http://{page.host}:{page.port}/#key={page.key}")
 

@@ -18,6 +18,7 @@ from hive_core.containers.backends import BACKENDS
 from hive_core.errors import HiveError, Invalid, Refused
 
 FILE = "hive.toml"
+SWITCH = ("on", "off")
 NEW_AGENTS = "new_agents"
 DEFAULT = "default"
 
@@ -53,6 +54,7 @@ KEYS = (
     ),
     Key("ports.manager", "port", 8000, "", "the manager's page"),
     Key("ports.page", "port", 7000, "", "the status page"),
+    Key("page", "switch", "on", "HIVE_PAGE", "whether `hive up` serves the status page: on or off"),
     Key("ports.first", "port", 8100, "", "where the ports of the other agents' pages begin"),
     Key("ports.count", "count", 900, "", "how many of those there are; an agent that has a port keeps it"),
 )
@@ -151,6 +153,8 @@ def _merged(
             values[key.name], origins[key.name] = own, f"{key.variable} in the environment"
     if values["backend"] not in BACKENDS:
         raise Invalid(f"HIVE_BACKEND is {values['backend']!r}; this hive knows: {', '.join(BACKENDS)}.")
+    if values["page"] not in SWITCH:
+        raise Invalid(f"HIVE_PAGE is {values['page']!r}; it is one of: {', '.join(SWITCH)}.")
     return Choices(values, origins, new_agents or {})
 
 
@@ -183,6 +187,7 @@ def _checks() -> dict[str, Any]:
     return {
         "text": text_of,
         "backend": one_of(tuple(BACKENDS)),
+        "switch": one_of(SWITCH),
         "file": _file,
         "port": whole(1024, 65535),
         "count": whole(1, 60000),

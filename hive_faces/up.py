@@ -14,6 +14,7 @@ from hive_core.operation import OPERATOR, operation
 from hive_core.progress import exclusive, hurry
 from hive_core.settings import MANAGER
 from hive_faces.gate.gate import beside
+from hive_faces.page import page_beside
 from hive_fleet.agents import desired, table
 from hive_fleet.changes import adoptions, spawns, starts
 from hive_fleet.changes.building import GRACE
@@ -36,6 +37,7 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
         try:
             try:
                 gate = held.enter_context(beside(hive))
+                held.enter_context(page_beside(hive))
                 left = "stops the agents" if stop else "leaves the agents as they are"
                 yield from lines(watching(hive, INTERVAL, beside=gate, begin=partial(bring_up, hive, left)))
             except (KeyboardInterrupt, GeneratorExit) as error:
@@ -66,6 +68,8 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
     if known and not again:
         meta.update(hive, stale=True)
     hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
+    if hive.running("page"):
+        hive.say("`hive open` prints the link to the status page")
 
 
 def _tell_of_the_stopped(hive: Hive) -> None:

@@ -33,6 +33,7 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.watch": "watch",
     "hive_faces.gate.gate": "gate",
     "hive_faces.gate.mcp": "mcp",
+    "hive_faces.page": "page",
     "hive_faces.up": "up",
 }
 _MODULES = {verb: module for module, verbs in DECLARED_IN.items() for verb in verbs.split()}

@@ -79,6 +79,8 @@ class TestHive:
             "HOME": str(self.root / "nobody"),
             "HIVE_HOME": str(self.home),
             "HIVE_RUN": str(self.root / "run"),
+            # Many hives are up at once in the tests, and there is one port for the status page.
+            "HIVE_PAGE": "off",
             "LC_ALL": "C.UTF-8",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_AUTHOR_NAME": "t",

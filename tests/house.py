@@ -21,7 +21,8 @@ class Room:
 
 ROOMS = {
     "hive_faces": Room(4, "faces: how one calls"),
-    "status_page": Room(4, "the browser's face: a client of the operator's socket"),
+    # Below the other faces: what brings the long-running ones together serves it, too.
+    "status_page": Room(3, "the browser's face: a client of the operator's socket"),
     "hive_cmds": Room(3, "verbs: the operations, none of which imports another"),
     "hive_fleet": Room(2, "nouns: what operations share, each the owner of its tables"),
     "hive_core": Room(1, "ground: knows no verb, no noun and no face"),

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 from hive_agent.errors import AgentError
+from hive_agent.page import shield
 
 # What a browser is told with every answer: nothing is loaded from elsewhere, nothing is framed, nothing is kept.
 HEADERS: Mapping[str, str] = {
@@ -76,6 +77,10 @@ class Door:
         if given and self._too_many(address):
             raise Denied(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong keys came from there; wait a minute.")
         raise Denied(HTTPStatus.UNAUTHORIZED, f"This page needs its key: `{self._where}` prints the link with it.")
+
+    def prove(self, nonce: str, port: int) -> str:
+        """What shows that this is the page whose first key the asker has, without either side giving it away."""
+        return shield.prove(next(iter(self._keys), ""), nonce, port)
 
     def _too_many(self, address: str) -> bool:
         now = time.monotonic()

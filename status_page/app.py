@@ -1,0 +1,179 @@
+"""What the page answers: its own files, hive's state, and the operator's actions, each one operation of hive's."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import bottle
+
+from hive_agent.page.door import HEADERS, Denied, Door
+from hive_agent.page.shield import NONCE
+from hive_core.client import Client
+from hive_core.errors import Refused
+
+LARGEST_BODY = 1 << 20
+# Verbs that take the name of an agent and nothing else.
+OF_ONE_AGENT = ("start", "stop", "kill", "restart", "rebuild", "revive")
+_STATIC = Path(__file__).resolve().parent / "static"
+# How a body that is no JSON comes, as the forms of older clients send it.
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+Work = Callable[..., Any]
+
+
+class Application:
+    """The routes. now: what only the page knows of itself, shown with the state."""
+
+    def __init__(self, client: Client, door: Door, now: Callable[[], Mapping[str, Any]]) -> None:
+        self._client, self._door, self._now = client, door, now
+
+    def wsgi(self) -> bottle.Bottle:
+        """The application as a server calls it."""
+        app = bottle.Bottle()
+        for path, work in self._reads().items():
+            app.route(path, method="GET", callback=self._served(work, writes=False))
+        for path, work in self._acts().items():
+            app.route(path, method="POST", callback=self._served(work, writes=True))
+        app.route("/proof", method="GET", callback=self._prove)
+        app.route("/", method="GET", callback=_static)
+        app.route("/<name:re:[a-z]+[.](?:css|js|svg)>", method="GET", callback=_static)
+        for code, told in {404: _nothing, 405: _nothing, 500: _bug}.items():
+            app.error(code)(told)
+        return app
+
+    def _reads(self) -> dict[str, Work]:
+        call = self._client.call
+        return {
+            "/api/state": lambda: {**call("state"), "page": dict(self._now())},
+            "/api/request/<id:int>": lambda id: call("show", id=id),
+            "/api/journal/<name>": lambda name: call("journal", name=name, **_asked("unit", "lines")),
+            "/api/search": lambda: call("search", **_asked("words")),
+        }
+
+    def _acts(self) -> dict[str, Work]:
+        call = self._client.call
+        acts: dict[str, Work] = {
+            "/approve/<id:int>": lambda id: call("approve", id=id, **_given("sha")),
+            "/deny/<id:int>": lambda id: call("deny", id=id, **_given("note")),
+            "/answer-question/<id:int>": lambda id: call("answer", id=id, text=_given("answer").get("answer", "")),
+            "/cancel-question/<id:int>": lambda id: call("cancel_question", id=id),
+            "/destroy/<name>": lambda name: call("destroy", name=name, purge=_is_true(_given("purge").get("purge"))),
+            "/purge-tombstone/<name>": lambda name: call("purge", name=name),
+            "/spawn": lambda: call("request_spawn", **_given("name", "description")),
+            "/meta-update": lambda: call("meta_update", inputs=_inputs(_given("inputs").get("inputs", []))),
+            "/send": lambda: call("send", **_given("to", "body")),
+        }
+        for verb in OF_ONE_AGENT:
+            acts[f"/{verb}/<name>"] = lambda name, verb=verb: call(verb, name=name)
+        return acts
+
+    def _served(self, work: Work, *, writes: bool) -> Callable[..., bytes]:
+        """The route of a piece of work: for whoever has the key, and whatever comes of it told in JSON."""
+
+        def answer(**named: Any) -> bytes:
+            try:
+                self._admit(writes)
+                return _json(HTTPStatus.OK, {"ok": True, "result": work(**named)})
+            except Denied as error:
+                return _refusal(error.status, error.message)
+            except Refused as error:
+                return _refusal(HTTPStatus.CONFLICT, str(error).replace("\n", " "))
+            except OSError:
+                return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Nobody answers for hive. Is `hive up` running?")
+
+        return answer
+
+    def _admit(self, writes: bool) -> None:
+        request = bottle.request
+        opens = self._door.admit(request.get_header("Authorization", ""), str(request.remote_addr))
+        if writes and opens != "all":
+            raise Denied(HTTPStatus.FORBIDDEN, "This link only looks; `hive open` prints the one that acts, too.")
+
+    def _prove(self) -> bytes:
+        nonce = bottle.request.query.getunicode("nonce", "")
+        if not NONCE.fullmatch(nonce):
+            return _refusal(HTTPStatus.BAD_REQUEST, "A nonce is 32 to 128 hexadecimal digits.")
+        return _json(HTTPStatus.OK, {"ok": True, "proof": self._door.prove(nonce, int(self._now()["port"]))})
+
+
+def _asked(*names: str) -> dict[str, Any]:
+    """The arguments named, of the address; a number where it looks like one. What is absent or empty is left out."""
+    query = bottle.request.query
+    found = {name: query.getunicode(name, "") for name in names}
+    return {
+        name: int(text) if name == "lines" and text.isascii() and text.isdigit() and len(text) < 10 else text
+        for name, text in found.items()
+        if text
+    }
+
+
+def _given(*names: str) -> dict[str, Any]:
+    """The arguments named, of a body that is a JSON object or a form; what is absent or null is left out."""
+    request = bottle.request
+    if request.content_length > LARGEST_BODY:
+        raise Denied(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too large.")
+    if (request.content_type or "").startswith(_FORMS):
+        body = {name: request.forms.getunicode(name) for name in names}
+    else:
+        body = _json_body(request.body.read(LARGEST_BODY))
+    return {name: body[name] for name in names if body.get(name) is not None}
+
+
+def _json_body(data: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(data) if data else {}
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise Denied(HTTPStatus.BAD_REQUEST, "The request is no JSON object.")
+    return body
+
+
+def _is_true(value: object) -> bool:
+    return value in (True, "true", "on", "1")
+
+
+def _inputs(value: object) -> list[Any]:
+    """The inputs that were chosen: a list, or as a form has them, joined with commas."""
+    chosen = value.split(",") if isinstance(value, str) else value
+    if not isinstance(chosen, list):
+        raise Denied(HTTPStatus.BAD_REQUEST, "The inputs are a list.")
+    return [name for name in chosen if name]
+
+
+def _static(name: str = "index.html") -> bytes:
+    path = _STATIC / name
+    if not path.is_file():
+        return _nothing(None)
+    _head(HTTPStatus.OK, _KINDS[path.suffix])
+    return path.read_bytes()
+
+
+def _nothing(_: object) -> bytes:
+    return _refusal(HTTPStatus.NOT_FOUND, "There is nothing here.")
+
+
+def _bug(error: bottle.HTTPError) -> bytes:
+    sys.stderr.write(f"hive page: {error.exception!r}\n{error.traceback or ''}\n")
+    return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The page failed at this; the terminal of hive shows more.")
+
+
+def _refusal(status: HTTPStatus, sentence: str) -> bytes:
+    return _json(status, {"ok": False, "error": sentence})
+
+
+def _json(status: HTTPStatus, value: Mapping[str, Any]) -> bytes:
+    _head(status, "application/json")
+    return json.dumps(value).encode()
+
+
+def _head(status: HTTPStatus, kind: str) -> None:
+    bottle.response.status = int(status)
+    for name, text in {**HEADERS, "Content-Type": f"{kind}; charset=utf-8"}.items():
+        bottle.response.set_header(name, text)
