@@ -123,8 +123,8 @@ class Broadcaster:
 
     def _heard(self, event: dict[str, Any]) -> None:
         kind, seq = event.get("kind"), event.get("seq")
-        if not isinstance(kind, str) or not isinstance(seq, int):
-            return  # A heartbeat, or the answer that the stream begins with.
+        if not isinstance(kind, str) or not isinstance(seq, int) or kind == "heartbeat":
+            return  # A sign of life, or the answer that the stream begins with.
         self._seq = seq
         # The word that all has to be loaded again is none that anybody goes on from.
         self._tell(seq, _frame(kind, event, None if kind == "resync" else seq))
