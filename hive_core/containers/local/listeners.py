@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+# The part in C alone: what `socket` adds takes longer to import than the kernel takes to answer.
+import _socket as socket
 import errno
-import socket
 import struct
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -28,7 +30,8 @@ def listeners(ports: Iterable[int]) -> Mapping[int, set[int]]:
     """
     wanted = set(ports)
     try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as kernel:
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        with closing(socket.socket(socket.AF_NETLINK, kind, _NETLINK_SOCK_DIAG)) as kernel:
             found = {port: _user(kernel, port) for port in wanted}
     except OSError:
         return _from_tables(wanted)  # A kernel without inet_diag, or one that a sandbox of our own keeps from us.
@@ -70,7 +73,7 @@ def _from_tables(wanted: set[int]) -> dict[int, set[int]]:
 
 def in_use(port: int) -> bool:
     """Whether a process of somebody else's, of another hive perhaps, serves this port now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)) as probe:
         # As servers do: a connection that has ended is no reason (socket(7), SO_REUSEADDR).
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
