@@ -12,7 +12,7 @@ from hive_fleet.agents.tombstones import announcing_tombstones
 from hive_fleet.changes.deploys import fleet
 from hive_fleet.flake import meta
 from hive_fleet.home import folders
-from hive_fleet.messages.messages import forget_inbox, tell
+from hive_fleet.messages.messages import forget_inbox, shrink_inbox, tell
 
 
 def _recover_destroy(hive: Hive, left: InProgress) -> str:
@@ -32,6 +32,7 @@ def destroy_held(hive: Hive, name: str, purge: bool) -> None:
     if purge:
         progress.reach(hive, name, "purging")
         folders.remove(hive, name)
+        shrink_inbox(hive, name)
     with announcing_tombstones(hive, name) as db:
         if purge:
             forget_inbox(db, name)
@@ -58,6 +59,7 @@ def _recover_purge(hive: Hive, left: InProgress) -> str:
 def purge_held(hive: Hive, name: str) -> None:
     """Remove what was kept of a destroyed agent that the caller holds; again is as good as once."""
     folders.remove(hive, name)
+    shrink_inbox(hive, name)
     with announcing_tombstones(hive, name) as db:
         forget_inbox(db, name)
         tell(hive, db, "purged", name)

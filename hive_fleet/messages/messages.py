@@ -21,6 +21,8 @@ from hive_fleet.messages import readers
 SYSTEM = "system"
 # Bytes of bodies in one answer; a single message always fits.
 MOST_IN_ANSWER = 4 * 1024 * 1024
+# Messages, and bytes of their bodies, that are removed in one transaction.
+MOST_REMOVED, BYTES_REMOVED = 500, 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,25 @@ def tell_one(db: sqlite3.Connection, name: str, event: str, **fields: Any) -> No
     """Put a system message into somebody's inbox."""
     known = {field: value for field, value in fields.items() if value is not None}
     post(db, SYSTEM, name, wire.line({"event": event, **known}))
+
+
+def shrink_inbox(hive: Hive, name: str) -> None:
+    """Remove what was ever sent to an agent, a little in each transaction: however much it is, others write in between.
+
+    What comes meanwhile is left to `forget_inbox`.
+    """
+    while True:
+        with hive.store.write() as db:
+            chosen = fitting(db.execute(_SENT_TO, (name, MOST_REMOVED)), most=BYTES_REMOVED)
+            db.executemany("delete from messages where id = ?", [(number,) for number in chosen])
+        if not chosen:
+            return
+
+
+_SENT_TO = """
+    select id, length(body) as size from messages
+    where recipient_key = (select key from readers where name = ?) order by recipient_number limit ?
+"""
 
 
 def forget_inbox(db: sqlite3.Connection, name: str) -> None:
