@@ -40,7 +40,9 @@ def refusal(error: BaseException) -> Refused | None:
         return error
     name = str(getattr(error, "sqlite_errorname", ""))
     if isinstance(error, OSError) and error.errno in _DESCRIPTORS:
-        return Refused(f"{error.strerror}.", "Raise the limit of open files (`ulimit -n`).")
+        # The kernel says the same of a user's inotify instances, of which there are 128 and not thousands.
+        hint = "Raise the limit of open files (`ulimit -n`), or that of `sysctl fs.inotify.max_user_instances`."
+        return Refused(f"{error.strerror}.", hint)
     if isinstance(error, OSError) and error.errno in _SYSTEM:
         return Refused(f"{error.filename or 'The disk'}: {error.strerror}.", "Make room, or make it writable.")
     if name.startswith(_DATABASE):
