@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 # Columns that hold running text: they give way first, down to WORTH_READING characters.
-TEXTS = ("description", "detail", "error", "badges", "state", "url")
+TEXTS = ("description", "detail", "error", "badges", "state", "value", "url")
 WORTH_READING = 24
 NAMES = ("name", "agent", "check")
 # What goes next, the least important first; what has a name is only shortened then, as a text is.

@@ -55,7 +55,7 @@ print("given", sorted(name for name in os.environ if "PAGE" in name), "TRIED", f
 HARNESS = """
 import os, subprocess, sys
 sys.path.insert(0, sys.argv[1])
-from hive_agent import shield
+from hive_agent.page import shield
 if sys.argv[2] == "closed":
     shield.close_to_others()
 key = shield.take_page_key(os.environ)

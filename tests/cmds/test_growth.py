@@ -217,7 +217,6 @@ def fill(hive: Hive, rows: int) -> None:
 
 @pytest.fixture(autouse=True)
 def _without_nix(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HIVE_NIX", "off")
 
 
 def made(place: TestHive, rows: int) -> Hive:
