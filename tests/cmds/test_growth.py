@@ -215,10 +215,6 @@ def fill(hive: Hive, rows: int) -> None:
             )
 
 
-@pytest.fixture(autouse=True)
-def _without_nix(monkeypatch: pytest.MonkeyPatch) -> None:
-
-
 def made(place: TestHive, rows: int) -> Hive:
     place.spawn("coder")
     hive = place.inside()
