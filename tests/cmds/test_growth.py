@@ -50,7 +50,9 @@ OTHER = PLAIN.replace("ready", "ready again")
 
 # Operations that are not called here, and why: they make none of the statements that the others do not make too.
 ELSEWHERE = {
-    **dict.fromkeys(("agent", "mcp", "gate", "watch", "up", "attach", "login", "open"), "runs until it is ended"),
+    **dict.fromkeys(
+        ("agent", "mcp", "gate", "page", "watch", "up", "attach", "login", "open"), "runs until it is ended"
+    ),
     **dict.fromkeys(
         ("journal", "inputs", "turn_settings", "doctor", "config", "tombstones"), "reads files, or one row by its name"
     ),
