@@ -66,7 +66,8 @@ def of_agents(folder: Path, count: int) -> Iterator[tuple[TestHive, int]]:
         # To files: what nobody reads from a pipe would hold it up in the end.
         to_files = ["sh", "-c", f'exec "$@" >"{hive.root}/shown" 2>"{hive.root}/said"', "sh"]
         up = hive.start("up", program=[*to_files, sys.executable, str(CHECKOUT / "hive")])
-        eventually(lambda: f"watching {count} agents" in (hive.root / "said").read_text())
+        said = hive.root / "said"
+        eventually(lambda: said.exists() and f"watching {count} agents" in said.read_text())
         yield hive, up.pid
 
 
