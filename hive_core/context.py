@@ -89,7 +89,9 @@ class Hive:
             yield
 
     def _lock(self, name: str, purpose: str, wait: bool) -> AbstractContextManager[None]:
-        self.settings.locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A parent that is made on the way would get the umask's mode: others could look into a new home.
+        self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.settings.locks.mkdir(mode=0o700, exist_ok=True)
         return file_lock(self.settings.locks / f"{name}.lock", purpose, wait=wait, say=self.say)
 
     def applied_path(self, name: str) -> Path:

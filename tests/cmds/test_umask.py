@@ -53,6 +53,14 @@ def test_an_agent_reaches_what_is_its_own_and_every_mode_is_the_same(tmp_path: P
     assert not [path for path, mode in found[1].items() if mode[8] == "w" and mode[0] not in "ls"]
 
 
+@pytest.mark.parametrize("first", ["up", "gate", "page", "watch"])
+def test_a_home_that_is_not_there_yet_is_made_for_its_owner_alone(hive: TestHive, first: str) -> None:
+    assert not hive.home.exists()
+    hive.start(first)
+    eventually(hive.home.exists)
+    assert stat.S_IMODE(hive.home.stat().st_mode) == 0o700
+
+
 @needs_root
 def test_a_checkout_that_is_roots_alone_has_a_harness_that_agents_can_run(hive: TestHive, tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
