@@ -58,7 +58,7 @@ def _attempt(sandbox: Sandbox, root: str) -> str | None:
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if not ended:
         return f"{argv[0]} was not done after {_SECONDS:g} seconds"
-    return None if code == 0 else said.decode(errors="replace").strip() or f"it ended with code {code}"
+    return None if code == 0 else " ".join(said.decode(errors="replace").split()) or f"it ended with code {code}"
 
 
 def _hear(descriptor: int) -> tuple[bytes, bool]:

@@ -17,6 +17,11 @@ BROKEN = {
     "for another machine": ("\x7fELF nonsense", 0o755, "cannot be run: Exec format error"),
     "without its interpreter": ("#!/nowhere/sh\n", 0o755, "is not installed"),
     "failing": ("#!/bin/sh\necho no namespaces for you >&2; exit 1\n", 0o755, "no namespaces for you"),
+    "failing in several lines": (
+        "#!/bin/sh\nprintf 'none for you.\\n   Ask root.\\n' >&2; exit 1\n",
+        0o755,
+        "you. Ask root.",
+    ),
     "silently failing": ("#!/bin/sh\nexit 3\n", 0o755, "it ended with code 3"),
 }
 
