@@ -38,7 +38,8 @@ def link(hive: Hive, opens: str = "all") -> str:
         found = json.loads(keys_of(hive).read_text())
     except FileNotFoundError:
         found = None
-    if found is None or not (hive.running("page") or hive.running("up")):
+    # The file of a page that was killed is still there; who serves one holds its lock.
+    if found is None or not hive.running("page"):
         raise Refused("Nobody serves the status page.", "`hive up` does, or `hive page` by itself.")
     key = next(key for key, what in found["keys"].items() if what == opens)
     return link_of(int(found["port"]), key)
