@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from hive_agent.clis import CLIS
 from hive_core import choices, disk, repairs
 from hive_core.context import Hive
 from hive_core.errors import HiveError
@@ -16,7 +15,6 @@ from hive_core.human import ago, count, span
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents import status
 from hive_fleet.flake import staleness, upstream
-from hive_fleet.home import programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +104,6 @@ def _running(hive: Hive) -> Iterator[Finding]:
         yield Finding(name, True if pid else None, detail)
 
 
-def _programs(hive: Hive) -> Iterator[Finding]:
+def _programs(_hive: Hive) -> Iterator[Finding]:
     git = shutil.which("git")
     yield Finding("git", git is not None, git or "missing: apt-get install git")
-    yield from (_cli(hive, name) for name in CLIS)
-
-
-def _cli(hive: Hive, name: str) -> Finding:
-    try:
-        found = programs.find(hive.settings, name)
-    except HiveError as error:
-        return Finding(name, False, error.message)
-    missing = f"not found: agents with the runner {name} wait for it; put it on the PATH of `hive`"
-    return Finding(name, None if found is None else True, missing if found is None else str(found))

@@ -32,10 +32,10 @@ def login(hive: Hive, name: AgentName) -> None:
     if why := why_no_login(cli.credentials, found, table.given_variables(row)):
         refused = " It was refused." if row["state"] == "key_refused" else ""
         raise Refused(f"A login would not help {name}: {why}.{refused}", _CHANGE)
-    view = view_of(hive, name)
-    if cli.variable not in view.environment:
+    program = hive.host.cli(runner)
+    if program is None:
         raise Refused(f"{runner} is not installed where hive finds it.", "`hive doctor` says what it looks for.")
-    code = hive.host.enter(name, view, (view.environment[cli.variable], *cli.login.arguments))
+    code = hive.host.enter(name, view_of(hive, name), (program, *cli.login.arguments))
     if code == 128 + signal.SIGINT:
         # The human has ended the login program with Ctrl-C: that is an interrupt, not a failure.
         raise KeyboardInterrupt

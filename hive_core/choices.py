@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hive_agent.clis import CLIS
-from hive_core.containers.backends import BACKENDS
+from hive_core.containers.backends import BACKENDS, OFFERED
 from hive_core.errors import HiveError, Invalid, Refused
 
 FILE = "hive.toml"
@@ -152,7 +152,7 @@ def _merged(
         if (own := environment.get(key.variable)) is not None:
             values[key.name], origins[key.name] = own, f"{key.variable} in the environment"
     if values["backend"] not in BACKENDS:
-        raise Invalid(f"HIVE_BACKEND is {values['backend']!r}; this hive knows: {', '.join(BACKENDS)}.")
+        raise Invalid(f"HIVE_BACKEND is {values['backend']!r}; this hive knows: {', '.join(OFFERED)}.")
     if values["page"] not in SWITCH:
         raise Invalid(f"HIVE_PAGE is {values['page']!r}; it is one of: {', '.join(SWITCH)}.")
     return Choices(values, origins, new_agents or {})
@@ -186,7 +186,7 @@ def _checks() -> dict[str, Any]:
 
     return {
         "text": text_of,
-        "backend": one_of(tuple(BACKENDS)),
+        "backend": one_of(OFFERED),
         "switch": one_of(SWITCH),
         "file": _file,
         "port": whole(1024, 65535),

@@ -15,6 +15,8 @@ BACKENDS = {
     "local": "hive_core.containers.local.host:LocalHost",
     "memory": "hive_core.containers.memory:MemoryHost",
 }
+# What a person may choose; the rest is for tests.
+OFFERED = ("local",)
 
 
 def host(settings: Settings) -> Host:

@@ -77,14 +77,13 @@ class View:
 
     uid: the user its processes run as, None for the user hive runs as. read_write, read_only: path inside ->
     path of a folder on the machine; nothing else of hive is visible. environment: added to the configuration's own.
-    harness: the argv of the turn loop, as it is found inside. lock: what says which revision of the harness that is.
+    lock: what says which revision of the harness runs in it. Programs are the backend's to find and to show.
     """
 
     uid: int | None
     read_write: Mapping[str, Path]
     read_only: Mapping[str, Path]
     environment: Mapping[str, str]
-    harness: tuple[str, ...] = ()
     lock: Lock | None = None
 
 
@@ -96,7 +95,7 @@ class Host(Protocol):
         """Make `revision` of the applied repository, and the harness that `lock` names, ready to be switched to.
 
         Running things stay as they are. Raises BuildFailed naming file, key and line, HiveError when there is no such
-        harness. Idempotent.
+        harness, or a program that it would be shown must not be. Idempotent.
         """
 
     def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:
@@ -136,8 +135,17 @@ class Host(Protocol):
     def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:
         """As `journal`, then every further line as it comes, for ever."""
 
-    def capabilities(self) -> list[tuple[str, bool, str]]:
-        """What this backend finds of the machine, for `hive doctor`: (what, whether it will do, in words)."""
+    def capabilities(self) -> list[tuple[str, bool | None, str]]:
+        """What this backend finds of the machine, for `hive doctor`: (what, whether it will do, in words).
+
+        None for what is missing, and is not needed.
+        """
+
+    def cli(self, name: str) -> str | None:
+        """The path of an agents' CLI as a container finds it; None where it is not installed.
+
+        Raises Refused for one that no container may be shown.
+        """
 
     def users(self) -> range | None:
         """The users that containers run as, one each; None where all of them run as the user that hive runs as."""

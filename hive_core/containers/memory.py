@@ -137,7 +137,10 @@ class MemoryHost:
                 yield from further
                 watch.read()
 
-    def capabilities(self) -> list[tuple[str, bool, str]]:
+    def cli(self, name: str) -> str | None:  # noqa: ARG002
+        return None
+
+    def capabilities(self) -> list[tuple[str, bool | None, str]]:
         return [("sandbox", False, "memory: no agent runs, and nothing is kept from one")]
 
     def users(self) -> range | None:

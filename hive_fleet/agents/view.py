@@ -11,7 +11,7 @@ from hive_core.context import Hive
 from hive_core.settings import MANAGER
 from hive_fleet.agents import table
 from hive_fleet.flake import meta
-from hive_fleet.home import folders, ports, programs
+from hive_fleet.home import folders, ports
 
 
 def view_of(hive: Hive, name: str) -> View:
@@ -25,11 +25,9 @@ def view_of(hive: Hive, name: str) -> View:
     if name == MANAGER:
         folders.give_clones(hive, uid)
     read_write, read_only = _shown(hive, name)
-    tools = programs.inside(hive.settings)
-    environment = _environment(hive, name) | tools.environment
     container = hive.host.container(name)
     lock = meta.lock(hive, None if container is None else container.hive)
-    return View(uid, read_write, {**read_only, **tools.read_only}, environment, tools.harness, lock)
+    return View(uid, read_write, read_only, _environment(hive, name), lock)
 
 
 def _shown(hive: Hive, name: str) -> tuple[dict[str, Path], dict[str, Path]]:

@@ -56,7 +56,7 @@ def test_a_change_of_the_file_holds_at_once(tmp_path: Path) -> None:
         ("[ports]\nmanager = 80\n", "line 2: ports.manager is 80; give a whole number from 1024 to 65535"),
         ("[ports]\nfirst = true\n", "line 2: ports.first is true; give a whole number"),
         ("[ports]\nfirst = 65000\n", "line 1: ports.count leads to port 65899; the last port is 65535"),
-        ('backend = "docker"\n', 'line 1: backend is "docker"; give one of local, memory'),
+        ('backend = "docker"\n', 'line 1: backend is "docker"; give one of local'),
         ('[new_agents]\nmodle = "x"\n', "line 2: new_agents.modle is not a key hive knows; perhaps it is model"),
         ('[new_agents]\nrunner = "exec"\n', 'line 1: new_agents.command is missing; the runner "exec" needs it'),
         ('[new_agents.limits]\nmemory = "lots"\n', 'line 2: new_agents.limits.memory is "lots"; give a size'),

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from hive_core.containers.local import cgroups, doors
+from hive_agent.clis import CLIS
+from hive_core.containers.local import cgroups, doors, programs
 from hive_core.containers.local.probe import attempts
 from hive_core.containers.local.sandbox import Sandbox
 from hive_core.errors import HiveError
+from hive_core.settings import Settings
 
 _LIMITS = {"memory": float(2**30), "pids": 100.0, "cpu": 1.0}
 
 
-def look() -> Iterator[tuple[str, bool, str]]:
-    """Each thing that matters: (what, whether it is as it should be, in words)."""
+def look(settings: Settings) -> Iterator[tuple[str, bool | None, str]]:
+    """Each thing that matters: (what, whether it is as it should be, in words); None for what is not needed."""
+    yield from (_cli(settings, name) for name in CLIS)
     failed: list[tuple[str, str]] = []
     for sandbox, failure in attempts():
         if failure is None:
@@ -25,6 +28,15 @@ def look() -> Iterator[tuple[str, bool, str]]:
     yield from doors.look()
     for controller, value in _LIMITS.items():
         yield (f"limit of {controller}", *_limit(controller, value))
+
+
+def _cli(settings: Settings, name: str) -> tuple[str, bool | None, str]:
+    try:
+        found = programs.find(settings, name)
+    except HiveError as error:
+        return name, False, error.message
+    missing = f"not found: agents with the runner {name} wait for it; put it on the PATH of `hive`"
+    return (name, None, missing) if found is None else (name, True, str(found))
 
 
 def _limit(controller: str, value: float) -> tuple[bool, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hive_agent import atomic
+from hive_agent.clis import CLIS
 from hive_core.arguments import agent_name
 from hive_core.containers.base import AGENT_USERS, Container, Lock, View
 from hive_core.containers.local import journal, listeners, records
@@ -30,20 +31,25 @@ HARNESS = "/hive/hive_agent"
 class LocalHost:
     """Containers below `$HIVE_HOME/containers`; implements base.Host, where each method is described.
 
-    sandbox: use this one instead of the strongest the machine offers, whatever it may be.
+    sandbox: use this one instead of the strongest the machine offers, whatever it may be. harness: the argv of another
+    turn loop than the revision's own.
     """
 
-    def __init__(self, settings: Settings, sandbox: Sandbox | None = None) -> None:
+    def __init__(
+        self, settings: Settings, sandbox: Sandbox | None = None, harness: tuple[str, ...] | None = None
+    ) -> None:
         self._settings = settings
         self._sandbox = sandbox
+        self._harness = harness
 
     def build(self, name: str, repository: Path, revision: str, lock: Lock | None) -> None:
-        from hive_core.containers.local import generations, harness
+        from hive_core.containers.local import generations, harness, programs
         from hive_core.containers.local.program import check_program, read_config
 
         folder = self._folder(name)
         generation = generations.export(folder / "generations", repository, _full(revision))
         check_program(read_config(generation), generation)
+        programs.inside(self._settings)
         if lock is not None:
             harness.export(self._settings, lock)
 
@@ -189,11 +195,16 @@ class LocalHost:
                 found[name] = supervisor
         return found
 
-    def capabilities(self) -> list[tuple[str, bool, str]]:
+    def cli(self, name: str) -> str | None:
+        from hive_core.containers.local import programs
+
+        return programs.inside(self._settings).environment.get(CLIS[name].variable)
+
+    def capabilities(self) -> list[tuple[str, bool | None, str]]:
         """What this machine offers to keep agents apart and within limits: (what, whether, in words)."""
         from hive_core.containers.local.capabilities import look
 
-        return list(look())
+        return list(look(self._settings))
 
     @property
     def _remembered(self) -> Path:
@@ -234,19 +245,21 @@ class LocalHost:
 
     def _inside(self, name: str, folder: Path, config: AgentConfig, generation: Path, view: View) -> Inside:
         from hive_core.containers import private
+        from hive_core.containers.local import programs
         from hive_core.containers.local.program import program
         from hive_core.containers.local.sandbox import Inside, check, defaults
 
         root = folder / "root"
         root.mkdir(mode=0o700, exist_ok=True)
+        tools = programs.inside(self._settings)
         inside = Inside(
             name=name,
             uid=view.uid,
-            command=program(config, view.harness),
-            environment={**defaults(), **config.environment, **view.environment},
+            command=program(config, self._harness or tools.harness),
+            environment={**defaults(), **config.environment, **view.environment, **tools.environment},
             read_write={target: self._real(source) for target, source in view.read_write.items()},
             read_only={
-                **{target: self._real(source) for target, source in view.read_only.items()},
+                **{to: self._real(source) for to, source in {**view.read_only, **tools.read_only}.items()},
                 "/config": str(generation),
             },
             root=str(root.resolve()),

@@ -24,15 +24,15 @@ signal.signal(signal.SIGHUP, signal.SIG_IGN)
 def answer(asked: dict) -> object:
     home = asked["home"]
     settings = from_environment({"HIVE_HOME": home, "HIVE_RUN": f"{home}/run", "HOME": home})
-    host = LocalHost(settings, Sandbox(asked["sandbox"]) if asked["sandbox"] else None)
     view = asked.get("view")
+    harness = tuple(view["harness"]) if view and view["harness"] else None
+    host = LocalHost(settings, Sandbox(asked["sandbox"]) if asked["sandbox"] else None, harness)
     if view is not None:
         view = View(
             view["uid"],
             _paths(view["read_write"]),
             _paths(view["read_only"]),
             view["environment"],
-            tuple(view["harness"]),
         )
     match asked["do"]:
         case "build":

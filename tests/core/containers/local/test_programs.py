@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from hive_core.containers.local import programs
 from hive_core.errors import Refused
 from hive_core.settings import Settings, from_environment
-from hive_fleet.home import programs
 from tests.hives import TestHive
 
 TRIPLE = f"{os.uname().machine}-unknown-linux-musl"
