@@ -9,13 +9,14 @@ from typing import Annotated
 from hive_core import events as log
 from hive_core.arguments import Seq, choice
 from hive_core.context import Hive
-from hive_core.events import EVENT_FIELDS, Event
+from hive_core.event_kinds import EVENT_KINDS
+from hive_core.events import Event
 from hive_core.operation import OPERATOR, SHELL, operation
 from hive_core.wake import Wake
 from hive_fleet.events.feed import Line, after, lines
 from hive_fleet.events.sentences import FROM_SYSTEM, SILENT
 
-EventKind = Annotated[str, choice(tuple(EVENT_FIELDS), "a kind of event", "KIND")]
+KindOfEvent = Annotated[str, choice(tuple(EVENT_KINDS), "a kind of event", "KIND")]
 
 # How many events are shown to a person who did not say since when, and among how many they are looked for.
 RECENT, SEARCHED = 50, 1000
@@ -25,7 +26,7 @@ RECENT, SEARCHED = 50, 1000
 def events(
     hive: Hive,
     since: Seq | None = None,
-    kind: list[EventKind] | None = None,
+    kind: list[KindOfEvent] | None = None,
     follow: bool = False,
     system: Annotated[bool, SHELL] = False,
 ) -> Iterator[Line]:

@@ -10,60 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from hive_core import wire
+from hive_core.event_kinds import EVENT_KINDS
 from hive_core.store import Connection
 
 # Bytes that an event costs beside its own: its row, its place in the indexes, whoever is woken by it.
 OVERHEAD = 1024
-
-# Kind -> the fields it always carries, beside `seq`, `kind` and `at`. The first twelve are what browsers and
-# desktop clients of the modelled system know; the names and fields are a contract.
-EVENT_FIELDS: dict[str, tuple[str, ...]] = {
-    "sent": ("from", "to", "body"),
-    "delivered": ("from", "to", "body"),
-    "approval_added": ("id", "agent", "approval_kind"),
-    "approval_resolved": ("id", "agent", "approval_kind", "status", "resolved_at"),
-    "question_added": ("id", "asker", "question", "options", "multi", "asked_at"),
-    "question_resolved": ("id", "answer", "answerer", "answered_at", "cancelled"),
-    "transient_set": ("name", "transient_kind", "since_unix"),
-    "transient_cleared": ("name",),
-    # state: waiting, doing, done, skipped or failed; since then, as `at` says.
-    "operation_step": ("name", "transient_kind", "step", "state"),
-    "container_state_changed": ("container",),
-    "container_removed": ("name",),
-    "tombstones_changed": ("tombstones",),
-    "meta_inputs_changed": ("inputs",),
-    # What the manager is told, mirrored here so that one stream tells everything.
-    "spawned": ("agent",),
-    "rebuilt": ("agent", "ok"),
-    "started": ("agent",),
-    "restarted": ("agent",),
-    "killed": ("agent",),
-    "destroyed": ("agent",),
-    "purged": ("agent",),
-    "container_crash": ("agent", "cause"),
-    "crash_loop": ("agent", "note"),
-    "needs_login": ("agent",),
-    "logged_in": ("agent",),
-    "needs_update": ("agent",),
-    # What was mended after a process had died in the middle.
-    "recovered": ("name", "transient_kind", "outcome"),
-    # What could not be mended; it is tried again, and told of once for each reason.
-    "repair_failed": ("agent", "repair", "note"),
-    # A container that the database did not know, because that was lost.
-    "adopted": ("agent",),
-    # All that was ever sent to a name is gone.
-    "inbox_forgotten": ("name",),
-    # The database was taken from a backup.
-    "restored": (),
-}
-# What an event may carry beside them and lacks otherwise: clients of the modelled system read null then.
-OPTIONAL: dict[str, tuple[str, ...]] = {
-    "approval_added": ("sha_short", "sha", "diff", "description"),
-    "approval_resolved": ("sha_short", "sha", "note", "description"),
-    "question_added": ("deadline_at",),
-}
-# Each of these tells of something whole, so that the newest stands for all before it, and is kept for ever.
-SNAPSHOTS = frozenset({"tombstones_changed", "meta_inputs_changed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +29,7 @@ class Event:
 
     def wire(self) -> dict[str, Any]:
         """The event as every stream sends it: seq, kind, at (whole seconds), then the fields of its kind."""
-        lacking = dict.fromkeys(OPTIONAL.get(self.kind, ()))
+        lacking = dict.fromkeys(EVENT_KINDS[self.kind].optional)
         return {"seq": self.seq, "kind": self.kind, "at": int(self.at), **lacking, **self.data}
 
 
@@ -89,14 +40,14 @@ def emit(db: sqlite3.Connection, kind: str, *, about: str | None = None, **field
     """
     if not db.in_transaction:
         raise AssertionError(f"the event {kind} was emitted outside the transaction of its change")
-    if missing := [name for name in EVENT_FIELDS[kind] if name not in fields]:
+    if missing := [name for name in EVENT_KINDS[kind].fields if name not in fields]:
         raise AssertionError(f"the event {kind} lacks {missing}")
     agent = about or fields.get("agent") or fields.get("name")
     data = wire.line({name: value for name, value in fields.items() if value is not None})
     cursor = db.execute(
         "insert into events (at, kind, agent, data) values (?, ?, ?, ?)", (time.time(), kind, agent, data)
     )
-    if kind in SNAPSHOTS:
+    if EVENT_KINDS[kind].whole:
         db.execute("insert or replace into snapshots (kind, data) values (?, ?)", (kind, data))
     if isinstance(db, Connection):
         db.emitted += OVERHEAD + len(data)
@@ -110,7 +61,7 @@ def newest(db: sqlite3.Connection) -> int:
 
 
 def last_told(db: sqlite3.Connection, kind: str) -> dict[str, Any] | None:
-    """What the newest event of one of the SNAPSHOTS said; None where there has been none."""
+    """What the newest event of a kind that tells the whole said; None where there has been none."""
     row = db.execute("select data from snapshots where kind = ?", (kind,)).fetchone()
     return None if row is None else dict(json.loads(row["data"]))
 

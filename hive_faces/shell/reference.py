@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hive_core.choices import KEYS
+from hive_core.event_kinds import EVENT_KINDS
 from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter, Role
 from hive_faces.verbs import everything
 
@@ -139,8 +140,28 @@ memory = "4G"
 """
 
 
+def events() -> str:
+    """The table of every kind of event."""
+    lines = [
+        "# Events",
+        "",
+        "Generated from the kinds that hive knows. Every change leaves one, in the transaction of the change itself;",
+        "`hive events` shows them, and [every stream](sockets.md) sends them. Each carries `seq`, its place in the one",
+        "order of everything, `kind`, and `at` in unix seconds. Some carry more; what stands in the last column is null",
+        "on a stream where it is not known.",
+        "",
+        "| kind | it is told when | carries | or null |",
+        "|---|---|---|---|",
+    ]
+    for name, kind in EVENT_KINDS.items():
+        fields, optional = (" ".join(f"`{field}`" for field in some) for some in (kind.fields, kind.optional))
+        lines.append(f"| `{name}` | {kind.tells} | {fields} | {optional} |")
+    return "\n".join(lines) + "\n"
+
+
 FILES: Mapping[str, Callable[[], str]] = {
     "docs/commands.md": commands,
+    "docs/events.md": events,
     "docs/permissions.md": permissions,
     "docs/settings.md": settings,
 }

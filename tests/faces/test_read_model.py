@@ -17,7 +17,8 @@ from hive_core import progress
 from hive_core.client import Client
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.events import EVENT_FIELDS, OPTIONAL, emit, newest
+from hive_core.event_kinds import EVENT_KINDS
+from hive_core.events import emit, newest
 from hive_core.mirror import Mirror
 from hive_core.operation import Identity, Role
 from hive_faces.verbs import everything
@@ -148,7 +149,7 @@ def test_what_an_event_may_lack_is_null_in_it(served: TestHive) -> None:
     served.run("ask", "When?")
     for kind in ("approval_added", "question_added"):
         (event,) = served.events(kind)
-        assert {*EVENT_FIELDS[kind], *OPTIONAL[kind]} <= event.keys()
+        assert {*EVENT_KINDS[kind].fields, *EVENT_KINDS[kind].optional} <= event.keys()
     assert served.events("approval_added")[0]["sha_short"] is None
 
 

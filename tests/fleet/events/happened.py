@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hive_core.events import EVENT_FIELDS, Event
+from hive_core.event_kinds import EVENT_KINDS
+from hive_core.events import Event
 
 # What each field may be where a test does not care.
 ANY = {"options": ["a", "b"], "tombstones": [], "inputs": [], "container": {"running": True}, "cancelled": False}
@@ -12,5 +13,5 @@ ANY = {"options": ["a", "b"], "tombstones": [], "inputs": [], "container": {"run
 
 def event(kind: str, **data: Any) -> Event:
     """An event with every field that its kind always carries."""
-    given = {name: ANY.get(name, "coder") for name in EVENT_FIELDS[kind]} | data
+    given = {name: ANY.get(name, "coder") for name in EVENT_KINDS[kind].fields} | data
     return Event(7, 1_700_000_000.5, kind, "coder", given)

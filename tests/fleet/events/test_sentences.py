@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 
-from hive_core.events import EVENT_FIELDS, Event
+from hive_core.event_kinds import EVENT_KINDS
+from hive_core.events import Event
 from hive_fleet.events.sentences import SENTENCES, Tone, sentence, tone_of
 from tests.fleet.events.happened import ANY, event
 
 
 def test_every_kind_of_event_has_its_sentence() -> None:
-    assert SENTENCES.keys() == EVENT_FIELDS.keys()
+    assert SENTENCES.keys() == EVENT_KINDS.keys()
 
 
-@pytest.mark.parametrize("kind", EVENT_FIELDS)
+@pytest.mark.parametrize("kind", EVENT_KINDS)
 def test_a_sentence_is_one_printable_line_whatever_an_agent_wrote(kind: str) -> None:
     evil = "\x1b[2J\u202eline\nbreak " + "x" * 5000
-    hostile: dict[str, Any] = {name: evil for name in EVENT_FIELDS[kind] if name not in ANY}
+    hostile: dict[str, Any] = {name: evil for name in EVENT_KINDS[kind].fields if name not in ANY}
     said = sentence(event(kind, **hostile | {"description": evil, "note": evil, "options": [evil] * 20}))
     assert said is None or said.isprintable()
 
