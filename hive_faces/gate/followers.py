@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from hive_core import history
+from hive_core import event_stream
 from hive_core.context import Hive
+from hive_core.event_stream import Stretch
 from hive_core.events import before_newest, newest
-from hive_core.history import Stretch
 from hive_faces.gate.calls import Render, Slices, document, line
 
 # Seconds of quiet after which a follower is told that there is nothing new: who hears nothing for longer knows that
@@ -47,10 +47,10 @@ def events(kinds: Collection[str]) -> Language:
         for event in stretch.events:
             if not kinds or event.kind in kinds:
                 yield event
-            if event.kind in history.BREAKS:
+            if event.kind in event_stream.BREAKS:
                 yield _resync(event.seq)
 
-    looked_at = frozenset({*kinds, *history.BREAKS}) if kinds else frozenset[str]()
+    looked_at = frozenset({*kinds, *event_stream.BREAKS}) if kinds else frozenset[str]()
     return Language(looked_at, tell, lambda seq: {"kind": "heartbeat", "seq": seq})
 
 
@@ -85,7 +85,7 @@ class Followers:
 
         def read(db: sqlite3.Connection) -> Slices:
             begin = before_newest(db, RECENT, sorted(language.kinds)) if seq is None else seq
-            told = list(language.tell(db, history.stretch(db, begin, language.kinds)))
+            told = list(language.tell(db, event_stream.stretch(db, begin, language.kinds)))
             return document("".join(render(told)))
 
         found: Slices = await self._read(read)
@@ -122,5 +122,5 @@ class Followers:
 
 def _told(seq: int, language: Language, db: sqlite3.Connection) -> tuple[int, Slices]:
     """The next stretch after `seq` as it is told, and where it ends."""
-    stretch = history.stretch(db, seq, language.kinds)
+    stretch = event_stream.stretch(db, seq, language.kinds)
     return stretch.end, [part for told in language.tell(db, stretch) for part in line(told)]

@@ -14,7 +14,7 @@ from hive_cmds import harness, lifecycle, requests
 from hive_core.arguments import FLAG, agent_name, require_json_type
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid
-from hive_core.history import Stretch
+from hive_core.event_stream import Stretch
 from hive_core.operation import REGISTRY
 from hive_faces.gate.followers import Language
 from hive_fleet.agents import last_seen, status

@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from hive_cmds import questions
-from hive_core import history, progress
+from hive_core import event_stream, progress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import Identity, Role
@@ -174,7 +174,7 @@ def newest(hive: Hive) -> int:
 
 def stretch(hive: Hive, seq: int, *kinds: str) -> None:
     with hive.store.read() as db:
-        history.stretch(db, seq, kinds)
+        event_stream.stretch(db, seq, kinds)
 
 
 def newest_event(hive: Hive) -> int:
