@@ -41,9 +41,11 @@ def enduring(hive: Hive, work: Work, *, beside: Companion | None, begin: Begin) 
     trouble, also = Trouble(hive.say, "the watch"), [] if beside is None else [beside.fileno()]
     seq: int | None = None
     begun: int | None = None
+    told: str | None = None
     while True:
         try:
             with Wake(hive.store) as wake:
+                told = _tell_once(hive, wake.notice, told)
                 if seq is None:
                     with hive.store.read() as db:
                         seq = newest(db)
@@ -59,6 +61,13 @@ def enduring(hive: Hive, work: Work, *, beside: Companion | None, begin: Begin) 
             if not trouble.worked and disk.cause(error) is None:
                 raise
             _rest(also, trouble.met(error))
+
+
+def _tell_once(hive: Hive, notice: str | None, told: str | None) -> str | None:
+    """Say what is to be known about being woken, unless that was the last thing said of it."""
+    if notice is not None and notice != told:
+        hive.say(notice)
+    return notice
 
 
 def _rest(also: list[int], seconds: float) -> None:

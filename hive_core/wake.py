@@ -1,4 +1,4 @@
-"""Waiting for another process's commit, by inotify: on the bell that a commit rings, and on the write-ahead log.
+"""Waiting for another process's commit: on the bell that a commit rings, and on the write-ahead log (see commits.py).
 
 The log is written, and synced, before a commit becomes visible: who looks at once may look too early. The bell is
 rung after it. The log is watched all the same, for a writer that was killed in between.
@@ -11,12 +11,17 @@ import time
 from collections.abc import Iterable
 from types import TracebackType
 
+from hive_core.commits import commits_of
 from hive_core.errors import Replaced
 from hive_core.signals import readable
 from hive_core.store import Store
 
 # How long after a write to the log its commit is visible at the latest, whether or not the bell was rung, in seconds.
 SETTLED = 0.1
+LATE = (
+    "warning: this user's inotify instances are used up, perhaps by an agent that is no user of its own: what others do"
+    " is noticed up to a fifth of a second late. `sysctl fs.inotify.max_user_instances` raises their number."
+)
 
 
 class Wake:
@@ -26,18 +31,17 @@ class Wake:
     """
 
     def __init__(self, store: Store) -> None:
-        from inotify_simple import INotify, flags
-
         # The log exists for as long as a connection is open, and this thread's is.
         store.connection().execute("select 1 from events limit 1").fetchall()
         os.close(os.open(store.bell, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        self._inotify = INotify()
-        self._bell = self._inotify.add_watch(str(store.bell), flags.MODIFY)
-        self._inotify.add_watch(f"{store.path}-wal", flags.MODIFY)
-        # The bell and the log of a file that is gone are nobody's any more.
-        self._database = self._inotify.add_watch(str(store.path), flags.ATTRIB | flags.MOVE_SELF)
+        self._commits = commits_of(store)
         self._store, self.file = store, store.connection().file
         self._still()
+
+    @property
+    def notice(self) -> str | None:
+        """What whoever is woken late should be told, for those who wait for long; None for who is woken at once."""
+        return LATE if self._commits.slow else None
 
     def __enter__(self) -> Wake:
         return self
@@ -45,22 +49,21 @@ class Wake:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._inotify.close()
+        self._commits.close()
 
     def fileno(self) -> int:
         """The descriptor that becomes readable around a commit, for an event loop; `drain` it then."""
-        return int(self._inotify.fileno())
+        return self._commits.fileno()
 
     def drain(self) -> bool:
         """Forget what was signalled; whether a commit is still to come: the log was written, the bell not rung.
 
         Raises Replaced when the database has become another file: whoever waits needs another Wake.
         """
-        signalled = {event.wd for event in self._inotify.read(timeout=0)}
-        if self._database in signalled:
+        pending, other = self._commits.read()
+        if other:
             self._still()
-            signalled.remove(self._database)
-        return bool(signalled) and self._bell not in signalled
+        return pending
 
     def _still(self) -> None:
         if self._store.file() != self.file:

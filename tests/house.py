@@ -71,7 +71,7 @@ LIBRARIES = {
     "pygit2": ("hive_core/git/",),
     "plumbum": ("hive_core/process.py",),
     "sqlite_fts4": ("hive_fleet/messages/",),
-    "inotify_simple": ("hive_core/wake.py", "hive_core/containers/"),
+    "inotify_simple": ("hive_core/commits.py", "hive_core/containers/"),
 }
 # What is replaced as a whole is written by hive_agent/atomic.py. Renamed elsewhere are folders, sockets, and files that
 # are kept under another name.

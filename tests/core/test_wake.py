@@ -12,6 +12,7 @@ from hive_core.events import emit, newest
 from hive_core.store import Store
 from hive_core.wake import Wake
 from tests.hives import PATIENCE
+from tests.needs import requires
 
 WRITER = """
 import sys; from pathlib import Path; from hive_core.store import Store; from hive_core.events import emit
@@ -55,3 +56,29 @@ def test_nothing_wakes_without_a_commit(store: Store) -> None:
     with Wake(store) as wake, store.read() as db:
         assert newest(db) == 0
         assert wake.wait(0.0) == set()
+
+
+WITHOUT_INOTIFY = """
+import sys; from pathlib import Path
+Path("/proc/sys/user/max_inotify_instances").write_text("0")
+from hive_core.errors import Replaced; from hive_core.events import emit, newest
+from hive_core.store import Store; from hive_core.wake import Wake
+store, other = Store(Path(sys.argv[1])), Store(Path(sys.argv[1]))
+with Wake(store) as wake:
+    assert "max_user_instances" in wake.notice
+    assert wake.wait(0.0) == set()
+    for expected in range(1, 4):
+        with other.write() as db: emit(db, "spawned", agent="a")
+        wake.wait(float(sys.argv[2]))
+        with store.read() as db: assert newest(db) == expected
+    store.path.rename(store.path.with_suffix(".aside"))
+    try: wake.wait(float(sys.argv[2]))
+    except Replaced: print("replaced")
+"""
+
+
+@requires("unshare")
+def test_whoever_gets_no_inotify_is_woken_all_the_same_and_told_that_it_is_late(store: Store) -> None:
+    # In a namespace of its own the limit is this test's alone.
+    command = ["unshare", "-Ur", sys.executable, "-c", WITHOUT_INOTIFY, str(store.path), str(PATIENCE)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "replaced\n"
