@@ -17,7 +17,7 @@ from hive_fleet.home import ports
 
 STATES = ("idle", "thinking", "compacting", "rate_limited", "needs_login", "key_refused", "account_trouble")
 
-State = Annotated[str, choice(STATES, "a state of the harness", "STATE")]
+HarnessState = Annotated[str, choice(STATES, "a state of the harness", "STATE")]
 StatusText = Annotated[str, words(500, "the status", "TEXT", empty=True)]
 
 
@@ -44,7 +44,7 @@ class TurnSettings:
 @operation(callers=CONTAINERS, group="Harness", tool=False)
 def set_status(
     hive: Hive,
-    state: State,
+    state: HarnessState,
     text: StatusText | None = None,
     model: ModelName | None = None,
     until: UnixTime | None = None,

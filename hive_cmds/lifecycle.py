@@ -7,6 +7,7 @@ from contextlib import nullcontext
 
 from hive_core import disk
 from hive_core.arguments import AgentName
+from hive_core.containers.base import GRACE
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.locks import Busy
@@ -18,7 +19,7 @@ from hive_fleet.agents.refusals import refuse_self, refuse_unknown
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.agents.strays import is_stray
 from hive_fleet.changes import starts
-from hive_fleet.changes.building import GRACE, start_container
+from hive_fleet.changes.building import start_container
 from hive_fleet.changes.rebuilds import rebuild_again
 from hive_fleet.changes.running import RESTARTING, STOPPING, acting_on, before, tell_what_happened
 from hive_fleet.messages.messages import tell

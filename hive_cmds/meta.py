@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from hive_agent import MANAGER
 from hive_core.arguments import AgentName, agent_name
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.operation import CONTAINERS, LOOKING_AFTER, OPERATOR, Needed, Only, operation
-from hive_core.settings import MANAGER
 from hive_fleet.agents import table
 from hive_fleet.agents.refusals import refuse_self
 from hive_fleet.changes.rebuilds import Rebuilt, rebuild_one

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hive_core.git.repository import Repository
 
 # The kinds of tags that a request for a commit leaves in the applied repository, in the order they are made.
-TAGS = ("proposal", "approved", "building", "deployed", "failed", "denied")
+_TAG_KINDS = ("proposal", "approved", "building", "deployed", "failed", "denied")
 # How grave a consequence is, at a glance.
 _SIGNS = {Weight.WIDENS: "+", Weight.NARROWS: "-", Weight.NEUTRAL: "~"}
 COLUMNS = ("id", "agent", "kind", "sha", "status", "age", "description")
@@ -110,7 +110,7 @@ def show(hive: Hive, id: RequestId) -> Shown:
             *repository.beyond_text(base, approval.fetched_sha),
             *(f"In the description {remark}." for remark in lookalikes.remarks(approval.description or "")),
         ],
-        [tag for kind in TAGS if (tag := f"{kind}/{id}") in tags],
+        [tag for kind in _TAG_KINDS if (tag := f"{kind}/{id}") in tags],
         row["requested_by"],
         commits,
         list(_consequences(repository, base, approval.fetched_sha)),

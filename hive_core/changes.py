@@ -76,14 +76,14 @@ class Change:
 
 
 # Where changes are declared: nothing else is imported because a row says so.
-DECLARED_IN = "hive_fleet."
+_ROOM = "hive_fleet."
 
 
 def find(address: str) -> Change:
     """The change that is declared at an address. Raises Refused where there is none."""
     module, _, name = address.partition(":")
     found = None
-    if module.startswith(DECLARED_IN):
+    if module.startswith(_ROOM):
         with suppress(ModuleNotFoundError):
             found = getattr(importlib.import_module(module), name, None)
     if not isinstance(found, Change):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hive_core.events import Event, newest
 
 # Events, and bytes of their data, that are read at once; a single event always fits.
-MOST_EVENTS, MOST_BYTES = 200, 512 * 1024
+MOST_EVENTS, MOST_EVENT_BYTES = 200, 512 * 1024
 # After these an event alone does not tell how everything is: rows were removed, or taken back from elsewhere.
 BREAKS = frozenset({"inbox_forgotten", "adopted", "restored"})
 
@@ -46,7 +46,7 @@ def stretch(db: sqlite3.Connection, seq: int, kinds: Iterable[str] = ()) -> Stre
     found: list[Event] = []
     size = 0
     for row in db.execute(query, (seq, *chosen, MOST_EVENTS)):
-        if found and size + len(row["data"]) > MOST_BYTES:
+        if found and size + len(row["data"]) > MOST_EVENT_BYTES:
             break
         size += len(row["data"])
         found.append(Event(row["seq"], row["at"], row["kind"], row["agent"], json.loads(row["data"])))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from hive_agent import MANAGER
 from hive_core.client import Client
 from hive_core.human import natural
-from hive_core.settings import MANAGER
 
-State = dict[str, Any]
-Event = Mapping[str, Any]
+Known = dict[str, Any]
+WireEvent = Mapping[str, Any]
 
 # What an event has beside the row it tells of. A diff is as long as it likes, and `show` tells it.
 _AROUND = ("seq", "kind", "at", "diff")
@@ -22,11 +22,11 @@ class Mirror:
     known: the state as it was followed so far, over another client; without it, it is asked for.
     """
 
-    def __init__(self, client: Client, known: State | None = None) -> None:
+    def __init__(self, client: Client, known: Known | None = None) -> None:
         self._client = client
-        self.state: State = client.call("state") if known is None else known
+        self.state: Known = client.call("state") if known is None else known
 
-    def follow(self) -> Iterator[Event]:
+    def follow(self) -> Iterator[WireEvent]:
         """Every event that has changed the state, each after it has; a `resync` stands for a state asked for anew."""
         for event in self._client.events(self.state["seq"]):
             if event["kind"] == "resync":
@@ -39,14 +39,14 @@ class Mirror:
             yield event
 
 
-def apply(state: State, event: Event) -> None:
+def apply(state: Known, event: WireEvent) -> None:
     """Make of the state what it is after an event, which is the next one or one that tells the state nothing."""
     if change := _CHANGES.get(event["kind"]):
         change(state, event)
     state["seq"] = event["seq"]
 
 
-def _row(event: Event) -> dict[str, Any]:
+def _row(event: WireEvent) -> dict[str, Any]:
     return {name: value for name, value in event.items() if name not in _AROUND}
 
 
@@ -63,12 +63,12 @@ def _take(rows: list[dict[str, Any]], key: str, value: object) -> dict[str, Any]
     return found
 
 
-def _keep_newest(state: State, rows: list[dict[str, Any]], *by: str) -> None:
+def _keep_newest(state: Known, rows: list[dict[str, Any]], *by: str) -> None:
     rows.sort(key=lambda row: tuple(row[name] for name in by))
     del rows[: -state["limits"]["rows"]]
 
 
-def _sent(state: State, event: Event) -> None:
+def _sent(state: Known, event: WireEvent) -> None:
     body, most = event["body"], state["limits"]["characters"]
     row = {"id": event["id"], "from": event["from"], "to": event["to"], "body": body[:most], "length": len(body)}
     rows = state["system_messages" if event["from"] == "system" else "messages"]
@@ -76,67 +76,67 @@ def _sent(state: State, event: Event) -> None:
     _keep_newest(state, rows, "id")
 
 
-def _delivered(state: State, event: Event) -> None:
+def _delivered(state: Known, event: WireEvent) -> None:
     for row in (*state["messages"], *state["system_messages"]):
         if row["id"] == event["id"]:
             row["deliveries"] += 1
 
 
-def _approval_added(state: State, event: Event) -> None:
+def _approval_added(state: Known, event: WireEvent) -> None:
     _put(state["approvals"], _row(event))
     state["approvals"].sort(key=lambda row: row["id"])
 
 
-def _approval_resolved(state: State, event: Event) -> None:
+def _approval_resolved(state: Known, event: WireEvent) -> None:
     _take(state["approvals"], "id", event["id"])
     _put(state["decided"], _row(event))
     _keep_newest(state, state["decided"], "resolved_at", "id")
 
 
-def _question_added(state: State, event: Event) -> None:
+def _question_added(state: Known, event: WireEvent) -> None:
     _put(state["questions"], _row(event))
 
 
-def _question_resolved(state: State, event: Event) -> None:
+def _question_resolved(state: Known, event: WireEvent) -> None:
     asked = _take(state["questions"], "id", event["id"])
     _put(state["answered"], {**asked, **_row(event)})
     _keep_newest(state, state["answered"], "answered_at", "id")
 
 
-def _transient_set(state: State, event: Event) -> None:
+def _transient_set(state: Known, event: WireEvent) -> None:
     _put(state["operations"], _row(event), "name")
     state["operations"].sort(key=lambda row: row["name"])
 
 
-def _operation_step(state: State, event: Event) -> None:
+def _operation_step(state: Known, event: WireEvent) -> None:
     told = {name: event[name] for name in ("step", "state", "at")}
     for row in state["operations"]:
         if row["name"] == event["name"]:
             row["steps"] = [told if step["step"] == told["step"] else step for step in row["steps"]]
 
 
-def _transient_cleared(state: State, event: Event) -> None:
+def _transient_cleared(state: Known, event: WireEvent) -> None:
     _take(state["operations"], "name", event["name"])
 
 
-def _container_state_changed(state: State, event: Event) -> None:
+def _container_state_changed(state: Known, event: WireEvent) -> None:
     _put(state["agents"], dict(event["container"]), "name")
     state["agents"].sort(key=lambda row: (row["name"] != MANAGER, natural(row["name"])))
 
 
-def _container_removed(state: State, event: Event) -> None:
+def _container_removed(state: Known, event: WireEvent) -> None:
     _take(state["agents"], "name", event["name"])
 
 
-def _tombstones_changed(state: State, event: Event) -> None:
+def _tombstones_changed(state: Known, event: WireEvent) -> None:
     state["tombstones"] = event["tombstones"]
 
 
-def _meta_inputs_changed(state: State, event: Event) -> None:
+def _meta_inputs_changed(state: Known, event: WireEvent) -> None:
     state["inputs"] = event["inputs"]
 
 
-_CHANGES: Mapping[str, Callable[[State, Event], None]] = {
+_CHANGES: Mapping[str, Callable[[Known, WireEvent], None]] = {
     "sent": _sent,
     "delivered": _delivered,
     "approval_added": _approval_added,

@@ -11,8 +11,6 @@ from hive_core import choices
 from hive_core.choices import Choices
 from hive_core.errors import HiveError, Invalid
 
-MANAGER = "manager"
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:

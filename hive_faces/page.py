@@ -8,12 +8,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from hive_agent import LOOPBACK
 from hive_core.arguments import whole, words
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.operation import OPERATOR, operation
 from hive_core.signals import readable
-from hive_fleet.home.status_page import ADDRESS, forget, link_of, remember
+from hive_fleet.home.status_page import forget, link_of, remember
 
 if TYPE_CHECKING:
     from status_page.serving import Serving
@@ -48,7 +49,7 @@ def serving(hive: Hive, path: Path, port: int | None = None) -> Iterator[tuple[S
     chosen = port if port is not None else int(hive.settings.choices_or_defaults.values["ports.page"])
     keys = {secrets.token_urlsafe(24): "all", secrets.token_urlsafe(24): "read"}
     try:
-        served = Serving(path, (ADDRESS, chosen), keys)
+        served = Serving(path, (LOOPBACK, chosen), keys)
     except OSError as error:
         raise Refused(
             f"The status page cannot listen on port {chosen}: {error.strerror}.",

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 
+from hive_agent import MANAGER
 from hive_cmds import meta
+from hive_core.containers.base import GRACE
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.human import natural
 from hive_core.operation import OPERATOR, operation
 from hive_core.progress import exclusive, hurry
-from hive_core.settings import MANAGER
 from hive_faces.gate.gate import beside
 from hive_faces.page import page_beside
 from hive_fleet.agents import desired, table
 from hive_fleet.changes import adoptions, spawns, starts
-from hive_fleet.changes.building import GRACE
 from hive_fleet.changes.running import RESTING
 from hive_fleet.events.feed import Line, lines
 from hive_fleet.watching.rounds import INTERVAL, watching

@@ -24,7 +24,7 @@ _STATIC = Path(__file__).resolve().parent / "static"
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
-Work = Callable[..., Any]
+Serve = Callable[..., Any]
 
 
 class Application:
@@ -47,7 +47,7 @@ class Application:
             app.error(code)(told)
         return app
 
-    def _reads(self) -> dict[str, Work]:
+    def _reads(self) -> dict[str, Serve]:
         call = self._client.call
         return {
             "/api/state": lambda: {**call("state"), "page": dict(self._now())},
@@ -56,9 +56,9 @@ class Application:
             "/api/search": lambda: call("search", **_asked("words")),
         }
 
-    def _acts(self) -> dict[str, Work]:
+    def _acts(self) -> dict[str, Serve]:
         call = self._client.call
-        acts: dict[str, Work] = {
+        acts: dict[str, Serve] = {
             "/approve/<id:int>": lambda id: call("approve", id=id, **_given("sha")),
             "/deny/<id:int>": lambda id: call("deny", id=id, **_given("note")),
             "/answer-question/<id:int>": lambda id: call("answer", id=id, text=_given("answer").get("answer", "")),
@@ -73,7 +73,7 @@ class Application:
             acts[f"/{verb}/<name>"] = lambda name, verb=verb: call(verb, name=name)
         return acts
 
-    def _served(self, work: Work, *, writes: bool) -> Callable[..., bytes]:
+    def _served(self, work: Serve, *, writes: bool) -> Callable[..., bytes]:
         """The route of a piece of work: for whoever has the key, and whatever comes of it told in JSON."""
 
         def answer(**named: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -48,6 +49,25 @@ def test_a_word_that_is_explained_is_used(word: str, everything: dict[str, str])
 @pytest.mark.parametrize("word", rows("## Retired"))
 def test_a_word_that_was_retired_is_not_used(word: str, everything: dict[str, str]) -> None:
     assert [name for name, text in everything.items() if used(word, text)] == []
+
+
+def test_no_two_modules_have_a_public_type_of_the_same_name() -> None:
+    """A function may be called by way of its module, which says more; a type stands alone."""
+    found: dict[str, set[str]] = {}
+    for path in modules():
+        for node in ast.parse(path.read_text()).body:
+            names = [node.name] if isinstance(node, ast.ClassDef) else assigned(node)
+            for name in names:
+                if name[0].isupper() and not name.isupper():
+                    found.setdefault(name, set()).add(name_of(path))
+    assert {name: sorted(where) for name, where in found.items() if len(where) > 1} == {}
+
+
+def assigned(node: ast.stmt) -> list[str]:
+    """The names that a statement of a module gives to something."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    flat = [each for target in targets for each in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    return [target.id for target in flat if isinstance(target, ast.Name)]
 
 
 def test_no_word_is_explained_twice_or_retired_and_explained() -> None:

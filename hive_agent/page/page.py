@@ -20,6 +20,7 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from hive_agent import LOOPBACK
 from hive_agent.errors import AgentError, Stopped
 from hive_agent.live import Live
 from hive_agent.page.controls import Controls, text_of
@@ -30,7 +31,6 @@ from hive_agent.page.stream import follow
 from hive_agent.settings import HarnessSettings
 from hive_agent.turns.record import RECORD_FILE
 
-ADDRESS = "127.0.0.1"
 # Connections at once: of those who have shown the key, and of those who have not (the oldest of these has to go).
 MOST_KNOWN = MOST_STRANGERS = 32
 LARGEST_REQUEST = 1024 * 1024
@@ -50,11 +50,11 @@ class Page(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(
-        self, port: int, settings: HarnessSettings, live: Live, controls: Controls, address: str = ADDRESS
+        self, port: int, settings: HarnessSettings, live: Live, controls: Controls, address: str = LOOPBACK
     ) -> None:
         self.settings, self.live, self.controls = settings, live, controls
         keys = {settings.page_token: "all"} if settings.page_token else {}
-        self.door = Door(keys, (f"{name}:{port}" for name in (ADDRESS, "localhost")), "hive open")
+        self.door = Door(keys, (f"{name}:{port}" for name in (LOOPBACK, "localhost")), "hive open")
         self._strangers: dict[Any, None] = {}
         self._known: set[Any] = set()
         self._doors = threading.Lock()
@@ -63,7 +63,7 @@ class Page(ThreadingHTTPServer):
     def server_bind(self) -> None:
         # Not HTTPServer's: that asks the resolver for this machine's name, which may take long.
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = ADDRESS, self.server_address[1]
+        self.server_name, self.server_port = LOOPBACK, self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._doors:

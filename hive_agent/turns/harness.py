@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from hive_agent import credentials
+from hive_agent import MANAGER, credentials
 from hive_agent.errors import AgentError, GateRefused, Stopped, Unreachable
 from hive_agent.live import Live
 from hive_agent.runners.base import End, Outcome, Runner, Turn, TurnEvent
@@ -21,7 +21,7 @@ from hive_agent.turns.link import Link
 from hive_agent.turns.pacing import Pacing
 from hive_agent.turns.record import Record
 from hive_agent.turns.watching import Watched
-from hive_agent.turns.wording import MANAGER, Delivery, wake_prompt
+from hive_agent.turns.wording import Delivery, wake_prompt
 from hive_agent.waits import Waits
 
 FAILURES_AT_MOST = 5

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MANAGER = "manager"
+from hive_agent import MANAGER
 
 
 @dataclass(frozen=True, slots=True)

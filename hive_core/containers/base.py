@@ -9,6 +9,8 @@ from typing import Protocol
 
 # The users that containers run as where they have one each; the numbers belong to no account.
 AGENT_USERS = range(700_000, 1_700_000)
+# Seconds that a container has to end by itself when it is stopped politely: between SIGTERM and SIGKILL.
+GRACE = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ MOST_DIFF = 512 << 10
 LARGE_FILE = 1 << 20
 LONG_LINE = 500
 MOST_SENTENCES = 200
-MOST_COMMITS = 50
+MOST_SHOWN = 50
 LONGEST_MESSAGE = 4096
 LARGEST_REMARKED = 64 << 10
 _NO_OBJECT = "0" * 40
@@ -126,18 +126,18 @@ class Changes:
 
     def commits(self) -> list[Authored]:
         """The commits that lie between, newest first, at most 50."""
-        return [_authored(commit) for commit in self._between()[:MOST_COMMITS]]
+        return [_authored(commit) for commit in self._between()[:MOST_SHOWN]]
 
     def _between(self) -> list[pygit2.Commit]:
         """The commits between, and one more than are shown if there are so many."""
         walk = self._store.walk(self._after, SortMode.TOPOLOGICAL)
         if self._before is not None:
             walk.hide(self._before)
-        return [commit for _, commit in zip(range(MOST_COMMITS + 1), walk, strict=False)]
+        return [commit for _, commit in zip(range(MOST_SHOWN + 1), walk, strict=False)]
 
     def _of_the_commits(self) -> Iterator[str]:
         commits = self._between()
-        for commit in commits[:MOST_COMMITS]:
+        for commit in commits[:MOST_SHOWN]:
             told, short = _authored(commit), str(commit.id)[:12]
             if "\0" in told.message:
                 yield f"The message of {short} has a NUL: git shows nothing of what is behind it."
@@ -145,9 +145,9 @@ class Changes:
                 yield f"In the message or the author of {short} {remark}."
         if len(commits) < 2:
             return
-        more = "more than " if len(commits) > MOST_COMMITS else ""
-        yield f"{more}{min(len(commits), MOST_COMMITS)} commits lie between; the diff is their sum.".capitalize()
-        for commit in commits[:MOST_COMMITS]:
+        more = "more than " if len(commits) > MOST_SHOWN else ""
+        yield f"{more}{min(len(commits), MOST_SHOWN)} commits lie between; the diff is their sum.".capitalize()
+        for commit in commits[:MOST_SHOWN]:
             author = commit.author.raw_name.decode("utf-8", "replace")
             yield f"{str(commit.id)[:12]} by {one_line(author)}: {one_line(subject(commit))}"
 

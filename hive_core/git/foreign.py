@@ -12,10 +12,10 @@ from hive_core.git.packs import DamagedObject
 from hive_core.git.revision import objects_folder
 
 _TREE = "tree"
-File = tuple[str, int, bytes]
+PlacedFile = tuple[str, int, bytes]
 
 
-def files_below(repository: Path, revision: str, folder: str) -> list[File] | None:
+def files_below(repository: Path, revision: str, folder: str) -> list[PlacedFile] | None:
     """Every file of a commit below one of its top-level folders: path, mode and content; none where there is no such
     folder.
 
@@ -30,7 +30,7 @@ def files_below(repository: Path, revision: str, folder: str) -> list[File] | No
         return None
 
 
-def _files(odb: pygit2.Odb, revision: str, folder: str) -> Iterator[File]:
+def _files(odb: pygit2.Odb, revision: str, folder: str) -> Iterator[PlacedFile]:
     def read(sha: str) -> bytes:
         return bytes(odb.read(sha)[1])
 

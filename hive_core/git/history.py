@@ -15,7 +15,7 @@ from hive_core.errors import BuildFailed, Invalid, NotFound, Refused
 from hive_core.git import trees
 from hive_core.git.changes import Authored, Changes, subject
 from hive_core.git.packs import Object
-from hive_core.git.worktree import File, read_file
+from hive_core.git.worktree import FileContent, read_file
 from hive_core.text import one_line
 from hive_core.transaction import outside
 
@@ -222,7 +222,7 @@ class History:
             tree = entry.sha
         return entry
 
-    def _file(self, sha: str, path: str) -> File | None:
+    def _file(self, sha: str, path: str) -> FileContent | None:
         entry = self._entry(sha, path)
         if entry is None or entry.kind != "blob":
             return None

@@ -21,12 +21,12 @@ from hive_core.transaction import never_inside
 # alternates, grafts, replacements or indexes. All that is read are regular files below `.git/objects` whose names are
 # those of objects and packs, each folder opened without following links, each object known only by its own hash.
 
-MOST_COMMITS = 2000  # that are new in one proposal
+MOST_NEW_COMMITS = 2000  # that are new in one proposal
 MOST_SECONDS = 10.0
 SECONDS_ASIDE = 2.0  # for a look into a repository that nothing is taken from
-MOST_BYTES = 64 << 20  # read from files
+MOST_OBJECT_BYTES = 64 << 20  # read from files
 MOST_INFLATED = 128 << 20
-MOST_FILES = 20_000
+MOST_LOOSE = 20_000
 MOST_OBJECTS = 100_000
 _LOOSE = re.compile(r"[0-9a-f]{38}")
 _PACK = re.compile(r"([A-Za-z0-9._-]{1,200})\.pack")
@@ -46,7 +46,7 @@ class Bounds:
     @classmethod
     def of_a_proposal(cls) -> Bounds:
         """What a person would still call a proposal, from now on."""
-        return cls(MOST_COMMITS, time.monotonic() + MOST_SECONDS)
+        return cls(MOST_NEW_COMMITS, time.monotonic() + MOST_SECONDS)
 
     @classmethod
     def of_a_look_aside(cls) -> Bounds:
@@ -218,17 +218,17 @@ class UntrustedObjects:
         with os.scandir(folder) as entries:
             for entry in entries:
                 names.append(entry.name)
-                if len(names) > MOST_FILES:
-                    raise Refused(f"The proposed repository has more than {MOST_FILES} objects.", _SMALLER)
+                if len(names) > MOST_LOOSE:
+                    raise Refused(f"The proposed repository has more than {MOST_LOOSE} objects.", _SMALLER)
         return names
 
     def _file(self, folder: int, where: str, name: str) -> bytes | None:
-        content = read_regular(folder, name, f"{where}/{name}", MOST_BYTES - self._bytes)
+        content = read_regular(folder, name, f"{where}/{name}", MOST_OBJECT_BYTES - self._bytes)
         if content is not None:
             self._bytes += len(content)
             self._files += 1
-        if self._files > MOST_FILES:
-            raise Refused(f"The proposal needs more than {MOST_FILES} object files.", _SMALLER)
+        if self._files > MOST_LOOSE:
+            raise Refused(f"The proposal needs more than {MOST_LOOSE} object files.", _SMALLER)
         return content
 
     def _charge(self, size: int) -> None:
@@ -316,7 +316,7 @@ def read_regular(folder: int, name: str, shown: str, limit: int) -> bytes | None
     except FileNotFoundError:
         return None
     except untrusted_files.TooLarge as error:
-        raise Refused(f"The proposed repository is larger than {MOST_BYTES >> 20} MiB.", _SMALLER) from error
+        raise Refused(f"The proposed repository is larger than {MOST_OBJECT_BYTES >> 20} MiB.", _SMALLER) from error
     except untrusted_files.NotRegular as error:
         raise Refused(f"{shown} in the proposed repository is not a regular file.", "Make a fresh clone.") from error
     except OSError as error:

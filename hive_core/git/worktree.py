@@ -11,10 +11,10 @@ from pathlib import Path
 from hive_agent import atomic
 from hive_agent.untrusted_files import open_regular
 
-File = tuple[int, bytes]  # mode, 0o644 or 0o755, and content
+FileContent = tuple[int, bytes]  # mode, 0o644 or 0o755, and content
 
 
-def write_work_tree(root: Path, files: Mapping[str, File]) -> None:
+def write_work_tree(root: Path, files: Mapping[str, FileContent]) -> None:
     """Make the folder `root` hold exactly `files`, by path, and its `.git`; what is right already is not touched.
 
     No filter runs and no link is made or followed, whatever attributes or links the tree has: git's own checkout
@@ -46,7 +46,7 @@ def _remove_all_but(root: Path, files: set[str], folders: set[str]) -> None:
                     Path(entry.path).unlink()
 
 
-def write_file(root: Path, path: str, file: File) -> None:
+def write_file(root: Path, path: str, file: FileContent) -> None:
     """Put one file in place, whole or not at all: never half a file under its name, not even after a kill."""
     mode, content = file
     target = root / path
@@ -64,7 +64,7 @@ def write_file(root: Path, path: str, file: File) -> None:
     atomic.write(target, content, mode=mode, temporary=root / ".git" / "hive-new-file")
 
 
-def read_file(root: Path, path: str) -> File | None:
+def read_file(root: Path, path: str) -> FileContent | None:
     """The mode (0o644 or 0o755) and content of a regular file of the work tree, None for anything else."""
     try:
         with open_regular(root / path) as file:

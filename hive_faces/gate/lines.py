@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-MOST_BYTES = 1024 * 1024
+MOST_LINE_BYTES = 1024 * 1024
 
 
 class LineTooLong(Exception):
@@ -34,7 +34,7 @@ class Lines:
     async def _line(self) -> bytes | None:
         seen = 0
         while (end := self._rest.find(b"\n", seen)) < 0:
-            if len(self._rest) > MOST_BYTES:
+            if len(self._rest) > MOST_LINE_BYTES:
                 await self._skip()
                 return None
             seen = len(self._rest)
@@ -44,8 +44,8 @@ class Lines:
             self._rest += chunk
         line = bytes(self._rest[:end])
         del self._rest[: end + 1]
-        if len(line) > MOST_BYTES:
-            raise LineTooLong(f"That line is {len(line)} bytes long; at most {MOST_BYTES} are taken.")
+        if len(line) > MOST_LINE_BYTES:
+            raise LineTooLong(f"That line is {len(line)} bytes long; at most {MOST_LINE_BYTES} are taken.")
         return line
 
     async def _skip(self) -> None:
@@ -55,4 +55,4 @@ class Lines:
             end = chunk.find(b"\n")
             if end >= 0:
                 self._rest += chunk[end + 1 :]
-                raise LineTooLong(f"That line is longer than {MOST_BYTES} bytes, which is the most that is taken.")
+                raise LineTooLong(f"That line is longer than {MOST_LINE_BYTES} bytes, which is the most that is taken.")

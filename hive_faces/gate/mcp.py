@@ -20,7 +20,7 @@ PROTOCOLS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 PARSE_ERROR, INVALID_REQUEST, INTERNAL_ERROR = -32700, -32600, -32603
 _METHOD_NOT_FOUND, _INVALID_PARAMS = -32601, -32602
 # Messages that may be sent as one.
-MOST_AT_ONCE = 64
+MOST_CALLS = 64
 
 Call = Callable[[Operation, Mapping[str, Any], Render], Awaitable[Slices]]
 
@@ -114,8 +114,8 @@ async def reply(message: Any, caller: Role, call: Call) -> Slices | None:
 
 async def _replies(messages: list[Any], caller: Role, call: Call) -> Slices | None:
     """Answer several messages that came as one line, as clients of the protocol 2025-03-26 may send them."""
-    if not 0 < len(messages) <= MOST_AT_ONCE:
-        return error(None, INVALID_REQUEST, f"A list holds from 1 to {MOST_AT_ONCE} messages.")
+    if not 0 < len(messages) <= MOST_CALLS:
+        return error(None, INVALID_REQUEST, f"A list holds from 1 to {MOST_CALLS} messages.")
     if any(isinstance(message, list) for message in messages):
         return error(None, INVALID_REQUEST, "A list in a list is no JSON-RPC.")
     answers = await asyncio.gather(*(reply(message, caller, call) for message in messages))

@@ -12,7 +12,7 @@ from hive_core.errors import HiveError
 from hive_core.operation import Parameter
 
 # How many of what there is more and more of are offered.
-NEWEST = 50
+MOST_OFFERED = 50
 
 
 def _agents(hive: Hive) -> Iterable[str]:
@@ -49,7 +49,7 @@ def _requests(hive: Hive) -> Iterable[int]:
     from hive_fleet.requests import queue
 
     with hive.store.read() as db:
-        return queue.newest_ids(db, NEWEST)
+        return queue.newest_ids(db, MOST_OFFERED)
 
 
 def _questions(hive: Hive) -> Iterable[int]:
@@ -63,7 +63,7 @@ def _messages(hive: Hive) -> Iterable[int]:
     from hive_fleet.messages import search
 
     with hive.store.read() as db:
-        return [row["id"] for row in search.newest_messages(db, NEWEST, inbox=None)]
+        return [row["id"] for row in search.newest_messages(db, MOST_OFFERED, inbox=None)]
 
 
 # What a kind of argument offers -> what finds it.

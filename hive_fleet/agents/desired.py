@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from hive_agent import MANAGER
 from hive_core.context import Hive
-from hive_core.settings import MANAGER
 from hive_fleet.agents import harness_state, table
 
 RUNNING, STOPPED, RESTING = "running", "stopped", "resting"

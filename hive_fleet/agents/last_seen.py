@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from hive_agent import MANAGER
 from hive_core import wire
 from hive_core.changes import Recorder
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_core.human import natural
-from hive_core.settings import MANAGER
 from hive_fleet.agents import desired, table
 from hive_fleet.agents.observation import Observation, observe, overtaken
 from hive_fleet.agents.status import AgentStatus, as_observed

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hive_agent import credentials
+from hive_agent import MANAGER, credentials
 from hive_agent.clis import CLIS
 from hive_core import progress, repairs
 from hive_core.changes import InProgress
@@ -15,7 +15,6 @@ from hive_core.containers.base import Container
 from hive_core.context import Hive
 from hive_core.human import natural, shorter, span
 from hive_core.progress import repair_of
-from hive_core.settings import MANAGER
 from hive_core.steps import FAILED, Steps
 from hive_core.text import one_line
 from hive_core.wire import moment

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hive_agent import MANAGER
 from hive_agent.clis import CLIS
 from hive_core import shared_folder
 from hive_core.containers.base import View
 from hive_core.context import Hive
-from hive_core.settings import MANAGER
 from hive_fleet.agents import table
 from hive_fleet.flake import meta
 from hive_fleet.home import folders, ports

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hive_agent import MANAGER
 from hive_core import progress
 from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.events import emit
 from hive_core.progress import exclusive
-from hive_core.settings import MANAGER
 from hive_fleet.agents import desired, table, users
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.strays import all_strays

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hive_agent.credentials import given
 from hive_core import progress
 from hive_core.changes import Recorder
+from hive_core.containers.base import GRACE
 from hive_core.context import Hive
 from hive_fleet.agents import harness_state, table
 from hive_fleet.agents.desired import wanted
@@ -17,9 +18,6 @@ from hive_fleet.flake import meta
 
 if TYPE_CHECKING:
     from hive_core.containers.config import AgentConfig
-
-# Seconds between SIGTERM and SIGKILL when something is stopped politely.
-GRACE = 10.0
 
 
 def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None:

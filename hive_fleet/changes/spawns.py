@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from hive_agent import MANAGER
 from hive_core import progress
 from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import BuildFailed, Refused
-from hive_core.settings import MANAGER
 from hive_fleet.agents import desired, table, users
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.tombstones import announcing_tombstones

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hive_agent import MANAGER
 from hive_agent.clis import CLIS
 from hive_core import hostile_folders, run_folder, shared_folder
 from hive_core.choices import SEED
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.settings import MANAGER
 from hive_fleet.home import ports
 
 _SEEDED = {

@@ -6,10 +6,9 @@ import codecs
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from hive_agent import atomic, untrusted_files
+from hive_agent import MANAGER, atomic, untrusted_files
 from hive_core.context import Hive
 from hive_core.errors import Refused
-from hive_core.settings import MANAGER
 
 # A port file is a number and a line break; a longer one is something else.
 _LONGEST = 16

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hive_agent import atomic
+from hive_agent import LOOPBACK, atomic
 from hive_core.context import Hive
 from hive_core.errors import Refused
-
-ADDRESS = "127.0.0.1"
 
 
 def keys_of(hive: Hive) -> Path:
@@ -19,7 +17,7 @@ def keys_of(hive: Hive) -> Path:
 
 def link_of(port: int, key: str) -> str:
     """The link to the page: the key stands behind the '#', where no browser sends it to a server."""
-    return f"http://{ADDRESS}:{port}/#key={key}"
+    return f"http://{LOOPBACK}:{port}/#key={key}"
 
 
 def remember(hive: Hive, port: int, keys: dict[str, str]) -> None:

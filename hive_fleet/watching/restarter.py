@@ -10,18 +10,18 @@ from hive_fleet.agents import restarts
 from hive_fleet.changes.starts import start_again
 
 # Restarts that are under way at once.
-MOST_AT_ONCE = 16
+MOST_STARTS = 16
 
 
 class Restarter:
     """Restarts agents, each in a thread of its own, as a restart may wait for another command on the agent.
 
-    At most MOST_AT_ONCE are under way at once.
+    At most MOST_STARTS are under way at once.
     """
 
     def __init__(self, hive: Hive) -> None:
         self._hive = hive
-        self._room = threading.Semaphore(MOST_AT_ONCE)
+        self._room = threading.Semaphore(MOST_STARTS)
         self._begun: list[str] = []
         self._errors: list[BaseException] = []
 

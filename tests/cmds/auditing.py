@@ -15,10 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from hive_agent import MANAGER
 from hive_core import settings, store
 from hive_core.context import Hive
 from hive_core.operation import THE_OPERATOR, Identity, Role
-from hive_core.settings import MANAGER
 from hive_faces.serve import serve
 from hive_faces.verbs import everything
 from hive_fleet.watching.rounds import tick

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from hive_agent import MANAGER
 from hive_core.hostile_folders import remove
-from hive_core.settings import MANAGER
 from hive_fleet.requests import queue
 from tests.clients import Client
 from tests.hives import PATIENCE, PLAIN, TestHive, eventually, interrupt

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hive_core.settings import MANAGER
+from hive_agent import MANAGER
 from tests.hives import CHECKOUT, PLAIN, TestHive, interrupt
 
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'

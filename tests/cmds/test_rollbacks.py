@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hive_core.settings import MANAGER
+from hive_agent import MANAGER
 from tests.hives import PLAIN, TestHive, eventually
 
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'

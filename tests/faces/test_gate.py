@@ -204,7 +204,7 @@ def test_an_agents_socket_serves_only_its_own_verbs_and_the_managers_only_the_ma
             assert "no command" in agent.ask(verb)["error"]
         assert agent.ask("recent")["ok"] is True
     gate.inside()
-    from hive_core.settings import MANAGER
+    from hive_agent import MANAGER
 
     assert MANAGER not in {row["name"] for row in gate.json("list")}
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hive_agent import atomic
+from hive_agent import LOOPBACK, atomic
 from hive_agent.clis import CLIS
 from hive_core.arguments import agent_name
-from hive_core.containers.base import AGENT_USERS, Container, Lock, View
+from hive_core.containers.base import AGENT_USERS, GRACE, Container, Lock, View
 from hive_core.containers.local import journal, listeners, records
 from hive_core.containers.local.supervisors import end, hold
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
@@ -21,11 +21,9 @@ if TYPE_CHECKING:
     from hive_core.containers.config import AgentConfig
     from hive_core.containers.local.sandbox import Inside, Sandbox
 
-# What a container gets to end by itself when it is restarted or destroyed.
-GRACE = 10.0
 PAGE_KEY = "page-key"
 # Where a container sees the harness.
-HARNESS = "/hive/hive_agent"
+_HARNESS = "/hive/hive_agent"
 
 
 class LocalHost:
@@ -92,7 +90,7 @@ class LocalHost:
             view = replace(view, environment={**view.environment, "HIVE_PAGE_TOKEN_FD": "0"})
             config = replace(config, environment={})
         view = self._with_harness(folder, view)
-        if harness and view.lock is not None and HARNESS not in view.read_only:
+        if harness and view.lock is not None and _HARNESS not in view.read_only:
             raise HiveError(
                 f"The revision {view.lock.hive[:12]} that the meta flake locks for hive holds no hive.",
                 "`hive meta-update hive` locks another one.",
@@ -154,7 +152,7 @@ class LocalHost:
 
     def page_host(self, name: str) -> str:  # noqa: ARG002
         # Containers have the network of the machine.
-        return listeners.LOOPBACK
+        return LOOPBACK
 
     def port_in_use(self, port: int) -> bool:
         return listeners.in_use(port)
@@ -241,7 +239,7 @@ class LocalHost:
         if view.lock is None:
             return view
         found = harness.use(self._settings, folder, view.lock)
-        return replace(view, read_only={**view.read_only, HARNESS: found}) if found.is_dir() else view
+        return replace(view, read_only={**view.read_only, _HARNESS: found}) if found.is_dir() else view
 
     def _inside(self, name: str, folder: Path, config: AgentConfig, generation: Path, view: View) -> Inside:
         from hive_core.containers import private

@@ -11,8 +11,8 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-# Where an agent's page is, and looked for.
-LOOPBACK = "127.0.0.1"
+from hive_agent import LOOPBACK
+
 # linux/netlink.h, linux/sock_diag.h and linux/inet_diag.h.
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _NLMSG_ERROR, _NLM_F_REQUEST = 4, 20, 2, 1
 _HEADER, _NO_COOKIE = struct.Struct("=IHHII"), b"\xff" * 8

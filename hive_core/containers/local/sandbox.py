@@ -144,10 +144,10 @@ def _become(uid: int) -> list[str]:
     return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *_HARMLESS]
 
 
-Step = tuple[str, str, str]
+Layer = tuple[str, str, str]
 
 
-def plan(inside: Inside) -> Iterator[Step]:
+def plan(inside: Inside) -> Iterator[Layer]:
     """What the root is built of, in order: (kind, source, path inside).
 
     Kinds: ro and rw show a file or folder, link makes a symlink, tmp an empty file system with the mode `source`,
@@ -167,7 +167,7 @@ def plan(inside: Inside) -> Iterator[Step]:
         yield (kind, source, path)
 
 
-def _contents(inside: Inside) -> Iterator[Step]:
+def _contents(inside: Inside) -> Iterator[Layer]:
     yield from _system(inside.private, "/usr")
     for path in _SYSTEM:
         if Path(path).is_symlink():
@@ -187,7 +187,7 @@ def _contents(inside: Inside) -> Iterator[Step]:
     yield from (("ro", source, target) for target, source in sorted(inside.read_only.items()))
 
 
-def _system(private: Private, path: str) -> Iterator[Step]:
+def _system(private: Private, path: str) -> Iterator[Layer]:
     """A folder of the system, without what is private in it."""
     source = Path(os.path.realpath(path))
     if not source.is_dir() or private.hides(source) or source == Path("/"):

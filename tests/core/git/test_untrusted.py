@@ -450,7 +450,7 @@ def test_a_missing_repository_is_said_to_be_missing(applied: Repository, tmp_pat
 
 def test_a_huge_repository_is_refused_before_it_is_read(applied: Repository, clone: Path) -> None:
     with (clone / ".git/objects/pack" / f"pack-{'0' * 40}.pack").open("wb") as pack:
-        pack.truncate(untrusted.MOST_BYTES + 1)
+        pack.truncate(untrusted.MOST_OBJECT_BYTES + 1)
     (clone / ".git/objects/pack" / f"pack-{'0' * 40}.idx").touch()
     with pytest.raises(Refused, match="larger than 64 MiB"):
         applied.receive(clone, "1234567", REF)
@@ -469,7 +469,7 @@ def test_a_small_file_that_inflates_to_a_huge_one_is_refused(applied: Repository
 def test_more_objects_in_a_folder_than_any_proposal_has_are_refused(applied: Repository, clone: Path) -> None:
     folder = clone / ".git/objects/12"
     folder.mkdir(exist_ok=True)
-    for number in range(untrusted.MOST_FILES + 1):
+    for number in range(untrusted.MOST_LOOSE + 1):
         os.mknod(folder / f"{number:038x}")
     with pytest.raises(Refused, match="more than 20000 objects"):
         applied.receive(clone, "1234567", REF)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hive_core.settings import MANAGER
+from hive_agent import MANAGER
 from tests.hives import PLAIN, TestHive, eventually
 
 PATIENT = 'runner = "command"\nsettle_seconds = 60\ncommand = ["sh", "-c", "{0}"]\n'

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hive_core.settings import MANAGER
+from hive_agent import MANAGER
 from hive_fleet.flake import flake, staleness
 from tests.hives import TestHive, eventually
 
