@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.table import Table, arguments, scratch, show, throw_away_hive
 from hive_cmds import agents, inbox, lifecycle, messages
+from hive_core.caller import Identity, Role
 from hive_core.context import Hive
-from hive_core.operation import Identity, Role
 from hive_fleet.messages.messages import kick
 from tests.hives import TestHive
 

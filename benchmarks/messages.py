@@ -25,7 +25,7 @@ from huey import SqliteHuey
 
 from benchmarks.table import Table, arguments, scratch, show, throw_away_hive
 from hive_cmds import inbox, messages
-from hive_core.operation import Identity, Role
+from hive_core.caller import Identity, Role
 from tests.clients import Client
 from tests.hives import CHECKOUT, PATIENCE, TestHive, eventually
 

@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright  # noqa: E402
 
 from hive_cmds.harness import set_status  # noqa: E402
 from hive_cmds.questions import ask  # noqa: E402
-from hive_core.operation import Identity, Role  # noqa: E402
+from hive_core.caller import Identity, Role  # noqa: E402
 from tests.agent.browser import free_port  # noqa: E402
 from tests.hives import PLAIN, TestHive, eventually  # noqa: E402
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from hive_core import progress
 from hive_core.arguments import AgentName, Also, Description, NewAgentName, Note, Sha
+from hive_core.caller import Role
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
-from hive_core.operation import LOOKING_AFTER, OPERATOR, Role, operation
+from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
 from hive_fleet.agents import table
 from hive_fleet.agents.tombstones import RevivedName, all_tombstones
 from hive_fleet.changes import spawns

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hive_core import choices, disk, repairs
 from hive_core.context import Hive
 from hive_core.errors import HiveError
+from hive_core.failed_repair import FailedRepair
 from hive_core.human import ago, count, span
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents import status
@@ -58,7 +59,7 @@ def _settings(hive: Hive) -> Iterator[Finding]:
 
 def _repairs(hive: Hive) -> Iterator[Finding]:
     """What was left half-done and could not be mended: why, and when it is tried again."""
-    failed: dict[str, repairs.Failed] = {}
+    failed: dict[str, FailedRepair] = {}
     if hive.settings.database.exists():
         with hive.store.read() as db:
             failed = repairs.all_failed(hive, db)

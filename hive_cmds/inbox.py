@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from hive_core.arguments import Also, Limit, whole
+from hive_core.caller import Role
 from hive_core.context import Hive
-from hive_core.operation import CONTAINERS, EVERYONE, Role, operation
+from hive_core.operation import CONTAINERS, EVERYONE, operation
 from hive_fleet.messages.inbox import acknowledge, has_mail, is_in_hand, put_back, take, take_told, unread
 from hive_fleet.messages.messages import Message
 

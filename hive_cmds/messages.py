@@ -9,10 +9,11 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from hive_core.arguments import AgentName, Limit, identity, words
+from hive_core.caller import THE_OPERATOR, Role
 from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.human import count
-from hive_core.operation import EVERYONE, OPERATOR, THE_OPERATOR, Only, Role, operation
+from hive_core.operation import EVERYONE, OPERATOR, Only, operation
 from hive_core.text import indented
 from hive_fleet.agents import table
 from hive_fleet.messages.messages import Message, in_words, post

@@ -6,10 +6,11 @@ import sqlite3
 from typing import Annotated
 
 from hive_core.arguments import Also, whole, words
+from hive_core.caller import THE_OPERATOR, Role
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.events import emit
-from hive_core.operation import EVERYONE, THE_OPERATOR, Role, operation
+from hive_core.operation import EVERYONE, operation
 from hive_fleet.agents import table
 from hive_fleet.messages.inbox import unread_questions_of
 from hive_fleet.messages.messages import SYSTEM, tell_one

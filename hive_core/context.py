@@ -8,18 +8,15 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from hive_core.caller import THE_OPERATOR, Identity
 from hive_core.containers.base import Host
 from hive_core.errors import Refused
+from hive_core.failed_repair import FailedRepair
 from hive_core.locks import Busy, Say, file_lock, holder
-from hive_core.operation import THE_OPERATOR, Identity
 from hive_core.settings import Settings
 from hive_core.store import Store
 from hive_core.transaction import guarded
-
-if TYPE_CHECKING:
-    from hive_core.repairs import Failed
 
 
 def _silent(text: str) -> None:
@@ -39,7 +36,7 @@ class Hive:
     caller: Identity = THE_OPERATOR
     clock: Callable[[], float] = time.time
     say: Say = field(default=_silent)
-    unwritten: dict[str, Failed] = field(default_factory=dict)
+    unwritten: dict[str, FailedRepair] = field(default_factory=dict)
 
     @classmethod
     def open(cls, settings: Settings, say: Say = _silent) -> Hive:
@@ -53,9 +50,9 @@ class Hive:
     def host(self) -> Host:
         """What drives the containers: the backend that the settings name. Not to be asked inside a change."""
         # A backend is imported when a command first needs containers.
-        from hive_core.containers import backends
+        from hive_core.containers import hosts
 
-        return guarded(backends.host(self.settings))
+        return guarded(hosts.made(self.settings))
 
     def lock(self, name: str, purpose: str, *, wait: bool = True) -> AbstractContextManager[None]:
         """Hold the lock of an agent. Order: an agent's lock first, then meta's; never two agents' at once."""

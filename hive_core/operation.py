@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import inspect
 import types
 import typing
@@ -12,19 +11,11 @@ from functools import cached_property
 from typing import Any
 
 from hive_core.arguments import FLAG, Also, Kind, items, require_json_type
+from hive_core.caller import Role
 from hive_core.errors import Invalid
 
 if typing.TYPE_CHECKING:
     from hive_core.context import Hive
-
-
-class Role(enum.StrEnum):
-    """What a caller is to the hive: a declaration names the roles that may call."""
-
-    OPERATOR = "operator"
-    MANAGER = "manager"
-    AGENT = "agent"
-
 
 # The headings of the help, in their order.
 GROUPS = ("Approvals", "Agents", "Messages", "Seeing", "Meta", "Harness", "Running")
@@ -33,17 +24,6 @@ OPERATOR = frozenset({Role.OPERATOR})
 LOOKING_AFTER = frozenset({Role.OPERATOR, Role.MANAGER})
 EVERYONE = frozenset(Role)
 CONTAINERS = frozenset({Role.MANAGER, Role.AGENT})
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who is calling. name: 'operator', or the agent whose socket the call came in by."""
-
-    role: Role
-    name: str
-
-
-THE_OPERATOR = Identity(Role.OPERATOR, "operator")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any
 
 from hive_core import repairs, steps
+from hive_core.caller import THE_OPERATOR
 from hive_core.changes import Change, InProgress, Recorder, find
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.events import emit
+from hive_core.failed_repair import FailedRepair
 from hive_core.locks import Busy
-from hive_core.operation import THE_OPERATOR
 from hive_core.process import Owner
 from hive_core.steps import Step, Steps, to_json
 
@@ -224,7 +225,7 @@ def _mend_unless_busy(hive: Hive, agent: str) -> None:
         _mend(hive, agent)
 
 
-def _attempt(hive: Hive, agent: str) -> repairs.Failed | None:
+def _attempt(hive: Hive, agent: str) -> FailedRepair | None:
     return repairs.attempt(hive, repair_of(agent), agent, partial(_mend, hive, agent))
 
 

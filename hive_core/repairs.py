@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from hive_agent.back_off import pause_after
 from hive_core import disk
 from hive_core.errors import HiveError
 from hive_core.events import emit
+from hive_core.failed_repair import FailedRepair
 from hive_core.locks import Busy
 
 if TYPE_CHECKING:
@@ -23,24 +24,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 10.0, 3600.0
 LONGEST_ERROR = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A repair that has failed and is to be tried again.
-
-    what: which one, as `operation/coder` or `denied/7`. agent: whose it is. error: why it failed last. since: when it
-    failed first; tried_at: last; due_at: when it is tried again by itself. All in unix seconds.
-    """
-
-    what: str
-    agent: str
-    error: str
-    since: float
-    tried_at: float
-    tries: int
-    due_at: float
-
-
-def attempt(hive: Hive, what: str, agent: str, mend: Callable[[], object]) -> Failed | None:
+def attempt(hive: Hive, what: str, agent: str, mend: Callable[[], object]) -> FailedRepair | None:
     """Run a repair; what it fails with is kept, and returned. Raises Busy alone: then somebody else is at it.
 
     Whatever goes wrong in one repair (a full disk, no descriptors, a damaged repository, a bug of ours) belongs to
@@ -61,25 +45,25 @@ def done(hive: Hive, db: sqlite3.Connection, what: str) -> bool:
     return bool(db.execute("delete from repairs where what = ?", (what,)).rowcount) or told
 
 
-def all_failed(hive: Hive, db: sqlite3.Connection) -> dict[str, Failed]:
+def all_failed(hive: Hive, db: sqlite3.Connection) -> dict[str, FailedRepair]:
     """Every repair that has failed and is still to be made, by what it is."""
-    kept = {row["what"]: Failed(*row) for row in db.execute("select * from repairs order by since")}
+    kept = {row["what"]: FailedRepair(*row) for row in db.execute("select * from repairs order by since")}
     return kept | hive.unwritten
 
 
-def by_agent(hive: Hive, db: sqlite3.Connection) -> dict[str, list[Failed]]:
+def by_agent(hive: Hive, db: sqlite3.Connection) -> dict[str, list[FailedRepair]]:
     """The repairs that have failed, by the agent whose they are."""
-    found: dict[str, list[Failed]] = {}
+    found: dict[str, list[FailedRepair]] = {}
     for failed in all_failed(hive, db).values():
         found.setdefault(failed.agent, []).append(failed)
     return found
 
 
-def _keep(hive: Hive, what: str, agent: str, error: str) -> Failed:
+def _keep(hive: Hive, what: str, agent: str, error: str) -> FailedRepair:
     """Remember a failure. Where the database cannot be written, this process alone does, so as not to say it twice."""
     now = hive.clock()
     before = _before(hive, what)
-    failed = Failed(what, agent, error, now, now, 1, now + FIRST_PAUSE)
+    failed = FailedRepair(what, agent, error, now, now, 1, now + FIRST_PAUSE)
     if before is not None:
         tries = before.tries + 1
         due_at = now + pause_after(tries, FIRST_PAUSE, LONGEST_PAUSE)
@@ -99,7 +83,7 @@ def _keep(hive: Hive, what: str, agent: str, error: str) -> Failed:
     return failed
 
 
-def _before(hive: Hive, what: str) -> Failed | None:
+def _before(hive: Hive, what: str) -> FailedRepair | None:
     if what in hive.unwritten:
         return hive.unwritten[what]
     try:

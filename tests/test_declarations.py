@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from hive_core.arguments import CHOICES, FREE
-from hive_core.operation import Operation, Role
+from hive_core.caller import Role
+from hive_core.operation import Operation
 from hive_faces.shell.completion import SOURCES
 from hive_faces.verbs import DECLARED_IN, everything, find
 from tests.hives import CHECKOUT

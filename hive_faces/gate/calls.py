@@ -12,9 +12,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from hive_core import wire
+from hive_core.caller import Identity, Role
 from hive_core.context import Hive
 from hive_core.errors import Invalid, Refused
-from hive_core.operation import Identity, Operation, Role
+from hive_core.operation import Operation
 from hive_faces.gate.allowance import Allowance
 from hive_faces.gate.intake import Intake
 from hive_faces.gate.turns import Turns

@@ -9,8 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 from hive_core import disk, wire
+from hive_core.caller import Identity, Role
 from hive_core.errors import HiveError, Invalid, Refused
-from hive_core.operation import Identity, Operation, Role
+from hive_core.operation import Operation
 from hive_faces.gate import followers, hostwire, mcp
 from hive_faces.gate.calls import SLICE, Calls, Render, Slices, line
 from hive_faces.gate.followers import Followers, Language

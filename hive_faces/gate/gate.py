@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from hive_core import disk, run_folder
+from hive_core.caller import THE_OPERATOR, Role
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.events import heads, newest
-from hive_core.operation import OPERATOR, THE_OPERATOR, Role, operation
+from hive_core.operation import OPERATOR, operation
 from hive_core.signals import deferring, readable
 from hive_core.trouble import TROUBLES, Trouble
 from hive_core.wake import SETTLED, Wake

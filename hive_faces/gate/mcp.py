@@ -10,9 +10,10 @@ from typing import Any
 
 from hive_core import __version__, wire
 from hive_core.arguments import AgentName
+from hive_core.caller import Role
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.operation import OPERATOR, Operation, Parameter, Role, operation
+from hive_core.operation import OPERATOR, Operation, Parameter, operation
 from hive_faces.gate.calls import Render, Slices, document, line
 from hive_faces.verbs import everything
 

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 from hive_agent import MANAGER
 from hive_core import shared_folder
+from hive_core.caller import THE_OPERATOR, Identity, Role
 from hive_core.containers.base import AGENT_USERS
 from hive_core.context import Hive
 from hive_core.errors import Refused
-from hive_core.operation import THE_OPERATOR, Identity, Role
 from hive_fleet.agents import table
 from hive_fleet.home import folders
 

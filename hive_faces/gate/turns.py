@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hive_core.bucket import Bucket
-from hive_core.operation import Identity
+from hive_core.caller import Identity
 
 # Seconds of a processor that a caller may use up at once, and how many a second it may use on and on, before it has to
 # take turns. A call that reads a few messages takes a thousandth.

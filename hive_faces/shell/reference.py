@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from hive_core.caller import Role
 from hive_core.choices import KEYS
 from hive_core.event_kinds import EVENT_KINDS
-from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter, Role
+from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter
 from hive_faces.verbs import everything
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hive_agent import MANAGER
+from hive_core.caller import Role
 from hive_core.context import Hive
 from hive_core.errors import Refused
-from hive_core.operation import Role
 from hive_fleet.agents import table
 
 

@@ -13,6 +13,7 @@ from hive_core import progress, repairs
 from hive_core.changes import InProgress
 from hive_core.containers.base import Container
 from hive_core.context import Hive
+from hive_core.failed_repair import FailedRepair
 from hive_core.human import natural, shorter, span
 from hive_core.progress import repair_of
 from hive_core.steps import FAILED, Steps
@@ -166,7 +167,7 @@ def _view(
     row: sqlite3.Row,
     seen: Observed,
     left: InProgress | None,
-    failed: Sequence[repairs.Failed],
+    failed: Sequence[FailedRepair],
     stale: bool,
 ) -> AgentStatus:
     container, name = seen.container, row["name"]

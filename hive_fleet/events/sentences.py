@@ -9,9 +9,9 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hive_core.caller import THE_OPERATOR
 from hive_core.events import Event
 from hive_core.human import clock, shorter
-from hive_core.operation import THE_OPERATOR
 from hive_core.text import one_line
 from hive_fleet.messages.messages import SYSTEM
 

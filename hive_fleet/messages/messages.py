@@ -11,10 +11,10 @@ from typing import Any
 
 from hive_agent import MANAGER
 from hive_core import wire
+from hive_core.caller import Role
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_core.human import ago
-from hive_core.operation import Role
 from hive_core.text import indented
 from hive_fleet.messages import readers
 

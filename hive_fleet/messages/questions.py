@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from hive_core.arguments import identity
+from hive_core.caller import THE_OPERATOR, Role
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.events import emit
 from hive_core.human import ago, span
-from hive_core.operation import THE_OPERATOR, Role
 from hive_core.text import indented, one_line
 from hive_fleet.messages.messages import SYSTEM, tell_one
 from hive_fleet.messages.readers import known_as

@@ -6,9 +6,9 @@ import sqlite3
 from typing import Annotated
 
 from hive_core.arguments import Kind, agent_name
+from hive_core.caller import THE_OPERATOR, Role
 from hive_core.context import Hive
 from hive_core.errors import Refused
-from hive_core.operation import THE_OPERATOR, Role
 from hive_fleet.agents import table
 from hive_fleet.messages import inbox
 

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
-from hive_core.operation import THE_OPERATOR
+from hive_core.caller import THE_OPERATOR
 from hive_fleet.messages.messages import SYSTEM
 
 # Characters of a message that are shown; `hive why ID` tells all of it.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hive_core.caller import Role
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
-from hive_core.operation import Role
 from hive_fleet.agents import table
 from hive_fleet.requests import queue
 from hive_fleet.requests.request import Request

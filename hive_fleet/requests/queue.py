@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from hive_core import disk, migrations
+from hive_core.caller import THE_OPERATOR
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.events import emit
-from hive_core.operation import THE_OPERATOR
 from hive_fleet.messages import messages
 
 # Requests that one asker may have waiting: the operator reads every one of them.

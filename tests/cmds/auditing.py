@@ -17,8 +17,8 @@ from typing import Any
 
 from hive_agent import MANAGER
 from hive_core import settings, store
+from hive_core.caller import THE_OPERATOR, Identity, Role
 from hive_core.context import Hive
-from hive_core.operation import THE_OPERATOR, Identity, Role
 from hive_faces.serve import serve
 from hive_faces.verbs import everything
 from hive_fleet.watching.rounds import tick

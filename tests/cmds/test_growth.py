@@ -15,9 +15,9 @@ import pytest
 
 from hive_cmds import questions
 from hive_core import event_stream, progress
+from hive_core.caller import Identity, Role
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.operation import Identity, Role
 from hive_faces.verbs import everything
 from hive_fleet.changes import spawns
 from hive_fleet.events import feed

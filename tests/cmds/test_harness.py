@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from hive_cmds.harness import set_status
-from hive_core.operation import Identity, Role
+from hive_core.caller import Identity, Role
 from tests.hives import TestHive
 
 MODELLED = "update agents set runner = 'claude'"

@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from hive_cmds import inbox, messages
+from hive_core.caller import Identity, Role
 from hive_core.context import Hive
-from hive_core.operation import Identity, Role
 from hive_fleet.messages.messages import tell, tell_manager
 from tests.hives import TestHive
 

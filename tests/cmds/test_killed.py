@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hive_cmds import inbox
-from hive_core.operation import Identity, Role
+from hive_core.caller import Identity, Role
 from hive_fleet.agents import status
 from hive_fleet.changes import running
 from tests.hives import CHECKOUT, TestHive, eventually

@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from hive_cmds.harness import set_status
+from hive_core.caller import Identity, Role
 from hive_core.containers.local.listeners import listeners
-from hive_core.operation import Identity, Role
 from tests.agent.browser import Client, free_port, login
 from tests.agent.clis import CLAUDE as REAL
 from tests.hives import CHECKOUT, PLAIN, TestHive, eventually

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from hive_cmds import inbox, messages
+from hive_core.caller import Identity, Role
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
-from hive_core.operation import Identity, Role
 from hive_fleet.messages.messages import kick, tell
 from tests.hives import TestHive, eventually
 

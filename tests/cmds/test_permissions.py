@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hive_core.operation import Role
+from hive_core.caller import Role
 from hive_faces.verbs import everything
 from tests.clients import Client
 from tests.hives import CHECKOUT, TestHive, eventually

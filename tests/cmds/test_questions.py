@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from hive_cmds import questions
+from hive_core.caller import Identity, Role
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.events import since
-from hive_core.operation import Identity, Role
 from hive_fleet.messages.questions import expire
 from tests.clients import Client
 from tests.hives import TestHive, eventually

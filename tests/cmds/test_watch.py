@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hive_cmds.harness import set_status
+from hive_core.caller import Identity, Role
 from hive_core.events import since
-from hive_core.operation import Identity, Role
 from hive_fleet.agents import restarts
 from hive_fleet.watching.rounds import tick
 from tests.hives import PLAIN, TestHive, eventually, interrupt, line_of

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from hive_cmds import approvals, inbox, messages, questions, requests
+from hive_core.caller import Identity, Role
 from hive_core.errors import HiveError, Refused
-from hive_core.operation import Identity, Role
 from hive_faces.gate.allowance import MOST, REFILL, Allowance
 from hive_faces.gate.intake import MOST_HELD, Intake
 from tests.clients import Client

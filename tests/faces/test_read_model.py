@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from hive_core import progress
+from hive_core.caller import Identity, Role
 from hive_core.client import Client
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.event_kinds import EVENT_KINDS
 from hive_core.events import emit, newest
 from hive_core.mirror import Mirror
-from hive_core.operation import Identity, Role
 from hive_faces.verbs import everything
 from hive_fleet.changes import running
 from hive_fleet.messages import messages

@@ -13,7 +13,7 @@ import pytest
 from hive_cmds.inbox import AT_ONCE as AT_A_TIME
 from hive_cmds.inbox import Received, recv
 from hive_core import wire
-from hive_core.operation import Identity, Role
+from hive_core.caller import Identity, Role
 from hive_faces.gate.calls import SLICE, Calls
 from hive_faces.gate.intake import Intake
 from hive_faces.gate.turns import AT_ONCE, Turns

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from hive_core.containers.backends import BACKENDS, host
+from hive_core.containers import hosts
+from hive_core.containers.backends import BACKENDS
 from hive_core.containers.base import AGENT_USERS, Container, Host, Lock, View
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
 from hive_core.hostile_folders import remove
@@ -90,7 +91,7 @@ def opened(name: str) -> Iterator[Backend]:
     git(base, "init", "-q", "-b", "main")
     revision = commit(base, {"hive_agent/run.py": "one"})
     settings = from_environment({"HIVE_HOME": str(home), "HIVE_RUN": f"{home}/run", "HIVE_BACKEND": name})
-    made = Backend(host(settings), home, Lock(home / "meta", revision, (base,)))
+    made = Backend(hosts.made(settings), home, Lock(home / "meta", revision, (base,)))
     try:
         yield made
     finally:
@@ -307,7 +308,7 @@ def test_a_backend_is_found_by_what_the_settings_name(backend: Backend) -> None:
 def test_the_one_for_tests_is_refused_outside_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HIVE_TESTING", raising=False)
     with pytest.raises(Refused, match="for the tests of hive alone"):
-        host(from_environment({"HIVE_HOME": "/nonexistent/hive", "HIVE_BACKEND": "memory"}))
+        hosts.made(from_environment({"HIVE_HOME": "/nonexistent/hive", "HIVE_BACKEND": "memory"}))
 
 
 # --- what is true of the machine alone

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from hive_cmds import approvals, inbox, lifecycle, removal
+from hive_core.caller import Identity, Role
 from hive_core.context import Hive
-from hive_core.operation import Identity, Role
 from hive_fleet.messages.messages import BYTES_REMOVED, kick, post
 from tests.hives import TestHive
 

@@ -10,9 +10,9 @@ import pytest
 
 from hive_cmds import inbox, messages, questions, removal
 from hive_core import migrations, wire
+from hive_core.caller import THE_OPERATOR, Identity, Role
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.operation import THE_OPERATOR, Identity, Role
 from hive_core.store import Store
 from hive_faces.verbs import everything
 from hive_fleet.messages.questions import expire
