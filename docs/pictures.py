@@ -45,7 +45,7 @@ def fill(hive: TestHive) -> None:
 def main() -> None:
     hive = TestHive(Path(tempfile.mkdtemp()), extra={"HIVE_PAGE": ""})
     hive.home.mkdir()
-    (hive.home / "hive.toml").write_text(f'page = "on"\n[ports]\npage = {free_port()}\nmanager = {free_port()}\n')
+    (hive.home / "hive.toml").write_text(f"[ports]\npage = {free_port()}\nmanager = {free_port()}\n")
     hive.configure("manager", PLAIN)
     up = hive.start("up")
     try:

@@ -68,8 +68,6 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
     if known and not again:
         meta.update(hive, stale=True)
     hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
-    if hive.running("page"):
-        hive.say("`hive open` prints the link to the status page")
 
 
 def _tell_of_the_stopped(hive: Hive) -> None:

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -33,10 +33,10 @@ MOST_PAGES = 4000
 
 
 class _Page:
-    """One open page: its socket, and what it is yet to be sent."""
+    """One open page: its socket, what it is yet to be sent, and whether it may still be told."""
 
-    def __init__(self, connection: socket.socket, last: int | None) -> None:
-        self.socket, self.last = connection, last
+    def __init__(self, connection: socket.socket, last: int | None, welcome: Callable[[], bool]) -> None:
+        self.socket, self.last, self.welcome = connection, last, welcome
         self.waiting: deque[bytes] = deque()
         self.behind = 0
 
@@ -91,12 +91,15 @@ class Broadcaster:
         self._ring()
         self._threads[1].join()
 
-    def take(self, connection: socket.socket, last: int | None) -> bool:
-        """Have a page told everything after `last`, or from now on with None. Takes the socket; False when full."""
+    def take(self, connection: socket.socket, last: int | None, welcome: Callable[[], bool]) -> bool:
+        """Have a page told everything after `last`, or from now on with None. Takes the socket; False when full.
+
+        welcome: asked now and then whether the page may still be told.
+        """
         if len(self._pages) + len(self._arrived) >= MOST_PAGES:
             return False
         connection.setblocking(False)
-        self._arrived.append(_Page(connection, last))
+        self._arrived.append(_Page(connection, last, welcome))
         self._ring()
         return True
 
@@ -157,12 +160,19 @@ class Broadcaster:
                 self._to_all(_frame("away", {"why": self.away}))
             if time.monotonic() >= beat:
                 beat = time.monotonic() + HEARTBEAT
+                self._show_out()
                 # Only what hive itself has said lately is a sign that the page is live.
                 if self.away is None:
                     self._to_all(b": still here\n\n")
         for descriptor in list(self._pages):
             self._drop(descriptor)
         self._epoll.close()
+
+    def _show_out(self) -> None:
+        """Hang up on the pages whose key has been changed."""
+        for descriptor, page in list(self._pages.items()):
+            if not page.welcome():
+                self._drop(descriptor)
 
     def _pass_on(self) -> None:
         while self._news:

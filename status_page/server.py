@@ -68,9 +68,9 @@ class PageServer(ThreadingHTTPServer):
         else:
             super().shutdown_request(request)
 
-    def hand_over(self, request: socket.socket, last: int | None) -> bool:
-        """Give a connection to the broadcaster; False when there are too many."""
-        if not self.broadcaster.take(request.dup(), last):
+    def hand_over(self, request: socket.socket, last: int | None, authorization: str) -> bool:
+        """Give a connection to the broadcaster, for as long as its key is one; False when there are too many."""
+        if not self.broadcaster.take(request.dup(), last, lambda: self.door.opens(authorization) is not None):
             return False
         with self._counting:
             self._handed.add(request)
@@ -131,9 +131,11 @@ class _Handler(WSGIRequestHandler):
         last = self.headers.get("Last-Event-ID", "")
         after = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
         head = ["HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nConnection: close\r\n"]
+        # A proxy before the page is not to keep what comes until it is much.
+        head += ["X-Accel-Buffering: no\r\n"]
         head += [f"{name}: {value}\r\n" for name, value in HEADERS.items()]
         self.connection.sendall(("".join(head) + "\r\n: welcome\n\n").encode())
-        if not self.server.hand_over(self.connection, after):
+        if not self.server.hand_over(self.connection, after, self.headers.get("Authorization", "")):
             self.connection.sendall(b"event: full\ndata: {}\n\n")
         self.close_connection = True
 

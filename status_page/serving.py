@@ -1,78 +1,71 @@
-"""The page, served: its parts put together in threads of their own, begun and ended by whoever has it."""
+"""The page, served: its parts put together, from the port that is had at last to the last tab that is hung up on."""
 
 from __future__ import annotations
 
-import errno
-import os
 import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from hive_agent.errors import Stopped
+from hive_agent.page.binding import bind
 from hive_agent.page.door import Door
 from hive_core.client import Client
 from status_page.app import Application
 from status_page.broadcaster import Broadcaster
 from status_page.server import PageServer
 
-# As everywhere: whoever had the port before may take a moment to let go of it.
-TRIES = 4
-FIRST_PAUSE = 0.25
-
 
 class Serving:
-    """The page of one operator's socket, at an address. fileno: becomes readable when it has ended by itself.
+    """The page of one operator's socket, on a port of an address, for whom the door lets in.
 
-    keys: key -> what it opens, `all` or `read`. Raises OSError when the address cannot be had.
+    begun: called when it has the port, before anybody is answered. say: tells of a port that is in use.
     """
 
-    def __init__(self, path: Path, address: tuple[str, int], keys: Mapping[str, str]) -> None:
-        client = Client(path)
-        names = {address[0], "localhost"}
-        door = Door(keys, (f"{name}:{address[1]}" for name in names), "hive open")
-        self._broadcaster = Broadcaster(client)
-        self._server = _bound(
-            address, Application(client, door, lambda: {"port": address[1]}).wsgi(), door, self._broadcaster
-        )
-        self._ended, self._end = os.pipe2(os.O_CLOEXEC)
-        self._error: BaseException | None = None
-        self._broadcaster.start()
-        self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
-        self._thread.start()
+    def __init__(
+        self, path: Path, address: tuple[str, int], door: Door, begun: Callable[[], None], say: Callable[[str], None]
+    ) -> None:
+        self._address, self._door, self._begun, self._say = address, door, begun, say
+        self._client = Client(path)
+        self._closing = threading.Event()
+        self._changing = threading.Lock()
+        self._server: PageServer | None = None
 
-    def fileno(self) -> int:
-        return self._ended
-
-    def check(self) -> None:
-        """Raise what the page has failed with, if it has."""
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        """End it, and hang up on every tab."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-        self._broadcaster.close()
-        os.close(self._ended)
-
-    def _serve(self) -> None:
+    def run(self) -> None:
+        """Serve until `end`. Raises OSError when the port cannot be had."""
+        broadcaster = Broadcaster(self._client)
+        app = Application(self._client, self._door, lambda: {"port": self._address[1]}).wsgi()
+        broadcaster.start()
         try:
-            self._server.serve_forever()
-        except BaseException as error:  # noqa: BLE001 - the thread that has us checks it
-            self._error = error
+            server = bind(self._address[1], partial(self._made, app, broadcaster), self._pause, self._say)
+            try:
+                self._begun()
+                server.serve_forever()
+            finally:
+                server.server_close()
+        except Stopped:
+            return
         finally:
-            os.close(self._end)
+            broadcaster.close()
 
+    def end(self) -> None:
+        """End it, and hang up on every tab. From another thread."""
+        with self._changing:
+            self._closing.set()
+            server = self._server
+        if server is not None:
+            server.shutdown()
 
-def _bound(address: tuple[str, int], application: object, door: Door, broadcaster: Broadcaster) -> PageServer:
-    pause = FIRST_PAUSE
-    for _ in range(TRIES - 1):
-        try:
-            return PageServer(address, application, door, broadcaster)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-        time.sleep(pause)
-        pause *= 2
-    return PageServer(address, application, door, broadcaster)
+    def _made(self, app: object, broadcaster: Broadcaster, port: int) -> PageServer:
+        server = PageServer((self._address[0], port), app, self._door, broadcaster)
+        with self._changing:
+            # Whoever ends it now waits for the end of its serving, which has to begin for that.
+            if not self._closing.is_set():
+                self._server = server
+                return server
+        server.server_close()
+        raise Stopped("The page was ended before it had its port.")
+
+    def _pause(self, seconds: float) -> None:
+        if self._closing.wait(seconds):
+            raise Stopped("The page was ended before it had its port.")

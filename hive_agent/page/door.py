@@ -11,7 +11,7 @@ import hmac
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 
 from hive_agent.errors import AgentError
@@ -44,15 +44,19 @@ class Denied(AgentError):
 class Door:
     """Lets in whoever names the page as it is served and shows a key.
 
-    keys: key -> what it opens, a word that `admit` returns; empty lets nobody in. hosts: what the page is served as,
-    `name:port`. origins: the pages that may use it, `scheme://name:port`; by default `http://` and each of the hosts.
-    where: the command that prints the link with the key.
+    keys: gives those that there are now, key -> what it opens, a word that `admit` returns; none lets nobody in.
+    hosts: what the page is served as, `name:port`. origins: the pages that may use it, `scheme://name:port`; by default
+    `http://` and each of the hosts. where: the command that prints the link with the key.
     """
 
     def __init__(
-        self, keys: Mapping[str, str], hosts: Iterable[str], where: str, origins: Iterable[str] | None = None
+        self,
+        keys: Callable[[], Mapping[str, str]],
+        hosts: Iterable[str],
+        where: str,
+        origins: Iterable[str] | None = None,
     ) -> None:
-        self._keys, self._where = dict(keys), where
+        self._keys, self._where = keys, where
         self.hosts = frozenset(hosts)
         self.origins = frozenset(f"http://{host}" for host in self.hosts) if origins is None else frozenset(origins)
         self._wrong: dict[str, deque[float]] = {}
@@ -70,17 +74,24 @@ class Door:
 
         Wrong keys of an address are counted. That never keeps out who has the right one, from the same address, too.
         """
-        given = authorization.removeprefix("Bearer ").encode("utf-8", "replace")
-        for key, opens in self._keys.items():
-            if key and hmac.compare_digest(given, key.encode()):
-                return opens
-        if given and self._too_many(address):
+        opens = self.opens(authorization)
+        if opens is not None:
+            return opens
+        if authorization.removeprefix("Bearer ") and self._too_many(address):
             raise Denied(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong keys came from there; wait a minute.")
         raise Denied(HTTPStatus.UNAUTHORIZED, f"This page needs its key: `{self._where}` prints the link with it.")
 
+    def opens(self, authorization: str) -> str | None:
+        """What the key in the header Authorization opens now; None for what is no key."""
+        given = authorization.removeprefix("Bearer ").encode("utf-8", "replace")
+        for key, opens in self._keys().items():
+            if key and hmac.compare_digest(given, key.encode()):
+                return opens
+        return None
+
     def prove(self, nonce: str, port: int) -> str:
         """What shows that this is the page whose first key the asker has, without either side giving it away."""
-        return shield.prove(next(iter(self._keys), ""), nonce, port)
+        return shield.prove(next(iter(self._keys()), ""), nonce, port)
 
     def _too_many(self, address: str) -> bool:
         now = time.monotonic()

@@ -54,7 +54,7 @@ class Page(ThreadingHTTPServer):
     ) -> None:
         self.settings, self.live, self.controls = settings, live, controls
         keys = {settings.page_token: "all"} if settings.page_token else {}
-        self.door = Door(keys, (f"{name}:{port}" for name in (LOOPBACK, "localhost")), "hive open")
+        self.door = Door(lambda: keys, (f"{name}:{port}" for name in (LOOPBACK, "localhost")), "hive open")
         self._strangers: dict[Any, None] = {}
         self._known: set[Any] = set()
         self._doors = threading.Lock()

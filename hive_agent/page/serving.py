@@ -1,40 +1,17 @@
-"""Serving the agent's page beside its turns: a port that is tried again while something else has it, and a thread."""
+"""Serving the agent's page beside its turns, in a thread."""
 
 from __future__ import annotations
 
-import errno
 import sys
 import threading
-from collections.abc import Callable
 
-from hive_agent.back_off import BackOff
 from hive_agent.errors import Stopped
 from hive_agent.live import Live
+from hive_agent.page.binding import bind
 from hive_agent.page.controls import Controls
 from hive_agent.page.page import Page
 from hive_agent.settings import HarnessSettings
 from hive_agent.waits import Waits
-
-TRIES = 12
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
-
-
-def bind(port: int, make: Callable[[int], Page], waits: Waits) -> Page:
-    """Make the page, trying again while something else has its port, as what ran before may for a moment.
-
-    Raises OSError: EADDRINUSE after the last of 12 tries, any other at once.
-    """
-    tries = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
-    for _ in range(TRIES - 1):
-        try:
-            return make(port)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-        pause = tries.failed()
-        _log(f"port {port} is in use, next try in {pause:g} s")
-        waits.pause(pause)
-    return make(port)
 
 
 def beside(settings: HarnessSettings, waits: Waits, live: Live, controls: Controls) -> None:
@@ -45,7 +22,7 @@ def beside(settings: HarnessSettings, waits: Waits, live: Live, controls: Contro
 
     def serve() -> None:
         try:
-            page = bind(port, lambda number: Page(number, settings, live, controls), waits)
+            page = bind(port, lambda number: Page(number, settings, live, controls), waits.pause, _log)
         except Stopped:
             return
         except OSError as error:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from hive_core import disk, run_folder
+from hive_core.beside import Beside
+from hive_core.beside import beside as work_beside
 from hive_core.caller import THE_OPERATOR, Role
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.events import heads, newest
 from hive_core.operation import OPERATOR, operation
-from hive_core.signals import deferring, readable
+from hive_core.signals import readable
 from hive_core.trouble import TROUBLES, Trouble
 from hive_core.wake import SETTLED, Wake
 from hive_faces.gate.calls import Calls, line
@@ -212,56 +212,25 @@ def _allow_many_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-class Beside:
-    """A gate in a thread of its own. fileno: becomes readable when it has ended."""
-
-    def __init__(self, hive: Hive, given: dict[str, socket.socket] | None = None) -> None:
-        self._ended, self._end = os.pipe2(os.O_CLOEXEC)
-        self._error: BaseException | None = None
-        self._loop = asyncio.new_event_loop()
-        self._task = self._loop.create_task(Gate(hive, given).run())
-        self._thread = threading.Thread(target=self._serve, name="gate")
-        self._thread.start()
-
-    def fileno(self) -> int:
-        return self._ended
-
-    def check(self) -> None:
-        """Raise what the gate has failed with, if it has."""
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        """End the gate, and wait for its end."""
-        self._loop.call_soon_threadsafe(self._task.cancel)
-        self._thread.join()
-        self._loop.close()
-        os.close(self._ended)
-
-    def _serve(self) -> None:
-        try:
-            with suppress(asyncio.CancelledError):
-                self._loop.run_until_complete(self._task)
-        except BaseException as error:  # noqa: BLE001 - the thread that has us checks it
-            self._error = error
-        finally:
-            os.close(self._end)
-
-
 @contextmanager
 def beside(hive: Hive, given: dict[str, socket.socket] | None = None) -> Iterator[Beside]:
     """Serve the sockets in a thread for as long as the block runs. The caller is the one gate there is.
 
     given: sockets that are there already, by what they are called.
     """
-    serving = None
-    try:
-        with deferring():
-            serving = Beside(hive, given)
-        yield serving
-    finally:
-        if serving is not None:
-            serving.close()
+    with closing(asyncio.new_event_loop()) as loop:
+        task = loop.create_task(Gate(hive, given).run())
+
+        def serve() -> None:
+            with suppress(asyncio.CancelledError):
+                loop.run_until_complete(task)
+
+        with work_beside("gate", serve, lambda: _cancel(loop, task)) as serving:
+            yield serving
+
+
+def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    loop.call_soon_threadsafe(task.cancel)
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True, endures=True)

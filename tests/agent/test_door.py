@@ -14,7 +14,7 @@ HOSTS = ("127.0.0.1:7000", "localhost:7000")
 
 @pytest.fixture
 def made() -> Door:
-    return Door({"full": "all", "look": "read"}, HOSTS, "hive open")
+    return Door(lambda: {"full": "all", "look": "read"}, HOSTS, "hive open")
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_the_page_itself_may_come(made: Door, origins: list[str]) -> None:
 
 
 def test_behind_a_proxy_the_origin_is_the_one_that_was_named() -> None:
-    proxied = Door({"k": "all"}, ["hive.example"], "hive open", ["https://hive.example"])
+    proxied = Door(lambda: {"k": "all"}, ["hive.example"], "hive open", ["https://hive.example"])
     proxied.check_names(["hive.example"], ["https://hive.example"])
     with pytest.raises(Denied):
         proxied.check_names(["hive.example"], ["http://hive.example"])
@@ -65,9 +65,9 @@ def test_what_is_no_key_opens_nothing_and_is_told_where_the_key_is(made: Door, g
 
 def test_a_door_without_keys_opens_to_nobody() -> None:
     with pytest.raises(Denied):
-        Door({}, HOSTS, "hive open").admit("Bearer ", "127.0.0.1")
+        Door(dict, HOSTS, "hive open").admit("Bearer ", "127.0.0.1")
     with pytest.raises(Denied):
-        Door({"": "all"}, HOSTS, "hive open").admit("", "127.0.0.1")
+        Door(lambda: {"": "all"}, HOSTS, "hive open").admit("", "127.0.0.1")
 
 
 def test_whoever_guesses_is_told_to_wait_and_keeps_nobody_out(made: Door) -> None:
@@ -82,6 +82,17 @@ def test_whoever_guesses_is_told_to_wait_and_keeps_nobody_out(made: Door) -> Non
     with pytest.raises(Denied) as denied:
         made.admit("Bearer wrong", "::1")
     assert denied.value.status is HTTPStatus.UNAUTHORIZED
+
+
+def test_a_key_that_was_changed_opens_nothing_any_more() -> None:
+    keys = {"old": "all"}
+    changing = Door(lambda: keys, HOSTS, "hive open")
+    assert changing.admit("Bearer old", "127.0.0.1") == "all"
+    del keys["old"]
+    keys["new"] = "all"
+    assert (changing.opens("Bearer old"), changing.opens("Bearer new")) == (None, "all")
+    with pytest.raises(Denied):
+        changing.admit("Bearer old", "127.0.0.1")
 
 
 def test_addresses_without_end_are_not_kept(made: Door) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from hive_agent.live import Live
+from hive_agent.page.binding import TRIES, bind
 from hive_agent.page.controls import FROM_PAGE, Controls
 from hive_agent.page.login import Login
 from hive_agent.page.page import Page
-from hive_agent.page.serving import TRIES, bind
 from hive_agent.page.shield import prove
 from hive_agent.settings import from_environment
 from hive_agent.waits import Waits
@@ -288,25 +288,18 @@ def test_a_port_in_use_is_tried_again_and_holds_no_turn_up(paged: Place) -> None
 
 
 def test_the_tries_are_twelve_with_doubling_pauses_and_other_errors_end_them_at_once(tmp_path: Path) -> None:
-    class Counted(Waits):
-        """Pauses that are written down instead of waited for."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.pauses: list[float] = []
-
-        def pause(self, seconds: float) -> None:
-            self.pauses.append(seconds)
-
-    settings, waits, live = from_environment({"HIVE_CONFIG": str(tmp_path / "none")}), Counted(), Live()
-    controls = Controls(settings, waits, live, lambda: None, Login(settings, live))
+    settings, live, pauses, said = from_environment({"HIVE_CONFIG": str(tmp_path / "none")}), Live(), [], []
+    controls = Controls(settings, Waits(), live, lambda: None, Login(settings, live))
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError, match="in use"):
-        bind(other.getsockname()[1], lambda port: Page(port, settings, live, controls), waits)
-    assert waits.pauses == [0.25, 0.5, 1.0, *[2.0] * (TRIES - 4)]
-    waits.pauses.clear()
+        port = other.getsockname()[1]
+        bind(port, lambda number: Page(number, settings, live, controls), pauses.append, said.append)
+    assert pauses == [0.25, 0.5, 1.0, *[2.0] * (TRIES - 4)]
+    assert said[0] == f"port {port} is in use, next try in 0.25 s"
+    pauses.clear()
     with pytest.raises(OSError, match=os.strerror(errno.EADDRNOTAVAIL)):
-        bind(free_port(), lambda port: Page(port, settings, live, controls, address="192.0.2.1"), waits)
-    assert waits.pauses == []
+        make = lambda port: Page(port, settings, live, controls, address="192.0.2.1")  # noqa: E731
+        bind(free_port(), make, pauses.append, said.append)
+    assert pauses == []
 
 
 def test_without_a_key_there_is_no_page(paged: Place) -> None:

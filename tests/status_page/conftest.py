@@ -36,7 +36,7 @@ class Served:
 def served(hive: TestHive) -> Served:
     port = free_port()
     hive.home.mkdir(parents=True)
-    (hive.home / "hive.toml").write_text(f'page = "on"\n[ports]\npage = {port}\n')
+    (hive.home / "hive.toml").write_text(f"[ports]\npage = {port}\n")
     hive.extra["HIVE_PAGE"] = ""
     hive.configure("manager", PLAIN)
     hive.spawn("coder")

@@ -12,7 +12,7 @@ from tests.hives import TestHive
 def test_the_keys_of_a_page_that_was_killed_lead_nowhere(hive: TestHive) -> None:
     inside = hive.inside()
     hive.home.mkdir()
-    status_page.remember(inside, 7000, {"k": "all", "r": "read"})
+    status_page.remember(inside, "http://127.0.0.1:7000/", {"k": "all", "r": "read"})
     assert status_page.keys_of(inside).stat().st_mode & 0o077 == 0
     with inside.lone("up", "a test"), pytest.raises(Refused, match="Nobody serves the status page"):
         status_page.link(inside)

@@ -1,0 +1,34 @@
+"""A page's port: tried again while something else has it, as what ran before may for a moment."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TypeVar
+
+from hive_agent.back_off import BackOff
+
+TRIES = 12
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
+
+Server = TypeVar("Server")
+
+
+def bind(
+    port: int, make: Callable[[int], Server], pause: Callable[[float], None], say: Callable[[str], None]
+) -> Server:
+    """Make what listens on the port, trying again while that is in use; `pause` waits, `say` tells of it.
+
+    Raises OSError: EADDRINUSE after the last of 12 tries, any other at once.
+    """
+    tries = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
+    for _ in range(TRIES - 1):
+        try:
+            return make(port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        seconds = tries.failed()
+        say(f"port {port} is in use, next try in {seconds:g} s")
+        pause(seconds)
+    return make(port)

@@ -1,0 +1,73 @@
+"""Serving the page: a port that is had in the end, keys that can be changed, names of a proxy, another's socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from hive_agent.page import binding
+from tests.agent.browser import Client, free_port
+from tests.hives import TestHive, eventually
+from tests.status_page.near import page_near, served_near
+
+pytestmark = pytest.mark.remembered
+GONE = "no link to the status page from before opens it any more"
+
+
+def test_a_port_in_use_is_tried_again_and_no_link_is_printed_before_it_is_had(hive: TestHive) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)) as other, page_near(hive, port) as near:
+        eventually(lambda: near.said)
+        assert near.said == [f"the status page's port {port} is in use, next try in 0.25 s"]
+        assert "Nobody serves the status page" in hive.run("open", code=1).stderr
+        other.close()
+        eventually(near.file.exists)
+        assert f"127.0.0.1:{port}/#key=" in hive.run("open").stdout
+    assert not near.file.exists()
+
+
+def test_a_page_that_waits_for_its_port_ends_at_once(hive: TestHive) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, page_near(hive, other.getsockname()[1]) as near:
+        eventually(lambda: near.said)
+    assert threading.active_count() == 1
+
+
+def test_a_port_that_cannot_be_had_is_told_to_whoever_serves_the_page(
+    hive: TestHive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binding, "LONGEST_PAUSE", 0.0)
+    failed: list[Exception] = []
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        with page_near(hive, other.getsockname()[1], failed=failed.append) as near:
+            eventually(lambda: failed)
+        assert len(near.said) == binding.TRIES - 1
+    assert "in use" in str(failed[0])
+    assert "`hive page --port PORT` takes another" in str(failed[0])
+
+
+def test_new_keys_lock_out_the_links_and_the_tabs_from_before(hive: TestHive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("status_page.broadcaster.HEARTBEAT", 0.05)
+    with served_near(hive) as near:
+        before, looked = near.client, near.looker
+        with before.stream() as news, looked.stream() as other:
+            assert GONE in hive.run("page", "--new-key").stderr
+            assert {kind for kind, _, _ in (*news, *other)} <= {"here", "away", "resync"}
+        assert [client.ask("GET", "/api/state")[0] for client in (before, looked)] == [401, 401]
+        after = Client(near.port, hive.run("open").stdout.strip().partition("#key=")[2])
+        assert after.ask("POST", "/send", {"to": "operator", "body": "x"})[0] == 200
+        assert near.looker.ask("GET", "/api/state")[0] == 200
+    assert "Nobody serves the status page" in hive.run("page", "--new-key", code=1).stderr
+    assert hive.run("page", "--new-key", "--port", "7001", code=2).stderr
+
+
+def test_a_page_that_only_looks_has_no_key_that_acts(hive: TestHive) -> None:
+    with served_near(hive, read_only=True) as near:
+        assert "only looks" in hive.run("open", code=1).stderr
+        link = hive.run("open", "--read-only").stdout.strip()
+        looker = Client(near.port, link.partition("#key=")[2])
+        assert looker.ask("GET", "/api/state")[0] == 200
+        assert looker.ask("POST", "/send", {"to": "operator", "body": "x"})[0] == 403
+        hive.run("page", "--new-key")
+        assert near.looker.ask("POST", "/send", {"to": "operator", "body": "x"})[0] == 403
