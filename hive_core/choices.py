@@ -6,6 +6,7 @@ only what needs it. An environment variable goes before the file, for the proces
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ FILE = "hive.toml"
 SWITCH = ("on", "off")
 NEW_AGENTS = "new_agents"
 DEFAULT = "default"
+# A host as the header Host has it: lower case, an address of IPv6 in brackets.
+_HOST = r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,9 @@ KEYS = (
     ),
     Key("ports.manager", "port", 8000, "", "the manager's page"),
     Key("ports.page", "port", 7000, "", "the status page"),
-    Key("page", "switch", "on", "HIVE_PAGE", "whether `hive up` serves the status page: on or off"),
+    Key("page.serve", "switch", "on", "HIVE_PAGE", "whether `hive up` serves the status page: on or off"),
+    Key("page.host", "host", None, "", "the name of a proxy before the status page, from the page's next start on"),
+    Key("page.origin", "origin", None, "", "how a browser reaches that proxy; without it `https://` and its name"),
     Key("ports.first", "port", 8100, "", "where the ports of the other agents' pages begin"),
     Key("ports.count", "count", 900, "", "how many of those there are; an agent that has a port keeps it"),
 )
@@ -153,8 +158,8 @@ def _merged(
             values[key.name], origins[key.name] = own, f"{key.variable} in the environment"
     if values["backend"] not in BACKENDS:
         raise Invalid(f"HIVE_BACKEND is {values['backend']!r}; this hive knows: {', '.join(OFFERED)}.")
-    if values["page"] not in SWITCH:
-        raise Invalid(f"HIVE_PAGE is {values['page']!r}; it is one of: {', '.join(SWITCH)}.")
+    if values["page.serve"] not in SWITCH:
+        raise Invalid(f"HIVE_PAGE is {values['page.serve']!r}; it is one of: {', '.join(SWITCH)}.")
     return Choices(values, origins, new_agents or {})
 
 
@@ -189,6 +194,8 @@ def _checks() -> dict[str, Any]:
         "backend": one_of(OFFERED),
         "switch": one_of(SWITCH),
         "file": _file,
+        "host": _matching(_HOST, "give a name, and a port where it is not the usual one, as in hive.example.org:8443"),
+        "origin": _matching(f"https?://{_HOST}", "give it as a browser does, as in https://hive.example.org:8443"),
         "port": whole(1024, 65535),
         "count": whole(1, 60000),
     }
@@ -198,6 +205,15 @@ def _file(checker: Any, value: Any, path: tuple[str, ...]) -> str:
     if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
         checker.wrong(value, path, "give the absolute path of a program")
     return str(value)
+
+
+def _matching(pattern: str, hint: str) -> Callable[..., Any]:
+    def check(checker: Any, value: Any, path: tuple[str, ...]) -> str:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            checker.wrong(value, path, hint)
+        return str(value)
+
+    return check
 
 
 def _new_agents(checker: Any, value: Any, path: tuple[str, ...]) -> Any:

@@ -56,6 +56,13 @@ def test_a_change_of_the_file_holds_at_once(tmp_path: Path) -> None:
         ("[ports]\nmanager = 80\n", "line 2: ports.manager is 80; give a whole number from 1024 to 65535"),
         ("[ports]\nfirst = true\n", "line 2: ports.first is true; give a whole number"),
         ("[ports]\nfirst = 65000\n", "line 1: ports.count leads to port 65899; the last port is 65535"),
+        ('page = "off"\n', 'line 1: page is "off"; give a table of serve, host, origin'),
+        (
+            '[page]\nhost = "Hive"\n',
+            'line 2: page.host is "Hive"; give a name, and a port where it is not the usual one',
+        ),
+        ('[page]\norigin = "hive.test"\n', 'line 2: page.origin is "hive.test"; give it as a browser does'),
+        ('[page]\norigin = "https://hive.test/"\n', "give it as a browser does"),
         ('backend = "docker"\n', 'line 1: backend is "docker"; give one of local'),
         ('[new_agents]\nmodle = "x"\n', "line 2: new_agents.modle is not a key hive knows; perhaps it is model"),
         ('[new_agents]\nrunner = "exec"\n', 'line 1: new_agents.command is missing; the runner "exec" needs it'),
