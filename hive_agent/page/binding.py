@@ -11,12 +11,12 @@ from hive_agent.back_off import BackOff
 TRIES = 12
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 
-Server = TypeVar("Server")
+Bound = TypeVar("Bound")
 
 
 def bind(
-    port: int, make: Callable[[int], Server], pause: Callable[[float], None], say: Callable[[str], None]
-) -> Server:
+    port: int, make: Callable[[int], Bound], pause: Callable[[float], None], say: Callable[[str], None]
+) -> Bound:
     """Make what listens on the port, trying again while that is in use; `pause` waits, `say` tells of it.
 
     Raises OSError: EADDRINUSE after the last of 12 tries, any other at once.
