@@ -62,6 +62,10 @@ KEYS = (
     Key("page.origin", "origin", None, "", "how a browser reaches that proxy; without it `https://` and its name"),
     Key("ports.first", "port", 8100, "", "where the ports of the other agents' pages begin"),
     Key("ports.count", "count", 900, "", "how many of those there are; an agent that has a port keeps it"),
+    Key("retention.messages", "days", 30, "", "days that a message is kept that was read; one that was not is kept"),
+    Key("retention.events", "days", 90, "", "days that hive's events are kept; who follows from before gets `resync`"),
+    Key("retention.turns", "days", 7, "", "days that an agent's record of its turns is kept"),
+    Key("retention.turn_events", "events", 2000, "", "how much of that record is kept at the most: its newest events"),
 )
 
 
@@ -198,6 +202,8 @@ def _checks() -> dict[str, Any]:
         "origin": _matching(f"https?://{_HOST}", "give it as a browser does, as in https://hive.example.org:8443"),
         "port": whole(1024, 65535),
         "count": whole(1, 60000),
+        "days": whole(1, 36500),
+        "events": whole(100, 1_000_000),
     }
 
 

@@ -73,5 +73,6 @@ EVENT_KINDS: Mapping[str, EventKind] = {
     ),
     "adopted": EventKind("a container that the database did not know was taken back", ("agent",)),
     "inbox_forgotten": EventKind("all that was ever sent to a name was removed", ("name",)),
+    "vacuumed": EventKind("messages and questions that were old were removed: how many", ("messages", "questions")),
     "restored": EventKind("the database was taken from a backup", ()),
 }

@@ -12,7 +12,7 @@ from hive_core.events import Event, newest
 # Events, and bytes of their data, that are read at once; a single event always fits.
 MOST_EVENTS, MOST_EVENT_BYTES = 200, 512 * 1024
 # After these an event alone does not tell how everything is: rows were removed, or taken back from elsewhere.
-BREAKS = frozenset({"inbox_forgotten", "adopted", "restored"})
+BREAKS = frozenset({"inbox_forgotten", "vacuumed", "adopted", "restored"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,11 @@ class Store:
             yield db
         self._ring()
 
+    def run_script(self, script: str) -> None:
+        """Run statements that begin and end their own transactions: what SQLite does with its file. It wakes nobody."""
+        with deferring(), self._turn(), self._naming_damage():
+            self.connection().executescript(script)
+
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Be the one thread of this process that writes.
@@ -214,6 +219,8 @@ class Store:
             made = self._make_file()
             db = _connect(self.path)
             with _closed_on_error(db):
+                # Counts in a new file alone, and before all else: what is free in it can be given back to the disk.
+                db.execute("pragma auto_vacuum = incremental")
                 db.execute("pragma journal_mode = wal")
                 migrations.apply(db, self._steps, self._first_numbers() if made else 0)
         return db

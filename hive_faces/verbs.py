@@ -30,6 +30,7 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.requests": "approvals show",
     "hive_cmds.rollbacks": "rollback",
     "hive_cmds.state": "state",
+    "hive_cmds.vacuum": "vacuum",
     "hive_cmds.watch": "watch",
     "hive_faces.gate.gate": "gate",
     "hive_faces.gate.mcp": "mcp",

@@ -20,7 +20,8 @@ from hive_core.store import Connection, Store
 STATE = {"agents": "name", "approvals": "id", "messages": "id", "questions": "id"}
 # What is written without an event, and why nobody misses one.
 SILENT = {
-    "delete messages": "those of a purge, a few at a time; its end tells that all are gone, and is made up for",
+    "delete messages": "those of a purge, or old ones, a few at a time; the end of it tells that they are gone",
+    "delete questions": "those of a purged agent, as its messages",
     "insert approvals": "it is told of when its commit is held, or was not to be had",
     "update agents.crashed_at": "counted towards the next crash, which is told",
     "update agents.crashes": "counted towards the next crash, which is told",

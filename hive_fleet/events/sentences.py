@@ -124,6 +124,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "repair_failed": lambda data: f"could not be mended, is tried again (`hive doctor`): {_quoted(data['note'])}",
     "adopted": _always("taken back, as the database had been lost"),
     "inbox_forgotten": _nothing,
+    "vacuumed": _nothing,
     "restored": _always("the database was taken from a backup"),
 }
 

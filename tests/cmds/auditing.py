@@ -132,6 +132,7 @@ def operations() -> None:
         call("restore", folder=f"{folder}/kept")
     call("destroy", name="coder")
     call("purge", name="coder")
+    call("vacuum")
 
 
 def main() -> None:
