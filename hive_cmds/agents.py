@@ -6,7 +6,7 @@ from hive_core import disk
 from hive_core.context import Hive
 from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.trouble import TROUBLES
-from hive_fleet.agents import status
+from hive_fleet.agents import halt, status
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.agents.strays import all_strays
 from hive_fleet.flake import staleness
@@ -30,6 +30,9 @@ def list_(hive: Hive) -> list[AgentStatus]:
             raise
         hive.say(f"warning: this is all that can be told without the database. {refused}")
         return [status.of_stray(container) for container in containers]
+    with hive.store.read() as db:
+        if halt.since(db) is not None:
+            hive.say("note: everything is stopped since `hive estop`; `hive resume --all` starts it")
     unknown = all_strays(hive)
     if unknown:
         hive.say(f"warning: the database does not know {', '.join(unknown)}; `hive adopt` takes back whom it has lost")

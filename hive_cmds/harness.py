@@ -1,4 +1,4 @@
-"""What an agent's harness reports and asks, and what the operator sets for its turns: the model, and a pause."""
+"""What an agent's harness reports and asks, and which model the operator chooses for its turns."""
 
 from __future__ import annotations
 
@@ -97,26 +97,6 @@ def model(hive: Hive, name: AgentName, model: ModelName) -> AgentStatus:
     return agent
 
 
-@operation(callers=OPERATOR, group="Agents")
-def pause(hive: Hive, name: AgentName) -> AgentStatus:
-    """Let an agent start no further turn; one that runs goes on to its end.
-
-    name: which agent
-    """
-    if not _has_harness(hive, name):
-        hive.say(f"note: {name} runs a command of its own, which has no turns to pause: `hive stop {name}` stops it")
-    return _pause(hive, name, True)
-
-
-@operation(callers=OPERATOR, group="Agents")
-def resume(hive: Hive, name: AgentName) -> AgentStatus:
-    """Let a paused agent start turns again.
-
-    name: which agent
-    """
-    return _pause(hive, name, False)
-
-
 def _has_harness(hive: Hive, name: str) -> bool:
     """Whether the agent has a harness, which reads what is set here. Raises NotFound."""
     return bool(_row(hive, name)["runner"] != "command")
@@ -128,14 +108,6 @@ def _choose_model(hive: Hive, name: str, model: str) -> AgentStatus:
         with last_seen.showing(hive, name) as db:
             table.one(db, name)
             harness_state.choose_model(db, name, chosen)
-    return status.of(hive, name)
-
-
-def _pause(hive: Hive, name: str, paused: bool) -> AgentStatus:
-    if bool(_row(hive, name)["paused"]) != paused:
-        with last_seen.showing(hive, name) as db:
-            table.one(db, name)
-            harness_state.pause(db, name, paused)
     return status.of(hive, name)
 
 

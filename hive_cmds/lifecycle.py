@@ -13,9 +13,9 @@ from hive_core.errors import Refused
 from hive_core.locks import Busy
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
 from hive_core.progress import all_in_progress, held_first, reach, recorded
-from hive_fleet.agents import restarts, status
+from hive_fleet.agents import halt, restarts, status
 from hive_fleet.agents.desired import want
-from hive_fleet.agents.refusals import refuse_self, refuse_unknown
+from hive_fleet.agents.refusals import refuse_halted, refuse_self, refuse_unknown
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.agents.strays import is_stray
 from hive_fleet.changes import starts
@@ -33,6 +33,7 @@ def start(hive: Hive, name: AgentName) -> AgentStatus:
     """
     refuse_self(hive, name, "start")
     refuse_unknown(hive, name)
+    refuse_halted(hive)
     starts.start(hive, name, looked_after=True)
     return status.of(hive, name)
 
@@ -46,7 +47,7 @@ def stop(hive: Hive, name: AgentName) -> AgentStatus:
     return _end(hive, name, grace=GRACE, note="stopped")
 
 
-@operation(callers=LOOKING_AFTER, group="Agents")
+@operation(callers=LOOKING_AFTER, group="Agents", at_once=True)
 def kill(hive: Hive, name: AgentName) -> AgentStatus:
     """Stop an agent's container at once.
 
@@ -127,8 +128,10 @@ def restart(hive: Hive, name: AgentName) -> AgentStatus:
     """
     refuse_self(hive, name, "restart")
     refuse_unknown(hive, name)
+    refuse_halted(hive)
     with acting_on(hive, name, RESTARTING) as known:
         with hive.store.write() as db:
+            halt.refuse(db)
             want(db, name, "running")
             restarts.forget(db, name)
         hive.host.stop(name, grace=GRACE)

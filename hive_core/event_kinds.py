@@ -57,6 +57,8 @@ EVENT_KINDS: Mapping[str, EventKind] = {
     "started": EventKind("an agent was started", ("agent",)),
     "restarted": EventKind("an agent was restarted", ("agent",)),
     "killed": EventKind("an agent was killed", ("agent",)),
+    "halted": EventKind("everything was stopped at once, these agents by it", ("agents", "halted_at")),
+    "resumed": EventKind("what had stopped everything was lifted"),
     "destroyed": EventKind("an agent was destroyed; its state is kept", ("agent",)),
     "purged": EventKind("the state of an agent was removed for good", ("agent",)),
     "container_crash": EventKind("a container ended, and no operation was the cause", ("agent", "cause")),

@@ -278,6 +278,12 @@ STEPS: Mapping[str, str] = {
         create index questions_answered on questions (cast(answered_at as integer), id)
             where target = 'operator' and answered_at is not null;
     """,
+    "m013_halt": """
+        -- A row, one at the most, from `hive estop` on until `hive resume --all`.
+        create table halts (one integer primary key check (one = 1), at real not null) strict;
+        -- Whether it is stopped by the halt alone, and starts when that is lifted.
+        alter table agents add column halted integer not null default 0;
+    """,
 }
 
 

@@ -136,6 +136,14 @@ def _meta_inputs_changed(state: Known, event: WireEvent) -> None:
     state["inputs"] = event["inputs"]
 
 
+def _halted(state: Known, event: WireEvent) -> None:
+    state["halted_at"] = event["halted_at"]
+
+
+def _resumed(state: Known, _event: WireEvent) -> None:
+    state.pop("halted_at", None)
+
+
 _CHANGES: Mapping[str, Callable[[Known, WireEvent], None]] = {
     "sent": _sent,
     "delivered": _delivered,
@@ -150,4 +158,6 @@ _CHANGES: Mapping[str, Callable[[Known, WireEvent], None]] = {
     "container_removed": _container_removed,
     "tombstones_changed": _tombstones_changed,
     "meta_inputs_changed": _meta_inputs_changed,
+    "halted": _halted,
+    "resumed": _resumed,
 }

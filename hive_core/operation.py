@@ -106,6 +106,7 @@ class Operation:
     tool: whether it is offered to a model as a tool; what only the harness needs is not.
     reads: it changes nothing, so that whoever has changed too much may still call it.
     endures: it goes on when what it prints can no longer be written: somebody depends on it, read or not.
+    at_once: it does not wait until what was left half-done is mended.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Operation:
     tool: bool
     reads: bool
     endures: bool
+    at_once: bool
 
     @property
     def verb(self) -> str:
@@ -208,6 +210,7 @@ def operation(
     tool: bool = True,
     reads: bool = False,
     endures: bool = False,
+    at_once: bool = False,
 ) -> Callable[[F], F]:
     """Declare the function below as an operation; it stays a plain function to whoever calls it in Python.
 
@@ -233,6 +236,7 @@ def operation(
             tool=tool,
             reads=reads,
             endures=endures,
+            at_once=at_once,
         )
         return function
 

@@ -22,8 +22,9 @@ def serve(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any
 
 
 def serve_once(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> Any:
-    """Run an operation once; what dead processes left is mended first, as far as it can be."""
-    _mend(hive)
+    """Run an operation once; what dead processes left is mended first, as far as it can be, where there is time."""
+    if not operation.at_once:
+        _mend(hive)
     return operation.function(hive, **arguments)
 
 

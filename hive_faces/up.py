@@ -11,12 +11,12 @@ from hive_cmds import meta
 from hive_core.containers.base import GRACE
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.human import natural
+from hive_core.human import ago, natural
 from hive_core.operation import OPERATOR, operation
 from hive_core.progress import exclusive, hurry
 from hive_faces.gate.gate import beside
 from hive_faces.page import page_beside
-from hive_fleet.agents import desired, table
+from hive_fleet.agents import desired, halt, table
 from hive_fleet.changes import adoptions, spawns, starts
 from hive_fleet.changes.running import RESTING
 from hive_fleet.events.feed import Line, lines
@@ -65,6 +65,7 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
         spawns.spawn_manager(hive)
     starts.start_all(hive)
     _tell_of_the_stopped(hive)
+    _tell_of_a_halt(hive)
     if known and not again:
         meta.update(hive, stale=True)
     hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
@@ -73,9 +74,16 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
 def _tell_of_the_stopped(hive: Hive) -> None:
     """Name whoever is left alone because somebody stopped it: nothing else would say why it does not run."""
     with hive.store.read() as db:
-        stopped = desired.names(db, desired.STOPPED)
+        stopped = set(desired.names(db, desired.STOPPED)) - set(halt.held_back(db))
     for name in sorted(stopped, key=lambda name: (name != MANAGER, natural(name))):
         hive.say(f"{name} was stopped by hand and stays so; `hive start {name}` starts it")
+
+
+def _tell_of_a_halt(hive: Hive) -> None:
+    with hive.store.read() as db:
+        at = halt.since(db)
+    if at is not None:
+        hive.say(f"everything was stopped by `hive estop` {ago(at)} ago; `hive resume --all` starts it")
 
 
 def rest(hive: Hive) -> None:

@@ -39,6 +39,7 @@ NOUNS = ("home", "flake", "agents", "messages", "events", "requests", "changes",
 # Table -> the folder in which alone SQL may name it; the migrations make them all.
 OWNERS = {
     "agents": "hive_fleet/agents",
+    "halts": "hive_fleet/agents",
     "pictures": "hive_fleet/agents",
     "approvals": "hive_fleet/requests",
     "messages": "hive_fleet/messages",

@@ -26,6 +26,7 @@ SILENT = {
     "update agents.crashed_at": "counted towards the next crash, which is told",
     "update agents.crashes": "counted towards the next crash, which is told",
     "update agents.desired": "a wish: what comes of it is told when it has come",
+    "update agents.halted": "a wish: what comes of it is told when it has come, and the halt itself is",
     "update agents.model": "the harness asks before each turn, and tells what it runs with",
     "update agents.state": "told where what is shown differs: a badge is of one that runs",
     "update agents.status_text": "told where what is shown differs: a badge is of one that runs",

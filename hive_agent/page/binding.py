@@ -14,9 +14,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 Bound = TypeVar("Bound")
 
 
-def bind(
-    port: int, make: Callable[[int], Bound], pause: Callable[[float], None], say: Callable[[str], None]
-) -> Bound:
+def bind(port: int, make: Callable[[int], Bound], pause: Callable[[float], None], say: Callable[[str], None]) -> Bound:
     """Make what listens on the port, trying again while that is in use; `pause` waits, `say` tells of it.
 
     Raises OSError: EADDRINUSE after the last of 12 tries, any other at once.

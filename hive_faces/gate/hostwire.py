@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hive_cmds import harness, lifecycle, requests
+from hive_cmds import lifecycle, pausing, requests
 from hive_core.arguments import FLAG, agent_name, require_json_type
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid
@@ -87,7 +87,7 @@ def _stop(hive: Hive, request: Mapping[str, Any]) -> Answer:
 
 
 def _set_paused(hive: Hive, request: Mapping[str, Any]) -> Answer:
-    change = harness.pause if _flag(request, "paused", None) else harness.resume
+    change = pausing.pause if _flag(request, "paused", None) else pausing.resume
     change(hive, agent_name(request.get("name")))
     return Answer()
 

@@ -32,5 +32,5 @@ def want(db: sqlite3.Connection, name: str, state: str) -> None:
 
 
 def record(db: sqlite3.Connection, name: str, state: str) -> None:
-    """Record what the operator wants of an agent; a restart that was due is cancelled."""
-    db.execute("update agents set desired = ?, restart_at = null where name = ?", (state, name))
+    """Record what the operator wants of an agent; a restart that was due is cancelled, and so is one after a halt."""
+    db.execute("update agents set desired = ?, restart_at = null, halted = 0 where name = ?", (state, name))

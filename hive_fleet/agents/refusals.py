@@ -6,7 +6,7 @@ from hive_agent import MANAGER
 from hive_core.caller import Role
 from hive_core.context import Hive
 from hive_core.errors import Refused
-from hive_fleet.agents import table
+from hive_fleet.agents import halt, table
 
 
 def refuse_self(hive: Hive, name: str, verb: str) -> None:
@@ -25,3 +25,9 @@ def refuse_unknown(hive: Hive, name: str) -> None:
     """Raises NotFound unless there is such an agent."""
     with hive.store.read() as db:
         table.one(db, name)
+
+
+def refuse_halted(hive: Hive) -> None:
+    """Raises Refused while everything is stopped. Asked before anything is begun; whoever starts asks again."""
+    with hive.store.read() as db:
+        halt.refuse(db)

@@ -61,6 +61,7 @@ class AgentStatus(StatusRow):
     key_refused or account_trouble (it tries again at turn_until). restart_at: when it is restarted after a crash.
     crash_loop: it has crashed too often in a row to be restarted again. repair: why an operation that was cut short
     could not be mended yet. unknown: true where only a container exists, and the database has no such agent.
+    halted: stopped by `hive estop`, and started by `hive resume --all`.
     port_taken: its port, where another program serves it; there is no url then, as it would lead to that program.
     """
 
@@ -76,6 +77,7 @@ class AgentStatus(StatusRow):
     repair: str | None
     unknown: bool | None = None
     port_taken: int | None = None
+    halted: bool | None = None
 
     @property
     def state(self) -> str:
@@ -86,6 +88,8 @@ class AgentStatus(StatusRow):
             return f"{'running' if self.running else 'stopped'}, not in the database"
         if self.running:
             return "running"
+        if self.halted:
+            return "halted, `hive resume --all`"
         if self.crash_loop:
             return f"crash loop, `hive start {self.name}`"
         if self.failed and self.restart_at is not None:
@@ -201,6 +205,7 @@ def _view(
         crash_loop=wanted and not running and doing is None and restarts.in_loop(row),
         repair=failed[0].error if failed else None,
         port_taken=seen.port if seen.taken else None,
+        halted=True if row["halted"] else None,
     )
 
 

@@ -13,7 +13,7 @@ from hive_core import progress
 from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import BuildFailed, Refused
-from hive_fleet.agents import desired, table, users
+from hive_fleet.agents import desired, halt, table, users
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.tombstones import announcing_tombstones
 from hive_fleet.changes.building import build_and_switch, built_with
@@ -59,7 +59,7 @@ def spawn(hive: Hive, id: int | None, name: str) -> None:
             _enlist(hive, id, name)
             revision = Repository(hive.applied_path(name)).main()
             flake.stage(fleet(hive), [meta.agent_input(name)])
-            build_and_switch(hive, name, revision, run=True)
+            build_and_switch(hive, name, revision, run=desired.wanted(hive, name))
             progress.reach(hive, name, "locking")
             flake.commit(f"spawn {name} {revision[:12]}")
         except BuildFailed as error:
@@ -87,6 +87,7 @@ def _enlist(hive: Hive, id: int | None, name: str) -> None:
         requested_by = queue.require(db, id)["requested_by"] if id is not None else None
         uid, parent = users.allot(hive, db, name, pool), requested_by if requested_by == MANAGER else None
         table.add(db, name, uid=uid, desired=desired.RUNNING, created_at=hive.clock(), parent=parent)
+        halt.heed(db, name)
         known = table.users(db)
     folders.ensure(hive, name, known, new=not hive.applied_path(name).exists())
 

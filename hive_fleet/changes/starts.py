@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_fleet.agents import desired, restarts, table
+from hive_fleet.agents import desired, halt, restarts, table
 from hive_fleet.changes.building import start_container
 from hive_fleet.changes.running import STARTING, acting_on, tell_what_happened
 from hive_fleet.messages.messages import tell_manager
@@ -20,6 +20,7 @@ def start(hive: Hive, name: str, *, looked_after: bool) -> None:
         quiet = bool(table.one(db, name)["restart_told"]) and not looked_after
     with acting_on(hive, name, STARTING, quiet=quiet) as known:
         with hive.store.write() as db:
+            halt.refuse(db)
             desired.want(db, name, desired.RUNNING)
             if looked_after:
                 restarts.forget(db, name)

@@ -6,7 +6,7 @@ from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.progress import exclusive
-from hive_fleet.agents import desired, table, users
+from hive_fleet.agents import desired, halt, table, users
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.changes.rebuilds import Rebuilt, rebuild_held, tell_not_rebuilt
 from hive_fleet.home import folders
@@ -43,6 +43,7 @@ def _enlist(hive: Hive, name: str) -> None:
         if table.find(db, name) is None:
             uid = users.allot(hive, db, name, pool)
             table.add(db, name, uid=uid, desired=desired.RUNNING, created_at=hive.clock())
+            halt.heed(db, name)
         known = table.users(db)
     folders.ensure(hive, name, known, new=False)
 

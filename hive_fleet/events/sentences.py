@@ -113,6 +113,8 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "started": _nothing,
     "restarted": _always("restarted"),
     "killed": lambda data: str(data.get("note") or "killed"),
+    "halted": _always("everything was stopped (`hive resume --all`)"),
+    "resumed": _always("agents may start again"),
     "destroyed": lambda data: f"destroyed{' and ' + str(data['note']) if data.get('note') else ''}",
     "purged": _always("purged: its configuration, state, login and inbox are gone"),
     "container_crash": lambda data: f"crashed: {data['cause']} (`hive journal {data['agent']}`)",
@@ -143,7 +145,7 @@ class Tone(enum.StrEnum):
     ROUTINE = "routine"  # As it should go.
 
 
-_ALARMS = ("container_crash", "crash_loop", "repair_failed")
+_ALARMS = ("container_crash", "crash_loop", "repair_failed", "halted")
 _SAID = ("sent", "approval_resolved", "question_added", "question_resolved", "needs_update")
 
 

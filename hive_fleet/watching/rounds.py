@@ -15,7 +15,7 @@ from hive_core.human import count
 from hive_core.trouble import Trouble
 from hive_core.wake import Wake
 from hive_fleet.agents import last_seen, restarts
-from hive_fleet.changes import starts
+from hive_fleet.changes import halting, starts
 from hive_fleet.events.feed import after
 from hive_fleet.flake import staleness
 from hive_fleet.messages import questions
@@ -32,12 +32,13 @@ INTERVAL = 10
 def tick(
     hive: Hive, *, seed: bool, held: HeldContainers | None = None, restart: Callable[[str], object] | None = None
 ) -> list[Verdict]:
-    """Finish what dead processes left, restart whoever is due, and look at every agent.
+    """Finish what dead processes left (first of all a halt), restart whoever is due, and look at every agent.
 
     seed: tell nothing of what has changed since the last look; agents that ended meanwhile are restarted all the same
     if their configuration asks for it. held: containers that need not be looked at, and that takes hold of those that
     run. restart: starts an agent again.
     """
+    halting.finish(hive)
     progress.mend_all(hive)
     denials.tag_all(hive)
     questions.expire(hive)

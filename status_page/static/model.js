@@ -25,6 +25,7 @@ export function load(state) {
     tombstones: state.tombstones,
     inputs: state.inputs,
     operations: by(state.operations.map((row) => only(OPERATION, row)), 'name'),
+    haltedAt: state.halted_at ?? null,
     limits: state.limits,
     events: [],
   };
@@ -91,6 +92,14 @@ const EVENTS = {
   tombstones_changed(model, event) {
     model.tombstones = event.tombstones;
     return ['agents'];
+  },
+  halted(model, event) {
+    model.haltedAt = event.halted_at;
+    return ['needs'];
+  },
+  resumed(model) {
+    model.haltedAt = null;
+    return ['needs'];
   },
   meta_inputs_changed(model, event) {
     model.inputs = event.inputs;

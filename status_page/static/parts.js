@@ -214,6 +214,8 @@ const SAID = {
   container_crash: (event) => [h('b', {}, visible(event.agent)), ' ', h('span', { class: 'bad' }, 'crashed: ', visible(event.cause))],
   crash_loop: (event) => [h('b', {}, visible(event.agent)), ' ', h('span', { class: 'bad' }, visible(event.note))],
   rebuilt: (event) => [h('b', {}, visible(event.agent)), event.ok === false ? [' ', h('span', { class: 'bad' }, 'was not rebuilt: ', visible(cut(event.note ?? '', 160)))] : ' rebuilt'],
+  halted: () => [h('span', { class: 'bad' }, 'everything was stopped')],
+  resumed: () => ['agents may start again'],
   needs_login: (event) => [h('b', {}, visible(event.agent)), h('span', { class: 'warn' }, ' needs login')],
 };
 for (const word of ['spawned', 'started', 'restarted', 'killed', 'destroyed', 'purged', 'logged_in', 'needs_update', 'adopted']) {

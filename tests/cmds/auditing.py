@@ -106,6 +106,7 @@ def operations() -> None:
     call("deny", id=request.id)
     for verb in ("stop", "start", "restart", "kill", "rebuild", "pause", "resume"):
         call(verb, name="coder")
+    call("estop"), call("resume", all=True)
     call("model", name="coder", model="x")
     call("set_status", caller=coder, state="thinking")
     call("set_model", caller=coder, model="y")

@@ -137,6 +137,8 @@ def changing(place: TestHive) -> Iterator[Act]:
     yield call("model", name="coder", model="x", refused=True)
     for verb in ("pause", "resume", "stop", "start", "kill", "restart", "rebuild", "update"):
         yield call(verb, name="coder")
+    yield call("estop")
+    yield "resume all", call("resume", all=True)[1]
     yield "kick", kicked
     yield call("list")
     yield call("request_commit", by="manager", agent="coder", sha="0" * 40, refused=True)
