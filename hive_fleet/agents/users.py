@@ -18,6 +18,8 @@ def allot(hive: Hive, db: sqlite3.Connection, name: str, pool: range | None) -> 
         return None
     living = {uid for uid in table.users(db).values() if uid is not None}
     kept = {path.parent.name: path.stat(follow_symlinks=False).st_uid for path in hive.settings.agents.glob("*/state")}
-    if kept.get(name) in pool and kept[name] not in living:
-        return kept[name]
+    # Only a number is looked for at once in a range: None would be compared with each of its users.
+    own = kept.get(name, -1)
+    if own in pool and own not in living:
+        return own
     return 1 + max([pool.start - 1, *living, *(uid for uid in kept.values() if uid in pool)])
