@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -100,5 +99,7 @@ def _reason(error: Exception) -> str:
         return known.message[:LONGEST_ERROR]
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'The system'}: {error.strerror}."[:LONGEST_ERROR]
+    import traceback
+
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"[:LONGEST_ERROR]

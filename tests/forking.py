@@ -152,7 +152,7 @@ def import_everything() -> None:
     from hive_core.containers.local import host  # noqa: F401
     from hive_core.git import repository  # noqa: F401
     from hive_faces import verbs
-    from hive_faces.shell import cli, completion, present  # noqa: F401
+    from hive_faces.shell import cli, command_line, completion, present  # noqa: F401
 
     verbs.everything()
 

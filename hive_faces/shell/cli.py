@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, NoReturn
-
-import typer
-from typer.core import TyperCommand
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 from hive_core import __version__, disk, settings, streams
 from hive_core.context import Hive
 from hive_core.errors import Exit, HiveError, Refused
-from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter
+from hive_core.operation import OPERATOR, Operation
 from hive_core.signals import interruptible
 from hive_core.text import visible
 from hive_faces.serve import serve
 from hive_faces.shell import present
-from hive_faces.verbs import everything, find
+from hive_faces.verbs import find
 
-# What typer raises for a command line it cannot read; its name has moved between releases, its place has not.
-_CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
-SHELLS = ("bash", "zsh", "fish")
 # A shell sets it when it wants to know how a command line may go on.
 COMPLETING = "_HIVE_COMPLETE"
 
@@ -61,13 +54,6 @@ def _guarded(arguments: list[str]) -> int:
     except HiveError as error:
         _tell(error)
         return error.exit_code
-    except _CLICK_ERROR as error:
-        error.show()
-        return Exit.USAGE
-    except typer.Abort:
-        # A question was left unanswered: what comes next begins on a line of its own.
-        print(file=sys.stderr)
-        return Exit.INTERRUPTED
     except SystemExit as end:
         # Typer and rich make an exit with code 1 of a broken pipe themselves.
         if isinstance(end.__context__, BrokenPipeError):
@@ -87,128 +73,28 @@ def _guarded(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    app = typer.Typer(
-        name="hive",
-        no_args_is_help=True,
-        # Typer's own options print the script of the shell they are called from, whichever is asked for.
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        # Only a page of help is worth importing rich for.
-        rich_markup_mode="markdown" if "--help" in arguments or "-h" in arguments or not arguments else None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_root)
-    if COMPLETING in os.environ:
-        from typer.completion import completion_init  # type: ignore[attr-defined]
+    plain = _plain(arguments)
+    if plain is not None:
+        return _perform(plain, {}, "--json" in arguments, False)
+    from hive_faces.shell import command_line
 
-        completion_init()
-    for operation in _needed(arguments):
-        made = app.command(operation.verb, cls=_Command, help=operation.summary, rich_help_panel=operation.group)
-        made(_command(operation))
-    result = app(arguments, prog_name="hive", standalone_mode=False)
-    return result if isinstance(result, int) else Exit.DONE
+    return command_line.run(arguments, _perform)
 
 
-def _needed(arguments: list[str]) -> list[Operation]:
-    """Only the command that was asked for: making all of them takes longer than most of them run."""
-    verb = next((word for word in arguments if not word.startswith("-")), "")
-    asked = find(verb.replace("-", "_")) if verb else None
-    if asked is not None and asked.callers & OPERATOR and COMPLETING not in os.environ:
-        return [asked]
-    shown = [operation for operation in everything().values() if operation.callers & OPERATOR]
-    return sorted(shown, key=lambda operation: (GROUPS.index(operation.group), operation.verb))
+def _plain(arguments: list[str]) -> Operation | None:
+    """The operation of a command line in which there is nothing to read: a verb alone, or with --json.
+
+    Everything else is typer's, whose import takes as long as most commands run.
+    """
+    if arguments[1:] not in ([], ["--json"]) or COMPLETING in os.environ:
+        return None
+    asked = find(arguments[0].replace("-", "_")) if arguments else None
+    if asked is None or asked.verb != arguments[0] or not asked.callers & OPERATOR:
+        return None
+    return None if any(parameter.required for parameter in asked.parameters) else asked
 
 
-class _Command(TyperCommand):
-    """A command whose usage shows what has to be given as every other program does: ID, where typer has {ID}."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-def _completion_script(shell: str | None) -> None:
-    if shell is None:
-        return
-    if shell not in SHELLS:
-        raise typer.BadParameter(f"{visible(shell)!r} is not one of {', '.join(SHELLS)}.")
-    from typer.completion import get_completion_script  # type: ignore[attr-defined]
-
-    typer.echo(get_completion_script(prog_name="hive", complete_var=COMPLETING, shell=shell))
-    raise typer.Exit
-
-
-def _root(
-    # Their callbacks do it: without a command this function is not reached.
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
-    ] = False,
-    completion: Annotated[
-        str | None,
-        typer.Option(
-            "--completion",
-            metavar="SHELL",
-            help=f"Print what makes a shell complete commands: {', '.join(SHELLS)}.",
-            is_eager=True,
-            callback=_completion_script,
-        ),
-    ] = None,
-) -> None:
-    """Run a fleet of AI coding agents; nothing about one changes before you approved exactly that change."""
-
-
-def _command(operation: Operation) -> Callable[..., int]:
-    """Make the function that typer reads a command from: its signature is the operation's parameters."""
-
-    def command(**values: Any) -> int:
-        as_json, yes = values.pop("as_json"), values.pop("yes", False)
-        given = {name: value for name, value in values.items() if value is not None and value != []}
-        return _perform(operation, given, as_json=as_json, yes=yes)
-
-    parameters = [_typer_parameter(parameter) for parameter in operation.parameters]
-    parameters.append(_option("as_json", bool, False, "--json", "Print the result as JSON."))
-    if operation.confirm:
-        parameters.append(_option("yes", bool, False, "--yes", "Do not ask."))
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__name__ = operation.name
-    return command
-
-
-def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
-    metavar, text = parameter.kind.metavar, parameter.help
-    if not metavar:
-        return _option(parameter.name, bool, parameter.default, parameter.flag, text)
-    kind: Any = list[str] if parameter.many else str
-    more: dict[str, Any] = {"help": text, "show_default": False}
-    if COMPLETING in os.environ:
-        from hive_faces.shell import completion
-
-        more["autocompletion"] = completion.values(parameter)
-    if parameter.required:
-        info: Any = typer.Argument(metavar=f"{metavar}…" if parameter.many else metavar, **more)
-        return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind, info])
-    if parameter.positional:
-        info = typer.Argument(metavar=f"[{metavar}]", **more)
-        return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=None)
-    info = typer.Option(parameter.flag, metavar=metavar, **more)
-    default: Any = [] if parameter.many else None
-    return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=default)
-
-
-_KEYWORD = inspect.Parameter.KEYWORD_ONLY
-
-
-def _option(name: str, kind: Any, default: Any, flag: str, text: str) -> inspect.Parameter:
-    info = typer.Option(flag, help=text, show_default=False)
-    return inspect.Parameter(name, _KEYWORD, annotation=Annotated[kind, info], default=default)
-
-
-def _perform(operation: Operation, given: dict[str, Any], *, as_json: bool, yes: bool) -> int:
+def _perform(operation: Operation, given: dict[str, Any], as_json: bool, yes: bool) -> int:
     # Checked before anything is opened: a name that is refused leaves nothing behind.
     arguments = operation.parse(given)
     gc.freeze()
@@ -234,6 +120,8 @@ def _confirm(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> 
         _say(operation.stakes(hive, arguments))
     if not sys.stdin.isatty():
         raise Refused(f"{question} Nobody is there to answer.", "Add --yes to do it without being asked.")
+    import typer
+
     if not typer.confirm(visible(question), err=True):
         raise Refused("Nothing was done.")
 

@@ -425,3 +425,16 @@ def test_a_line_of_json_is_whole_however_wide_the_terminal_is(hive: TestHive) ->
     terminal = Terminal(hive, "list", "--json")
     assert terminal.leave() == 0
     assert json.loads(terminal.seen)[0]["name"] == "coder"
+
+
+@pytest.mark.remembered
+def test_a_bare_verb_needs_nothing_that_reads_command_lines(hive: TestHive) -> None:
+    script = (
+        "import sys\nfrom hive_faces.shell.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nfinally:\n    print(any(name in sys.modules for name in ('typer', 'rich')))"
+    )
+    hive.extra["PYTHONPATH"] = str(CHECKOUT)
+    program = [sys.executable, "-c", script]
+    assert hive.run("list", "--json", program=program).stdout == "[]\nFalse\n"
+    assert hive.run("events", "--json", "--kind", "sent", program=program).stdout == "True\n"
+    assert "Missing argument" in hive.run("start", program=program, code=2).stderr
