@@ -10,7 +10,7 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.text import indented, one_line
-from hive_fleet.requests import queue
+from hive_fleet.requests import beginnings, queue
 from hive_fleet.requests.consequences import Consequence, Weight, consequences
 from hive_fleet.requests.request import Request, RequestId
 
@@ -91,8 +91,10 @@ def show(hive: Hive, id: RequestId) -> Shown:
         row = queue.require(db, id)
     approval = Request.from_row(row)
     path = hive.applied_path(approval.agent)
+    if approval.kind == "spawn" and approval.status == "pending":
+        return _to_be_made(hive, approval, row["requested_by"])
     if approval.fetched_sha is None or not path.exists():
-        return Shown(approval, "", list(_kept(hive, approval)), [], row["requested_by"], [], [])
+        return Shown(approval, "", [], [], row["requested_by"], [], [])
     from hive_core import lookalikes
     from hive_core.git.repository import Repository
 
@@ -113,16 +115,30 @@ def show(hive: Hive, id: RequestId) -> Shown:
         [tag for kind in _TAG_KINDS if (tag := f"{kind}/{id}") in tags],
         row["requested_by"],
         commits,
-        list(_consequences(repository, base, approval.fetched_sha)),
+        _consequences(repository, base, approval.fetched_sha),
     )
 
 
+def _to_be_made(hive: Hive, approval: Request, requested_by: str) -> Shown:
+    """A request for an agent: its configuration as it would be made, and what that lets it reach, run or use up."""
+    beginning = beginnings.of(hive, approval.agent)
+    remarks = [] if beginning.remark is None else [beginning.remark]
+    toml = beginning.files.get("agent.toml")
+    told = [] if toml is None else _differences(None, toml)
+    return Shown(approval, beginnings.as_diff(beginning.files), remarks, [], requested_by, [], told)
+
+
 def _consequences(repository: Repository, before: str | None, after: str) -> list[Consequence]:
-    """What the two configurations differ in; of one that cannot be built, only why."""
+    """What the configurations of two commits differ in; of one that cannot be built, only why."""
+    old = None if before is None else repository.read(before, "agent.toml") or b""
+    return _differences(old, repository.read(after, "agent.toml") or b"")
+
+
+def _differences(before: bytes | None, after: bytes) -> list[Consequence]:
     from hive_core.containers.config import parse
 
-    def parsed(sha: str) -> AgentConfig:
-        return parse((repository.read(sha, "agent.toml") or b"").decode(errors="replace"))
+    def parsed(toml: bytes) -> AgentConfig:
+        return parse(toml.decode(errors="replace"))
 
     try:
         new = parsed(after)
@@ -133,20 +149,6 @@ def _consequences(repository: Repository, before: str | None, after: str) -> lis
     except HiveError:
         old = None  # What is deployed was made with other rules: all of the new one is told.
     return consequences(old, new)
-
-
-def _kept(hive: Hive, approval: Request) -> Iterator[str]:
-    """What the agent that a request asks for would not begin afresh with."""
-    folder = hive.agent_path(approval.agent)
-    if approval.kind != "spawn" or approval.status != "pending":
-        return
-    if (folder / "state").exists():
-        yield (
-            f"Not a new agent: {approval.agent} was destroyed, and comes back with the configuration, state and login"
-            " that were kept."
-        )
-    elif (folder / "config").exists():
-        yield f"It begins with the configuration that lies in {folder / 'config'}."
 
 
 def _stale(repository: Repository, approval: Request, base: str) -> Iterator[str]:

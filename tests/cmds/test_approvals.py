@@ -14,7 +14,7 @@ import pytest
 from hive_core.git.packs import object_sha
 from tests.core.git.test_packs import entry, pack, varint
 from tests.git import write_object
-from tests.hives import PATIENCE, TestHive, asleep, eventually
+from tests.hives import PATIENCE, PLAIN, TestHive, asleep, eventually
 
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 
@@ -198,6 +198,20 @@ def test_a_request_for_an_agent_that_was_destroyed_says_so_whatever_the_asker_sa
     assert "! Not a new agent: coder was destroyed, and comes back" in coder.run("show", str(number)).stdout
     fresh = coder.json("request-spawn", "fresh")["id"]
     assert "new agent" not in coder.run("show", str(fresh)).stdout
+
+
+@pytest.mark.remembered
+def test_a_request_for_an_agent_shows_what_will_be_made(hive: TestHive) -> None:
+    fresh = hive.asked("show", id=hive.json("request-spawn", "fresh")["id"])
+    assert "+++ b/agent.toml" in fresh["diff"]
+    assert any(one["topic"] == "runner" for one in fresh["consequences"])
+    hive.configure("own", PLAIN)
+    number = hive.json("request-spawn", "own")["id"]
+    own = hive.asked("show", id=number)
+    assert own["diff"].endswith(f"+{PLAIN.splitlines()[-1]}\n")
+    assert "begins with the configuration that lies in" in own["beyond_text"][0]
+    (hive.home / "agents/own/config/.git/HEAD").write_text("nowhere")
+    assert "cannot be read" in hive.asked("show", id=number)["beyond_text"][0]
 
 
 def test_whoever_is_interrupted_is_told_where_to_look(coder: TestHive) -> None:
