@@ -66,7 +66,7 @@ def _rebuild_each(hive: Hive, names: list[str], fan_out: staleness.FanOut) -> li
     for count, name in enumerate(names, 1):
         hive.say(f"rebuilding {name} ({count} of {len(names)})")
         results.append(rebuild_one(hive, name))
-        fan_out.done(name)
+        fan_out.done(name, results[-1].error)
     return results
 
 

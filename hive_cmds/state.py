@@ -14,6 +14,7 @@ from hive_core.human import count
 from hive_core.operation import OPERATOR, operation
 from hive_core.settings import Settings
 from hive_fleet.agents import halt, last_seen
+from hive_fleet.flake import staleness
 from hive_fleet.messages import shown
 from hive_fleet.requests import queue
 
@@ -31,7 +32,8 @@ class State:
     agents: as `container_state_changed` tells of each. operations: as `transient_set` and each `operation_step` do.
     approvals, decided: the requests that wait, and the newest decided ones. questions, answered: those asked of the
     operator. messages: what people and agents have said; system_messages: what the system has told.
-    tombstones, inputs: as last announced. halted_at: when `hive estop` stopped everything, until it is lifted.
+    halted_at: when `hive estop` stopped everything, until it is lifted.
+    tombstones, inputs: as last announced. fan_out: the agents that are rebuilt one after the other, or were last.
     """
 
     seq: int
@@ -49,6 +51,7 @@ class State:
     tombstones: Rows
     inputs: Rows
     halted_at: int | None
+    fan_out: Rows
 
     def text(self) -> str:
         """What there is, in a few words."""
@@ -87,6 +90,7 @@ def state(hive: Hive) -> State:
             tombstones=(last_told(db, "tombstones_changed") or {}).get("tombstones", []),
             inputs=(last_told(db, "meta_inputs_changed") or {}).get("inputs", []),
             halted_at=None if (at := halt.since(db)) is None else int(at),
+            fan_out=staleness.last_fan_out(db),
         )
 
 

@@ -52,6 +52,10 @@ EVENT_KINDS: Mapping[str, EventKind] = {
         "a step of an operation is waiting, doing, done, skipped or failed (`state`), since `at`",
         ("name", "transient_kind", "step", "state"),
     ),
+    "fan_out_changed": EventKind(
+        "agents are rebuilt one after the other: `ok` is null of one to come; `gone` are no longer among them",
+        ("gone", "rows"),
+    ),
     "spawned": EventKind("an agent was made, or has come back from its tombstone", ("agent",)),
     "rebuilt": EventKind("an agent was built again, or could not be: `note` says why", ("agent", "ok")),
     "started": EventKind("an agent was started", ("agent",)),

@@ -284,6 +284,13 @@ STEPS: Mapping[str, str] = {
         -- Whether it is stopped by the halt alone, and starts when that is lifted.
         alter table agents add column halted integer not null default 0;
     """,
+    "m014_timelines": """
+        -- What happened to one agent, the newest first.
+        create index events_about on events (agent, kind, seq);
+        -- What became of each: whether it was rebuilt, and why not. They stay until the next fan-out begins.
+        alter table fan_outs add column ok integer;
+        alter table fan_outs add column note text;
+    """,
 }
 
 

@@ -144,6 +144,11 @@ def _resumed(state: Known, _event: WireEvent) -> None:
     state.pop("halted_at", None)
 
 
+def _fan_out_changed(state: Known, event: WireEvent) -> None:
+    rows = {row["agent"]: row for row in state["fan_out"] if row["agent"] not in event["gone"]}
+    state["fan_out"] = list((rows | {row["agent"]: row for row in event["rows"]}).values())
+
+
 _CHANGES: Mapping[str, Callable[[Known, WireEvent], None]] = {
     "sent": _sent,
     "delivered": _delivered,
@@ -160,4 +165,5 @@ _CHANGES: Mapping[str, Callable[[Known, WireEvent], None]] = {
     "meta_inputs_changed": _meta_inputs_changed,
     "halted": _halted,
     "resumed": _resumed,
+    "fan_out_changed": _fan_out_changed,
 }

@@ -107,6 +107,8 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "container_removed": _nothing,
     "tombstones_changed": _nothing,
     "meta_inputs_changed": _nothing,
+    # Each rebuild has an event of its own.
+    "fan_out_changed": _nothing,
     "spawned": _at("made"),
     "rebuilt": _rebuilt,
     # The change of state that follows says whether it runs, or has failed at once.

@@ -42,6 +42,7 @@ def tick(
     progress.mend_all(hive)
     denials.tag_all(hive)
     questions.expire(hive)
+    staleness.forget_the_dead(hive)
     _restart_due(hive, restart or partial(starts.start_again, hive))
     return look_at(hive, None, seed=seed, held=held)
 

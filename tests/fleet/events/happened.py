@@ -8,7 +8,15 @@ from hive_core.event_kinds import EVENT_KINDS
 from hive_core.events import Event
 
 # What each field may be where a test does not care.
-ANY = {"options": ["a", "b"], "tombstones": [], "inputs": [], "container": {"running": True}, "cancelled": False}
+ANY = {
+    "options": ["a", "b"],
+    "tombstones": [],
+    "inputs": [],
+    "gone": [],
+    "rows": [],
+    "container": {"running": True},
+    "cancelled": False,
+}
 
 
 def event(kind: str, **data: Any) -> Event:

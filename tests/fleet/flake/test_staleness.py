@@ -110,11 +110,28 @@ def test_a_fan_out_that_was_killed_hides_nobody(two: TestHive) -> None:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     owner = json.dumps({"pid": dead.pid, "started": int(started), "boot": boot})
     with two.inside().store.write() as db:
-        db.execute("insert into fan_outs values ('coder', ?)", (owner,))
+        db.execute("insert into fan_outs (agent, owner) values ('coder', ?)", (owner,))
     assert stale(two) == ["tester"]
     dead.kill()
     dead.wait()
     assert stale(two) == ["coder", "tester"]
+    two.run("watch", "--once")
+    assert two.asked("state")["fan_out"] == []
+
+
+def test_what_became_of_each_agent_is_in_the_state_until_the_next_fan_out(two: TestHive) -> None:
+    inside = two.inside()
+    with staleness.rebuilding(inside, ["tester", "coder", "w1"]) as fan_out:
+        fan_out.done("tester")
+        fan_out.done("coder", "no such runner")
+        assert [row["ok"] for row in two.asked("state")["fan_out"]] == [True, False, None]
+    became = [
+        {"agent": "tester", "ok": True, "note": None},
+        {"agent": "coder", "ok": False, "note": "no such runner"},
+    ]
+    assert two.asked("state")["fan_out"] == became
+    with staleness.rebuilding(inside, ["coder"]):
+        assert [row["agent"] for row in two.asked("state")["fan_out"]] == ["coder"]
 
 
 def test_a_fan_out_leaves_nobody_hidden_when_it_ends_however(two: TestHive) -> None:
