@@ -8,7 +8,7 @@ from typing import Annotated
 from hive_core.arguments import AgentName, choice, whole
 from hive_core.context import Hive
 from hive_core.errors import NotFound
-from hive_core.operation import LOOKING_AFTER, SHELL, operation
+from hive_core.operation import LOOKING_AFTER, OPERATOR, Only, operation
 from hive_fleet.agents import table
 
 UNITS = ("hive-agent.service", "hive-manager.service")
@@ -24,7 +24,7 @@ def journal(
     name: AgentName,
     unit: Unit | None = None,
     lines: LineCount = 100,
-    follow: Annotated[bool, SHELL] = False,
+    follow: Annotated[bool, Only(OPERATOR)] = False,
 ) -> list[str] | Iterator[str]:
     """Show the last lines of an agent's journal.
 

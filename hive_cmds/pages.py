@@ -43,7 +43,7 @@ def open_(hive: Hive, name: AgentName | None = None, read_only: bool = False) ->
     return PageLink(name, f"http://{page.host}:{page.port}/#key={page.key}")
 
 
-@operation(callers=OPERATOR, group="Seeing", shell_only=True)
+@operation(callers=OPERATOR, group="Seeing", reads=True, tool=False)
 def attach(hive: Hive, name: AgentName, last: Last = 20) -> Iterator[Told]:
     """Show an agent's turns live, until it ends or Ctrl-C.
 

@@ -40,6 +40,25 @@ class Client:
         with closing(self._connect(None)) as connection:
             return _ask(_lines(connection), connection, {"op": op, **arguments})
 
+    def stream(self, op: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """What an operation gives that goes on and on, with its heartbeats. Raises as `call` does, before the first."""
+        connection = self._connect(SILENCE)
+        try:
+            lines = _lines(connection)
+            _ask(lines, connection, {"op": op, **arguments})
+        except BaseException:
+            connection.close()
+            raise
+        return self._items(connection, lines)
+
+    def _items(self, connection: socket.socket, lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
+        with closing(connection), self._registered(connection):
+            for line in lines:
+                item = json.loads(line)
+                yield item
+                if item["kind"] == "end":
+                    return
+
     def state(self) -> dict[str, Any]:
         """What `state` tells, asked for until there is an answer. Raises ConnectionAbortedError when this is closed."""
         tries = BackOff(FIRST, LONGEST)

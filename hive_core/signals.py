@@ -54,16 +54,47 @@ def deferring() -> Iterator[None]:
             raise KeyboardInterrupt
 
 
+class Ended(Exception):
+    """A thread has been told to end: nobody wants what it makes any more."""
+
+
+class _Ends(threading.local):
+    """Of each thread: a descriptor that becomes readable when it is to end; -1 for one that nobody ends."""
+
+    descriptor = -1
+
+
+_ends = _Ends()
+
+
+@contextmanager
+def ended_by(descriptor: int) -> Iterator[None]:
+    """Have what this thread waits for in the block end with Ended once the descriptor is readable."""
+    before, _ends.descriptor = _ends.descriptor, descriptor
+    try:
+        yield
+    finally:
+        _ends.descriptor = before
+
+
+def check_ended() -> None:
+    """Raises Ended where this thread is to end."""
+    readable([], 0)
+
+
 def readable(descriptors: Iterable[int], seconds: float | None = None) -> set[int]:
     """Wait until one of the descriptors is readable, for at most `seconds`; those that are.
 
-    Ctrl-C is noticed at once, also when it comes just before the wait: see hive_agent/signal_pipe.py.
+    Ctrl-C is noticed at once, also when it comes just before the wait: see hive_agent/signal_pipe.py. Raises Ended in a
+    thread that is `ended_by` something.
     """
     with _numbers() as numbers:
         poll = select.poll()
         for descriptor in (*descriptors, *numbers):
             poll.register(descriptor, select.POLLIN)
         found = {descriptor for descriptor, _ in poll.poll(None if seconds is None else max(0.0, seconds) * 1000)}
+        if _ends.descriptor in found:
+            raise Ended
         return found - set(numbers)
 
 
@@ -71,7 +102,7 @@ def readable(descriptors: Iterable[int], seconds: float | None = None) -> set[in
 def _numbers() -> Iterator[tuple[int, ...]]:
     """A descriptor that becomes readable at a signal; none in a thread that is not the main one: it runs no handler."""
     if threading.current_thread() is not threading.main_thread():
-        yield ()
+        yield () if _ends.descriptor < 0 else (_ends.descriptor,)
         return
     numbers, close = open_pipe()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,11 @@ from hive_agent.page.door import HEADERS, Denied, Door
 from hive_agent.page.shield import NONCE
 from hive_core.client import Client
 from hive_core.errors import Refused
+from status_page.following import Following
 
 LARGEST_BODY = 1 << 20
+# Arguments of an address that are numbers.
+NUMBERS = ("lines", "last", "hours")
 # Verbs that take the name of an agent and nothing else.
 OF_ONE_AGENT = ("start", "stop", "kill", "restart", "rebuild", "revive")
 _STATIC = Path(__file__).resolve().parent / "static"
@@ -32,6 +35,7 @@ class Application:
 
     def __init__(self, client: Client, door: Door, now: Callable[[], Mapping[str, Any]]) -> None:
         self._client, self._door, self._now = client, door, now
+        self._following = Following()
 
     def wsgi(self) -> bottle.Bottle:
         """The application as a server calls it."""
@@ -40,6 +44,8 @@ class Application:
             app.route(path, method="GET", callback=self._served(work, writes=False))
         for path, work in self._acts().items():
             app.route(path, method="POST", callback=self._served(work, writes=True))
+        for path, work in self._streams().items():
+            app.route(path, method="GET", callback=self._served(work, writes=False, answer=_lines))
         app.route("/proof", method="GET", callback=self._prove)
         app.route("/", method="GET", callback=_static)
         app.route("/<name:re:[a-z]+[.](?:css|js|svg)>", method="GET", callback=_static)
@@ -54,6 +60,17 @@ class Application:
             "/api/request/<id:int>": lambda id: call("show", id=id),
             "/api/journal/<name>": lambda name: call("journal", name=name, **_asked("unit", "lines")),
             "/api/search": lambda: call("search", **_asked("words")),
+            "/api/timeline/<name>": lambda name: call("timeline", name=name, **_asked("hours")),
+            "/api/configuration/<name>": lambda name: call("configuration", name=name),
+        }
+
+    def _streams(self) -> dict[str, Serve]:
+        def lines(op: str, **arguments: Any) -> Iterator[bytes]:
+            return self._following.lines(lambda: self._client.stream(op, **arguments))
+
+        return {
+            "/api/turns/<name>": lambda name: lines("attach", name=name, **_asked("last")),
+            "/api/log/<name>": lambda name: lines("journal", name=name, follow=True, **_asked("unit", "lines")),
         }
 
     def _acts(self) -> dict[str, Serve]:
@@ -73,13 +90,13 @@ class Application:
             acts[f"/{verb}/<name>"] = lambda name, verb=verb: call(verb, name=name)
         return acts
 
-    def _served(self, work: Serve, *, writes: bool) -> Callable[..., bytes]:
+    def _served(self, work: Serve, *, writes: bool, answer: Serve | None = None) -> Callable[..., Any]:
         """The route of a piece of work: for whoever has the key, and whatever comes of it told in JSON."""
 
-        def answer(**named: Any) -> bytes:
+        def told(**named: Any) -> Any:
             try:
                 self._admit(writes)
-                return _json(HTTPStatus.OK, {"ok": True, "result": work(**named)})
+                return (answer or _result)(work(**named))
             except Denied as error:
                 return _refusal(error.status, error.message)
             except Refused as error:
@@ -87,7 +104,7 @@ class Application:
             except OSError:
                 return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Nobody answers for hive. Is `hive up` running?")
 
-        return answer
+        return told
 
     def _admit(self, writes: bool) -> None:
         request = bottle.request
@@ -102,12 +119,21 @@ class Application:
         return _json(HTTPStatus.OK, {"ok": True, "proof": self._door.prove(nonce, int(self._now()["port"]))})
 
 
+def _result(value: Any) -> bytes:
+    return _json(HTTPStatus.OK, {"ok": True, "result": value})
+
+
+def _lines(lines: Iterator[bytes]) -> Iterator[bytes]:
+    _head(HTTPStatus.OK, "application/x-ndjson")
+    return lines
+
+
 def _asked(*names: str) -> dict[str, Any]:
     """The arguments named, of the address; a number where it looks like one. What is absent or empty is left out."""
     query = bottle.request.query
     found = {name: query.getunicode(name, "") for name in names}
     return {
-        name: int(text) if name == "lines" and text.isascii() and text.isdigit() and len(text) < 10 else text
+        name: int(text) if name in NUMBERS and text.isascii() and text.isdigit() and len(text) < 10 else text
         for name, text in found.items()
         if text
     }

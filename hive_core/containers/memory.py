@@ -22,6 +22,7 @@ from hive_core.containers import config
 from hive_core.containers.base import Container, Ended, Lock, View
 from hive_core.errors import BuildFailed, NotFound, Refused
 from hive_core.settings import Settings
+from hive_core.signals import readable
 
 # What a test says that it is one by.
 TESTING = "HIVE_TESTING"
@@ -135,7 +136,8 @@ class MemoryHost:
                 further = self._lines(name)[seen:]
                 seen += len(further)
                 yield from further
-                watch.read()
+                readable([watch.fileno()])
+                watch.read(timeout=0)
 
     def cli(self, name: str) -> str | None:  # noqa: ARG002
         return None

@@ -17,6 +17,7 @@ from hive_core.context import Hive
 from hive_core.errors import Invalid, Refused
 from hive_core.operation import Operation
 from hive_faces.gate.allowance import Allowance
+from hive_faces.gate.endless import Streams
 from hive_faces.gate.intake import Intake
 from hive_faces.gate.turns import Turns
 from hive_faces.serve import is_empty, serve_once
@@ -48,6 +49,7 @@ class Calls:
         self._allowances: dict[Identity, Allowance] = defaultdict(Allowance)
         self._intakes: dict[Identity, Intake] = defaultdict(Intake)
         self._turns = Turns()
+        self.streams = Streams()
 
     def intake(self, caller: Identity) -> Intake:
         """Where the caller's lines come in, over whichever of its connections."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 from hive_core import disk, wire
@@ -22,6 +22,8 @@ from hive_faces.gate.lines import Lines, LineTooLong
 MOST_CALLS = 64
 # Seconds in which a peer who follows something has to read on.
 STALLED = 60.0
+# The operations that give things one after the other, for as long as the peer is there; `journal` where it follows.
+ENDLESS = ("attach", "journal")
 
 
 class ClientConnection:
@@ -211,6 +213,8 @@ class ClientConnection:
         operation, raw = self._operation(request["op"]), _arguments(request, "op")
         if operation.name == "events":
             return await self._events(operation.parse(raw, self._caller.role, strict=True))
+        if operation.name in ENDLESS and (operation.name != "journal" or raw.get("follow") is True):
+            return await self._begin(operation, raw)
         return await self._calls.call(self._caller, operation, raw, self._gone, _whole, strict=True)
 
     def _operation(self, verb: str) -> Operation:
@@ -227,6 +231,29 @@ class ClientConnection:
         # It begins when this task waits next, which is behind the answer.
         self._spawn(self._follow(begin, language))
         return line({"ok": True, "result": {"seq": begin}})
+
+    async def _begin(self, operation: Operation, raw: Mapping[str, Any]) -> Slices:
+        """Begin with a stream of what an operation gives, for as long as the peer is there; it follows the answer."""
+        arguments = operation.parse(raw, self._caller.role, strict=True)
+        items, answer = await self._calls.in_thread(
+            self._caller, lambda hive: operation.function(hive, **arguments), lambda _: _whole({}), reads=True
+        )
+        self._spawn(self._stream(items))
+        return answer
+
+    async def _stream(self, items: Iterator[Any]) -> None:
+        """Tell of each item of a stream, and of its end."""
+        end: dict[str, Any] = {"kind": "end"}
+        try:
+            async with aclosing(self._calls.streams.follow(items)) as stream:
+                async for item in stream:
+                    await self._tell(line(_item(item)))
+        except ConnectionError:
+            return  # It has hung up, or was hung up on.
+        except Exception as error:  # noqa: BLE001 - whatever breaks a stream off, the peer is told
+            end["error"] = str(error if isinstance(error, HiveError) else self._bug("stream", error))
+        with suppress(ConnectionError):
+            await self._tell(line(end))
 
     async def _follow(self, seq: int, language: Language) -> None:
         """Tell of everything after `seq`, as long as the peer reads."""
@@ -248,6 +275,13 @@ class ClientConnection:
         except TimeoutError:
             self._writer.transport.abort()
             raise ConnectionResetError from None
+
+
+def _item(item: Any) -> Any:
+    """A thing of a stream as it is told: with its kind."""
+    if item is None:
+        return {"kind": "heartbeat"}
+    return {"kind": "line", "text": item} if isinstance(item, str) else item
 
 
 def _arguments(request: Mapping[str, Any], word: str) -> dict[str, Any]:

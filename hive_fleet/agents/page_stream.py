@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hive_core.errors import HiveError
+from hive_core.signals import check_ended
 from hive_core.text import one_line
 from hive_fleet.agents.page import PageAddress
 
@@ -58,6 +59,8 @@ def _told(answer: HTTPResponse) -> Iterator[Told]:
     while line := answer.readline(LONGEST_STREAM_LINE):
         if not line.endswith(b"\n"):
             raise ValueError("it sent a line that is too long, or half of one")
+        # At the latest when the page gives a sign of life.
+        check_ended()
         field, _, value = line.decode(errors="replace").rstrip("\n").partition(": ")
         if field == "event":
             kind = value

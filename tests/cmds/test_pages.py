@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from hive_core.client import Client
 from hive_core.containers.local.listeners import listeners
 from hive_core.errors import Refused
 from hive_fleet.agents.page import reach_page
@@ -190,6 +191,14 @@ def test_what_is_followed_is_json_for_a_program_and_begins_with_what_was(paged: 
     *_, line = Lines(process).until('"kind":"event"').splitlines()
     assert json.loads(line)["data"]["data"]["text"] == "it is \x1b[31mdone"
     assert interrupt(process) == 130
+
+
+def test_turns_are_followed_over_the_operator_s_socket_too(paged: TestHive) -> None:
+    told = Client(paged.root / "run" / "host.sock").stream("attach", name="coder", last=20)
+    assert next(item for item in told if item["kind"] == "now")["data"]["state"]
+    paged.run("send", "coder", "over the socket")
+    assert any(item["kind"] == "turn" and item["data"]["body"] == "over the socket" for item in told)
+    told.close()  # type: ignore[attr-defined]
 
 
 def test_what_was_comes_turn_by_turn(paged: TestHive) -> None:

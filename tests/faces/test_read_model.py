@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -17,12 +18,13 @@ from hive_core import progress
 from hive_core.caller import Identity, Role
 from hive_core.client import Client
 from hive_core.context import Hive
-from hive_core.errors import HiveError
+from hive_core.errors import HiveError, Refused
 from hive_core.event_kinds import EVENT_KINDS
 from hive_core.events import emit, newest
 from hive_core.mirror import Mirror
 from hive_faces.verbs import everything
 from hive_fleet.changes import running
+from hive_fleet.flake import staleness
 from hive_fleet.messages import messages
 from tests import clients
 from tests.hives import PLAIN, TestHive, eventually
@@ -104,8 +106,24 @@ def test_a_parked_operation_answers_when_there_is_something(served: TestHive, ho
 
 
 def test_what_needs_a_person_at_a_shell_is_served_to_nobody(host: clients.Client) -> None:
-    for verb in ("up", "watch", "gate", "login", "attach", "restore"):
+    for verb in ("up", "watch", "gate", "login", "restore"):
         assert ask(host, verb)["error"] == f"There is no command {verb!r}."
+
+
+def test_a_journal_is_followed_over_the_socket_until_nobody_reads_it(served: TestHive, client: Client) -> None:
+    served.spawn("coder", PLAIN.replace("echo ready;", "echo ready; read line </state/go; echo gone on;"))
+    os.mkfifo(served.home / "agents/coder/state/go", 0o666)
+    served.run("restart", "coder")
+    told = client.stream("journal", name="coder", follow=True)
+    assert any(item.get("text", "").endswith("ready") for item in told)
+    (served.home / "agents/coder/state/go").write_text("on\n")
+    assert any(item.get("text", "").endswith("gone on") for item in told)
+    told.close()  # type: ignore[attr-defined]
+    served.run("stop", "coder")
+    with pytest.raises(Refused, match="There is no agent"):
+        client.stream("journal", name="nobody", follow=True)
+    with pytest.raises(Refused, match="has no page"):
+        client.stream("attach", name="coder")
 
 
 def test_an_agent_s_socket_knows_no_op(served: TestHive) -> None:
@@ -323,7 +341,7 @@ class Chance:
         self.place, self.hive = place, place.inside()
         self.deeds: list[Callable[[], None]] = [
             self.talk, self.talk, self.read, self.ask, self.answer, self.request, self.decide, self.operate,
-            self.tell_of_itself, self.pause, self.forget, self.destroy,
+            self.tell_of_itself, self.pause, self.forget, self.destroy, self.rebuild,
         ]  # fmt: skip
         for name in AGENTS:
             self.enlist(name)
@@ -406,6 +424,12 @@ class Chance:
         if self.random.random() < 0.3:
             self.call("purge", name=name)
         self.enlist(name)
+
+    def rebuild(self) -> None:
+        """A fan-out, of which some are done when it is broken off."""
+        chosen = [self.somebody() for _ in range(3)]
+        with staleness.rebuilding(self.hive, chosen) as fan_out:
+            fan_out.done(chosen[0], self.random.choice([None, "it is broken"]))
 
     def prune(self) -> None:
         """Forget a part of the history."""

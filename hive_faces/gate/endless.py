@@ -1,0 +1,106 @@
+"""What goes on and on, for the operator's clients: each stream in a thread of its own, for as long as it is read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import closing
+from typing import Any
+
+from hive_core import signals
+from hive_core.errors import Refused
+
+# Streams at once, of all clients together: each is a thread.
+MOST_STREAMS = 32
+# What may be made of a stream before it is read.
+MOST_AHEAD = 64
+# Seconds of quiet after which a follower is told that the stream still goes on.
+HEARTBEAT = 10.0
+
+
+class Streams:
+    """The streams that are read. Belongs to the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._open = 0
+
+    async def follow(self, items: Iterator[Any]) -> AsyncGenerator[Any, None]:
+        """What comes of `items`, as it comes; None after each while of quiet. Raises Refused where there are too many.
+
+        An error of the items' own is raised when everything before it was read.
+        """
+        if self._open >= MOST_STREAMS:
+            raise Refused("Too many streams are followed already.", "Close some tabs.")
+        self._open += 1
+        stream = _Stream(items, asyncio.get_running_loop())
+        try:
+            while (item := await stream.next()) is not _END:
+                yield item
+        finally:
+            self._open -= 1
+            stream.close()
+
+
+_END = object()
+
+
+class _Stream:
+    """One stream, made in a thread of its own. Closed, it ends at the next sign of life of its source."""
+
+    def __init__(self, items: Iterator[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._items, self._loop = items, loop
+        self._made: asyncio.Queue[Any] = asyncio.Queue()
+        self._room = threading.Semaphore(MOST_AHEAD)
+        self._closed = threading.Event()
+        self._ending = threading.Lock()
+        self._stop = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        threading.Thread(target=self._make, name="stream", daemon=True).start()
+
+    async def next(self) -> Any:
+        """The next item; None after a while of quiet, _END after the last one."""
+        try:
+            item = await asyncio.wait_for(self._made.get(), HEARTBEAT)
+        except TimeoutError:
+            return None
+        self._room.release()
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def close(self) -> None:
+        """Have no more made."""
+        self._closed.set()
+        self._room.release()
+        with self._ending:
+            if self._stop >= 0:
+                os.eventfd_write(self._stop, 1)
+
+    def _make(self) -> None:
+        last: Any = _END
+        try:
+            with signals.ended_by(self._stop), closing(self._items):  # type: ignore[type-var]
+                for item in self._items:
+                    if not self._give(item):
+                        return
+        except signals.Ended:
+            return
+        except Exception as error:  # noqa: BLE001 - who reads the stream is told
+            last = error
+        finally:
+            with self._ending:
+                os.close(self._stop)
+                self._stop = -1
+        self._give(last)
+
+    def _give(self, item: Any) -> bool:
+        """Have an item read; False when nobody wants it."""
+        self._room.acquire()
+        if self._closed.is_set():
+            return False
+        try:
+            self._loop.call_soon_threadsafe(self._made.put_nowait, item)
+        except RuntimeError:
+            return False  # The loop has been closed.
+        return True
