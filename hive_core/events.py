@@ -82,6 +82,16 @@ def since(db: sqlite3.Connection, seq: int, kinds: Iterable[str] = (), limit: in
         yield _from_row(row)
 
 
+def newest_about(db: sqlite3.Connection, agent: str, kind: str, limit: int) -> Iterator[Event]:
+    """The newest events of a kind that are about an agent, the newest first, at most `limit`."""
+    query = (
+        "select seq, at, kind, agent, data from events indexed by events_about where agent = ? and kind = ?"
+        " order by seq desc limit ?"
+    )
+    for row in db.execute(query, (agent, kind, limit)):
+        yield _from_row(row)
+
+
 def before_newest(db: sqlite3.Connection, most: int, kinds: Sequence[str] = ()) -> int:
     """The seq after which the newest `most` events come; of these `kinds` alone, where any are named."""
     clause = f"where kind in ({', '.join('?' * len(kinds))})" if kinds else ""

@@ -105,6 +105,8 @@ def test_what_an_agent_may_call_that_has_written_too_much_only_reads() -> None:
     # `recv` is not among them: what is handed out again and again is told of each time.
     assert {name for name, operation in everything().items() if operation.reads} == {
         "approvals",
+        "attach",
+        "configuration",
         "events",
         "journal",
         "list",
@@ -113,6 +115,7 @@ def test_what_an_agent_may_call_that_has_written_too_much_only_reads() -> None:
         "search",
         "show",
         "state",
+        "timeline",
         "turn_settings",
     }
 

@@ -123,7 +123,8 @@ def operations() -> None:
     call("watch", once=True)
     for verb in ("state", "list", "approvals", "questions", "inputs", "tombstones", "doctor", "config", "migrate"):
         call(verb)
-    call("journal", name="coder")
+    for verb in ("journal", "timeline", "configuration"):
+        call(verb, name="coder")
     call("destroy", name="coder")
     call("approve", id=call("revive", name="coder").id)
     call("request_spawn", name="other", caller=manager)

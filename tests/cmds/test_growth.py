@@ -54,7 +54,8 @@ ELSEWHERE = {
         ("agent", "mcp", "gate", "page", "watch", "up", "attach", "login", "open"), "runs until it is ended"
     ),
     **dict.fromkeys(
-        ("journal", "inputs", "turn_settings", "doctor", "config", "tombstones"), "reads files, or one row by its name"
+        ("journal", "configuration", "inputs", "turn_settings", "doctor", "config", "tombstones"),
+        "reads files, or one row by its name",
     ),
     **dict.fromkeys(("migrate", "adopt"), "runs once"),
     **dict.fromkeys(("backup", "restore"), "copies all there is"),
@@ -141,6 +142,7 @@ def changing(place: TestHive) -> Iterator[Act]:
     yield "resume all", call("resume", all=True)[1]
     yield "kick", kicked
     yield call("list")
+    yield call("timeline", name="coder")
     yield call("request_commit", by="manager", agent="coder", sha="0" * 40, refused=True)
     yield call("request_commit", by="manager", agent="coder", sha="0" * 40, refused=True)
     yield call("request_commit", agent="coder", sha=place.propose("coder", OTHER))
