@@ -54,7 +54,7 @@ def deferring() -> Iterator[None]:
             raise KeyboardInterrupt
 
 
-class Ended(Exception):
+class ToldToEnd(Exception):
     """A thread has been told to end: nobody wants what it makes any more."""
 
 
@@ -69,7 +69,7 @@ _ends = _Ends()
 
 @contextmanager
 def ended_by(descriptor: int) -> Iterator[None]:
-    """Have what this thread waits for in the block end with Ended once the descriptor is readable."""
+    """Have what this thread waits for in the block end with ToldToEnd once the descriptor is readable."""
     before, _ends.descriptor = _ends.descriptor, descriptor
     try:
         yield
@@ -78,15 +78,15 @@ def ended_by(descriptor: int) -> Iterator[None]:
 
 
 def check_ended() -> None:
-    """Raises Ended where this thread is to end."""
+    """Raises ToldToEnd where this thread is to end."""
     readable([], 0)
 
 
 def readable(descriptors: Iterable[int], seconds: float | None = None) -> set[int]:
     """Wait until one of the descriptors is readable, for at most `seconds`; those that are.
 
-    Ctrl-C is noticed at once, also when it comes just before the wait: see hive_agent/signal_pipe.py. Raises Ended in a
-    thread that is `ended_by` something.
+    Ctrl-C is noticed at once, also when it comes just before the wait: see hive_agent/signal_pipe.py. Raises ToldToEnd in
+    a thread that is `ended_by` something.
     """
     with _numbers() as numbers:
         poll = select.poll()
@@ -94,7 +94,7 @@ def readable(descriptors: Iterable[int], seconds: float | None = None) -> set[in
             poll.register(descriptor, select.POLLIN)
         found = {descriptor for descriptor, _ in poll.poll(None if seconds is None else max(0.0, seconds) * 1000)}
         if _ends.descriptor in found:
-            raise Ended
+            raise ToldToEnd
         return found - set(numbers)
 
 

@@ -84,7 +84,7 @@ class _Stream:
                 for item in self._items:
                     if not self._give(item):
                         return
-        except signals.Ended:
+        except signals.ToldToEnd:
             return
         except Exception as error:  # noqa: BLE001 - who reads the stream is told
             last = error
