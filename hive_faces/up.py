@@ -16,6 +16,7 @@ from hive_core.operation import OPERATOR, operation
 from hive_core.progress import exclusive, hurry
 from hive_faces.gate.gate import beside
 from hive_faces.page import page_beside
+from hive_faces.upkeep import upkeep_beside
 from hive_fleet.agents import desired, halt, table
 from hive_fleet.changes import adoptions, spawns, starts
 from hive_fleet.changes.running import RESTING
@@ -38,6 +39,7 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
             try:
                 gate = held.enter_context(beside(hive))
                 held.enter_context(page_beside(hive))
+                held.enter_context(upkeep_beside(hive))
                 left = "stops the agents" if stop else "leaves the agents as they are"
                 yield from lines(watching(hive, INTERVAL, beside=gate, begin=partial(bring_up, hive, left)))
             except (KeyboardInterrupt, GeneratorExit) as error:

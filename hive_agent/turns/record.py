@@ -117,6 +117,8 @@ class Record:
 def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS)
     try:
+        # Counts in a new file alone: what is free in it can be given back to the disk.
+        db.execute("pragma auto_vacuum = incremental")
         db.execute("pragma journal_mode = wal")
         # A power cut may lose the last events, never the file.
         db.execute("pragma synchronous = normal")

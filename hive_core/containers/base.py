@@ -177,6 +177,27 @@ class Host(Protocol):
         Raises Refused where there is no terminal.
         """
 
+    def errand(self, name: str, view: View, source: str, arguments: Sequence[str], *, seconds: float) -> str:
+        """Run a Python program of hive's as the agent, in a sandbox of its own that shows what `view` does; its output.
+
+        source: the program's text, which may need the standard library alone. It is bounded: in time by `seconds`, in
+        memory, and in what it may say. For whatever has to be read or changed that the agent has written.
+        Raises HiveError with the reason where it does not end well.
+        """
+
+    def leftovers(self, name: str, *, dry: bool) -> int:
+        """Remove what the container keeps and needs no more: builds other than the one it runs and the one it has, and
+        what was cut off half-made or half-removed; returns how many bytes, with `dry` without removing any.
+
+        No operation on it is half-done. A rollback needs none of it: it builds anew.
+        """
+
+    def shared_leftovers(self, lock: Lock, *, dry: bool) -> int:
+        """The same for what containers share: harnesses that `lock` does not name and none was started with."""
+
+    def usage(self, name: str) -> Mapping[str, int]:
+        """How many bytes of the disk the container takes up, by what it is: builds, journal."""
+
     def container_of(self, pid: int) -> str | None:
         """The name of the container that a process of this machine runs in, None for one that runs in none.
 

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from hive_core.arguments import agent_name, sha
 from hive_core.containers import config
 from hive_core.containers.base import Container, Ended, Lock, View
 from hive_core.errors import BuildFailed, NotFound, Refused
+from hive_core.process import run
 from hive_core.settings import Settings
 from hive_core.signals import readable
 
@@ -163,6 +165,31 @@ class MemoryHost:
 
     def enter(self, name: str, view: View, command: Sequence[str]) -> int:  # noqa: ARG002
         raise Refused(f"Nothing of {name} runs that could be entered.", "The backend memory is for tests alone.")
+
+    def errand(self, name: str, view: View, source: str, arguments: Sequence[str], *, seconds: float) -> str:
+        self._lines(name)
+        there = [str(view.read_write.get(argument, argument)) for argument in arguments]
+        return run([sys.executable, "-I", "-S", "-c", source, *there], timeout=seconds).stdout
+
+    def leftovers(self, name: str, *, dry: bool) -> int:
+        known, builds = self._known(name), self._folder(name) / "builds"
+        if known is None:
+            return 0
+        kept = {known["has"], (known["run"] or {}).get("revision")}
+        doomed = [path for path in builds.iterdir() if path.name not in kept]
+        freed = sum(path.stat().st_size for path in doomed)
+        for path in doomed if not dry else ():
+            path.unlink()
+        return freed
+
+    def shared_leftovers(self, lock: Lock, *, dry: bool) -> int:  # noqa: ARG002
+        return 0
+
+    def usage(self, name: str) -> Mapping[str, int]:
+        self._lines(name)
+        builds = (self._folder(name) / "builds").iterdir()
+        journal = sum(len(line.encode()) + 1 for line in self._lines(name))
+        return {"builds": sum(path.stat().st_size for path in builds), "journal": journal}
 
     def container_of(self, pid: int) -> str | None:  # noqa: ARG002
         return None

@@ -9,15 +9,15 @@ from hive_core.git.writer import only_writer
 from hive_core.process import run
 
 # No configuration but the repository's own; no collecting of what is not referred to.
-_ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
-_GIT = ("git", "-c", "safe.directory=*", "-c", "gc.auto=0", "-c", "fetch.fsckObjects=true")
+ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+GIT = ("git", "-c", "safe.directory=*", "-c", "gc.auto=0", "-c", "fetch.fsckObjects=true")
 _FETCH = ("fetch", "--quiet", "--no-auto-gc", "--no-write-fetch-head", "--no-tags", "--update-head-ok")
 
 
 def write(repository: Path, bundle: Path) -> None:
     """Write a repository that only hive writes into a file: main and every tag. Raises ProgramFailed."""
     refs = ["refs/heads/main", "--tags"]
-    run([*_GIT, "-C", str(repository), "bundle", "create", "--quiet", str(bundle), *refs], env=_ENVIRONMENT)
+    run([*GIT, "-C", str(repository), "bundle", "create", "--quiet", str(bundle), *refs], env=ENVIRONMENT)
 
 
 def make(bundle: Path, path: Path) -> None:
@@ -37,9 +37,9 @@ def add_tags(bundle: Path, path: Path) -> None:
 
 
 def _refs(bundle: Path) -> list[str]:
-    listed = run([*_GIT, "bundle", "list-heads", str(bundle)], env=_ENVIRONMENT).stdout
+    listed = run([*GIT, "bundle", "list-heads", str(bundle)], env=ENVIRONMENT).stdout
     return [line.partition(" ")[2] for line in listed.splitlines()]
 
 
 def _fetch(bundle: Path, repository: Path, *refs: str) -> None:
-    run([*_GIT, "-C", str(repository), *_FETCH, str(bundle), *refs], env=_ENVIRONMENT)
+    run([*GIT, "-C", str(repository), *_FETCH, str(bundle), *refs], env=ENVIRONMENT)

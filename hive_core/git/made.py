@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hive_core.errors import Refused
+from hive_core.hostile_folders import measure, remove
 
 
 @contextmanager
@@ -38,6 +39,24 @@ def made_beside(path: Path, folder: Path) -> Iterator[Path]:
         finally:
             if temporary.exists():
                 shutil.rmtree(temporary)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path, *, dry: bool) -> int:
+    """Remove what was cut off in its making inside `folder`, unless somebody is at it; returns how many bytes."""
+    if not folder.is_dir():
+        return 0
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        left = [path for path in folder.glob(".*.new") if path.is_dir() and not path.is_symlink()]
+        freed = sum(measure(path).size for path in left)
+        for path in left if not dry else ():
+            remove(path)
+        return freed
+    except BlockingIOError:
+        return 0
     finally:
         os.close(descriptor)
 

@@ -13,9 +13,8 @@ from hive_core.errors import Refused
 from hive_core.events import emit
 from hive_core.slices import OnItems, Slicer
 from hive_fleet.messages import old
-from hive_fleet.upkeep.swept import Swept
+from hive_fleet.upkeep.swept import DAY, Swept
 
-DAY = 86400.0
 _AT_ONCE = 1000
 
 

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from functools import partial
 
 from hive_core.context import Hive
-from hive_fleet.upkeep import history
+from hive_fleet.upkeep import history, leftovers, repositories, turn_records
 from hive_fleet.upkeep.swept import Part, Swept, contained
 
 # What only removes files comes first: it needs no room, and the others have more of it then. A database needs some for
 # its log, to pack a repository takes as much as the repository.
 PARTS: dict[str, Part] = {
+    "leftovers": leftovers.sweep,
+    "records": turn_records.sweep,
     "history": history.sweep,
     "database": history.give_back,
+    "repositories": repositories.sweep,
 }
 
 

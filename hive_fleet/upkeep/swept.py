@@ -10,6 +10,9 @@ from hive_core import disk
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 
+# Seconds.
+DAY = 86400.0
+
 
 @dataclass(frozen=True, slots=True)
 class Swept:

@@ -26,7 +26,7 @@ def export(settings: Settings, lock: Lock) -> Path:
 
     It is missing in a revision that has none. Raises HiveError when no repository has that revision any more.
     """
-    with _alone(settings) as store:
+    with alone(settings) as store:
         return _exported(store, lock)
 
 
@@ -35,18 +35,21 @@ def use(settings: Settings, container: Path, lock: Lock) -> Path:
 
     One that runs keeps what it was started with, and so does what is started beside it.
     """
-    with _alone(settings) as store:
+    with alone(settings) as store:
         before, known = records.harness(container), records.read_container(container)
         if before is not None and known is not None and known.running and (store / before).is_dir():
             return store / before / FOLDER
         found = _exported(store, lock)
         if before != lock.hive:
             atomic.link(container / records.HARNESS, f"../../revisions/{lock.hive}")
-            generations.prune(store, {lock.hive, *_all_used(settings)})
+            generations.prune(store, {lock.hive, *all_used(settings)})
         return found
 
 
-def _all_used(settings: Settings) -> set[str]:
+def all_used(settings: Settings) -> set[str]:
+    """The revisions that containers were last started with."""
+    if not settings.containers.is_dir():
+        return set()
     return {revision for folder in settings.containers.iterdir() if (revision := records.harness(folder)) is not None}
 
 
@@ -76,7 +79,7 @@ def _files(lock: Lock) -> list[tuple[str, int, bytes]]:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[Path]:
+def alone(settings: Settings) -> Iterator[Path]:
     """Keep every other process from exporting and removing meanwhile: each looks at what the others use."""
     store = settings.home / "revisions"
     shared_folder.make(store)

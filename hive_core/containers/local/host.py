@@ -95,7 +95,7 @@ class LocalHost:
                 f"The revision {view.lock.hive[:12]} that the meta flake locks for hive holds no hive.",
                 "`hive meta-update hive` locks another one.",
             )
-        inside = self._inside(name, folder, config, generation, view)
+        inside = self._inside(folder, config, generation, view)
         values = _launch_values(inside, sandbox, folder, container.revision)
         values["input"] = key.encode() if harness else b""
         values["groups"], values["notice"] = self._groups(name, folder, config, sandbox)
@@ -174,10 +174,37 @@ class LocalHost:
         if container is None or container.revision is None:
             raise NotFound(f"{name} has no container.", "Spawn it first.")
         generation = (folder / "generations" / container.revision).resolve()
-        inside = self._inside(name, folder, read_config(generation), generation, self._with_harness(folder, view))
+        inside = self._inside(folder, read_config(generation), generation, self._with_harness(folder, view))
         groups = records.read_list(folder / "groups.json") if container.running else []
         with membership.entering(folder):
             return terminal.enter(inside, self._choose(folder), command, groups)
+
+    def errand(self, name: str, view: View, source: str, arguments: Sequence[str], *, seconds: float) -> str:
+        from hive_core.containers.local import errand, programs
+        from hive_core.containers.local.sandbox import defaults
+
+        box = programs.Programs()
+        command = (programs.python(box), "-I", "-S", "-B", "-c", source, *arguments)
+        folder = self._existing(name)
+        inside = self._described(folder, command, defaults(), view, box.read_only)
+        return errand.run(inside, self._choose(folder), seconds)
+
+    def leftovers(self, name: str, *, dry: bool) -> int:
+        from hive_core.containers.local import leftovers
+
+        return leftovers.of_container(self._folder(name), dry=dry)
+
+    def shared_leftovers(self, lock: Lock, *, dry: bool) -> int:
+        from hive_core.containers.local import leftovers
+
+        return leftovers.shared(self._settings, lock, dry=dry)
+
+    def usage(self, name: str) -> Mapping[str, int]:
+        from hive_core.hostile_folders import measure
+
+        folder = self._existing(name)
+        files = (path.stat() for path in folder.glob("journal*"))
+        return {"builds": measure(folder / "generations").size, "journal": sum(found.st_size for found in files)}
 
     def container_of(self, pid: int) -> str | None:
         from hive_core.containers.local.membership import container_of
@@ -241,25 +268,37 @@ class LocalHost:
         found = harness.use(self._settings, folder, view.lock)
         return replace(view, read_only={**view.read_only, _HARNESS: found}) if found.is_dir() else view
 
-    def _inside(self, name: str, folder: Path, config: AgentConfig, generation: Path, view: View) -> Inside:
-        from hive_core.containers import private
+    def _inside(self, folder: Path, config: AgentConfig, generation: Path, view: View) -> Inside:
         from hive_core.containers.local import programs
         from hive_core.containers.local.program import program
-        from hive_core.containers.local.sandbox import Inside, check, defaults
+        from hive_core.containers.local.sandbox import defaults
+
+        tools = programs.inside(self._settings)
+        environment = {**defaults(), **config.environment, **view.environment, **tools.environment}
+        command = program(config, self._harness or tools.harness)
+        return self._described(folder, command, environment, view, {**tools.read_only, "/config": generation})
+
+    def _described(
+        self,
+        folder: Path,
+        command: tuple[str, ...],
+        environment: Mapping[str, str],
+        view: View,
+        read_only: Mapping[str, Path],
+    ) -> Inside:
+        """What a command sees that runs as the agent: what the view shows, and these files and folders."""
+        from hive_core.containers import private
+        from hive_core.containers.local.sandbox import Inside, check
 
         root = folder / "root"
         root.mkdir(mode=0o700, exist_ok=True)
-        tools = programs.inside(self._settings)
         inside = Inside(
-            name=name,
+            name=folder.name,
             uid=view.uid,
-            command=program(config, self._harness or tools.harness),
-            environment={**defaults(), **config.environment, **view.environment, **tools.environment},
+            command=command,
+            environment=environment,
             read_write={target: self._real(source) for target, source in view.read_write.items()},
-            read_only={
-                **{to: self._real(source) for to, source in {**view.read_only, **tools.read_only}.items()},
-                "/config": str(generation),
-            },
+            read_only={to: self._real(source) for to, source in {**view.read_only, **read_only}.items()},
             root=str(root.resolve()),
             private=private.find(self._settings),
         )

@@ -39,7 +39,7 @@ def inside(settings: Settings) -> Programs:
     Only a program's own files are shown, never the folder they happen to be in. Raises Refused for what cannot be.
     """
     box = Programs()
-    box.harness = (_python(box), "-I", "-B", "/hive/hive_agent", "run")
+    box.harness = (python(box), "-I", "-B", "/hive/hive_agent", "run")
     hidden = private.find(settings)
     for name, cli in CLIS.items():
         found = find(settings, name)
@@ -116,8 +116,8 @@ def _own(program: Path) -> Path:
     return program
 
 
-def _python(box: Programs) -> str:
-    """The interpreter that hive runs with; one that is not the system's is shown with its library."""
+def python(box: Programs) -> str:
+    """The interpreter that hive runs with, as it is found inside; one that is not the system's is shown by `box`."""
     import sysconfig
 
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"

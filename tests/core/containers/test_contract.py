@@ -341,3 +341,49 @@ def test_a_port_that_is_served_where_containers_serve_is_in_use(backend: Backend
         assert backend.host.port_in_use(port) == (served is not None)
         assert served in (None, {os.geteuid()})
     assert not backend.host.port_in_use(port)
+
+
+# --- errands, and what is left over
+
+SAYS = "import os, sys; print(open(sys.argv[1] + '/note').read(), os.getuid(), sys.argv[2])"
+
+
+def test_an_errand_is_run_as_the_agent_on_what_it_is_shown_and_its_output_returned(backend: Backend) -> None:
+    backend.run("a")
+    view = backend.view("a")
+    (backend.home / "agents/a/state/note").write_text("hello")
+    said = backend.host.errand("a", view, SAYS, ("/state", "/other"), seconds=DEADLINE)
+    assert said.split() == ["hello", str(os.getuid() if view.uid is None else view.uid), "/other"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import time; time.sleep(1000)", "raise SystemExit(3)", "raise ValueError", "this is no program"],
+)
+def test_an_errand_that_does_not_end_well_is_told_of(backend: Backend, source: str) -> None:
+    backend.run("a")
+    with pytest.raises(HiveError):
+        backend.host.errand("a", backend.view("a"), source, (), seconds=1.0 if "sleep" in source else DEADLINE)
+    assert backend.now("a").running
+
+
+def test_builds_that_a_container_neither_runs_nor_has_are_left_over(backend: Backend) -> None:
+    first = backend.run("a", "sh", "-c", "exec sleep 1000")
+    second = backend.build("a", "sh", "-c", "exec sleep 1001")
+    size = backend.host.usage("a")["builds"]
+    freed = backend.host.leftovers("a", dry=True)
+    assert 0 < freed < size
+    assert backend.host.usage("a")["builds"] == size
+    assert backend.host.leftovers("a", dry=False) == freed
+    assert backend.host.leftovers("a", dry=True) == 0
+    assert backend.now("a").revision == first
+    with pytest.raises(BuildFailed):
+        backend.host.switch("a", second, backend.view("a"), run=True)
+
+
+def test_what_is_left_over_of_all_keeps_what_is_locked_and_what_is_used(backend: Backend) -> None:
+    backend.run("a")
+    backend.host.shared_leftovers(backend.lock, dry=False)
+    backend.host.stop("a", grace=0)
+    backend.host.start("a", backend.view("a"))
+    assert backend.host.shared_leftovers(backend.lock, dry=True) == 0
