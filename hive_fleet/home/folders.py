@@ -13,23 +13,33 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_fleet.home import ports
 
-_SEEDED = {
-    "agent.nix": b"""# Packages and NixOS options of this agent's container (used by the nixos backend).
+_AGENT_NIX = b"""# Packages and NixOS options of this agent's container (used by the nixos backend).
 { pkgs, ... }: {
   environment.systemPackages = [ ];
 }
-""",
+"""
+# Called with `self` alone: a configuration has no inputs of its own.
+_FLAKE_NIX = """# The NixOS module of this agent's container (used by the nixos backend).
+{
+  outputs = { self }: {
+    nixosModules.default = {
+      imports = [ ./agent.nix ];
+      programs.git.config.user = { name = "NAME"; email = "NAME@hive"; };
+    };
+  };
 }
+"""
 
 
-def default_config(hive: Hive) -> dict[str, bytes]:
+def default_config(hive: Hive, name: str) -> dict[str, bytes]:
     """The files of a new agent's configuration, as the operator's settings want it. Raises HiveError."""
     from hive_core.toml_text import dumps
 
     text = dumps({**SEED, **hive.settings.choices.new_agents})
     return {
         "agent.toml": f"# What this agent runs. Every key is explained in docs/agent.md.\n{text}".encode(),
-        **_SEEDED,
+        "agent.nix": _AGENT_NIX,
+        "flake.nix": _FLAKE_NIX.replace("NAME", name).encode(),
     }
 
 
@@ -75,7 +85,9 @@ def ensure_repositories(hive: Hive, name: str, manager_uid: int | None) -> None:
     applied, config = hive.applied_path(name), hive.agent_path(name) / "config"
     if not applied.exists():
         shared_folder.make(applied.parent)
-        _adopt(config, applied) if config.exists() else Repository.create(applied, default_config(hive), f"Seed {name}")
+        _adopt(config, applied) if config.exists() else Repository.create(
+            applied, default_config(hive, name), f"Seed {name}"
+        )
     if not config.exists():
         Repository.clone(Repository(applied), config, origin=str(applied))
     ensure_managers_clone(hive, name, manager_uid)
