@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,21 @@ _FLAKE = """\
 {inputs}
   }};
 
-  # Every agent's configuration at exactly the revision that flake.lock names.
-  outputs = {{ self, ... }}@inputs: {{
-    agents = {{
+  outputs = {{ self, ... }}@inputs:
+    let
+      mkAgent = import "${{inputs.hive}}/nix/mk-agent.nix" {{ harness = inputs.hive; }};
+    in
+    {{
+      # Every agent's configuration at exactly the revision that flake.lock names.
+      agents = {{
 {agents}
+      }};
+
+      # The NixOS system that it makes, with the hive and the nixpkgs that the revision of hive names.
+      nixosConfigurations = {{
+{systems}
+      }};
     }};
-  }};
 }}
 """
 # What may stand unquoted in a path (RFC 3986, pchar), as in nix. In a query `&`, `=` and `+` mean something.
@@ -32,22 +42,46 @@ _IN_PATH = "/!$&'()*+,;=:@"
 _SCHEME = "git+file://"
 
 
-def render(inputs: Mapping[str, str]) -> str:
-    """The text of flake.nix. None of the inputs is taken as a flake: an agent cannot bring inputs of its own."""
+@dataclass(frozen=True, slots=True)
+class Threaded:
+    """What hive decides of an agent's system, whatever its configuration says."""
+
+    port: int
+    pronouns: str
+    manager: bool
+
+
+def render(inputs: Mapping[str, str], agents: Mapping[str, Threaded]) -> str:
+    """The text of flake.nix. None of the inputs is taken as a flake: an agent cannot bring inputs of its own.
+
+    agents: by name, each of which has an input.
+    """
     lines = [f"    {string(name)} = {{ url = {string(url)}; flake = false; }};" for name, url in inputs.items()]
-    agents = [
-        f"      {string(name.removeprefix('agent-'))} = inputs.{string(name)};"
-        for name in inputs
-        if name.startswith("agent-")
-    ]
-    return _FLAKE.format(inputs="\n".join(lines), agents="\n".join(agents))
+    sources = [f"        {string(name)} = inputs.{string(f'agent-{name}')};" for name in agents]
+    systems = [f"        {string(name)} = mkAgent {_arguments(name, threaded)};" for name, threaded in agents.items()]
+    return _FLAKE.format(inputs="\n".join(lines), agents="\n".join(sources), systems="\n".join(systems))
+
+
+def _arguments(name: str, threaded: Threaded) -> str:
+    """What nix/mk-agent.nix is called with."""
+    values = {
+        "name": string(name),
+        "source": f"inputs.{string(f'agent-{name}')}",
+        "system": string(f"{os.uname().machine}-linux"),
+        "port": str(threaded.port),
+        "pronouns": string(threaded.pronouns),
+        "manager": "true" if threaded.manager else "false",
+    }
+    return "{ " + " ".join(f"{key} = {value};" for key, value in values.items()) + " }"
 
 
 def string(text: str) -> str:
     """`text` as a Nix string literal (Nix manual, "String"): backslash, quote and interpolation escaped.
 
-    A bare CR would become LF there.
+    A bare CR would become LF there. Raises Refused for what no flake can hold.
     """
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise Refused(f"{text!a} holds a NUL, or is not UTF-8: no text of a flake can be that.", "Write it otherwise.")
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")
     return '"' + escaped.replace("\n", "\\n").replace("\r", "\\r") + '"'
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hive_agent import atomic
+from hive_agent import MANAGER, atomic
 from hive_core import wire
 from hive_core.arguments import Kind
 from hive_core.containers.base import Lock
@@ -18,6 +18,7 @@ from hive_core.events import emit, last_told
 from hive_core.human import elapsed, natural
 from hive_fleet.flake import flake, upstream
 from hive_fleet.flake.flake import FLAKE, LOCK
+from hive_fleet.home import ports
 
 HIVE_INPUT = "hive"
 
@@ -65,13 +66,18 @@ class Meta:
         if unknown := [name for name in update if name not in inputs]:
             raise NotFound(f"The meta flake has no input {unknown[0]!r}.", f"It has: {', '.join(inputs)}.")
         if not self.path.exists():
-            empty = {FLAKE: flake.render({}).encode(), LOCK: flake.lock_text({}).encode()}
+            empty = {FLAKE: flake.render({}, {}).encode(), LOCK: flake.lock_text({}).encode()}
             Repository.create(self.path, empty, "Begin the meta flake")
-        atomic.write(self.path / FLAKE, flake.render(inputs))
+        atomic.write(self.path / FLAKE, flake.render(inputs, {name: self._threaded(name) for name in sorted(names)}))
         before = flake.read_lock(self.path)
         kept = {name: node for name, node in before.items() if name not in update and _asks_for(node, inputs.get(name))}
         nodes = {name: kept.get(name) or self._newest(name) for name in inputs}
         atomic.write(self.path / LOCK, flake.lock_text(nodes))
+
+    def _threaded(self, name: str) -> flake.Threaded:
+        """What is hive's to say of an agent's system; with settings that cannot be used, what holds without them."""
+        pronouns = str(self.hive.settings.choices_or_defaults.values["pronouns"])
+        return flake.Threaded(ports.of(self.hive, name), pronouns, name == MANAGER)
 
     def _base_url(self, update: Sequence[str]) -> str:
         """The url of the input `hive`: as it was locked, until that input itself is updated."""

@@ -15,6 +15,8 @@ from hive_core.process import run
 from hive_fleet.flake import flake
 
 _VERSION, _HARNESS = "VERSION", "hive_agent"
+# What agents are built from: the harness, and what makes a NixOS system with it.
+_BUILT_FROM = (_HARNESS, "nix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def _base(hive: Hive) -> Path:
 
 
 def _installed(hive: Hive) -> Path:
-    """A repository of ours with the harness of an installed hive, which has none: a commit for each one there was."""
+    """A repository of ours with what an installed hive builds from, which has none: a commit for each there was."""
     from hive_core.git.repository import Repository
 
     path, files = _base(hive), _installed_files(hive)
@@ -147,12 +149,13 @@ def _installed(hive: Hive) -> Path:
 
 
 def _installed_files(hive: Hive) -> dict[str, bytes]:
-    """The harness as it lies beside this program, without what Python has made of it."""
+    """What agents are built from, as it lies beside this program, without what Python has made of it."""
     found = {}
-    for folder, folders, files in os.walk(hive.settings.source / _HARNESS):
-        folders[:] = sorted(name for name in folders if name != "__pycache__")
-        for path in (Path(folder, name) for name in sorted(files)):
-            found[path.relative_to(hive.settings.source).as_posix()] = path.read_bytes()
+    for part in _BUILT_FROM:
+        for folder, folders, files in os.walk(hive.settings.source / part):
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            for path in (Path(folder, name) for name in sorted(files)):
+                found[path.relative_to(hive.settings.source).as_posix()] = path.read_bytes()
     return found
 
 
