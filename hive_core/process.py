@@ -12,7 +12,11 @@ from pathlib import Path
 from hive_core.errors import ProgramFailed
 from hive_core.transaction import never_inside
 
-SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# On NixOS all of the system's programs are found by this link into the store, and none in /usr.
+NIXOS = Path("/run/current-system")
+SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" + (
+    f":{NIXOS}/sw/bin" if NIXOS.is_symlink() else ""
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from hive_agent.bounded_toml import MOST_TOML_BYTES
 from hive_core.containers.config import AgentConfig, parse
 from hive_core.containers.local.sandbox import defaults
 from hive_core.errors import BuildFailed
+from hive_core.process import NIXOS
 
 # Where a container sees the programs of the machine.
-_SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/opt", "/nix/store")))
+_SYSTEM = (*map(Path, ("/usr", "/bin", "/sbin", "/opt", "/nix/store")), NIXOS)
 
 
 def read_config(generation: Path) -> AgentConfig:

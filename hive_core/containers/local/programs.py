@@ -16,7 +16,7 @@ from hive_core.errors import Refused
 from hive_core.settings import Settings
 
 # What lies here is seen in every container already, read-only.
-_SYSTEM = (Path("/usr"), Path("/opt"))
+_SYSTEM = (Path("/usr"), Path("/opt"), Path("/nix/store"))
 _ELSEWHERE = "Install it by npm, or move the file to /usr/local/bin, /opt or a folder of its own."
 
 
@@ -122,7 +122,7 @@ def python(box: Programs) -> str:
 
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     executable = Path(sys.base_prefix, "bin", version).resolve()
-    if executable.is_relative_to("/usr"):
+    if any(executable.is_relative_to(system) for system in ("/usr", "/nix/store")):
         return str(executable)
     # Not their common folder, which may hold anything: ~/.local, or somebody's home.
     inside = f"/hive/python/bin/{version}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from hive_core.containers.local import scripts
 from hive_core.containers.private import Private
 from hive_core.errors import HiveError
-from hive_core.process import SAFE_PATH
+from hive_core.process import NIXOS, SAFE_PATH
 
 # What programs need to know of the machine; nothing with a secret in it, so neither shadow nor ssh nor ssl/private.
 ETC = (
@@ -183,6 +183,9 @@ def _contents(inside: Inside) -> Iterator[Layer]:
         yield from _system(inside.private, path)
     yield ("tmp", "1777", "/tmp")  # noqa: S108
     yield ("tmp", "0755", "/run")
+    if NIXOS.is_symlink():
+        # The running system, which whoever looks into the store sees anyway.
+        yield ("link", str(NIXOS.resolve()), str(NIXOS))
     yield from (("rw", source, target) for target, source in sorted(inside.read_write.items()))
     yield from (("ro", source, target) for target, source in sorted(inside.read_only.items()))
 
