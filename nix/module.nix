@@ -111,6 +111,7 @@ in
             OOMPolicy = "continue";
           };
         };
+        hive-vacuum = once "Remove what hive has kept long enough" "exec ${program} vacuum";
         hive-backup = lib.mkIf (cfg.backup.folder != null) (
           let backup = once "Back up hive" ''
             umask 077
@@ -122,6 +123,7 @@ in
         );
       };
       systemd.timers = {
+        hive-vacuum = timer cfg.vacuum.at;
         hive-backup = lib.mkIf (cfg.backup.folder != null) (timer cfg.backup.at);
       };
     })

@@ -77,6 +77,11 @@ in
       default = false;
       description = "Whether the agents end with the service. Otherwise they go on, unwatched, until it is there again.";
     };
+    vacuum.at = mkOption {
+      type = types.str;
+      default = "hourly";
+      description = "When what is too old is removed, as systemd's OnCalendar has it.";
+    };
     backup = {
       folder = mkOption {
         type = types.nullOr types.str;

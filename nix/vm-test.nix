@@ -24,5 +24,6 @@ module: {
     machine.succeed("systemctl restart hive.service")
     machine.wait_for_unit("hive.service")
     assert machine.succeed("hive events --json --kind container_crash").strip() == "[]"
+    machine.succeed("systemctl start hive-vacuum.service")
   '';
 }
