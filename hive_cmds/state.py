@@ -16,6 +16,7 @@ from hive_core.settings import Settings
 from hive_fleet.agents import halt, last_seen
 from hive_fleet.flake import staleness
 from hive_fleet.messages import shown
+from hive_fleet.needs import needs
 from hive_fleet.requests import queue
 
 # How many are shown of what is over, and of what was said; `approvals --all`, `questions --all`, `recent` tell more.
@@ -34,6 +35,7 @@ class State:
     operator. messages: what people and agents have said; system_messages: what the system has told.
     halted_at: when `hive estop` stopped everything, until it is lifted.
     tombstones, inputs: as last announced. fan_out: the agents that are rebuilt one after the other, or were last.
+    needs: what needs the operator, acknowledged or not.
     """
 
     seq: int
@@ -52,6 +54,7 @@ class State:
     inputs: Rows
     halted_at: int | None
     fan_out: Rows
+    needs: Rows
 
     def text(self) -> str:
         """What there is, in a few words."""
@@ -91,6 +94,7 @@ def state(hive: Hive) -> State:
             inputs=(last_told(db, "meta_inputs_changed") or {}).get("inputs", []),
             halted_at=None if (at := halt.since(db)) is None else int(at),
             fan_out=staleness.last_fan_out(db),
+            needs=[need.wire() for need in needs.every(db)],
         )
 
 

@@ -291,6 +291,22 @@ STEPS: Mapping[str, str] = {
         alter table fan_outs add column ok integer;
         alter table fan_outs add column note text;
     """,
+    "m015_needs": """
+        create table needs (
+            -- What needs the operator, kept as it changes: a prompt asks for it every time it is drawn. The watch
+            -- fills it in a database that is older.
+            id text primary key,          -- its kind, and after a '/' whose it is
+            agent text,
+            since integer not null,
+            said text not null,
+            quote text,                   -- words of somebody else than hive
+            command text not null,
+            weight integer not null,
+            acknowledged_at integer       -- null again as soon as anything of it changes
+        ) strict;
+        create index needs_waiting on needs (since, id) where acknowledged_at is null;
+        create index needs_about on needs (agent);
+    """,
 }
 
 

@@ -136,6 +136,15 @@ def _meta_inputs_changed(state: Known, event: WireEvent) -> None:
     state["inputs"] = event["inputs"]
 
 
+def _need_put(state: Known, event: WireEvent) -> None:
+    _put(state["needs"], dict(event["need"]))
+    state["needs"].sort(key=lambda row: (row["since"], row["id"]))
+
+
+def _need_resolved(state: Known, event: WireEvent) -> None:
+    _take(state["needs"], "id", event["need"]["id"])
+
+
 def _halted(state: Known, event: WireEvent) -> None:
     state["halted_at"] = event["halted_at"]
 
@@ -166,4 +175,7 @@ _CHANGES: Mapping[str, Callable[[Known, WireEvent], None]] = {
     "halted": _halted,
     "resumed": _resumed,
     "fan_out_changed": _fan_out_changed,
+    "need_added": _need_put,
+    "need_changed": _need_put,
+    "need_resolved": _need_resolved,
 }

@@ -25,6 +25,7 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.login": "login",
     "hive_cmds.messages": "send recent search why",
     "hive_cmds.meta": "inputs meta_update update migrate",
+    "hive_cmds.needs_you": "needs_you acknowledge",
     "hive_cmds.pages": "open attach",
     "hive_cmds.pausing": "pause resume estop",
     "hive_cmds.questions": "ask ask_operator questions answer cancel_question",
@@ -40,6 +41,8 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_faces.page": "page",
     "hive_faces.up": "up",
 }
+# A command -> the verb that it stands for, where another caller's verb has its name.
+COMMANDS: Mapping[str, str] = {"ack": "acknowledge"}
 _MODULES = {verb: module for module, verbs in DECLARED_IN.items() for verb in verbs.split()}
 
 
@@ -49,6 +52,17 @@ def find(verb: str) -> Operation | None:
         return None
     importlib.import_module(_MODULES[verb])
     return REGISTRY[verb]
+
+
+def of_command(word: str) -> Operation | None:
+    """The operation that a command of the shell stands for, or None."""
+    verb = word.replace("-", "_")
+    return find(COMMANDS.get(verb, verb))
+
+
+def command(operation: Operation) -> str:
+    """What an operation is called in the shell."""
+    return next((word for word, verb in COMMANDS.items() if verb == operation.name), operation.verb)
 
 
 def everything() -> Mapping[str, Operation]:

@@ -34,7 +34,7 @@ FLOORS = {name: room.floor for name, room in ROOMS.items()}
 VERBS = "hive_cmds"
 
 # The nouns, from the ground up: each may import those before it.
-NOUNS = ("home", "flake", "agents", "messages", "events", "requests", "changes", "watching", "upkeep")
+NOUNS = ("home", "flake", "needs", "agents", "messages", "events", "requests", "changes", "watching", "upkeep")
 
 # Table -> the folder in which alone SQL may name it; the migrations make them all.
 OWNERS = {
@@ -49,6 +49,7 @@ OWNERS = {
     "questions": "hive_fleet/messages",
     "readers": "hive_fleet/messages",
     "fan_outs": "hive_fleet/flake",
+    "needs": "hive_fleet/needs",
     "events": "hive_core",
     "migrations": "hive_core",
     "operations": "hive_core",

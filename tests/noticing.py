@@ -17,7 +17,7 @@ from hive_core.operation import REGISTRY
 from hive_core.store import Connection, Store
 
 # Table -> the column that names a row of it, for whoever reads what was noticed.
-STATE = {"agents": "name", "approvals": "id", "messages": "id", "questions": "id"}
+STATE = {"agents": "name", "approvals": "id", "messages": "id", "questions": "id", "needs": "id"}
 # What is written without an event, and why nobody misses one.
 SILENT = {
     "delete messages": "those of a purge, or old ones, a few at a time; the end of it tells that they are gone",

@@ -110,6 +110,7 @@ def test_what_an_agent_may_call_that_has_written_too_much_only_reads() -> None:
         "events",
         "journal",
         "list",
+        "needs_you",
         "questions",
         "recent",
         "search",

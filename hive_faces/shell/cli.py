@@ -16,7 +16,7 @@ from hive_core.signals import interruptible
 from hive_core.text import visible
 from hive_faces.serve import serve
 from hive_faces.shell import present
-from hive_faces.verbs import find
+from hive_faces.verbs import command, of_command
 
 # A shell sets it when it wants to know how a command line may go on.
 COMPLETING = "_HIVE_COMPLETE"
@@ -75,23 +75,26 @@ def _guarded(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     plain = _plain(arguments)
     if plain is not None:
-        return _perform(plain, {}, "--json" in arguments, False)
+        flags = {each.name: True for each in plain.parameters if each.flag in arguments}
+        return _perform(plain, flags, "--json" in arguments, False)
     from hive_faces.shell import command_line
 
     return command_line.run(arguments, _perform)
 
 
 def _plain(arguments: list[str]) -> Operation | None:
-    """The operation of a command line in which there is nothing to read: a verb alone, or with --json.
+    """The operation of a command line in which there is nothing to read: a verb alone, or with flags, such as --json.
 
     Everything else is typer's, whose import takes as long as most commands run.
     """
-    if arguments[1:] not in ([], ["--json"]) or COMPLETING in os.environ:
+    if not arguments or not all(word.startswith("--") for word in arguments[1:]) or COMPLETING in os.environ:
         return None
-    asked = find(arguments[0].replace("-", "_")) if arguments else None
-    if asked is None or asked.verb != arguments[0] or not asked.callers & OPERATOR:
+    asked = of_command(arguments[0])
+    if asked is None or command(asked) != arguments[0] or not asked.callers & OPERATOR:
         return None
-    return None if any(parameter.required for parameter in asked.parameters) else asked
+    known = {"--json", *(parameter.flag for parameter in asked.parameters if not parameter.kind.metavar)}
+    needs_more = any(parameter.required for parameter in asked.parameters) or not known.issuperset(arguments[1:])
+    return None if needs_more else asked
 
 
 def _perform(operation: Operation, given: dict[str, Any], as_json: bool, yes: bool) -> int:

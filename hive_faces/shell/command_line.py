@@ -15,7 +15,7 @@ from hive_core import __version__
 from hive_core.errors import Exit
 from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter
 from hive_core.text import visible
-from hive_faces.verbs import everything, find
+from hive_faces.verbs import command, everything, of_command
 
 # What typer raises for a command line it cannot read; its name has moved between releases, its place has not.
 _CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
@@ -58,7 +58,7 @@ def _app(arguments: list[str], perform: Perform) -> typer.Typer:
 
         completion_init()
     for operation in _needed(arguments):
-        made = app.command(operation.verb, cls=_Command, help=operation.summary, rich_help_panel=operation.group)
+        made = app.command(command(operation), cls=_Command, help=operation.summary, rich_help_panel=operation.group)
         made(_command(operation, perform))
     return app
 
@@ -66,11 +66,11 @@ def _app(arguments: list[str], perform: Perform) -> typer.Typer:
 def _needed(arguments: list[str]) -> list[Operation]:
     """Only the command that was asked for: making all of them takes longer than most of them run."""
     verb = next((word for word in arguments if not word.startswith("-")), "")
-    asked = find(verb.replace("-", "_")) if verb else None
+    asked = of_command(verb) if verb else None
     if asked is not None and asked.callers & OPERATOR and COMPLETING not in os.environ:
         return [asked]
     shown = [operation for operation in everything().values() if operation.callers & OPERATOR]
-    return sorted(shown, key=lambda operation: (GROUPS.index(operation.group), operation.verb))
+    return sorted(shown, key=lambda operation: (GROUPS.index(operation.group), command(operation)))
 
 
 class _Command(TyperCommand):
@@ -119,7 +119,7 @@ def _root(
 def _command(operation: Operation, perform: Perform) -> Callable[..., int]:
     """Make the function that typer reads a command from: its signature is the operation's parameters."""
 
-    def command(**values: Any) -> int:
+    def carry_out(**values: Any) -> int:
         as_json, yes = values.pop("as_json"), values.pop("yes", False)
         given = {name: value for name, value in values.items() if value is not None and value != []}
         return perform(operation, given, as_json, yes)
@@ -128,9 +128,9 @@ def _command(operation: Operation, perform: Perform) -> Callable[..., int]:
     parameters.append(_option("as_json", bool, False, "--json", "Print the result as JSON."))
     if operation.confirm:
         parameters.append(_option("yes", bool, False, "--yes", "Do not ask."))
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__name__ = operation.name
-    return command
+    carry_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    carry_out.__name__ = operation.name
+    return carry_out
 
 
 def _typer_parameter(parameter: Parameter) -> inspect.Parameter:

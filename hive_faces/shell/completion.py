@@ -66,6 +66,13 @@ def _messages(hive: Hive) -> Iterable[int]:
         return [row["id"] for row in search.newest_messages(db, MOST_OFFERED, inbox=None)]
 
 
+def _needs(hive: Hive) -> Iterable[str]:
+    from hive_fleet.needs import needs
+
+    with hive.store.read() as db:
+        return [need.id for need in needs.waiting(db)]
+
+
 # What a kind of argument offers -> what finds it.
 SOURCES: dict[str, Callable[[Hive], Iterable[object]]] = {
     "agents": _agents,
@@ -76,6 +83,7 @@ SOURCES: dict[str, Callable[[Hive], Iterable[object]]] = {
     "requests": _requests,
     "open questions": _questions,
     "messages": _messages,
+    "needs": _needs,
 }
 
 

@@ -8,7 +8,7 @@ from hive_core.caller import Role
 from hive_core.choices import KEYS
 from hive_core.event_kinds import EVENT_KINDS
 from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter
-from hive_faces.verbs import everything
+from hive_faces.verbs import command, everything
 
 
 def ordered() -> list[Operation]:
@@ -83,7 +83,7 @@ def commands() -> str:
 
 
 def _command(operation: Operation) -> list[str]:
-    shown = " ".join(["hive", operation.verb, *(_usage(parameter) for parameter in operation.parameters)])
+    shown = " ".join(["hive", command(operation), *(_usage(parameter) for parameter in operation.parameters)])
     yes = " [--yes]" if operation.confirm else ""
     rows = [f"- `{_name(parameter)}`: {parameter.help}" for parameter in operation.parameters if parameter.help]
     return [f"### `{shown}{yes} [--json]`", "", operation.summary, *(["", *rows] if rows else [])]

@@ -16,9 +16,10 @@ from hive_core.changes import Recorder
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_core.human import natural
-from hive_fleet.agents import desired, table
+from hive_fleet.agents import desired, table, troubles
 from hive_fleet.agents.observation import Observation, observe, overtaken
 from hive_fleet.agents.status import AgentStatus, as_observed
+from hive_fleet.needs import needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def forget_the_gone(db: sqlite3.Connection) -> None:
 def forget_all(db: sqlite3.Connection) -> None:
     """Forget the picture, in the caller's transaction: the next look has nothing to compare with, and tells nothing."""
     db.execute("delete from pictures")
+    needs.resolve_of_agents(db, troubles.KINDS)
 
 
 @contextmanager
@@ -155,7 +157,9 @@ def _record_one(db: sqlite3.Connection, row: AgentStatus, seen: Seen) -> None:
     new = _row(row, seen)
     shown = new[-1]
     if old is None or old["view"] != shown:
-        emit(db, "container_state_changed", about=row.name, container=json.loads(shown))
+        view = json.loads(shown)
+        emit(db, "container_state_changed", about=row.name, container=view)
+        needs.hold(db, row.name, troubles.KINDS, troubles.troubles(view))
     if old is None or tuple(old) != new:
         db.execute("insert or replace into pictures values (?, ?, ?, ?, ?, ?)", new)
 
@@ -168,6 +172,7 @@ def _row(row: AgentStatus, seen: Seen) -> tuple[str, bool, str | None, bool, boo
 def _forget(db: sqlite3.Connection, name: str) -> None:
     if db.execute("delete from pictures where name = ?", (name,)).rowcount:
         emit(db, "container_removed", name=name)
+        needs.hold(db, name, troubles.KINDS, [])
 
 
 @lru_cache(maxsize=4096)

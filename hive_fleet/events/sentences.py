@@ -126,6 +126,10 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "needs_update": _always("needs an update (`hive update --stale`)"),
     "recovered": _recovered,
     "repair_failed": lambda data: f"could not be mended, is tried again (`hive doctor`): {_quoted(data['note'])}",
+    # What it follows from has an event of its own.
+    "need_added": _nothing,
+    "need_changed": _nothing,
+    "need_resolved": _nothing,
     "adopted": _always("taken back, as the database had been lost"),
     "inbox_forgotten": _nothing,
     "vacuumed": _nothing,

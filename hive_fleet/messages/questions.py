@@ -18,6 +18,8 @@ from hive_core.human import ago, span
 from hive_core.text import indented, one_line
 from hive_fleet.messages.messages import SYSTEM, tell_one
 from hive_fleet.messages.readers import known_as
+from hive_fleet.needs import needs
+from hive_fleet.needs.need import Need
 
 QuestionId = Annotated[int, identity("open questions")]
 CANCELLED, EXPIRED = "[cancelled]", "[expired]"
@@ -116,7 +118,22 @@ def add(
         " values (?, ?, ?, ?, ?, ?, ?)",
         (hive.caller.name, target, question, json.dumps(list(options)), multi, now, now + ttl if ttl else None),
     )
-    return one(db, int(cursor.lastrowid or 0))
+    row = one(db, int(cursor.lastrowid or 0))
+    if target == THE_OPERATOR.name:
+        needs.put(db, need_of(row))
+    return row
+
+
+def need_of(row: sqlite3.Row) -> Need:
+    """A question that waits for the operator's answer, as what needs them."""
+    id, asker, quote = row["id"], row["asker"], one_line(row["question"])
+    return Need("question", str(id), asker, f"{asker} asks you", f"hive answer {id} TEXT", quote, int(row["asked_at"]))
+
+
+def for_operator(db: sqlite3.Connection) -> list[sqlite3.Row]:
+    """Every question that waits for the operator's answer, oldest first."""
+    query = "select * from questions indexed by questions_due where target = ? and answered_at is null order by id"
+    return db.execute(query, (THE_OPERATOR.name,)).fetchall()
 
 
 def one(db: sqlite3.Connection, id: int) -> sqlite3.Row:
@@ -194,6 +211,7 @@ def resolve(hive: Hive, db: sqlite3.Connection, row: sqlite3.Row, text: str, ans
             answered_at=int(now),
             cancelled=cancelled,
         )
+        needs.resolve(db, f"question/{row['id']}")
     _tell_asker(db, row, text, answerer)
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from typing import Any
 
 from hive_core.caller import THE_OPERATOR
+from hive_fleet.messages import questions
 from hive_fleet.messages.messages import SYSTEM
 
 # Characters of a message that are shown; `hive why ID` tells all of it.
@@ -14,7 +15,6 @@ SHOWN = 4000
 
 _SAID = f"indexed by messages_said where sender != '{SYSTEM}'"
 _TOLD = f"indexed by messages_told where sender = '{SYSTEM}'"
-_WAITING = f"indexed by questions_due where target = '{THE_OPERATOR.name}' and answered_at is null order by id"
 _ANSWERED = (
     f"indexed by questions_answered where target = '{THE_OPERATOR.name}' and answered_at is not null"
     " order by cast(answered_at as integer) desc, id desc limit ?"
@@ -42,7 +42,7 @@ def newest(db: sqlite3.Connection, most: int, *, of_the_system: bool) -> list[di
 
 def waiting_questions(db: sqlite3.Connection) -> list[dict[str, Any]]:
     """Every question that waits for the operator's answer, oldest first, as the event that told of it."""
-    return [_asked(row) for row in db.execute(f"select * from questions {_WAITING}")]  # noqa: S608
+    return [_asked(row) for row in questions.for_operator(db)]
 
 
 def newest_answered(db: sqlite3.Connection, most: int) -> list[dict[str, Any]]:

@@ -12,7 +12,10 @@ from hive_core.caller import THE_OPERATOR
 from hive_core.context import Hive
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.events import emit
+from hive_core.text import one_line
 from hive_fleet.messages import messages
+from hive_fleet.needs import needs
+from hive_fleet.needs.need import Need
 
 # Requests that one asker may have waiting: the operator reads every one of them.
 MOST_WAITING = 100
@@ -98,8 +101,23 @@ def add(hive: Hive, db: sqlite3.Connection, *, agent: str, kind: str, commit_ref
     )
     id = int(cursor.lastrowid or 0)
     if waits:
-        emit(db, "approval_added", **event_fields(require(db, id)))
+        row = require(db, id)
+        emit(db, "approval_added", **event_fields(row))
+        needs.put(db, need_of(row))
     return id
+
+
+def need_of(row: sqlite3.Row) -> Need:
+    """A request that waits, as what needs the operator."""
+    by, agent, sha = row["requested_by"], row["agent"], row["fetched_sha"]
+    said = f"{by} asks to deploy {sha[:12]} on {agent}" if sha else f"{by} asks to make {agent}"
+    quote, since = one_line(row["description"] or ""), int(row["requested_at"])
+    return Need("request", str(row["id"]), agent, said, f"hive show {row['id']}", quote or None, since)
+
+
+def _settle(db: sqlite3.Connection, id: int) -> None:
+    """A request that is decided needs nobody."""
+    needs.resolve(db, f"request/{id}")
 
 
 def event_fields(row: sqlite3.Row) -> dict[str, Any]:
@@ -168,6 +186,7 @@ def take_back(db: sqlite3.Connection, id: int, agent: str, sha: str, at: float) 
 def close_quietly(db: sqlite3.Connection, id: int, status: str, note: str | None, at: float) -> None:
     """Record what became of a request long ago: nobody is told again."""
     db.execute("update approvals set status = ?, note = ?, resolved_at = ? where id = ?", (status, note, at, id))
+    _settle(db, id)
 
 
 def require_room(hive: Hive, db: sqlite3.Connection) -> None:
@@ -226,7 +245,9 @@ def fetched(db: sqlite3.Connection, id: int, sha: str, base: str, diff: str) -> 
         " where id = ?",
         (sha, base, id),
     )
-    emit(db, "approval_added", **event_fields(require(db, id)), diff=diff)
+    row = require(db, id)
+    emit(db, "approval_added", **event_fields(row), diff=diff)
+    needs.put(db, need_of(row))
 
 
 def resolve(
@@ -247,6 +268,7 @@ def resolve(
         (status, now, note, status != "denied" or row["fetched_sha"] is None, id),
     )
     emit(db, "approval_resolved", **outcome_fields(require(db, id)))
+    _settle(db, id)
     messages.tell_manager(
         hive,
         db,

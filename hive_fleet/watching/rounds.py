@@ -20,6 +20,7 @@ from hive_fleet.events.feed import after
 from hive_fleet.flake import staleness
 from hive_fleet.messages import questions
 from hive_fleet.requests import denials
+from hive_fleet.watching import attention
 from hive_fleet.watching.held_containers import HeldContainers
 from hive_fleet.watching.looks import look_at
 from hive_fleet.watching.restarter import Restarter
@@ -44,7 +45,9 @@ def tick(
     questions.expire(hive)
     staleness.forget_the_dead(hive)
     _restart_due(hive, restart or partial(starts.start_again, hive))
-    return look_at(hive, None, seed=seed, held=held)
+    verdicts = look_at(hive, None, seed=seed, held=held)
+    attention.keep(hive)
+    return verdicts
 
 
 def _restart_due(hive: Hive, restart: Callable[[str], object]) -> None:

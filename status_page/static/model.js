@@ -11,6 +11,8 @@ const STEP = ['step', 'state', 'at'];
 const MESSAGE = ['id', 'from', 'to', 'body', 'at'];
 const OPERATION = ['name', 'transient_kind', 'since_unix', 'steps'];
 
+const NEED = ['id', 'kind', 'agent', 'since', 'text', 'quote', 'command', 'weight', 'acknowledged_at'];
+
 const by = (rows, key) => new Map(rows.map((row) => [row[key], row]));
 const only = (names, row) => Object.fromEntries(names.map((name) => [name, row[name] ?? null]));
 
@@ -26,6 +28,7 @@ export function load(state) {
     inputs: state.inputs,
     operations: by(state.operations.map((row) => only(OPERATION, row)), 'name'),
     haltedAt: state.halted_at ?? null,
+    needs: by(state.needs.map((row) => only(NEED, row)), 'id'),
     limits: state.limits,
     events: [],
   };
@@ -48,7 +51,7 @@ const EVENTS = {
   },
   approval_added(model, event) {
     model.requests.set(event.id, only(REQUEST, event));
-    return ['needs'];
+    return [];
   },
   approval_resolved(model, event) {
     model.requests.delete(event.id);
@@ -59,7 +62,7 @@ const EVENTS = {
   question_added(model, event) {
     if ((event.target ?? 'operator') !== 'operator') return [];
     model.questions.set(event.id, only(QUESTION, event));
-    return ['needs'];
+    return [];
   },
   question_resolved(model, event) {
     return model.questions.delete(event.id) ? ['needs'] : [];
@@ -105,29 +108,29 @@ const EVENTS = {
     model.inputs = event.inputs;
     return ['inputs'];
   },
+  need_added: need,
+  need_changed: need,
+  need_resolved(model, event) {
+    return model.needs.delete(event.need.id) ? ['needs'] : [];
+  },
 };
 
-// What needs the operator, oldest first: requests, questions, and agents that cannot go on by themselves.
+function need(model, event) {
+  model.needs.set(event.need.id, only(NEED, event.need));
+  return ['needs'];
+}
+
+// What needs the operator and is not acknowledged, oldest first, each with the request, question or agent that it is about.
 export function needs(model) {
-  const rows = [
-    ...[...model.requests.values()].map((row) => ({ type: 'request', at: time(row.requested_at), key: `request-${row.id}`, row })),
-    ...[...model.questions.values()].map((row) => ({ type: 'question', at: time(row.asked_at), key: `question-${row.id}`, row })),
-    ...[...model.agents.values()].flatMap((row) => trouble(row).map((what) => ({ type: 'agent', at: time(what.at), key: `${what.kind}-${row.name}`, row, what }))),
-  ];
-  return rows.sort((a, b) => (a.at || Infinity) - (b.at || Infinity) || (a.key < b.key ? -1 : 1));
+  const about = {
+    request: (need) => model.requests.get(Number(need.id.split('/')[1])),
+    question: (need) => model.questions.get(Number(need.id.split('/')[1])),
+    agent: (need) => model.agents.get(need.agent) ?? { name: need.agent ?? 'this machine' },
+  };
+  return [...model.needs.values()].filter((need) => !need.acknowledged_at).map((need) => {
+    const type = need.kind in about ? need.kind : 'agent';
+    return { type, at: need.since, key: need.id.replace('/', '-'), row: about[type](need), need };
+  }).filter(({ row }) => row).sort((a, b) => a.at - b.at || (a.key < b.key ? -1 : 1));
 }
 
 export const time = (value) => (typeof value === 'number' ? value : value ? Date.parse(value) / 1000 : 0);
-
-function trouble(agent) {
-  const since = agent.status_set_at ?? null;
-  const found = [];
-  if (agent.crash_loop) found.push({ kind: 'crash', text: `crash loop: ${agent.cause ?? 'ended again and again'}`, at: null });
-  else if (agent.failed) found.push({ kind: 'crash', text: `crashed: ${agent.cause ?? 'unknown cause'}`, at: null });
-  if (agent.turn === 'key_refused') found.push({ kind: 'login', text: 'its key was refused', at: since });
-  else if (agent.turn === 'account_trouble') found.push({ kind: 'account', text: agent.status_text ?? 'its account is in trouble', at: since });
-  else if (agent.needs_login) found.push({ kind: 'login', text: 'needs login', at: since });
-  if (agent.repair) found.push({ kind: 'repair', text: `left half-done: ${agent.repair}`, at: null });
-  if (agent.port_taken) found.push({ kind: 'port', text: `port ${agent.port_taken} is another program's`, at: null });
-  return found;
-}

@@ -51,7 +51,7 @@ export function needs(section, page, act, choose) {
   document.getElementById('needs-count').textContent = rows.length || '';
   keyed(document.getElementById('needs-list'), rows.map((need) => ({
     key: need.key,
-    look: JSON.stringify([need.what ?? null, need.row.description, need.row.sha]),
+    look: JSON.stringify([need.need.text, need.need.quote, need.row.description, need.row.sha]),
     make: () => NEED[need.type](need, page, act, choose),
   })));
 }
@@ -81,14 +81,15 @@ function question({ row, at }, page, act) {
   return h('li', { class: 'row' }, since(at), h('div', { class: 'what' }, h('b', {}, visible(row.asker)), ' asks ', deadline, ' ', h('span', { class: 'quote' }, '“', visible(row.question), '”')), h('span'), h('div'), form);
 }
 
-function trouble({ row, what, at }, page, act, choose) {
+function trouble({ row, need, at }, page, act, choose) {
   const does = {
     crash: () => button('Start', `start/${row.name}`, () => act(`start/${row.name}`, {}, (event) => event.kind === 'transient_set' && event.name === row.name), 'main'),
-    login: () => row.url && h('a', { href: row.url, target: '_blank', rel: 'noopener noreferrer' }, 'its page'),
+    needs_login: () => row.url && h('a', { href: row.url, target: '_blank', rel: 'noopener noreferrer' }, 'its page'),
   };
-  const hint = { login: `hive login ${row.name}`, repair: 'hive doctor', port: `hive restart ${row.name}` }[what.kind];
-  return h('li', { class: 'row' }, since(at), h('div', { class: 'what' }, h('b', {}, visible(row.name)), ' ', h('span', { class: 'bad' }, visible(what.text)), hint && [' ', h('code', { class: 'mono dim' }, hint)]),
-    h('div', { class: 'do' }, does[what.kind]?.(), button('Look', null, () => choose(row.name), 'safe')));
+  does.crash_loop = does.crash;
+  does.key_refused = does.needs_login;
+  return h('li', { class: 'row' }, since(at), h('div', { class: 'what' }, h('b', {}, visible(row.name)), ' ', h('span', { class: 'bad' }, visible(need.text)), need.quote && [' ', h('span', { class: 'quote' }, '“', visible(need.quote), '”')], ' ', h('code', { class: 'mono dim' }, need.command)),
+    h('div', { class: 'do' }, does[need.kind]?.(), page.model.agents.has(row.name) && button('Look', null, () => choose(row.name), 'safe')));
 }
 
 const drafts = new Map(Object.entries(JSON.parse(sessionStorage.getItem('drafts') ?? '{}')));

@@ -118,6 +118,7 @@ def operations() -> None:
     for caller in (coder, manager):
         call("ask", caller=caller, question="what?")
     call("ask_operator", caller=manager, question="what?")
+    call("needs_you"), call("acknowledge", id="question/2")
     call("answer", id=1, text="this"), call("cancel_question", id=2)
     call("update", stale=True), call("meta_update", inputs=["hive"]), call("update", name="coder")
     call("watch", once=True)

@@ -92,6 +92,9 @@ def acts(place: TestHive) -> Iterator[Act]:
     """Every operation that can be called, in an order that makes sense, and what the watch and the gate do besides."""
     yield from talking()
     yield from changing(place)
+    yield call("needs_you")
+    yield call("needs_you", all=True, short=True)
+    yield "acknowledge", lambda hive: everything()["acknowledge"].call(hive, {"id": f"request/{newest(hive)}"})
     yield call("state")
     yield call("events")
     yield "the newest events", call("events", kind=["sent"])[1]

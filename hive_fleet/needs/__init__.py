@@ -1,0 +1,1 @@
+"""What needs the operator: one list, kept as it changes."""

@@ -1,0 +1,58 @@
+"""What needs the operator, computed from everything: what the list is held to, and what concerns no agent."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+from hive_core import repairs
+from hive_core.context import Hive
+from hive_core.human import size
+from hive_fleet.agents import last_seen, troubles
+from hive_fleet.messages import questions
+from hive_fleet.needs import needs
+from hive_fleet.needs.need import Need
+from hive_fleet.requests import queue
+
+# A disk is full soon when less than this share of it is free, and less than so many bytes.
+SHARE, SCARCE = 0.05, 2 * 1024**3
+
+
+def computed(hive: Hive, db: sqlite3.Connection) -> list[Need]:
+    """What needs the operator by all that the database tells, however it came to that."""
+    shown = last_seen.shown(db)
+    return [
+        *map(queue.need_of, queue.waiting(db)),
+        *map(questions.need_of, questions.for_operator(db)),
+        *(need for view in shown for need in troubles.troubles(view)),
+        *_repairs_of_nobody(hive, db, {view["name"] for view in shown}),
+    ]
+
+
+def keep(hive: Hive) -> None:
+    """Have the list as it is to be: also where an older hive has kept none, and with what only a look can tell."""
+    machine = _machine(hive)
+    with hive.store.read() as db:
+        if needs.agrees(db, [*computed(hive, db), *machine]):
+            return
+    with hive.store.write() as db:
+        needs.replace_all(db, [*computed(hive, db), *machine])
+
+
+def _repairs_of_nobody(hive: Hive, db: sqlite3.Connection, known: set[str]) -> list[Need]:
+    """What could not be mended of agents that are not shown: one that was never made, or is gone."""
+    found = {name: failed[0] for name, failed in repairs.by_agent(hive, db).items() if name not in known}
+    return [troubles.left_half_done(name, failed.error) for name, failed in found.items()]
+
+
+def _machine(hive: Hive) -> list[Need]:
+    try:
+        disk = os.statvfs(hive.settings.home)
+    except OSError:
+        return []  # Nothing can be told of a disk that is not there; whoever needs it says so.
+    free = disk.f_bavail * disk.f_frsize
+    least = min(SCARCE, disk.f_blocks * disk.f_frsize * SHARE)
+    if free >= least:
+        return []
+    said = f"the disk of {hive.settings.home} is full soon: less than {size(least)} is free"
+    return [Need("disk", "", None, said, "hive vacuum")]
