@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -112,7 +113,7 @@ def test_names_that_may_not_be_looked_at_count_too(tmp_path: Path) -> None:
             os.close(os.open(state / str(folder) / str(file), os.O_CREAT))
         (state / str(folder)).chmod(0o444)
     for parent in tmp_path.parents:
-        if parent != Path("/tmp") and parent.is_relative_to("/tmp"):
+        if parent != Path(gettempdir()) and parent.is_relative_to(gettempdir()):
             parent.chmod(parent.stat().st_mode | 0o011)
     os.seteuid(65534)
     try:
