@@ -79,8 +79,8 @@ in
     };
     vacuum.at = mkOption {
       type = types.str;
-      default = "hourly";
-      description = "When what is too old is removed, as systemd's OnCalendar has it.";
+      default = "daily";
+      description = "When what is too old is removed, as systemd's OnCalendar has it, also while hive.service is stopped; that does it every hour by itself.";
     };
     backup = {
       folder = mkOption {

@@ -9,7 +9,7 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_fleet.home import folders
 
-CONFIGURATION = ("agent.toml", "agent.nix")
+CONFIGURATION = ("agent.toml", "agent.nix", "flake.nix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def of(hive: Hive, name: str) -> Beginning:
         if applied.exists():
             return _kept(hive, name)
         if not config.exists():
-            return Beginning(folders.default_config(hive), None)
+            return Beginning(folders.default_config(hive, name), None)
         from hive_core.git.peek import checked_out
 
         return Beginning(checked_out(config, CONFIGURATION), f"It begins with the configuration that lies in {config}.")
