@@ -138,7 +138,12 @@ def _ask(lines: Iterator[bytes], connection: socket.socket, request: dict[str, A
     line = next(lines, None)
     if line is None:
         raise ConnectionResetError("The gate has hung up.")
-    answer = json.loads(line)
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict) or "ok" not in answer:
+        raise ConnectionError("Whoever answers at the socket is no hive.")
     if not answer["ok"]:
-        raise Refused(answer["error"], answer.get("hint"))
+        raise Refused(str(answer.get("error")), answer.get("hint"))
     return answer["result"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -16,6 +15,8 @@ from hive_agent.page.shield import NONCE
 from hive_core.client import Client
 from hive_core.errors import Refused
 from status_page.following import Following
+from status_page.metrics import KIND as MEASURES
+from status_page.metrics import Metrics
 
 LARGEST_BODY = 1 << 20
 # Arguments of an address that are numbers.
@@ -33,8 +34,8 @@ Serve = Callable[..., Any]
 class Application:
     """The routes. now: what only the page knows of itself, shown with the state."""
 
-    def __init__(self, client: Client, door: Door, now: Callable[[], Mapping[str, Any]]) -> None:
-        self._client, self._door, self._now = client, door, now
+    def __init__(self, client: Client, door: Door, metrics: Metrics, now: Callable[[], Mapping[str, Any]]) -> None:
+        self._client, self._door, self._metrics, self._now = client, door, metrics, now
         self._following = Following()
 
     def wsgi(self) -> bottle.Bottle:
@@ -46,11 +47,11 @@ class Application:
             app.route(path, method="POST", callback=self._served(work, writes=True))
         for path, work in self._streams().items():
             app.route(path, method="GET", callback=self._served(work, writes=False, answer=_lines))
+        app.route("/metrics", method="GET", callback=self._served(self._measured, writes=False, answer=_measures))
         app.route("/proof", method="GET", callback=self._prove)
         app.route("/", method="GET", callback=_static)
         app.route("/<name:re:[a-z]+[.](?:css|js|svg)>", method="GET", callback=_static)
-        for code, told in {404: _nothing, 405: _nothing, 500: _bug}.items():
-            app.error(code)(told)
+        app.default_error_handler = _refused_by_bottle
         return app
 
     def _reads(self) -> dict[str, Serve]:
@@ -106,6 +107,9 @@ class Application:
 
         return told
 
+    def _measured(self) -> bytes:
+        return self._metrics.text()
+
     def _admit(self, writes: bool) -> None:
         request = bottle.request
         opens = self._door.admit(request.get_header("Authorization", ""), str(request.remote_addr))
@@ -121,6 +125,11 @@ class Application:
 
 def _result(value: Any) -> bytes:
     return _json(HTTPStatus.OK, {"ok": True, "result": value})
+
+
+def _measures(text: bytes) -> bytes:
+    _head(HTTPStatus.OK, MEASURES)
+    return text
 
 
 def _lines(lines: Iterator[bytes]) -> Iterator[bytes]:
@@ -142,12 +151,16 @@ def _asked(*names: str) -> dict[str, Any]:
 def _given(*names: str) -> dict[str, Any]:
     """The arguments named, of a body that is a JSON object or a form; what is absent or null is left out."""
     request = bottle.request
-    if request.content_length > LARGEST_BODY:
-        raise Denied(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too large.")
-    if (request.content_type or "").startswith(_FORMS):
-        body = {name: request.forms.getunicode(name) for name in names}
-    else:
-        body = _json_body(request.body.read(LARGEST_BODY))
+    try:
+        if request.content_length > LARGEST_BODY:
+            raise Denied(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too large.")
+        if (request.content_type or "").startswith(_FORMS):
+            body = {name: request.forms.getunicode(name) for name in names}
+        else:
+            body = _json_body(request.body.read(LARGEST_BODY))
+    except (OSError, ValueError):
+        # It was cut off, or its length is none.
+        raise Denied(HTTPStatus.BAD_REQUEST, "The request has not arrived whole.") from None
     return {name: body[name] for name in names if body.get(name) is not None}
 
 
@@ -170,24 +183,34 @@ def _inputs(value: object) -> list[Any]:
     chosen = value.split(",") if isinstance(value, str) else value
     if not isinstance(chosen, list):
         raise Denied(HTTPStatus.BAD_REQUEST, "The inputs are a list.")
-    return [name for name in chosen if name]
+    chosen = [name for name in chosen if name]
+    if not chosen:
+        # To the operation that is no input, and so nothing to do.
+        raise Denied(HTTPStatus.BAD_REQUEST, "Choose an input to update.")
+    return chosen
 
 
 def _static(name: str = "index.html") -> bytes:
     path = _STATIC / name
     if not path.is_file():
-        return _nothing(None)
+        return _nothing()
     _head(HTTPStatus.OK, _KINDS[path.suffix])
     return path.read_bytes()
 
 
-def _nothing(_: object) -> bytes:
+def _nothing() -> bytes:
     return _refusal(HTTPStatus.NOT_FOUND, "There is nothing here.")
 
 
-def _bug(error: bottle.HTTPError) -> bytes:
-    sys.stderr.write(f"hive page: {error.exception!r}\n{error.traceback or ''}\n")
-    return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The page failed at this; the terminal of hive shows more.")
+def _refused_by_bottle(error: bottle.HTTPError) -> bytes:
+    """What Bottle itself refuses, or fails with, told as everything else is."""
+    status = HTTPStatus(error.status_code)
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        return _nothing()
+    if status is not HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _refusal(status, f"That is no request that the page understands: {status.phrase}.")
+    # Bottle has written the trace to where hive runs.
+    return _refusal(status, "The page failed at this; the terminal of hive shows more.")
 
 
 def _refusal(status: HTTPStatus, sentence: str) -> bytes:

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from hive_core.client import Client
@@ -59,6 +60,15 @@ class _Page:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was done so far. pages: open now. frames: handed to pages. hung_up: on so many slow readers."""
+
+    pages: int
+    frames: int
+    hung_up: int
+
+
 class Broadcaster:
     """Tells every page each event, in order; those from its first connection to hive on are kept."""
 
@@ -71,6 +81,7 @@ class Broadcaster:
         self._arrived: deque[_Page] = deque()
         self._news: deque[tuple[int | None, bytes]] = deque()
         self._pages: dict[int, _Page] = {}
+        self._frames = self._hung_up = 0
         self._epoll = select.epoll()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._closing = threading.Event()
@@ -103,8 +114,8 @@ class Broadcaster:
         self._ring()
         return True
 
-    def __len__(self) -> int:
-        return len(self._pages)
+    def counted(self) -> Counted:
+        return Counted(len(self._pages), self._frames, self._hung_up)
 
     # The follower's thread.
 
@@ -226,7 +237,9 @@ class Broadcaster:
             self._to_one(page, frame)
 
     def _to_one(self, page: _Page, frame: bytes) -> None:
+        self._frames += 1
         if not page.add(frame):
+            self._hung_up += 1
             self._drop(page.socket.fileno())
         elif len(page.waiting) == 1:
             self._write(page)

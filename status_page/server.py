@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
+import select
 import socket
 import sys
 import threading
+import time
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
 from socketserver import TCPServer
@@ -15,9 +18,12 @@ from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
 
 from hive_agent.page.door import HEADERS, Denied, Door
 from status_page.broadcaster import Broadcaster
+from status_page.metrics import Answers
 
-# Requests answered at once; the oldest of those who have not finished their request has to go.
+# Requests of strangers at once; the oldest, which has not shown the key yet, has to go.
 MOST_AT_ONCE = 64
+# Requests answered at once of those who have shown the key; beyond that they are told to come again.
+MOST_KNOWN = 256
 # Seconds that a request may take to arrive.
 ARRIVAL = 10.0
 
@@ -25,20 +31,26 @@ ARRIVAL = 10.0
 class PageServer(ThreadingHTTPServer):
     """The server, bound to an address. Raises OSError when it cannot be.
 
-    application: a WSGI application. It is called with the word that the key opens in `hive.opens`.
+    application: a WSGI application.
     """
 
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 256
 
-    def __init__(self, address: tuple[str, int], application: Any, door: Door, broadcaster: Broadcaster) -> None:
-        self.application, self.door, self.broadcaster = application, door, broadcaster
-        self._open: dict[socket.socket, None] = {}
+    def __init__(
+        self, address: tuple[str, int], application: Any, door: Door, broadcaster: Broadcaster, answers: Answers
+    ) -> None:
+        self.application, self.door, self.broadcaster, self.answers = application, door, broadcaster, answers
+        self._strangers: dict[socket.socket, None] = {}
+        self._known: set[socket.socket] = set()
         self._handed: set[socket.socket] = set()
         self._counting = threading.Lock()
         self.base_environ: dict[str, Any] = {}
+        self._bell = -1
+        # Closes itself where it fails.
         super().__init__(address, _Handler)
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC)
 
     def server_bind(self) -> None:
         # Not HTTPServer's: that asks the resolver for this machine's name, which may take long.
@@ -46,20 +58,45 @@ class PageServer(ThreadingHTTPServer):
         self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
         WSGIServer.setup_environ(self)  # type: ignore[arg-type]
 
+    def serve(self) -> None:
+        """Answer until `end`."""
+        poll = select.poll()
+        for descriptor in (self.fileno(), self._bell):
+            poll.register(descriptor, select.POLLIN)
+        while self._bell not in dict(poll.poll()):
+            self.handle_request()
+
+    def end(self) -> None:
+        """Have `serve` return. From another thread."""
+        os.eventfd_write(self._bell, 1)
+
+    def server_close(self) -> None:
+        super().server_close()
+        if self._bell != -1:
+            os.close(self._bell)
+
     def get_app(self) -> Any:
         return self.application
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._counting:
-            self._open[request] = None
-            oldest = next(iter(self._open)) if len(self._open) > MOST_AT_ONCE else None
+            self._strangers[request] = None
+            oldest = next(iter(self._strangers)) if len(self._strangers) > MOST_AT_ONCE else None
         if oldest is not None:
             _hang_up(oldest)
         super().process_request(request, client_address)
 
+    def know(self, request: socket.socket) -> bool:
+        """Move a connection to those that have shown the key, which no stranger drives out; False when full."""
+        with self._counting:
+            self._strangers.pop(request, None)
+            self._known.add(request)
+            return len(self._known) <= MOST_KNOWN
+
     def shutdown_request(self, request: Any) -> None:
         with self._counting:
-            self._open.pop(request, None)
+            self._strangers.pop(request, None)
+            self._known.discard(request)
             handed = request in self._handed
             self._handed.discard(request)
         if handed:
@@ -107,25 +144,39 @@ class _Handler(WSGIRequestHandler):
             self._answer()
 
     def _answer(self) -> None:
+        begun, status = time.monotonic(), HTTPStatus.BAD_REQUEST
         try:
             path = urlsplit(self.path).path
             self.server.door.check_names(self.headers.get_all("Host", []), self.headers.get_all("Origin", []))
+            key = self.headers.get("Authorization", "")
+            if self.server.door.opens(key) is not None and not self.server.know(self.connection):
+                raise Denied(HTTPStatus.SERVICE_UNAVAILABLE, "Too much is asked for at once; ask again in a moment.")
             if self.command == "GET" and path == "/events":
-                self.server.door.admit(self.headers.get("Authorization", ""), str(self.client_address[0]))
+                self.server.door.admit(key, str(self.client_address[0]))
                 self._stream()
                 return
+            status = self._call()
         except Denied as error:
+            status = error.status
             self._deny(error.status, error.message)
-            return
         except ValueError:
             self._deny(HTTPStatus.BAD_REQUEST, "That is no address of a page.")
-            return
-        self._call()
+        self.server.answers.count(status, time.monotonic() - begun)
 
-    def _call(self) -> None:
+    def _call(self) -> HTTPStatus:
         handler = ServerHandler(self.rfile, self.wfile, sys.stderr, self.get_environ(), multithread=True)  # type: ignore[arg-type]
         handler.request_handler = self  # type: ignore[attr-defined]  # where wsgiref looks for it
-        handler.run(self.server.application)
+        statuses: list[int] = []
+
+        def application(environ: Any, start_response: Any) -> Any:
+            def start(status: str, *more: Any) -> Any:
+                statuses.append(int(status.split(maxsplit=1)[0]))
+                return start_response(status, *more)
+
+            return self.server.application(environ, start)
+
+        handler.run(application)
+        return HTTPStatus(statuses[-1]) if statuses else HTTPStatus.INTERNAL_SERVER_ERROR
 
     def _stream(self) -> None:
         last = self.headers.get("Last-Event-ID", "")

@@ -13,6 +13,7 @@ from hive_agent.page.door import Door
 from hive_core.client import Client
 from status_page.app import Application
 from status_page.broadcaster import Broadcaster
+from status_page.metrics import Answers, Metrics
 from status_page.server import PageServer
 
 
@@ -33,15 +34,19 @@ class Serving:
 
     def run(self) -> None:
         """Serve until `end`. Raises OSError when the port cannot be had."""
-        broadcaster = Broadcaster(self._client)
-        app = Application(self._client, self._door, lambda: {"port": self._address[1]}).wsgi()
+        broadcaster, answers = Broadcaster(self._client), Answers()
+        metrics = Metrics(self._client, broadcaster, answers)
+        app = Application(self._client, self._door, metrics, lambda: {"port": self._address[1]}).wsgi()
+        make = partial(self._made, app, broadcaster, answers)
         broadcaster.start()
         try:
-            server = bind(self._address[1], partial(self._made, app, broadcaster), self._pause, self._say)
+            server = bind(self._address[1], make, self._pause, self._say)
             try:
                 self._begun()
-                server.serve_forever()
+                server.serve()
             finally:
+                with self._changing:
+                    self._server = None
                 server.server_close()
         except Stopped:
             return
@@ -52,14 +57,12 @@ class Serving:
         """End it, and hang up on every tab. From another thread."""
         with self._changing:
             self._closing.set()
-            server = self._server
-        if server is not None:
-            server.shutdown()
+            if self._server is not None:
+                self._server.end()
 
-    def _made(self, app: object, broadcaster: Broadcaster, port: int) -> PageServer:
-        server = PageServer((self._address[0], port), app, self._door, broadcaster)
+    def _made(self, app: object, broadcaster: Broadcaster, answers: Answers, port: int) -> PageServer:
+        server = PageServer((self._address[0], port), app, self._door, broadcaster, answers)
         with self._changing:
-            # Whoever ends it now waits for the end of its serving, which has to begin for that.
             if not self._closing.is_set():
                 self._server = server
                 return server

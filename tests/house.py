@@ -70,6 +70,7 @@ LIBRARIES = {
     "typer": ("hive_faces/shell/",),
     "rich": ("hive_faces/shell/",),
     "bottle": ("status_page/",),
+    "prometheus_client": ("status_page/metrics.py",),
     "pygit2": ("hive_core/git/",),
     "plumbum": ("hive_core/process.py",),
     "sqlite_fts4": ("hive_fleet/messages/",),

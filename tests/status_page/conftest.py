@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.agent.browser import Client, free_port
-from tests.hives import PLAIN, TestHive, eventually
+from tests.hives import PLAIN, TestHive
+from tests.status_page.near import follows
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
@@ -46,7 +47,7 @@ def served(hive: TestHive) -> Served:
         continue
     link = hive.run("open").stdout.strip()
     served = Served(hive, port, link, hive.run("open", "--read-only").stdout.strip())
-    eventually(lambda: served.client.ask("GET", "/api/state")[0] == 200)
+    follows(served.client)
     return served
 
 

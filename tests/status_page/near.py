@@ -55,10 +55,13 @@ def served_near(hive: TestHive, **more: Any) -> Iterator[NearPage]:
     """Serve a hive's gate and its page, until both answer and then for as long as the block runs."""
     with gate.beside(hive.inside()), page_near(hive, **more) as near:
         eventually(near.file.exists)
-        eventually(
-            lambda: (
-                Client(near.port, next(iter(json.loads(near.file.read_text())["keys"]))).ask("GET", "/api/state")[0]
-                == 200
-            )
-        )
+        follows(Client(near.port, next(iter(json.loads(near.file.read_text())["keys"]))))
         yield near
+
+
+def follows(client: Client) -> None:
+    """Wait until the page follows hive's events: what happens from now on is told as an event, not by a `resync`."""
+    eventually(lambda: client.ask("GET", "/api/state")[0] == 200)
+    with client.stream(Last_Event_ID="999999999999") as news:
+        # Never a number of this history, so it is answered as soon as there is one.
+        assert "resync" in (kind for kind, _, _ in news)

@@ -4,63 +4,103 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
-from tests.status_page.conftest import Served
+from tests.hives import TestHive
+from tests.status_page.near import NearPage, served_near
+from tests.status_page.routes import GUARDED, STREAM, acts, filled
 
-ACTS = ["/approve/1", "/deny/1", "/stop/coder", "/kill/coder", "/destroy/coder", "/spawn", "/send", "/meta-update",
-        "/answer-question/1", "/cancel-question/1", "/purge-tombstone/coder"]  # fmt: skip
-
-
-@pytest.mark.parametrize("key", [None, "", "wrong"])
-def test_without_the_key_nothing_is_said_and_nothing_done(served: Served, key: str | None) -> None:
-    for method, path in [("GET", "/api/state"), ("GET", "/api/journal/coder"), ("GET", "/events"),
-                         ("GET", "/api/request/1"), *(("POST", path) for path in ACTS)]:  # fmt: skip
-        status, answer = served.client.ask(method, path, {} if method == "POST" else None, key=key)
-        assert status in (401, 429), path
-        assert "coder" not in json.dumps(answer)
-    assert served.hive.agent("coder")["running"] is True
+pytestmark = pytest.mark.remembered
+ACTS = [filled(rule) for rule in acts()]
 
 
-def test_by_another_name_or_from_another_page_there_is_nothing(served: Served) -> None:
-    own = f"127.0.0.1:{served.port}"
+@pytest.fixture
+def near(hive: TestHive) -> Iterator[NearPage]:
+    hive.spawn("coder")
+    with served_near(hive) as near:
+        yield near
+
+
+def test_without_the_key_nothing_is_said_and_nothing_done(near: NearPage) -> None:
+    for key in (None, "", "wrong"):
+        for method, rule in (*GUARDED, STREAM):
+            status, answer = near.client.ask(method, filled(rule), {} if method == "POST" else None, key=key)
+            assert status in (401, 429), rule
+            assert "coder" not in json.dumps(answer)
+    assert near.hive.agent("coder")["running"] is True
+
+
+def test_the_posts_and_the_reads_are_those_that_older_clients_know() -> None:
+    known = {
+        *(("POST", f"/{verb}/<id:int>") for verb in ("approve", "deny", "answer-question", "cancel-question")),
+        *(("POST", f"/{verb}/<name>") for verb in ("start", "stop", "kill", "restart", "rebuild", "destroy")),
+        *(("POST", path) for path in ("/spawn", "/purge-tombstone/<name>", "/meta-update")),
+        *(("GET", path) for path in ("/api/state", "/api/journal/<name>")),
+    }
+    assert known <= set(GUARDED)
+
+
+def test_by_another_name_or_from_another_page_there_is_nothing(near: NearPage) -> None:
+    own = f"127.0.0.1:{near.port}"
     for headers, status in [
-        ({"Host": f"evil.example:{served.port}"}, 421),
+        ({"Host": f"evil.example:{near.port}"}, 421),
         ({"Origin": "http://127.0.0.1:8100"}, 403),
         ({"Origin": "null"}, 403),
     ]:
-        assert served.client.ask("GET", "/api/state", **headers)[0] == status
-        assert served.client.ask("GET", "/events", **headers)[0] == status
-        assert served.client.ask("GET", "/", **headers)[0] == status
-    assert served.client.ask("GET", "/api/state", Host=own, Origin=f"http://{own}")[0] == 200
+        for path in ("/api/state", "/events", "/", "/metrics"):
+            assert near.client.ask("GET", path, **headers)[0] == status
+        assert near.client.ask("POST", "/stop/coder", {}, **headers)[0] == status
+    assert near.hive.agent("coder")["running"] is True
+    assert near.client.ask("GET", "/api/state", Host=own, Origin=f"http://{own}")[0] == 200
 
 
-def test_the_link_that_looks_does_nothing(served: Served) -> None:
-    assert served.looker.ask("GET", "/api/state")[0] == 200
+def test_the_link_that_looks_does_nothing(near: NearPage) -> None:
+    assert near.looker.ask("GET", "/api/state")[0] == 200
     for path in ACTS:
-        status, answer = served.looker.ask("POST", path, {})
+        status, answer = near.looker.ask("POST", path, {})
         assert (status, answer["error"]) == (403, "This link only looks; `hive open` prints the one that acts, too.")
 
 
-def test_whoever_guesses_keeps_the_operator_not_out(served: Served) -> None:
-    statuses = [served.client.ask("GET", "/api/state", key=f"guess {number}")[0] for number in range(30)]
+def test_whoever_guesses_keeps_the_operator_not_out(near: NearPage) -> None:
+    statuses = [near.client.ask("GET", "/api/state", key=f"guess {number}")[0] for number in range(30)]
     assert statuses[-1] == 429
-    assert served.client.ask("GET", "/api/state")[0] == 200
+    assert near.client.ask("GET", "/api/state")[0] == 200
 
 
-def test_every_answer_tells_the_browser_to_load_nothing_from_elsewhere(served: Served) -> None:
-    for path in ("/", "/main.js", "/api/state", "/nothing"):
-        connection, answer = served.client.request("GET", path)
-        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+def test_strangers_without_end_do_not_break_off_what_the_operator_asks_for(near: NearPage) -> None:
+    strangers = []
+    with near.client.stream() as news:
+        for _ in range(3):
+            strangers += [socket.create_connection(("127.0.0.1", near.port)) for _ in range(100)]
+            assert near.client.ask("GET", "/api/state")[0] == 200
+        near.hive.run("send", "operator", "hello")
+        assert "sent" in (kind for kind, _, _ in news)
+    for connection in strangers:
         connection.close()
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "status", "told"),
-    [
+def test_every_answer_tells_the_browser_to_load_nothing_from_elsewhere(near: NearPage) -> None:
+    for path in ("/", "/main.js", "/api/state", "/nothing", "/events", "/metrics"):
+        connection, answer = near.client.request("GET", path)
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"
+        answer.close()
+        connection.close()
+
+
+def test_what_cannot_be_is_refused_in_a_sentence(near: NearPage) -> None:
+    body: Any
+    for path, body, status, told in [
         ("/approve/99", {}, 409, "There is no request 99."),
+        ("/approve/99999999999999999999", {}, 409, "is no"),
+        ("/approve/1", {"sha": 7}, 409, "sha"),
         ("/start/nobody", {}, 409, "There is no agent 'nobody'."),
         ("/start/Coder!", {}, 409, "is not a name"),
         ("/start/..%2f..", {}, 404, "There is nothing here."),
@@ -68,27 +108,59 @@ def test_every_answer_tells_the_browser_to_load_nothing_from_elsewhere(served: S
         ("/send", {"to": "coder"}, 409, "needs body"),
         ("/nothing/at/all", {}, 404, "There is nothing here."),
         ("/meta-update", {"inputs": 7}, 400, "The inputs are a list."),
-    ],
-)
-def test_what_cannot_be_is_refused_in_a_sentence(
-    served: Served, path: str, body: dict[str, object], status: int, told: str
-) -> None:
-    found, answer = served.client.ask("POST", path, body)
-    assert found == status, answer
-    assert told in answer["error"]
+        ("/meta-update", {}, 400, "Choose an input to update."),
+        ("/deny/1", [1, 2], 400, "The request is no JSON object."),
+        ("/deny/1", "{" * 5000, 400, "The request is no JSON object."),
+    ]:
+        found, answer = near.client.ask("POST", path, body)
+        assert (found, told in answer["error"]) == (status, True), (path, answer)
 
 
-def test_a_body_that_is_no_object_is_refused(served: Served) -> None:
-    headers = {"Content-Type": "application/json"}
-    assert served.client.ask("POST", "/deny/1", [1, 2], **headers)[0] == 400
+def test_a_body_that_does_not_arrive_is_refused(near: NearPage) -> None:
+    head = f"POST /deny/1 HTTP/1.1\r\nHost: 127.0.0.1:{near.port}\r\nAuthorization: Bearer {near.key()}\r\n"
+    for more, status in [
+        ("Content-Length: x\r\n\r\n", b"400"),
+        ("Content-Length: 9999999999\r\n\r\n", b"413"),
+        ("Content-Length: -5\r\n\r\n", b"409"),
+        ("Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
+        ("Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9\r\n\r\n--x\r\nabcd", b"400"),
+    ]:
+        with socket.create_connection(("127.0.0.1", near.port)) as raw:
+            raw.sendall((head + more).encode())
+            raw.shutdown(socket.SHUT_WR)
+            assert raw.makefile("rb").readline().split()[1] == status, more
 
 
-def test_a_form_does_as_well(served: Served) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
-    headers = {"Authorization": f"Bearer {served.client.key}", "Content-Type": "application/x-www-form-urlencoded"}
-    connection.request("POST", "/spawn", "name=w%C3%B6rker&description=x", headers)
-    assert "is not a name of an agent" in json.loads(connection.getresponse().read())["error"]
-    connection.request("POST", "/spawn", "name=worker&description=does+things", headers)
-    assert json.loads(connection.getresponse().read())["ok"] is True
+# --- as older clients send it
+
+
+def form(near: NearPage, path: str, **fields: str) -> Any:
+    """What a POST as a form's is answered with."""
+    headers = {"Authorization": f"Bearer {near.key()}", "Content-Type": "application/x-www-form-urlencoded"}
+    connection = http.client.HTTPConnection("127.0.0.1", near.port, timeout=60)
+    connection.request("POST", path, urlencode(fields), headers)
+    answer = json.loads(connection.getresponse().read())
     connection.close()
-    assert served.hive.json("approvals")[0]["description"] == "does things"
+    return answer
+
+
+def test_forms_do_as_well(near: NearPage) -> None:
+    hive = near.hive
+    assert "is not a name of an agent" in form(near, "/spawn", name="wörker", description="x")["error"]
+    id = form(near, "/spawn", name="worker", description="does things")["result"]["id"]
+    assert hive.json("approvals")[0]["description"] == "does things"
+    assert form(near, f"/deny/{id}", note="not now")["ok"]
+    assert hive.json("approvals", "--all")[-1]["note"] == "not now"
+    assert form(near, f"/approve/{form(near, '/spawn', name='worker')['result']['id']}")["ok"]
+    question = hive.json("ask", "Which?", "--option", "a", "--option", "b", "--multi")["id"]
+    assert form(near, f"/answer-question/{question}", answer="a, b")["ok"]
+    other = hive.json("ask", "And?")["id"]
+    assert form(near, f"/cancel-question/{other}")["ok"]
+    assert [row["answer"] for row in hive.json("questions", "--all")] == ["a, b", "[cancelled]"]
+    for verb in ("stop", "start", "restart", "rebuild", "kill"):
+        assert form(near, f"/{verb}/worker")["ok"]
+    assert form(near, "/meta-update", inputs="agent-coder,agent-worker")["ok"]
+    assert form(near, "/destroy/worker")["ok"]
+    assert form(near, "/purge-tombstone/worker")["ok"]
+    assert form(near, "/destroy/coder", purge="on")["ok"]
+    assert not (hive.home / "agents" / "coder").exists()
