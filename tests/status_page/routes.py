@@ -11,7 +11,10 @@ from status_page.app import Application
 
 # Read from the application itself, which asks nobody while it puts its routes together.
 _PARTS: Any = (Client(Path("/nonexistent")), None, None, None)
-_RULES = [(str(route.method), str(route.rule)) for route in Application(*_PARTS).wsgi().routes]
+_APPLICATION = Application(*_PARTS)
+_RULES = [(str(route.method), str(route.rule)) for route in _APPLICATION.wsgi().routes]
+# Answered for as long as anybody reads.
+ENDLESS = frozenset(_APPLICATION._streams())
 # The static files, and the proof, are there for everybody.
 GUARDED = [(method, rule) for method, rule in _RULES if rule not in ("/", "/proof") and "<name:re:" not in rule]
 # Beside them, and served by no application.
