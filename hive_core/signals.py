@@ -85,8 +85,8 @@ def check_ended() -> None:
 def readable(descriptors: Iterable[int], seconds: float | None = None) -> set[int]:
     """Wait until one of the descriptors is readable, for at most `seconds`; those that are.
 
-    Ctrl-C is noticed at once, also when it comes just before the wait: see hive_agent/signal_pipe.py. Raises ToldToEnd in
-    a thread that is `ended_by` something.
+    Ctrl-C is noticed at once, also when it comes just before the wait: see hive_agent/signal_pipe.py. Raises ToldToEnd
+    in a thread that is `ended_by` something.
     """
     with _numbers() as numbers:
         poll = select.poll()
