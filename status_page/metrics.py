@@ -24,8 +24,6 @@ KIND = "text/plain; version=0.0.4"
 CLASSES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _NEEDS = ("needs_login", "needs_update", "crash_loop", "failed", "paused")
 
-Shown = Mapping[str, Any]
-
 
 class Answers:
     """Counts the answers of the page, by their status' class and by the time that they took. For any thread."""
@@ -88,7 +86,7 @@ class Metrics:
         yield histogram
 
 
-def _of_the_fleet(state: Shown, now: float) -> Iterator[Metric]:
+def _of_the_fleet(state: Mapping[str, Any], now: float) -> Iterator[Metric]:
     from prometheus_client.core import GaugeMetricFamily
 
     yield _counter("hive_events", "Events of hive's history, by the seq of the newest", state["seq"])
@@ -112,7 +110,7 @@ def _of_the_fleet(state: Shown, now: float) -> Iterator[Metric]:
     yield _gauge("hive_tombstones", "Destroyed agents whose state was kept", len(state["tombstones"]))
 
 
-def _longest_wait(state: Shown, now: float) -> float:
+def _longest_wait(state: Mapping[str, Any], now: float) -> float:
     since = [row["requested_at"] for row in state["approvals"]] + [row["asked_at"] for row in state["questions"]]
     return max(0.0, now - min(since)) if since else 0.0
 
