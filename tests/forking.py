@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,23 +28,41 @@ LONGEST_REQUEST = 1 << 20
 
 
 class ForkServer:
-    """The other end of a server process; started at the first command, ended with the tests."""
+    """The other end of a server process; started at the first request, ended with the tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: Sequence[str], environment: Mapping[str, str], cwd: Path | str = CHECKOUT) -> None:
+        """program: what is started, as the server of one socket whose descriptor is its last argument."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket = ours
-        nobody = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1"}
-        # Where the libraries are, for an interpreter that has none of its own: see tests/users.py.
-        nobody |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.forking", str(theirs.fileno())],
-            cwd=CHECKOUT,
-            env=nobody,
+            [*program, str(theirs.fileno())],
+            cwd=cwd,
+            env=environment,
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
         )
         theirs.close()
         atexit.register(self._end)
+
+    def ask(self, request: Mapping[str, Any], timeout: float) -> subprocess.CompletedProcess[str]:
+        """Have a process forked for a request, and wait for its end.
+
+        timeout: seconds, after which the process is killed and subprocess.TimeoutExpired raised.
+        """
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            socket.send_fds(self._socket, [json.dumps(request).encode()], [out.fileno(), err.fileno()])
+            pid = int(self._socket.recv(32))
+            self._socket.settimeout(timeout)
+            try:
+                code = int(self._socket.recv(32))
+            except TimeoutError:
+                os.kill(pid, signal.SIGKILL)
+                self._socket.settimeout(None)
+                self._socket.recv(32)
+                raise subprocess.TimeoutExpired(str(request), timeout) from None
+            self._socket.settimeout(None)
+            texts = [_text(stream) for stream in (out, err)]
+        return subprocess.CompletedProcess(str(request), code, *texts)
 
     def run(
         self,
@@ -57,28 +75,14 @@ class ForkServer:
     ) -> subprocess.CompletedProcess[str]:
         """Run one command of hive to its end.
 
-        kill_at: a line's number, and parts of file names: see tests/killing.py. timeout: seconds, after which the
-        command is killed and subprocess.TimeoutExpired raised.
+        kill_at: a line's number, and parts of file names: see tests/killing.py.
         """
         request = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(cwd or Path.cwd())}
         request["kill_at"] = [kill_at[0], list(kill_at[1])] if kill_at else None
         # A file that has moved would be no place to be killed at any more, and nobody would notice.
         gone = [part for part in (kill_at[1] if kill_at else ()) if not any(part in str(path) for path in modules())]
         assert not gone, f"no file of the product is called {gone}"
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            socket.send_fds(self._socket, [json.dumps(request).encode()], [out.fileno(), err.fileno()])
-            pid = int(self._socket.recv(32))
-            self._socket.settimeout(timeout)
-            try:
-                code = int(self._socket.recv(32))
-            except TimeoutError:
-                os.kill(pid, signal.SIGKILL)
-                self._socket.settimeout(None)
-                self._socket.recv(32)
-                raise subprocess.TimeoutExpired(request["arguments"], timeout) from None
-            self._socket.settimeout(None)
-            texts = [_text(stream) for stream in (out, err)]
-        return subprocess.CompletedProcess(request["arguments"], code, *texts)
+        return self.ask(request, timeout)
 
     def _end(self) -> None:
         self._socket.close()
@@ -94,12 +98,22 @@ _servers: dict[int, ForkServer] = {}
 
 
 def server() -> ForkServer:
-    """The one server of this process."""
-    return _servers.setdefault(os.getpid(), _servers.get(os.getpid()) or ForkServer())
+    """The one server of this process for commands of hive."""
+    if os.getpid() not in _servers:
+        nobody = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1"}
+        # Where the libraries are, for an interpreter that has none of its own: see tests/users.py.
+        nobody |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+        _servers[os.getpid()] = ForkServer([sys.executable, "-m", "tests.forking"], nobody)
+    return _servers[os.getpid()]
 
 
-def serve(connection: socket.socket) -> None:
-    """Fork a process for each request that comes, one after another, until the other end is closed."""
+def serve(connection: socket.socket, be: Callable[[Mapping[str, Any]], None]) -> None:
+    """Fork a process for each request that comes, one after another, until the other end is closed.
+
+    be: what such a process does; its streams, environment and folder are the request's by then.
+    """
+    # What a child's collector does not go through, the child does not copy.
+    gc.freeze()
     while True:
         request, streams, *_ = socket.recv_fds(connection, LONGEST_REQUEST, 2)
         if not request:
@@ -107,7 +121,7 @@ def serve(connection: socket.socket) -> None:
         child = os.fork()
         if child == 0:
             connection.close()
-            _become(json.loads(request), streams)
+            _become(json.loads(request), streams, be)
         for stream in streams:
             os.close(stream)
         connection.send(str(child).encode())
@@ -115,23 +129,17 @@ def serve(connection: socket.socket) -> None:
         connection.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def _become(request: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
-    """Be the command: its streams, its environment, its folder, and then its end as an interpreter's own."""
-    from hive_faces.shell.cli import main
-    from tests.killing import Killer
-
+def _become(request: Mapping[str, Any], streams: Sequence[int], be: Callable[[Mapping[str, Any]], None]) -> NoReturn:
+    """Be the process of a request: its streams, environment and folder, and then its end as an interpreter's own."""
     for descriptor, stream in zip((1, 2), streams, strict=True):
         os.dup2(stream, descriptor)
         os.close(stream)
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["cwd"])
-    sys.argv = [str(CHECKOUT / "hive"), *request["arguments"]]
     code = 0
     try:
-        if request["kill_at"]:
-            Killer(*request["kill_at"]).arm()
-        main()
+        be(request)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001  (what an interpreter prints as it ends)
@@ -143,6 +151,17 @@ def _become(request: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def hive(request: Mapping[str, Any]) -> None:
+    """Be a command of hive."""
+    from hive_faces.shell.cli import main
+    from tests.killing import Killer
+
+    sys.argv = [str(CHECKOUT / "hive"), *request["arguments"]]
+    if request["kill_at"]:
+        Killer(*request["kill_at"]).arm()
+    main()
 
 
 def import_everything() -> None:
@@ -159,6 +178,4 @@ def import_everything() -> None:
 
 if __name__ == "__main__":
     import_everything()
-    # What a child's collector does not go through, the child does not copy.
-    gc.freeze()
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])), hive)

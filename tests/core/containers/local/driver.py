@@ -1,10 +1,14 @@
-"""A process of its own that asks one thing of LocalHost, as the command line does: `driver.py JSON`, answers JSON."""
+"""A process of its own that asks one thing of LocalHost, as the command line does, and answers with JSON.
+
+`driver.py JSON` does so from the interpreter's start on, `driver.py --serve DESCRIPTOR` forks one for each request.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+import socket
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -63,9 +67,31 @@ def _paths(shown: dict[str, str]) -> dict[str, Path]:
 
 # As a shell may: a descriptor that is open for good, and must not come to an agent.
 os.set_inheritable(os.open("/etc/passwd", os.O_RDONLY), True)
-if sys.argv[1] == "--help":
-    sys.exit()
-try:
-    print(json.dumps({"answer": answer(json.loads(sys.argv[1]))}))
-except HiveError as error:
-    print(json.dumps({"refused": type(error).__name__, "message": str(error)}))
+
+
+def tell(asked: dict) -> None:
+    try:
+        print(json.dumps({"answer": answer(asked)}))
+    except HiveError as error:
+        print(json.dumps({"refused": type(error).__name__, "message": str(error)}))
+
+
+def import_everything() -> None:
+    """Import what any request imports as it is answered."""
+    import hive_core.containers.local as package
+
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+
+
+if sys.argv[1] == "--serve":
+    import importlib
+    import pkgutil
+
+    from hive_core.git import repository  # noqa: F401
+    from tests.forking import serve
+
+    import_everything()
+    serve(socket.socket(fileno=int(sys.argv[2])), lambda request: tell(request["asked"]))
+elif sys.argv[1] != "--help":
+    tell(json.loads(sys.argv[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import select
@@ -22,6 +23,7 @@ from hive_core.containers.local.host import LocalHost
 from hive_core.containers.local.tree import below
 from hive_core.hostile_folders import remove
 from hive_core.settings import from_environment
+from tests.forking import ForkServer
 from tests.users import CHECKOUT, become, packages_of, runnable
 
 DRIVER = Path(__file__).resolve().with_name("driver.py").relative_to(CHECKOUT)
@@ -62,16 +64,21 @@ class Machine:
     def ask(self, do: str, **what: Any) -> Any:
         """Have a process of hive's user do it; raises what it raised."""
         asked = {"do": do, "home": str(self.home), "sandbox": self.sandbox, **what}
-        python, program, _ = driver(self.user)
-        argv = [*self._become(), python, program, json.dumps(asked)]
-        done = subprocess.run(
-            argv, check=False, capture_output=True, text=True, timeout=DEADLINE, env=self._environ(), cwd="/"
-        )
+        request = {"asked": asked, "environment": self._environ(), "cwd": "/"}
+        done = _server(os.getpid(), self.user).ask(request, DEADLINE)
         assert done.returncode == 0, done.stderr
         answer = json.loads(done.stdout)
         if "refused" in answer:
             raise getattr(errors, answer["refused"])(answer["message"])
         return answer["answer"]
+
+    def modules(self) -> set[str]:
+        """What such a process has imported when it has listed the containers."""
+        python, program, _ = driver(self.user)
+        asked = json.dumps({"do": "modules", "home": str(self.home), "sandbox": self.sandbox})
+        argv = [*self._become(), python, program, asked]
+        done = subprocess.run(argv, check=True, capture_output=True, text=True, env=self._environ(), cwd="/")
+        return set(json.loads(done.stdout)["answer"])
 
     def _become(self) -> list[str]:
         return become(self.user)
@@ -182,6 +189,14 @@ class Machine:
         finally:
             for descriptor in found.values():
                 os.close(descriptor)
+
+
+@functools.cache
+def _server(_of: int, user: int | None) -> ForkServer:
+    """What forks the processes that a user's machines ask."""
+    python, program, packages = driver(user)
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": str(packages)}
+    return ForkServer([*become(user), python, program, "--serve"], environment, "/")
 
 
 def await_end(process: int) -> None:

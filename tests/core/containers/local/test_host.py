@@ -122,7 +122,7 @@ def test_a_name_is_checked_before_it_becomes_a_path(plain: Machine) -> None:
 def test_looking_at_containers_imports_nothing_heavy(plain: Machine) -> None:
     plain.run("a", "sleep", "100")
     heavy = {"subprocess", "pygit2", "plumbum", "tempfile", "tomllib", "inotify_simple", "typer"}
-    assert not heavy & set(plain.ask("modules"))
+    assert not heavy & plain.modules()
 
 
 def test_a_look_at_any_time_sees_a_whole_container(plain: Machine) -> None:
