@@ -65,8 +65,12 @@ EVENT_KINDS: Mapping[str, EventKind] = {
     "resumed": EventKind("what had stopped everything was lifted"),
     "destroyed": EventKind("an agent was destroyed; its state is kept", ("agent",)),
     "purged": EventKind("the state of an agent was removed for good", ("agent",)),
-    "container_crash": EventKind("a container ended, and no operation was the cause", ("agent", "cause")),
-    "crash_loop": EventKind("an agent crashed so often that it is not restarted any more", ("agent", "note")),
+    # reason: exit, signal, out_of_memory, usage_limit, lost_login, account_trouble, supervisor_killed, machine_down,
+    # restarted_outside or gone. lately: how many there were in the last hour.
+    "container_crash": EventKind(
+        "a container ended, and no operation was the cause", ("agent", "cause", "reason", "lately")
+    ),
+    "crash_loop": EventKind("an agent crashed so often that the next try is hours away", ("agent", "note")),
     "needs_login": EventKind("an agent has no login any more, or none yet", ("agent",)),
     "logged_in": EventKind("an agent has a login again", ("agent",)),
     "needs_update": EventKind("a newer hive is there than the one that an agent was built with", ("agent",)),

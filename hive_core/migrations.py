@@ -307,6 +307,10 @@ STEPS: Mapping[str, str] = {
         create index needs_waiting on needs (since, id) where acknowledged_at is null;
         create index needs_about on needs (agent);
     """,
+    "m016_crash_log": """
+        -- JSON: its newest crashes as [at, cause], oldest first, none older than a day.
+        alter table agents add column crash_log text not null default '[]';
+    """,
 }
 
 

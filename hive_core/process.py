@@ -31,7 +31,7 @@ class Owner:
     def of(cls, pid: int) -> Owner | None:
         """The process that has `pid` now, or None. A zombie counts as gone."""
         started = _start_ticks(pid)
-        return None if started is None else cls(pid, started, _boot_id())
+        return None if started is None else cls(pid, started, boot_id())
 
     @classmethod
     def current(cls) -> Owner:
@@ -62,7 +62,8 @@ def _start_ticks(pid: int) -> int | None:
 
 
 @cache
-def _boot_id() -> str:
+def boot_id() -> str:
+    """What tells this boot of the machine from every other."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 

@@ -24,6 +24,7 @@ SILENT = {
     "delete questions": "those of a purged agent, as its messages",
     "insert approvals": "it is told of when its commit is held, or was not to be had",
     "update agents.crashed_at": "counted towards the next crash, which is told",
+    "update agents.crash_log": "the crash itself is told",
     "update agents.crashes": "counted towards the next crash, which is told",
     "update agents.desired": "a wish: what comes of it is told when it has come",
     "update agents.halted": "a wish: what comes of it is told when it has come, and the halt itself is",

@@ -18,25 +18,39 @@ class Ended:
     """How a container's last run ended.
 
     code: the exit code, 128 + n for signal n; None when nobody could learn it (its supervisor was killed, or
-    the machine went down). out_of_memory: whether the limit killed a process in it. at: unix seconds.
+    the machine went down). out_of_memory: whether the limit killed a process in it. at: unix seconds; of an end that
+    nobody saw, when the run began. machine_down: it ended with the machine.
     """
 
     code: int | None
     out_of_memory: bool
     at: float
+    machine_down: bool = False
+
+    @property
+    def reason(self) -> str:
+        """The kind of end: out_of_memory, machine_down, supervisor_killed, signal or exit."""
+        if self.out_of_memory:
+            return "out_of_memory"
+        if self.code is None:
+            return "machine_down" if self.machine_down else "supervisor_killed"
+        return "signal" if self._signal() else "exit"
 
     @property
     def cause(self) -> str:
         """The end in words: 'out of memory', 'SIGKILL', 'exit code 3'."""
+        words = {
+            "out_of_memory": "out of memory",
+            "machine_down": "the machine went down",
+            "supervisor_killed": "its supervisor was killed",
+        }
+        return words.get(self.reason) or self._signal() or f"exit code {self.code}"
+
+    def _signal(self) -> str | None:
         import signal
 
-        if self.out_of_memory:
-            return "out of memory"
-        if self.code is None:
-            return "its supervisor was killed, or the machine went down"
-        if self.code > 128 and self.code - 128 in set(signal.Signals):
-            return signal.Signals(self.code - 128).name
-        return f"exit code {self.code}"
+        number = (self.code or 0) - 128
+        return signal.Signals(number).name if number > 0 and number in set(signal.Signals) else None
 
 
 @dataclass(frozen=True, slots=True)

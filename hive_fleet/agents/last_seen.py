@@ -13,10 +13,12 @@ from typing import Any
 from hive_agent import MANAGER
 from hive_core import wire
 from hive_core.changes import Recorder
+from hive_core.containers.base import Container
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_core.human import natural
 from hive_fleet.agents import desired, table, troubles
+from hive_fleet.agents.ends import RunEnd, end_of, restarted_outside
 from hive_fleet.agents.observation import Observation, observe, overtaken
 from hive_fleet.agents.status import AgentStatus, as_observed
 from hive_fleet.needs import needs
@@ -27,7 +29,7 @@ class Seen:
     """One agent at one look. The watch compares running, logged_in and up_to_date.
 
     instance: which start of the container was seen. busy: an operation is in progress. wanted: the operator wants it
-    to run. cause: why it does not run. code: its exit code, if known.
+    to run. end: how its last run ended, where it does not run; or how one must have ended that runs again.
     """
 
     running: bool
@@ -36,8 +38,7 @@ class Seen:
     up_to_date: bool
     busy: bool = False
     wanted: bool = True
-    cause: str | None = None
-    code: int | None = None
+    end: RunEnd | None = None
 
 
 Picture = dict[str, Seen]
@@ -46,22 +47,28 @@ Picture = dict[str, Seen]
 def picture(hive: Hive, db: sqlite3.Connection, observation: Observation) -> tuple[Picture, list[AgentStatus]]:
     """The picture of the observed agents, and their status."""
     rows = as_observed(hive, db, observation)
-    return {row.name: _seen(db, observation, row) for row in rows}, rows
+    return {row.name: _seen(hive, db, observation, row) for row in rows}, rows
 
 
-def _seen(db: sqlite3.Connection, observation: Observation, row: AgentStatus) -> Seen:
-    container = observation.agents[row.name].container
-    ended = container.ended if container else None
+def _seen(hive: Hive, db: sqlite3.Connection, observation: Observation, row: AgentStatus) -> Seen:
+    container, agent = observation.agents[row.name].container, table.one(db, row.name)
     return Seen(
         running=container is not None and container.running,
         instance=container.instance if container else None,
         logged_in=not row.needs_login,
         up_to_date=not row.needs_update,
         busy=row.operation is not None,
-        wanted=table.one(db, row.name)["desired"] == desired.RUNNING,
-        cause=row.cause or (ended.cause if ended else None),
-        code=ended.code if ended else None,
+        wanted=agent["desired"] == desired.RUNNING,
+        end=_end(container, agent["state"], hive.clock()),
     )
+
+
+def _end(container: Container | None, said: str | None, now: float) -> RunEnd | None:
+    if container is None:
+        return None
+    if container.ended is not None:
+        return end_of(container.ended, said, container.started_at, now)
+    return restarted_outside(container.started_at, now) if container.running else None
 
 
 def last(db: sqlite3.Connection) -> Picture:

@@ -20,6 +20,7 @@ from hive_core.steps import FAILED, Steps
 from hive_core.text import one_line
 from hive_core.wire import moment
 from hive_fleet.agents import restarts, table
+from hive_fleet.agents.ends import end_of
 from hive_fleet.agents.observation import Observation, Observed, observe
 from hive_fleet.flake import staleness
 
@@ -59,8 +60,8 @@ class AgentStatus(StatusRow):
     cut off at; operation_steps: all of them. cause: why it does not run, where it should.
     turn: what its harness says it is doing: idle, thinking, compacting, rate_limited (until turn_until), needs_login,
     key_refused or account_trouble (it tries again at turn_until). restart_at: when it is restarted after a crash.
-    crash_loop: it has crashed too often in a row to be restarted again. repair: why an operation that was cut short
-    could not be mended yet. unknown: true where only a container exists, and the database has no such agent.
+    crash_loop: it has crashed so often in a row that the next try is hours away. repair: why an operation that was cut
+    short could not be mended yet. unknown: true where only a container exists, and the database has no such agent.
     halted: stopped by `hive estop`, and started by `hive resume --all`.
     port_taken: its port, where another program serves it; there is no url then, as it would lead to that program.
     """
@@ -91,7 +92,8 @@ class AgentStatus(StatusRow):
         if self.halted:
             return "halted, `hive resume --all`"
         if self.crash_loop:
-            return f"crash loop, `hive start {self.name}`"
+            next_try = f", else in {span(self.restart_at - time.time())}" if self.restart_at is not None else ""
+            return f"crash loop, `hive start {self.name}`{next_try}"
         if self.failed and self.restart_at is not None:
             left = self.restart_at - time.time()
             return f"failed, restart in {span(left)}" if left >= 0 else "failed, restart is due"
@@ -179,7 +181,6 @@ def _view(
     doing = None if repair_of(name) in {repair.what for repair in failed} else left
     running = container is not None and container.running
     wanted = row["desired"] == "running"
-    ended = container.ended if container else None
     return AgentStatus(
         name=name,
         running=running,
@@ -198,7 +199,7 @@ def _view(
         operation_since=int(doing.since) if doing else None,
         operation_step=doing.step.step if doing and doing.step else None,
         operation_steps=doing.steps if doing else None,
-        cause=ended.cause if ended and wanted and not running else None,
+        cause=_cause(container, row) if wanted and not running else None,
         turn=row["state"] if running else None,
         turn_until=int(row["until"]) if running and row["until"] else None,
         restart_at=int(row["restart_at"]) if row["restart_at"] and wanted and not running else None,
@@ -207,6 +208,12 @@ def _view(
         port_taken=seen.port if seen.taken else None,
         halted=True if row["halted"] else None,
     )
+
+
+def _cause(container: Container | None, row: sqlite3.Row) -> str | None:
+    if container is None or container.ended is None:
+        return None
+    return end_of(container.ended, row["state"], None, 0.0).cause
 
 
 def _needs_login(row: sqlite3.Row, seen: Observed) -> bool:

@@ -9,7 +9,9 @@ from typing import Any
 
 from hive_core.containers.base import Container
 from hive_core.context import Hive
+from hive_core.human import span
 from hive_fleet.agents import last_seen, restarts
+from hive_fleet.agents.ends import RunEnd
 from hive_fleet.agents.last_seen import Picture, Seen
 from hive_fleet.agents.observation import Observation, observe, overtaken
 from hive_fleet.agents.status import AgentStatus
@@ -20,6 +22,8 @@ from hive_fleet.watching.transitions import Verdict, transitions
 
 # How many times in a row agents are looked at that changed while they were looked at.
 ROUNDS = 5
+# The end of a container that is not there any more.
+GONE = RunEnd("gone", "its container is gone", None, None)
 
 
 def look_at(
@@ -59,13 +63,12 @@ def _conclude(
         picture, rows = last_seen.picture(hive, db, observation)
         verdicts = transitions(before, picture)
         # One whose end shows only now, because something else was recorded meanwhile: its journal was not read yet.
-        crashed = {verdict.agent for verdict in verdicts if verdict.kind == "container_crash"}
-        missed = overtaken(db, observation) | (set() if seed else crashed - journals.keys())
+        missed = overtaken(db, observation) | (set() if seed else _crashed(verdicts) - journals.keys())
         told = [verdict for verdict in verdicts if verdict.agent not in missed and not seed]
-        ended = _codes(told) if not seed else _unwatched(before, picture)
+        ended = _crashed(told) if not seed else _unwatched(before, picture)
         outlooks = {
-            name: restarts.note(hive, db, name, code, told=not seed)
-            for name, code in ended.items()
+            name: restarts.note(hive, db, name, picture[name].end or GONE, told=not seed)
+            for name in ended
             if name not in missed
         }
         held = [_with_outlook(row, outlooks.get(row.name)) for row in rows if row.name not in missed]
@@ -78,20 +81,21 @@ def _conclude(
     return told, missed
 
 
-def _codes(verdicts: list[Verdict]) -> dict[str, int | None]:
-    """The agents that have crashed, with their exit codes."""
-    return {verdict.agent: verdict.fields["code"] for verdict in verdicts if verdict.kind == "container_crash"}
+def _crashed(verdicts: list[Verdict]) -> set[str]:
+    return {verdict.agent for verdict in verdicts if verdict.kind == "container_crash"}
 
 
 def _evidence(journals: Mapping[str, str], outlooks: Mapping[str, restarts.Outlook], crash: Verdict) -> dict[str, Any]:
-    """What is told with a crash: the last lines, and when the agent is restarted, which is not told again then."""
-    at = outlooks[crash.agent].at
-    return {"restart_at": None if at is None else int(at), "journal": journals[crash.agent]}
+    """What is told with a crash: how many there were in the last hour, the last lines, and when the agent is restarted,
+    which is not told again then."""
+    outlook = outlooks[crash.agent]
+    at = None if outlook.at is None else int(outlook.at)
+    return {"lately": outlook.lately, "restart_at": at, "journal": journals[crash.agent]}
 
 
-def _unwatched(before: Picture, now: Picture) -> dict[str, int | None]:
-    """The agents that ended while nobody watched, with their exit codes: these are restarted, but not told of."""
-    return {name: code for name, code in _codes(transitions(before, now)).items() if not now[name].running}
+def _unwatched(before: Picture, now: Picture) -> set[str]:
+    """The agents that ended while nobody watched: these are restarted, but not told of."""
+    return {name for name in _crashed(transitions(before, now)) if not now[name].running}
 
 
 def _with_outlook(row: AgentStatus, outlook: restarts.Outlook | None) -> AgentStatus:
@@ -103,9 +107,9 @@ def _with_outlook(row: AgentStatus, outlook: restarts.Outlook | None) -> AgentSt
 
 def _tell_loops(hive: Hive, db: sqlite3.Connection, outlooks: Mapping[str, restarts.Outlook]) -> None:
     for name, outlook in outlooks.items():
-        if outlook.crashes == restarts.LOOP:
-            note = f"crashed {outlook.crashes} times in a row; it is not restarted any more"
-            tell(hive, db, "crash_loop", name, note=note)
+        if len(outlook.row) == restarts.LOOP and outlook.at is not None:
+            note = f"{restarts.explained(outlook.row)}; the next try is in {span(outlook.at - hive.clock())}"
+            tell(hive, db, "crash_loop", name, note=note, restart_at=int(outlook.at))
 
 
 def _journals(hive: Hive, observation: Observation) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from hive_fleet.agents.ends import RunEnd
 from hive_fleet.agents.last_seen import Picture, Seen
 
 
@@ -31,12 +32,18 @@ def transitions(before: Picture, now: Picture) -> list[Verdict]:
     return verdicts
 
 
+def told_of(end: RunEnd | None) -> dict[str, Any]:
+    """What a crash is told with: the kind of its end, the same in words, and its exit code."""
+    if end is None:
+        return {"cause": "its container is gone", "reason": "gone", "code": None}
+    return {"cause": end.cause, "reason": end.reason, "code": end.code}
+
+
 def _of_one(name: str, old: Seen, new: Seen) -> Iterator[Verdict]:
     # A container that its system restarted was running at both looks, and has crashed between them.
     ended = old.running and (not new.running or new.instance != old.instance)
     if ended and new.wanted and not new.busy:
-        cause = new.cause or "it was restarted outside hive"
-        yield Verdict("container_crash", name, {"cause": cause, "code": new.code})
+        yield Verdict("container_crash", name, told_of(new.end))
     if old.logged_in and not new.logged_in:
         yield Verdict("needs_login", name)
     if new.logged_in and not old.logged_in:

@@ -63,7 +63,17 @@ def test_an_agent_finds_only_what_it_sent_or_got(inside: Hive) -> None:
 
 def test_what_the_system_tells_is_readable_for_a_person_and_whole_for_a_program(hive: TestHive, inside: Hive) -> None:
     with inside.store.write() as db:
-        tell(inside, db, "container_crash", "coder", cause="SIGKILL", code=137, journal="one\n\x1btwo")
+        tell(
+            inside,
+            db,
+            "container_crash",
+            "coder",
+            cause="SIGKILL",
+            code=137,
+            reason="signal",
+            lately=1,
+            journal="one\n\x1btwo",
+        )
     messages.send(inside, "coder", '{"event": "no, a text"}')
     assert "container_crash" not in hive.run("recent").stdout
     shown = hive.run("recent", "--system").stdout

@@ -9,7 +9,7 @@ from typing import Any
 
 from hive_agent import atomic
 from hive_core.containers.base import Container, Ended
-from hive_core.process import Owner
+from hive_core.process import Owner, boot_id
 
 # A link to the exported harness that a container was last started with.
 HARNESS = "harness"
@@ -74,7 +74,7 @@ def _ended(folder: Path, run: Run) -> Ended:
     if found is not None and found["instance"] == run.instance:
         return Ended(found["code"], found["out_of_memory"], found["at"])
     # Killed before it could tell: the last sign of life is the best there is for the time.
-    return Ended(None, False, run.started_at)
+    return Ended(None, False, run.started_at, machine_down=run.supervisor.boot != boot_id())
 
 
 def read_all(root: Path) -> dict[str, Container]:

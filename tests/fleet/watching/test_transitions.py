@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from hive_fleet.agents.ends import RunEnd
 from hive_fleet.agents.last_seen import Seen
 from hive_fleet.watching.transitions import Verdict, transitions
 
 UP = Seen(running=True, instance="1", logged_in=True, up_to_date=True)
-DOWN = replace(UP, running=False, instance=None, cause="SIGKILL", code=137)
+DOWN = replace(UP, running=False, instance=None, end=RunEnd("signal", "SIGKILL", 137, 5.0))
 
 
 @pytest.mark.parametrize(
@@ -41,4 +42,6 @@ def test_an_agent_that_is_new_in_the_picture_or_gone_from_it_concludes_nothing()
 
 
 def test_a_crash_names_its_cause() -> None:
-    assert transitions({"a": UP}, {"a": DOWN}) == [Verdict("container_crash", "a", {"cause": "SIGKILL", "code": 137})]
+    assert transitions({"a": UP}, {"a": DOWN}) == [
+        Verdict("container_crash", "a", {"cause": "SIGKILL", "reason": "signal", "code": 137})
+    ]
