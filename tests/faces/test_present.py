@@ -107,7 +107,7 @@ def test_a_line_of_the_feed_is_coloured_by_how_much_it_matters(hive: TestHive) -
     hive.run("request-spawn", "coder")
     with hive.inside().store.write() as db:
         emit(db, "transient_set", name="coder", transient_kind="starting", since_unix=0)
-        emit(db, "container_crash", agent="coder", cause="SIGKILL")
+        emit(db, "container_crash", agent="coder", cause="SIGKILL", reason="signal", lately=1)
     said, wanted, routine, alarm = on_a_terminal(hive, "events", COLUMNS="200").splitlines()
     assert "\x1b" not in said
     assert wanted.startswith("\x1b[33m")

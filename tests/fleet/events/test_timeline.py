@@ -60,7 +60,7 @@ def test_a_timeline_has_the_crashes_and_what_was_decided(hive: TestHive) -> None
     hive.run("deny", str(hive.request("coder", PLAIN + "# more\n")), "--note", "too much")
     inside = hive.inside()
     with inside.store.write() as db:
-        emit(db, "container_crash", agent="coder", cause="exit code 3")
+        emit(db, "container_crash", agent="coder", cause="exit code 3", reason="exit", lately=1)
     with inside.store.read() as db:
         found = [(mark.kind, mark.id) for mark in marks(db, "coder", 0)]
         assert found[-2:] == [("approval_resolved", 2), ("container_crash", None)]
