@@ -21,7 +21,7 @@ def troubles(shown: Mapping[str, Any]) -> list[Need]:
 def _crash(shown: Mapping[str, Any]) -> Iterator[Need]:
     name, cause = shown["name"], shown.get("cause") or "it is not known why"
     if shown.get("crash_loop"):
-        said = f"crashed again and again, and is not restarted any more: {cause}"
+        said = f"crashed again and again, and is left alone for now: {cause}"
         yield Need("crash_loop", name, name, said, f"hive start {name}")
     elif shown["failed"] and shown.get("restart_at"):
         yield Need("crash", name, name, f"crashed, and is restarted: {cause}", f"hive journal {name}", weight=LIGHT)
