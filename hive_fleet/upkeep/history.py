@@ -23,7 +23,7 @@ def sweep(hive: Hive, dry: bool) -> Iterator[Swept]:
     now, choices = hive.clock(), hive.settings.choices.values
     read, happened = (now - choices[f"retention.{name}"] * DAY for name in ("messages", "events"))
     messages = _Kind(
-        lambda: old.old_messages(hive.store, read, now),
+        lambda: old.old_messages(hive.store, read),
         lambda db, ids: old.forget_messages(db, ids, read),
         old.measure_messages,
     )
@@ -74,8 +74,6 @@ def give_back(hive: Hive, dry: bool) -> Iterator[Swept]:
         yield Swept("database", True, 0, before.free, f"free in its file now{more}")
         return
     slices = Slicer(hive.store)
-    while slices.once(lambda blocks: _merged(hive, blocks)):
-        pass
     # Without room for it everything goes on as before.
     with suppress(Refused):
         database_file.rewrite(hive.store, most=database_file.MOMENT_BYTES)
@@ -85,6 +83,18 @@ def give_back(hive: Hive, dry: bool) -> Iterator[Swept]:
     given = max(0, before.total - after.total)
     held = "" if after.gives else "; `hive vacuum --rewrite` has it become smaller, who writes waits meanwhile"
     yield Swept("database", True, 0, given, f"given back to the disk{held}")
+
+
+def merge(hive: Hive, dry: bool) -> Iterator[Swept]:
+    """Make the index of words as small as what it holds: of a removed message it is only noted that it is gone."""
+    if dry:
+        return
+    slices = Slicer(hive.store)
+    while slices.once(lambda blocks: _merged(hive, blocks)):
+        pass
+    given = database_file.give_back(hive.store, slices)
+    database_file.shorten_log(hive.store)
+    yield Swept("index of words", True, 0, given, "given back to the disk")
 
 
 def _merged(hive: Hive, blocks: int) -> int:

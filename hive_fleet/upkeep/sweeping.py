@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from hive_core.context import Hive
-from hive_fleet.upkeep import history, leftovers, repositories, turn_records
+from hive_fleet.upkeep import history, leftovers, repositories, reserve, turn_records
 from hive_fleet.upkeep.swept import Part, Swept, contained
 
 # What only removes files comes first: it needs no room, and the others have more of it then. A database needs some for
@@ -16,11 +16,16 @@ PARTS: dict[str, Part] = {
     "records": turn_records.sweep,
     "history": history.sweep,
     "database": history.give_back,
+    "words": history.merge,
     "repositories": repositories.sweep,
 }
 
 
 def sweep(hive: Hive, dry: bool) -> Iterator[Swept]:
     """Do all of it, or with `dry` only say what would be done. What one part fails with stops no other."""
+    if not dry:
+        reserve.give(hive)
     for name, part in PARTS.items():
         yield from contained(name, partial(part, hive, dry))
+    if not dry:
+        reserve.keep(hive)

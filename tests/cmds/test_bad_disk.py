@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -56,6 +57,27 @@ def test_who_has_filled_the_disk_can_be_ended_all_the_same(small: TestHive, verb
     filling.unlink()
     small.run("stop", "coder")
     assert small.agent("coder")["failed"] is False
+
+
+@needs_root
+def test_on_a_full_disk_a_vacuum_removes_what_is_old_and_makes_room(small: TestHive) -> None:
+    with small.inside().store.write() as db:
+        columns = "sender, recipient, body, sent_at, delivered_at, acknowledged_at"
+        row = f"insert into messages ({columns}) values ('operator', 'coder', ?, 0, 0, 0)"
+        db.executemany(row, [("word " * 400,) for _ in range(700)])
+    # While there is room, some of it is set aside.
+    (small.home / "hive.toml").write_text("[retention]\nmessages = 30000\n")
+    small.run("vacuum")
+    (small.home / "hive.toml").unlink()
+    used = small.home / "hive.db"
+    before = used.stat().st_size
+    fill(small)
+    small.run("send", "coder", "hi " * 5000, code=1)
+    rows = {row["what"]: row for row in json.loads(small.forked("vacuum", "--json").stdout)}
+    assert (rows["messages"]["ok"], rows["messages"]["count"]) == (True, 700)
+    assert rows["database"]["ok"] is True, rows
+    assert used.stat().st_size < before / 2
+    small.run("send", "coder", "hi " * 5000)
 
 
 def fill(hive: TestHive) -> Path:

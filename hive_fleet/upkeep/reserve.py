@@ -1,0 +1,42 @@
+"""Room set aside for a full disk: a database that nobody has open cannot even be read without a little."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from hive_core.context import Hive
+
+FILE = "reserve"
+# Bytes at the most; of a small disk so much less.
+MOST, SHARE = 8 * 1024 * 1024, 64
+# How many times as much has to be free for it to be set aside.
+AMPLE = 8
+
+
+def give(hive: Hive) -> None:
+    """Give it up where there is no room: the upkeep needs it to make more."""
+    path = hive.settings.home / FILE
+    if path.exists() and shutil.disk_usage(path.parent).free < _wanted(path):
+        path.unlink()
+
+
+def keep(hive: Hive) -> None:
+    """Set it aside, where there is more than enough room. That it cannot be is no trouble."""
+    path = hive.settings.home / FILE
+    if path.exists() or not path.parent.is_dir() or shutil.disk_usage(path.parent).free < AMPLE * _wanted(path):
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, _wanted(path))
+    except OSError:
+        with suppress(OSError):
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _wanted(path: Path) -> int:
+    return min(MOST, shutil.disk_usage(path.parent).total // SHARE)
