@@ -7,16 +7,14 @@ is an entry and the file of its runner.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hive_agent.own_settings import Own, of_claude, of_codex, of_none
 
 Place = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """Where a login's token is, as keys of nested objects: in `place`. expires: where unix milliseconds say until when
     it is good; a token that is a JWT says so itself. refresh: where the token is that renews it.
     """
@@ -26,8 +24,7 @@ class Token:
     refresh: Place = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """What a CLI is let in by at its service: a login of its own, or something else in place of one.
 
     variable: names its login folder to it. folder: what that folder is called, on the machine and in the container.
@@ -46,8 +43,7 @@ class Credentials:
     own: Callable[[Mapping[str, Any]], Own] = of_none
 
 
-@dataclass(frozen=True, slots=True)
-class LoginProgram:
+class LoginProgram(NamedTuple):
     """How a human logs a CLI in by its own program.
 
     arguments: its own login. hosts: where the links of its service lead, and nowhere else. prompt: what it writes,
@@ -63,8 +59,7 @@ class LoginProgram:
     takes_code: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Cli:
+class Cli(NamedTuple):
     """One CLI. name: its program on the PATH, and the runner's word in agent.toml. runner: `module:class`."""
 
     name: str

@@ -6,9 +6,8 @@ import json
 import os
 import time
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hive_agent import untrusted_files
 from hive_agent.clis import CLIS, Credentials, Place, Token
@@ -21,8 +20,7 @@ _YES = ("1", "true", "yes", "on")
 _SWITCHES = frozenset(switch for cli in CLIS.values() for switch in cli.credentials.switches)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What lies in a login folder. login: a token that is not empty, and good still or to be renewed."""
 
     login: bool

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Table = Mapping[str, Any]
 
@@ -13,8 +12,7 @@ Table = Mapping[str, Any]
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(NamedTuple):
     """What the settings set.
 
     environment: variables for the CLI. helper: the setting that names a program which prints a key, "" without one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class Role(enum.StrEnum):
@@ -14,8 +14,7 @@ class Role(enum.StrEnum):
     AGENT = "agent"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Who is calling. name: 'operator', or the agent whose socket the call came in by."""
 
     role: Role

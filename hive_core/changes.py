@@ -7,8 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hive_core import steps
 from hive_core.context import Hive
@@ -17,8 +16,7 @@ from hive_core.process import Owner
 from hive_core.steps import Step, Steps
 
 
-@dataclass(frozen=True, slots=True)
-class InProgress:
+class InProgress(NamedTuple):
     """One operation in progress.
 
     since: unix seconds. change: the address of what is carried out. detail: its own. steps: how far it is.
@@ -58,8 +56,7 @@ Recorder = Callable[[sqlite3.Connection], None]
 Ending = Callable[[Hive, str], Recorder]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What operations carry out on an agent, declared once: whichever process has to mend one finds it by its address.
 
     address: `module:NAME` of the declaration itself, in hive_fleet. kind: what clients are shown: spawning, starting,

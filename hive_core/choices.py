@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from hive_agent.clis import CLIS
 from hive_core.containers.backends import BACKENDS, OFFERED
@@ -26,8 +26,7 @@ DEFAULT = "default"
 _HOST = r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One setting.
 
     name: dotted, as it is shown. kind: what it takes, a name in `_checks`. variable: of the environment, goes before
@@ -69,8 +68,7 @@ KEYS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(NamedTuple):
     """What holds. values: by the key's name. origins: where each of them comes from, in words.
 
     new_agents: what the `agent.toml` of a new agent holds, as it was written.
@@ -78,7 +76,7 @@ class Choices:
 
     values: Mapping[str, Any]
     origins: Mapping[str, str]
-    new_agents: Mapping[str, Any] = field(default_factory=dict)
+    new_agents: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def programs(self) -> dict[str, str]:

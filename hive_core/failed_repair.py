@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class FailedRepair:
+class FailedRepair(NamedTuple):
     """A repair that has failed and is to be tried again.
 
     what: which one, as `operation/coder` or `denied/7`. agent: whose it is. error: why it failed last. since: when it

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from hive_core.arguments import FLAG, Also, Kind, items, require_json_type
 from hive_core.caller import Role
@@ -26,15 +26,13 @@ EVERYONE = frozenset(Role)
 CONTAINERS = frozenset({Role.MANAGER, Role.AGENT})
 
 
-@dataclass(frozen=True, slots=True)
-class Only:
+class Only(NamedTuple):
     """Beside the Kind of an argument: who may give it, of those who may call the operation."""
 
     callers: frozenset[Role]
 
 
-@dataclass(frozen=True, slots=True)
-class Needed:
+class Needed(NamedTuple):
     """Beside the Kind of an argument that may be left away: who may not leave it away."""
 
     callers: frozenset[Role]
@@ -44,8 +42,7 @@ class Needed:
 SHELL = Only(frozenset())
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One argument of an operation, as a face needs to know it.
 
     also: another name that sockets and tools take. callers: who may give it over a socket; to others it does not

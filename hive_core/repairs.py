@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +65,7 @@ def _keep(hive: Hive, what: str, agent: str, error: str) -> FailedRepair:
     if before is not None:
         tries = before.tries + 1
         due_at = now + pause_after(tries, FIRST_PAUSE, LONGEST_PAUSE)
-        failed = replace(failed, since=before.since, tries=tries, due_at=due_at)
+        failed = failed._replace(since=before.since, tries=tries, due_at=due_at)
     new = before is None or before.error != error
     try:
         with hive.store.write() as db:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hive_core import choices
 from hive_core.choices import Choices
 from hive_core.errors import HiveError, Invalid
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Where things are, and how the operator wants them.
 
     home: `$HIVE_HOME`, what is remembered. run: `$HIVE_RUN`, sockets. source: the checkout or package that hive runs

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 WAITING, DOING, DONE, SKIPPED, FAILED = "waiting", "doing", "done", "skipped", "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One step. state: waiting, doing, done, skipped, or failed. at: since when it is in that state, unix seconds."""
 
     step: str
@@ -69,7 +67,7 @@ def news(before: Steps, now: Steps) -> list[Step]:
 
 
 def to_json(steps: Steps) -> str:
-    return json.dumps([asdict(step) for step in steps])
+    return json.dumps([step._asdict() for step in steps])
 
 
 def from_json(text: str) -> Steps:
@@ -77,4 +75,4 @@ def from_json(text: str) -> Steps:
 
 
 def _turned(step: Step, state: str, at: float) -> Step:
-    return step if step.state == state else replace(step, state=state, at=at)
+    return step if step.state == state else step._replace(state=state, at=at)

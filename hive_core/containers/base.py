@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 # The users that containers run as where they have one each; the numbers belong to no account.
 AGENT_USERS = range(700_000, 1_700_000)
@@ -13,8 +12,7 @@ AGENT_USERS = range(700_000, 1_700_000)
 GRACE = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How a container's last run ended.
 
     code: the exit code, 128 + n for signal n; None when nobody could learn it (its supervisor was killed, or
@@ -53,8 +51,7 @@ class Ended:
         return signal.Signals(number).name if number > 0 and number in set(signal.Signals) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(NamedTuple):
     """A container as it is now.
 
     instance: names this one start of it, differs after every restart; None while it is not running.
@@ -74,8 +71,7 @@ class Container:
     hive: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(NamedTuple):
     """What containers are built with besides their configurations: what the meta flake locks.
 
     flake: the folder of the meta flake. hive: the full sha that its lock names for the input `hive`. repositories:
@@ -87,8 +83,7 @@ class Lock:
     repositories: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """What a container may see and be, decided above the backend.
 
     uid: the user its processes run as, None for the user hive runs as. read_write, read_only: path inside ->

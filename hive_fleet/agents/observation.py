@@ -10,9 +10,9 @@ import os
 import sqlite3
 import time
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from hive_agent import credentials
 from hive_agent.clis import CLIS
@@ -25,8 +25,7 @@ from hive_fleet.flake import staleness
 from hive_fleet.home import ports
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(NamedTuple):
     """One agent as it was seen.
 
     logins: what lies in its login folder, for each CLI. taken: whether somebody else serves its port, that is a
@@ -40,8 +39,7 @@ class Observed:
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """A look at some agents. seq: the newest event when it began. base: the newest revision of hive at that time."""
 
     seq: int

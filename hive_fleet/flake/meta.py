@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hive_agent import MANAGER, atomic
 from hive_core import wire
@@ -23,8 +22,7 @@ from hive_fleet.home import ports
 HIVE_INPUT = "hive"
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """One input of the lock. rev: its first 12 digits. last_modified: unix seconds. url: as it was asked for."""
 
     name: str

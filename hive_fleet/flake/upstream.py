@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hive_core import __version__
 from hive_core.context import Hive
@@ -19,8 +19,7 @@ _VERSION, _HARNESS = "VERSION", "hive_agent"
 _BUILT_FROM = (_HARNESS, "nix")
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
+class Upstream(NamedTuple):
     """A local repository's newest commit. url: as an input of the flake. committed_at: unix seconds."""
 
     url: str

@@ -7,7 +7,6 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +183,7 @@ def breaking(hive: TestHive, monkeypatch: pytest.MonkeyPatch) -> tuple[Hive, lis
             raise raised[0]
         return "mended"
 
-    monkeypatch.setattr(running, "STARTING", replace(STARTING, recover=recover))
+    monkeypatch.setattr(running, "STARTING", STARTING._replace(recover=recover))
     with inside.store.write() as db:
         db.execute("insert into agents (name, desired, created_at) values ('coder', 'stopped', 0)")
     progress.begin(inside, "coder", running.STARTING, {})

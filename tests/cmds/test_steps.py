@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -167,7 +166,7 @@ def test_what_is_being_mended_is_shown_with_the_step_that_it_was_cut_off_at(
         seen.append(status.of(hive, "coder").state)
         return "mended"
 
-    monkeypatch.setattr(running, "RESTARTING", replace(RESTARTING, recover=mending))
+    monkeypatch.setattr(running, "RESTARTING", RESTARTING._replace(recover=mending))
     with pytest.raises(Refused, match="not now"), progress.exclusive(inside, "coder", running.RESTARTING):
         raise Refused("It is not to be: not now.")
     assert seen == ["restarting · mending after stopping"] * 2

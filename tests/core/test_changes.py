@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -60,7 +59,7 @@ def test_what_is_no_part_of_the_fleet_is_not_even_imported() -> None:
 def test_a_change_that_nobody_would_find_again_is_not_begun(hive: TestHive) -> None:
     hive.run("list")
     with pytest.raises(AssertionError, match="by its address"):
-        progress.begin(hive.inside(), "coder", replace(RESTING, kind="starting"), {})
+        progress.begin(hive.inside(), "coder", RESTING._replace(kind="starting"), {})
 
 
 @pytest.mark.parametrize(("kind", "recovery"), BEFORE)

@@ -87,7 +87,7 @@ class LocalHost:
         if harness:
             # By standard input: an environment can be read by every process of its user, as long as it lives. For
             # the same reason what the agent's programs are given (LD_PRELOAD!) is no environment of the harness.
-            view = replace(view, environment={**view.environment, "HIVE_PAGE_TOKEN_FD": "0"})
+            view = view._replace(environment={**view.environment, "HIVE_PAGE_TOKEN_FD": "0"})
             config = replace(config, environment={})
         view = self._with_harness(folder, view)
         if harness and view.lock is not None and _HARNESS not in view.read_only:
@@ -266,7 +266,7 @@ class LocalHost:
         if view.lock is None:
             return view
         found = harness.use(self._settings, folder, view.lock)
-        return replace(view, read_only={**view.read_only, _HARNESS: found}) if found.is_dir() else view
+        return view._replace(read_only={**view.read_only, _HARNESS: found}) if found.is_dir() else view
 
     def _inside(self, folder: Path, config: AgentConfig, generation: Path, view: View) -> Inside:
         from hive_core.containers.local import programs

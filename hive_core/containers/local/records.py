@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hive_agent import atomic
 from hive_core.containers.base import Container, Ended
@@ -15,8 +14,7 @@ from hive_core.process import Owner, boot_id
 HARNESS = "harness"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """run.json: one start of a container. sandbox: the value of its Sandbox. started_at: unix seconds."""
 
     supervisor: Owner

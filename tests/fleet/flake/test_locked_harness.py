@@ -137,7 +137,7 @@ def run_from(hive: TestHive, folder: Path) -> Hive:
     from dataclasses import replace
 
     inside = hive.inside()
-    return replace(inside, settings=replace(inside.settings, source=folder, environment=()))
+    return replace(inside, settings=inside.settings._replace(source=folder, environment=()))
 
 
 def test_changes_that_no_commit_holds_are_seen(hive: TestHive) -> None:

@@ -46,7 +46,7 @@ def run_from(hive: TestHive, folder: Path) -> Hive:
     from dataclasses import replace
 
     inside = hive.inside()
-    return replace(inside, settings=replace(inside.settings, source=folder, environment=()))
+    return replace(inside, settings=inside.settings._replace(source=folder, environment=()))
 
 
 # --- any checkout will do

@@ -10,12 +10,11 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent.parent.parent))
 
-from hive_core.containers.base import View
+from hive_core.containers.base import Container, View
 from hive_core.containers.local.host import LocalHost
 from hive_core.containers.local.sandbox import Sandbox
 from hive_core.errors import HiveError
@@ -50,7 +49,7 @@ def answer(asked: dict) -> object:
         case "destroy":
             host.destroy(asked["name"])
         case "containers":
-            return {name: asdict(container) for name, container in host.containers().items()}
+            return {name: _told(container) for name, container in host.containers().items()}
         case "modules":
             host.containers()
             return sorted(sys.modules)
@@ -59,6 +58,10 @@ def answer(asked: dict) -> object:
 
             return {sandbox.value: failure for sandbox, failure in attempts()}
     return None
+
+
+def _told(container: Container) -> dict[str, object]:
+    return {**container._asdict(), "ended": container.ended and container.ended._asdict()}
 
 
 def _paths(shown: dict[str, str]) -> dict[str, Path]:
