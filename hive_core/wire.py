@@ -16,7 +16,7 @@ def moment(seconds: float) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Turn a value into what json can write: a dataclass without its None fields, enums, tuples, mappings.
+    """Turn a value into what json can write: a dataclass or a named tuple without its None fields, enums, mappings.
 
     What is Wired (see results.py) says itself what it looks like.
     """
@@ -36,6 +36,8 @@ def outline(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         pairs = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
         return {name: item for name, item in pairs if item is not None}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: item for name, item in value._asdict().items() if item is not None}
     return value.value if isinstance(value, enum.Enum) else value
 
 
