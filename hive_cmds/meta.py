@@ -46,6 +46,7 @@ def meta_update(hive: Hive, inputs: list[InputName]) -> list[Rebuilt]:
     chosen = sorted(set(inputs), key=lambda name: (name != meta.HIVE_INPUT, name))
     with hive.store.read() as db:
         fleet = table.names(db)
+    meta.require_inputs(fleet, chosen)
     going = fleet if meta.HIVE_INPUT in chosen else [name.removeprefix("agent-") for name in chosen]
     with staleness.rebuilding(hive, going) as fan_out:
         _move(hive, chosen, fleet)

@@ -41,6 +41,13 @@ def agent_input(name: str) -> str:
     return f"agent-{name}"
 
 
+def require_inputs(names: Sequence[str], update: Sequence[str]) -> None:
+    """Raise NotFound when one of the inputs in `update` is not of the meta flake of these agents."""
+    inputs = [HIVE_INPUT, *map(agent_input, sorted(names))]
+    if unknown := [name for name in update if name not in inputs]:
+        raise NotFound(f"The meta flake has no input {unknown[0]!r}.", f"It has: {', '.join(inputs)}.")
+
+
 class Meta:
     """The meta repository, opened for a change that is committed whole or not at all.
 
@@ -61,8 +68,7 @@ class Meta:
 
         inputs = {HIVE_INPUT: self._base_url(update)}
         inputs |= {agent_input(name): upstream.applied_url(self.hive, name) for name in sorted(names)}
-        if unknown := [name for name in update if name not in inputs]:
-            raise NotFound(f"The meta flake has no input {unknown[0]!r}.", f"It has: {', '.join(inputs)}.")
+        require_inputs(names, update)
         if not self.path.exists():
             empty = {FLAKE: flake.render({}, {}).encode(), LOCK: flake.lock_text({}).encode()}
             Repository.create(self.path, empty, "Begin the meta flake")
