@@ -9,7 +9,6 @@ from hive_core.arguments import Also, whole, words
 from hive_core.caller import THE_OPERATOR, Role
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
-from hive_core.events import emit
 from hive_core.operation import EVERYONE, operation
 from hive_fleet.agents import table
 from hive_fleet.messages.inbox import unread_questions_of
@@ -27,6 +26,7 @@ from hive_fleet.messages.questions import (
     of_agent,
     one,
     resolve,
+    tell_operator,
 )
 from hive_fleet.messages.recipients import MOST_UNREAD_OF_ONE, Recipient, require_allowed, require_inbox_room
 
@@ -115,23 +115,11 @@ def _require_few_open(hive: Hive, db: sqlite3.Connection) -> None:
 def _tell_target(db: sqlite3.Connection, row: sqlite3.Row, options: list[str] | None) -> None:
     """Tell who is asked: the operator by an event, an agent by a message."""
     target = row["target"]
-    asked = Question.from_row(row, target)
-    if target != THE_OPERATOR.name:
+    if target == THE_OPERATOR.name:
+        tell_operator(db, row)
+    else:
+        asked = Question.from_row(row, target)
         tell_one(db, target, "question", id=asked.id, asker=asked.asker, question=asked.question, options=options)
-        return
-    emit(
-        db,
-        "question_added",
-        about=asked.asker,
-        id=asked.id,
-        asker=asked.asker,
-        target=target,
-        question=asked.question,
-        options=asked.options,
-        multi=asked.multi,
-        asked_at=asked.asked_at,
-        deadline_at=asked.deadline_at,
-    )
 
 
 @operation(

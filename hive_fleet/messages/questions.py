@@ -118,10 +118,26 @@ def add(
         " values (?, ?, ?, ?, ?, ?, ?)",
         (hive.caller.name, target, question, json.dumps(list(options)), multi, now, now + ttl if ttl else None),
     )
-    row = one(db, int(cursor.lastrowid or 0))
-    if target == THE_OPERATOR.name:
-        needs.put(db, need_of(row))
-    return row
+    return one(db, int(cursor.lastrowid or 0))
+
+
+def tell_operator(db: sqlite3.Connection, row: sqlite3.Row) -> None:
+    """Have a question shown to the operator, whom it was asked, in the caller's transaction."""
+    asked = Question.from_row(row, THE_OPERATOR.name)
+    emit(
+        db,
+        "question_added",
+        about=asked.asker,
+        id=asked.id,
+        asker=asked.asker,
+        target=asked.target,
+        question=asked.question,
+        options=asked.options,
+        multi=asked.multi,
+        asked_at=asked.asked_at,
+        deadline_at=asked.deadline_at,
+    )
+    needs.put(db, need_of(row))
 
 
 def need_of(row: sqlite3.Row) -> Need:
