@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,14 @@ def test_the_machines_secrets_and_hives_are_not_visible(sandboxed: Machine) -> N
         "/sys",
         "/srv",
     ]
-    tries = "; ".join(f"test -e {path} && echo sees {path}" for path in wanted)
+    # The Python that the turn loop runs with is shown where it lies.
+    python = Path(sys.base_prefix)
+    tries = "; ".join(f"test -e {path} && echo sees {path}" for path in wanted if not python.is_relative_to(path))
     sandboxed.run("a", "sh", "-c", f"{tries}; ls -A / | tr '\\n' ' '")
     sandboxed.end("a")
     (seen,) = sandboxed.written("a")
     allowed = {"bin", "config", "dev", "etc", "lib", "lib32", "lib64", "libx32", "nix", "opt"}
-    allowed |= {"proc", "run", "sbin", "state", "tmp", "usr"}
+    allowed |= {"proc", "run", "sbin", "state", "tmp", "usr", "hive", python.parts[1]}
     assert set(seen.split()) <= allowed
 
 
@@ -176,8 +179,8 @@ def test_a_file_is_shown_without_the_folder_it_lies_in(sandboxed: Machine) -> No
     for name in ("program", "key"):
         (place / name).write_text(name)
         sandboxed.give(place / name, sandboxed.uid)
-    view = sandboxed.view("a", read_only={"/hive/program": str(place / "program")})
-    script = "cat /hive/program; echo; ls -A /hive; echo x >/hive/program || echo refused"
+    view = sandboxed.view("a", read_only={"/shown/program": str(place / "program")})
+    script = "cat /shown/program; echo; ls -A /shown; echo x >/shown/program || echo refused"
     sandboxed.run("a", "sh", "-c", f"({script}) 2>/dev/null", view=view)
     sandboxed.end("a")
     assert sandboxed.written("a") == ["program", "program", "refused"]
