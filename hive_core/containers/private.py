@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from hive_agent.clis import CLIS
@@ -69,15 +70,19 @@ def _lies(path: Path, place: Path) -> bool:
 
     Every start of a container asks it thousands of times: pathlib would take a fifth of the start for it.
     """
-    return path == place or str(path).startswith(f"{place}/")
+    return f"{path}/".startswith(f"{place}/")
 
 
 def find(settings: Settings) -> Private:
     """The private places of this machine, for this hive."""
+    return _places(settings.home.resolve(), settings.run.resolve(), tuple(_homes()))
+
+
+@lru_cache(maxsize=8)
+def _places(own: Path, run: Path, of_people: tuple[Path, ...]) -> Private:
     # An account that somebody made for an agent has its home in hive's state.
-    own = settings.home.resolve()
-    hive = {own: "hive's own state", settings.run.resolve(): "hive's sockets"}
-    homes = {home: f"the home {home}" for home in _homes() if home == own or not home.is_relative_to(own)}
+    hive = {own: "hive's own state", run: "hive's sockets"}
+    homes = {home: f"the home {home}" for home in of_people if home == own or not _lies(home, own)}
     keys = {home / name: f"{home / name}" for home in homes for name in _KEYS}
     kept = {home / name: f"{home / name}" for home in homes for name in _KEPT}
     keys |= {Path(place): place for place in _KERNEL}
@@ -95,6 +100,6 @@ def _homes() -> Iterator[Path]:
         if len(fields) != 7 or not fields[2].isdigit() or not fields[5].startswith("/"):
             continue
         uid, home = int(fields[2]), Path(fields[5]).resolve()
-        system = any(home.is_relative_to(folder) for folder in _SYSTEM) and not _PEOPLE <= uid < _NOBODY
+        system = any(_lies(home, Path(folder)) for folder in _SYSTEM) and not _PEOPLE <= uid < _NOBODY
         if home != Path("/") and not system:
             yield home
