@@ -65,6 +65,7 @@ class Store:
         self._local = threading.local()
         self._writing = threading.Lock()
         self._bell: int | None = None
+        self._blank: bytes | None = None
 
     @property
     def bell(self) -> Path:
@@ -168,7 +169,12 @@ class Store:
 
     def _empty(self) -> Connection:
         db = _connected(":memory:")
-        migrations.apply(db, self._steps)
+        if self._blank is None:
+            migrations.apply(db, self._steps)
+            self._blank = db.serialize()
+        else:
+            # A command reads several times, and the steps would be most of what it does.
+            db.deserialize(self._blank)
         return db
 
     def file(self) -> FileIdentity | None:
