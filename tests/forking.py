@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import atexit
 import gc
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import socket
 import subprocess
@@ -166,14 +168,17 @@ def hive(request: Mapping[str, Any]) -> None:
 
 def import_everything() -> None:
     """Import what any command imports as it runs: once here, and not again in each of a thousand processes."""
+    import sysconfig
+    import tomllib  # noqa: F401
+
+    import plumbum  # noqa: F401
     from typer import rich_utils  # noqa: F401  (the help)
 
-    from hive_core.containers.local import host  # noqa: F401
-    from hive_core.git import repository  # noqa: F401
-    from hive_faces import verbs
-    from hive_faces.shell import cli, command_line, completion, present  # noqa: F401
-
-    verbs.everything()
+    for room in ("hive_core", "hive_fleet", "hive_cmds", "hive_faces.shell", "hive_faces.gate"):
+        package = importlib.import_module(room)
+        for module in pkgutil.walk_packages(package.__path__, f"{room}."):
+            importlib.import_module(module.name)
+    sysconfig.get_config_vars()
 
 
 if __name__ == "__main__":
