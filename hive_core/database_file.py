@@ -23,6 +23,8 @@ MOMENT_BYTES = 32 * 1024 * 1024
 LONGEST_REWRITE = BUSY_SECONDS * 0.75
 # Bytes that stay free in the file: they are used again at once.
 KEPT_FREE = 1024 * 1024
+# Slices in a row that may leave more free than there was before.
+_PATIENCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,12 @@ def give_back(store: Store, slices: Slicer) -> int:
     before = now = space(store)
     if not now.gives:
         return 0
-    while now.free > KEPT_FREE:
+    vain = 0
+    while now.free > KEPT_FREE and vain < _PATIENCE:
         slices.once(lambda pages: store.run_script(f"pragma incremental_vacuum({pages});"))
         last, now = now, space(store)
-        if now.free >= last.free:
-            break  # Others free more than is given back.
+        # Meanwhile others may free more than is given back.
+        vain = vain + 1 if now.free >= last.free else 0
     return before.total - now.total
 
 

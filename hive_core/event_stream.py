@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hive_core.events import Event, newest
+from hive_core.old_events import forgotten
 
 # Events, and bytes of their data, that are read at once; a single event always fits.
 MOST_EVENTS, MOST_EVENT_BYTES = 200, 512 * 1024
@@ -29,7 +30,10 @@ class Stretch:
 
 def is_kept(db: sqlite3.Connection, seq: int) -> bool:
     """Whether every event after `seq` is still there, and `seq` is a number of this database's history."""
-    if db.execute("select 1 from events where seq = ?", (seq,)).fetchone():
+    lost = forgotten(db)
+    if seq < lost:
+        return False
+    if (lost and seq == lost) or db.execute("select 1 from events where seq = ?", (seq,)).fetchone():
         return True
     oldest = db.execute("select min(seq) from events").fetchone()[0]
     return bool(seq == (newest(db) if oldest is None else oldest - 1))

@@ -31,7 +31,7 @@ def sweep(hive: Hive, dry: bool) -> Iterator[Swept]:
     questions = _Kind(
         lambda: old.questions_of_the_purged(hive.store), lambda db, ids: old.forget_questions(hive, db, ids), None
     )
-    events = _Kind(lambda: old_events.old(hive.store, happened, now), old_events.forget, old_events.measure)
+    events = _Kind(lambda: old_events.old(hive.store, happened), old_events.forget, old_events.measure)
     days = "read, and older than {} d"
     yield (said := messages.swept(hive, dry, "messages", days.format(choices["retention.messages"])))
     yield (theirs := orphans.swept(hive, dry, "messages of the purged", "sent or got by agents that were purged"))
@@ -73,11 +73,10 @@ def give_back(hive: Hive, dry: bool) -> Iterator[Swept]:
         more = "" if before.gives else "; it is rewritten once before, where that takes a moment"
         yield Swept("database", True, 0, before.free, f"free in its file now{more}")
         return
-    slices = Slicer(hive.store)
     # Without room for it everything goes on as before.
     with suppress(Refused):
         database_file.rewrite(hive.store, most=database_file.MOMENT_BYTES)
-    database_file.give_back(hive.store, slices)
+    database_file.give_back(hive.store, Slicer(hive.store))
     database_file.shorten_log(hive.store)
     after = database_file.space(hive.store)
     given = max(0, before.total - after.total)
@@ -92,7 +91,7 @@ def merge(hive: Hive, dry: bool) -> Iterator[Swept]:
     slices = Slicer(hive.store)
     while slices.once(lambda blocks: _merged(hive, blocks)):
         pass
-    given = database_file.give_back(hive.store, slices)
+    given = database_file.give_back(hive.store, Slicer(hive.store))
     database_file.shorten_log(hive.store)
     yield Swept("index of words", True, 0, given, "given back to the disk")
 
