@@ -105,3 +105,24 @@ def rewrite(store: Store, *, most: int | None = None) -> bool:
     finally:
         db.set_progress_handler(None, 0)
     return True
+
+
+def by_table(store: Store, seconds: float) -> dict[str, int]:
+    """The bytes that each table takes up with its indexes, the largest first; nothing where that takes too long."""
+    with store.read() as db:
+        end = time.monotonic() + seconds
+        db.set_progress_handler(lambda: time.monotonic() > end, 1000)
+        try:
+            tables = {row["name"]: row["tbl_name"] for row in db.execute("select name, tbl_name from sqlite_master")}
+            pages = db.execute("select name, sum(pgsize) as pgsize from dbstat group by name").fetchall()
+        except sqlite3.OperationalError:
+            return {}  # It took too long, or this SQLite was built without the means to tell.
+        finally:
+            db.set_progress_handler(None, 0)
+    found: dict[str, int] = {}
+    for row in pages:
+        # What belongs to a virtual table is kept in tables of its name and one word more.
+        name = tables.get(row["name"], row["name"])
+        name = name.rpartition("_")[0] if name.rpartition("_")[0] in tables else name
+        found[name] = found.get(name, 0) + int(row["pgsize"])
+    return dict(sorted(found.items(), key=lambda each: -each[1]))

@@ -16,6 +16,7 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.backup": "backup restore",
     "hive_cmds.config": "config",
     "hive_cmds.configuration": "configuration",
+    "hive_cmds.disk": "disk",
     "hive_cmds.doctor": "doctor",
     "hive_cmds.events": "events",
     "hive_cmds.harness": "set_status turn_settings set_model model",

@@ -135,7 +135,7 @@ def operations() -> None:
         call("restore", folder=f"{folder}/kept")
     call("destroy", name="coder")
     call("purge", name="coder")
-    call("vacuum")
+    call("vacuum"), call("disk")
 
 
 def main() -> None:

@@ -60,6 +60,7 @@ ELSEWHERE = {
     **dict.fromkeys(("migrate", "adopt"), "runs once"),
     **dict.fromkeys(("backup", "restore"), "copies all there is"),
     "vacuum": "removes what there is too much of",
+    "disk": "measures all there is",
     "meta_update": "is a rebuild of several agents",
     "ask_operator": "is ask",
 }
