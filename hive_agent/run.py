@@ -32,7 +32,7 @@ def serve_page(settings: HarnessSettings, waits: Waits, live: Live, harness: Har
         # The server's modules take a while to load: not where there is nothing to serve.
         from hive_agent.page import serving
 
-        serving.beside(settings, waits, live, Controls(settings, waits, live, harness.cancel, login))
+        serving.beside(settings, waits, live, Controls(settings, waits, live, harness.cancel, harness.nudge, login))
 
 
 def main() -> int:

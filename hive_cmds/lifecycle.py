@@ -12,16 +12,15 @@ from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.locks import Busy
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
-from hive_core.progress import all_in_progress, held_first, reach, recorded
-from hive_fleet.agents import halt, restarts, status
+from hive_core.progress import all_in_progress, held_first, recorded
+from hive_fleet.agents import status
 from hive_fleet.agents.desired import want
 from hive_fleet.agents.refusals import refuse_halted, refuse_self, refuse_unknown
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.agents.strays import is_stray
 from hive_fleet.changes import starts
-from hive_fleet.changes.building import start_container
 from hive_fleet.changes.rebuilds import rebuild_again
-from hive_fleet.changes.running import RESTARTING, STOPPING, acting_on, before, tell_what_happened
+from hive_fleet.changes.running import STOPPING, before, tell_what_happened
 from hive_fleet.messages.messages import tell
 
 
@@ -129,15 +128,7 @@ def restart(hive: Hive, name: AgentName) -> AgentStatus:
     refuse_self(hive, name, "restart")
     refuse_unknown(hive, name)
     refuse_halted(hive)
-    with acting_on(hive, name, RESTARTING) as known:
-        with hive.store.write() as db:
-            halt.refuse(db)
-            want(db, name, "running")
-            restarts.forget(db, name)
-        hive.host.stop(name, grace=GRACE)
-        reach(hive, name, "starting")
-        start_container(hive, name)
-        tell_what_happened(hive, name, "restarting", known)
+    starts.restart(hive, name, grace=GRACE)
     return status.of(hive, name)
 
 

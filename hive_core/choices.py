@@ -61,6 +61,7 @@ KEYS = (
     Key("page.origin", "origin", None, "", "how a browser reaches that proxy; without it `https://` and its name"),
     Key("ports.first", "port", 8100, "", "where the ports of the other agents' pages begin"),
     Key("ports.count", "count", 900, "", "how many of those there are; an agent that has a port keeps it"),
+    Key("stuck_minutes", "minutes", 30, "", "minutes without any progress after which a turn is stuck; 0: never"),
     Key("retention.messages", "days", 30, "", "days that a message is kept that was read; one that was not is kept"),
     Key("retention.events", "days", 90, "", "days that hive's events are kept; who follows from before gets `resync`"),
     Key("retention.turns", "days", 7, "", "days that an agent's record of its turns is kept"),
@@ -201,6 +202,7 @@ def _checks() -> dict[str, Any]:
         "port": whole(1024, 65535),
         "count": whole(1, 60000),
         "days": whole(1, 36500),
+        "minutes": whole(0, 10080),
         "events": whole(100, 1_000_000),
     }
 

@@ -311,6 +311,13 @@ STEPS: Mapping[str, str] = {
         -- JSON: its newest crashes as [at, cause], oldest first, none older than a day.
         alter table agents add column crash_log text not null default '[]';
     """,
+    "m017_stuck": """
+        -- Of one that is in a turn: what was seen of it when it last moved, as JSON; and since when it is stuck.
+        alter table agents add column moved text;
+        alter table agents add column stuck_at real;
+        -- Minutes without a move after which it is stuck, of its configuration; null: as the settings have it.
+        alter table agents add column stuck_minutes integer;
+    """,
 }
 
 

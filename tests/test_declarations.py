@@ -18,7 +18,7 @@ from tests.hives import CHECKOUT
 
 # Whoever widens one of these has to change it here too, with a reason.
 MANAGERS = {
-    "ack", "answer", "approvals", "ask", "ask_operator", "cancel", "cancel_question", "journal", "kill", "list", "nack",
+    "ack", "answer", "approvals", "ask", "ask_operator", "cancel", "cancel_question", "journal", "kill", "list", "nack", "nudge",
     "questions", "recent", "recv", "request_commit", "request_spawn", "restart", "revive", "search", "send",
     "set_model",
     "set_status", "show", "start", "turn_settings", "update",

@@ -22,15 +22,21 @@ FROM_PAGE = "(written on your page)\n\n"
 
 
 class Controls:
-    """The hands of the page. cancel: ends the turn in progress. login: the agent's logins. For any thread."""
+    """The hands of the page. cancel, nudge: end the turn in progress. login: the agent's logins. For any thread."""
 
     def __init__(
-        self, settings: HarnessSettings, waits: Waits, live: Live, cancel: Callable[[], bool], login: Login
+        self,
+        settings: HarnessSettings,
+        waits: Waits,
+        live: Live,
+        cancel: Callable[[], bool],
+        nudge: Callable[[], bool],
+        login: Login,
     ) -> None:
         self._settings = settings
         self._waits = waits
         self._live = live
-        self._cancel = cancel
+        self._cancel, self._nudge = cancel, nudge
         self.login = login
         self._looking = threading.Lock()
         self._looked = 0.0
@@ -48,6 +54,11 @@ class Controls:
     def cancel(self) -> None:
         """End the turn in progress. Raises AgentError when there is none."""
         if not self._cancel():
+            raise AgentError("No turn is in progress.")
+
+    def nudge(self) -> None:
+        """End the turn in progress, and take its message again. Raises AgentError when there is none."""
+        if not self._nudge():
             raise AgentError("No turn is in progress.")
 
     def look(self) -> None:

@@ -119,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/api/send": lambda: controls.send(text_of(self._body(), "body", 200_000)),
             "/api/model": lambda: controls.choose_model(text_of(self._body(), "model", 200)),
             "/api/cancel": controls.cancel,
+            "/api/nudge": controls.nudge,
             "/api/login": controls.login.start,
             "/api/login-code": lambda: controls.login.give(text_of(self._body(), "code", 4000)),
             "/api/login-cancel": controls.login.cancel,

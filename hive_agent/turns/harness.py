@@ -66,7 +66,7 @@ class Harness:
         self._waits = waits
         self._live = live
         self._tell_logged_in = logged_in
-        self._in_turn = False
+        self._in_turn = self._nudged = False
         self._together = {"together": True}
         self._pacing = Pacing(settings.retry)
         self._held: Held | None = None
@@ -82,6 +82,11 @@ class Harness:
             return False
         self._runner.cancel()
         return True
+
+    def nudge(self) -> bool:
+        """End the turn in progress, which makes no progress; its message is taken again. False when there is none."""
+        self._nudged = True
+        return self.cancel()
 
     def run(self) -> None:
         """Run turns until `stop`."""
@@ -144,6 +149,7 @@ class Harness:
             message.key, message.sender, message.body, redelivered=message.redelivered, model=model
         )
         prompt = wake_prompt(message, unread)
+        self._nudged = False
         try:
             outcome = self._drive(turn, self._runner.turn(prompt, model))
             if outcome.end is End.PROMPT_TOO_LONG:
@@ -155,6 +161,9 @@ class Harness:
             # Its process may be in the middle of anything: the next turn begins with a new one.
             self._runner.close()
             outcome = Outcome(End.FAILED, error.message)
+        if self._nudged and outcome.end is End.CANCELLED:
+            # Counted as a failure: a message on which every turn hangs is given up some day.
+            outcome = Outcome(End.FAILED, "it was nudged, as it made no progress")
         if self._waits.stopping and outcome.end is not End.DONE:
             self._record.end(turn, "stopped", outcome.detail)
             self._waits.check()

@@ -71,6 +71,13 @@ class Container(NamedTuple):
     hive: str | None = None
 
 
+class Activity(NamedTuple):
+    """What the processes of a running container are at. cpu: seconds that they have used. processes: their numbers."""
+
+    cpu: float
+    processes: frozenset[int]
+
+
 class Lock(NamedTuple):
     """What containers are built with besides their configurations: what the meta flake locks.
 
@@ -136,6 +143,9 @@ class Host(Protocol):
 
     def container(self, name: str) -> Container | None:
         """This one alone, None where there is none; costs the same however many others there are."""
+
+    def activity(self, name: str) -> Activity | None:
+        """What its processes are at; None while it does not run. Between two looks at one that works, this differs."""
 
     def journal(self, name: str, lines: int, unit: str | None = None, *, since: float = 0.0) -> list[str]:
         """The last `lines` lines of its journal, oldest first: time, space, what was written.

@@ -10,7 +10,7 @@ from typing import Any
 
 from hive_agent.clis import CLIS
 from hive_core import checked_toml
-from hive_core.checked_toml import Check, Checker, one_of, text_of, value_of
+from hive_core.checked_toml import Check, Checker, one_of, text_of, value_of, whole
 from hive_core.errors import BuildFailed
 from hive_core.toml_lines import Path
 
@@ -51,7 +51,10 @@ class McpServer:
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """A checked `agent.toml`. settle_seconds: how long what was just switched to has to live to count as deployed."""
+    """A checked `agent.toml`. settle_seconds: how long what was just switched to has to live to count as deployed.
+
+    stuck_minutes: how long a turn may be without progress; None as the settings have it, 0 for ever.
+    """
 
     runner: str = "command"
     command: tuple[str, ...] = ()
@@ -62,6 +65,7 @@ class AgentConfig:
     limits: Limits = Limits()
     mcp_servers: Mapping[str, McpServer] = field(default_factory=dict)
     settle_seconds: float = 2.0
+    stuck_minutes: int | None = None
 
 
 def parse(text: str, file: str = "agent.toml") -> AgentConfig:
@@ -178,5 +182,6 @@ _TOP: dict[str, Check] = {
     "environment": _environment,
     "limits": _limits,
     "settle_seconds": _settle_seconds,
+    "stuck_minutes": whole(0, 10080),
     "mcp_servers": _servers,
 }

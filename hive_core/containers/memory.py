@@ -20,7 +20,7 @@ from typing import Any
 from hive_agent import atomic
 from hive_core.arguments import agent_name, sha
 from hive_core.containers import config
-from hive_core.containers.base import Container, Ended, Lock, View
+from hive_core.containers.base import Activity, Container, Ended, Lock, View
 from hive_core.errors import BuildFailed, NotFound, Refused
 from hive_core.process import run
 from hive_core.settings import Settings
@@ -101,6 +101,18 @@ class MemoryHost:
             ended = {"code": code, "out_of_memory": out_of_memory, "at": time.time()}
             self._record(name, {**known, "running": False, "ended": ended})
             (self._folder(name) / "runs").unlink(missing_ok=True)
+
+    def work(self, name: str, cpu: float) -> None:
+        """Be the program of a container, and have used so many seconds of the processor."""
+        known = self._known(name)
+        if known is not None and known["running"]:
+            self._record(name, {**known, "run": {**known["run"], "cpu": cpu}})
+
+    def activity(self, name: str) -> Activity | None:
+        known = self._known(name)
+        return (
+            Activity(known["run"].get("cpu", 0.0), frozenset({1})) if known is not None and known["running"] else None
+        )
 
     def stop(self, name: str, *, grace: float) -> None:
         self.finish(name, 128 + (signal.SIGTERM if grace else signal.SIGKILL))

@@ -53,6 +53,20 @@ def reach_page(hive: Hive, name: str) -> PageAddress:
     return address
 
 
+def post(page: PageAddress, path: str) -> bool:
+    """Have a page do something; whether it has. It may be of an older hive, which does not know how."""
+    from http.client import HTTPConnection, HTTPException
+
+    connection = HTTPConnection(page.host, page.port, timeout=PROOF_SECONDS)
+    try:
+        connection.request("POST", path, headers={"Authorization": f"Bearer {page.key}", "Content-Length": "0"})
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def _has_key(address: PageAddress) -> bool:
     """Whether whoever serves the port has the key, by a proof that does not reveal it (shield.py)."""
     nonce = secrets.token_hex(32)

@@ -14,7 +14,7 @@ from hive_core.changes import InProgress
 from hive_core.containers.base import Container
 from hive_core.context import Hive
 from hive_core.failed_repair import FailedRepair
-from hive_core.human import natural, shorter, span
+from hive_core.human import ago, natural, shorter, span
 from hive_core.progress import repair_of
 from hive_core.steps import FAILED, Steps
 from hive_core.text import one_line
@@ -63,6 +63,7 @@ class AgentStatus(StatusRow):
     crash_loop: it has crashed so often in a row that the next try is hours away. repair: why an operation that was cut
     short could not be mended yet. unknown: true where only a container exists, and the database has no such agent.
     halted: stopped by `hive estop`, and started by `hive resume --all`.
+    stuck_since: when its turn last made any progress, where that is too long ago.
     port_taken: its port, where another program serves it; there is no url then, as it would lead to that program.
     """
 
@@ -79,6 +80,7 @@ class AgentStatus(StatusRow):
     unknown: bool | None = None
     port_taken: int | None = None
     halted: bool | None = None
+    stuck_since: int | None = None
 
     @property
     def state(self) -> str:
@@ -118,6 +120,7 @@ class AgentStatus(StatusRow):
             # The harness's own explanation: a turn has failed, its program is missing, its key was refused.
             shorter(one_line(self.status_text or "").rstrip("."), LONGEST_TEXT): self.turn in _EXPLAINED
             and bool(self.status_text),
+            f"stuck for {ago(self.stuck_since or 0)}, `hive nudge {self.name}`": self.stuck_since is not None,
             "needs login": self.needs_login,
             "needs update": self.needs_update,
             "paused": self.paused,
@@ -207,6 +210,7 @@ def _view(
         repair=failed[0].error if failed else None,
         port_taken=seen.port if seen.taken else None,
         halted=True if row["halted"] else None,
+        stuck_since=int(row["stuck_at"]) if running and row["stuck_at"] else None,
     )
 
 

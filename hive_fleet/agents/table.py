@@ -94,12 +94,13 @@ def record_build(
     restart: str,
     given: Iterable[str],
     recipients: Sequence[str],
+    stuck_minutes: int | None = None,
 ) -> None:
     """Remember what an agent was built with: the revision of hive, and what its configuration says."""
     db.execute(
-        "update agents set hive_rev = ?, runner = ?, restart = ?, crashes = 0, given = ?, allowed_recipients = ?"
-        " where name = ?",
-        (base, runner, restart, json.dumps(sorted(given)), json.dumps(recipients), name),
+        "update agents set hive_rev = ?, runner = ?, restart = ?, crashes = 0, given = ?, allowed_recipients = ?,"
+        " stuck_minutes = ? where name = ?",
+        (base, runner, restart, json.dumps(sorted(given)), json.dumps(recipients), stuck_minutes, name),
     )
 
 

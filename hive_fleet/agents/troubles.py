@@ -9,7 +9,7 @@ from hive_core.text import one_line
 from hive_fleet.needs.need import LIGHT, Need
 
 KINDS = frozenset(
-    {"crash", "crash_loop", "needs_login", "key_refused", "account_trouble", "repair", "port_taken", "stale"}
+    {"crash", "crash_loop", "stuck", "needs_login", "key_refused", "account_trouble", "repair", "port_taken", "stale"}
 )
 
 
@@ -37,6 +37,8 @@ def _account(shown: Mapping[str, Any]) -> Iterator[Need]:
         yield Need("key_refused", name, name, "its key was refused", f"hive login {name}", quote)
     elif turn == "account_trouble":
         yield Need("account_trouble", name, name, "its account is in trouble", f"hive journal {name}", quote)
+    elif shown.get("stuck_since"):
+        yield Need("stuck", name, name, "makes no progress in its turn", f"hive nudge {name}")
     elif shown["needs_login"]:
         yield Need("needs_login", name, name, "needs a login", f"hive login {name}")
 

@@ -70,6 +70,7 @@ def _record_build(name: str, built: AgentConfig, base: str | None, db: sqlite3.C
         restart=built.restart,
         given=given(built.environment),
         recipients=built.allowed_recipients,
+        stuck_minutes=built.stuck_minutes,
     )
 
 

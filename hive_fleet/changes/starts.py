@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hive_core.context import Hive
 from hive_core.errors import HiveError
+from hive_core.progress import reach
 from hive_fleet.agents import desired, halt, restarts, table
 from hive_fleet.changes.building import start_container
-from hive_fleet.changes.running import STARTING, acting_on, tell_what_happened
+from hive_fleet.changes.running import RESTARTING, STARTING, acting_on, tell_what_happened
 from hive_fleet.messages.messages import tell_manager
 
 
@@ -27,6 +28,19 @@ def start(hive: Hive, name: str, *, looked_after: bool) -> None:
         if not known["ran"]:
             start_container(hive, name)
         tell_what_happened(hive, name, "starting", known)
+
+
+def restart(hive: Hive, name: str, *, grace: float) -> None:
+    """Stop an agent's container, if it runs, and start it with the configuration it has: somebody looks after it."""
+    with acting_on(hive, name, RESTARTING) as known:
+        with hive.store.write() as db:
+            halt.refuse(db)
+            desired.want(db, name, desired.RUNNING)
+            restarts.forget(db, name)
+        hive.host.stop(name, grace=grace)
+        reach(hive, name, "starting")
+        start_container(hive, name)
+        tell_what_happened(hive, name, "restarting", known)
 
 
 def start_again(hive: Hive, name: str) -> None:

@@ -121,6 +121,10 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "purged": _always("purged: its configuration, state, login and inbox are gone"),
     "container_crash": lambda data: f"crashed: {data['cause']} (`hive journal {data['agent']}`)",
     "crash_loop": lambda data: f"{data['note']} (`hive start {data['agent']}`)",
+    "stuck": lambda data: f"{data['note']} (`hive nudge {data['agent']}`)",
+    "nudged": lambda data: (
+        "nudged" + (": restarted, as it did not let go of its turn" if data["how"] == "restart" else "")
+    ),
     "needs_login": lambda data: f"needs login (`hive login {data['agent']}`)",
     "logged_in": _always("logged in"),
     "needs_update": _always("needs an update (`hive update --stale`)"),
@@ -151,7 +155,7 @@ class Tone(enum.StrEnum):
     ROUTINE = "routine"  # As it should go.
 
 
-_ALARMS = ("container_crash", "crash_loop", "repair_failed", "halted")
+_ALARMS = ("container_crash", "crash_loop", "repair_failed", "halted", "stuck")
 _SAID = ("sent", "approval_resolved", "question_added", "question_resolved", "needs_update")
 
 

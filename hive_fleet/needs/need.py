@@ -20,6 +20,7 @@ KINDS = {
     "crash": GRAVE,
     "crash_loop": GRAVE,
     "needs_login": GRAVE,
+    "stuck": WAITING,
     "key_refused": GRAVE,
     "account_trouble": GRAVE,
     "repair": GRAVE,

@@ -52,6 +52,7 @@ def consequences(before: AgentConfig | None, after: AgentConfig) -> list[Consequ
         *_limits(first.limits, after.limits),
         *_restart(first.restart, after.restart),
         *_settling(first.settle_seconds, after.settle_seconds),
+        *_stuck(first.stuck_minutes, after.stuck_minutes),
     ]
     order = list(Weight)
     return sorted(found, key=lambda consequence: order.index(consequence.weight))
@@ -189,3 +190,10 @@ def _settling(before: float, after: float) -> Iterator[Consequence]:
     if before != after:
         words = f"has to live for {after:g} seconds to count as deployed" if after else "counts as deployed at once"
         yield Consequence("settle_seconds", Weight.NEUTRAL, words)
+
+
+def _stuck(before: int | None, after: int | None) -> Iterator[Consequence]:
+    if before != after:
+        words = "is never told to be stuck" if after == 0 else f"is stuck after {after} minutes without progress"
+        words = "is stuck when the settings say so" if after is None else words
+        yield Consequence("stuck_minutes", Weight.NEUTRAL, words)

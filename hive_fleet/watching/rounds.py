@@ -20,7 +20,7 @@ from hive_fleet.events.feed import after
 from hive_fleet.flake import staleness
 from hive_fleet.messages import questions
 from hive_fleet.requests import denials
-from hive_fleet.watching import attention
+from hive_fleet.watching import attention, stuck_turns
 from hive_fleet.watching.held_containers import HeldContainers
 from hive_fleet.watching.looks import look_at
 from hive_fleet.watching.restarter import Restarter
@@ -46,6 +46,7 @@ def tick(
     staleness.forget_the_dead(hive)
     _restart_due(hive, restart or partial(starts.start_again, hive))
     verdicts = look_at(hive, None, seed=seed, held=held)
+    stuck_turns.look(hive)
     attention.keep(hive)
     return verdicts
 

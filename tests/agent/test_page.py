@@ -289,7 +289,7 @@ def test_a_port_in_use_is_tried_again_and_holds_no_turn_up(paged: Place) -> None
 
 def test_the_tries_are_twelve_with_doubling_pauses_and_other_errors_end_them_at_once(tmp_path: Path) -> None:
     settings, live, pauses, said = from_environment({"HIVE_CONFIG": str(tmp_path / "none")}), Live(), [], []
-    controls = Controls(settings, Waits(), live, lambda: None, Login(settings, live))
+    controls = Controls(settings, Waits(), live, lambda: None, lambda: None, Login(settings, live))
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError, match="in use"):
         port = other.getsockname()[1]
         bind(port, lambda number: Page(number, settings, live, controls), pauses.append, said.append)

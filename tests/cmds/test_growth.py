@@ -58,6 +58,7 @@ ELSEWHERE = {
         "reads files, or one row by its name",
     ),
     **dict.fromkeys(("migrate", "adopt"), "runs once"),
+    "nudge": "needs a harness in a turn, and is a restart",
     **dict.fromkeys(("backup", "restore"), "copies all there is"),
     "vacuum": "removes what there is too much of",
     "disk": "measures all there is",

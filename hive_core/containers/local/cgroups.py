@@ -182,8 +182,8 @@ def kill(folders: Iterable[str]) -> bool:
 
 def _kill_members(folder: str) -> bool:
     deadline = time.monotonic() + GONE_SECONDS
-    while members := _members(folder):
-        pid = members[0]
+    while left := members(folder):
+        pid = left[0]
         if time.monotonic() > deadline:
             return False
         try:
@@ -192,11 +192,11 @@ def _kill_members(folder: str) -> bool:
             continue
         try:
             # The number may have passed to another process before the descriptor was open, not after.
-            if pid in _members(folder):
+            if pid in members(folder):
                 os.kill(pid, 9)
             poll = select.poll()
             poll.register(process, select.POLLIN)
-            if pid in _members(folder):
+            if pid in members(folder):
                 poll.poll(GONE_SECONDS * 1000)
         except ProcessLookupError:
             continue
@@ -205,7 +205,8 @@ def _kill_members(folder: str) -> bool:
     return True
 
 
-def _members(folder: str) -> list[int]:
+def members(folder: str) -> list[int]:
+    """The processes in one folder of a group."""
     # 0 stands for a process of another pid namespace; there is none below our own.
     return [int(line) for line in _lines(os.path.join(folder, "cgroup.procs")) if line != "0"]
 

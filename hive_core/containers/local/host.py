@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hive_agent import LOOPBACK, atomic
 from hive_agent.clis import CLIS
 from hive_core.arguments import agent_name
-from hive_core.containers.base import AGENT_USERS, GRACE, Container, Lock, View
+from hive_core.containers.base import AGENT_USERS, GRACE, Activity, Container, Lock, View
 from hive_core.containers.local import journal, listeners, records
 from hive_core.containers.local.supervisors import end, hold
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
@@ -146,6 +146,15 @@ class LocalHost:
 
     def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:  # noqa: ARG002
         return journal.follow(self._existing(name) / "journal", lines)
+
+    def activity(self, name: str) -> Activity | None:
+        from hive_core.containers.local import activity
+
+        folder = self._folder(name)
+        run = records.read_run(folder)
+        if run is None or not run.supervisor.alive():
+            return None
+        return activity.of(run.supervisor.pid, records.read_list(folder / "groups.json"))
 
     def users(self) -> range | None:
         return AGENT_USERS if os.geteuid() == 0 else None

@@ -387,3 +387,14 @@ def test_what_is_left_over_of_all_keeps_what_is_locked_and_what_is_used(backend:
     backend.host.stop("a", grace=0)
     backend.host.start("a", backend.view("a"))
     assert backend.host.shared_leftovers(backend.lock, dry=True) == 0
+
+
+def test_what_works_uses_the_processor_and_what_ended_has_no_activity(backend: Backend) -> None:
+    assert backend.host.activity("coder") is None
+    backend.run("coder")
+    first = backend.host.activity("coder")
+    assert first is not None
+    assert first.processes
+    assert first == backend.host.activity("coder")
+    backend.host.stop("coder", grace=0)
+    assert backend.host.activity("coder") is None

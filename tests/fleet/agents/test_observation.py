@@ -16,7 +16,7 @@ from hive_fleet.changes.running import STOPPING
 from tests.hives import CHECKOUT, TestHive
 
 # What serves others without an end, needs a terminal, or is of a running agent's page.
-ENDLESS = {"up", "gate", "page", "mcp", "attach", "events", "agent", "login", "open"}
+ENDLESS = {"nudge", "up", "gate", "page", "mcp", "attach", "events", "agent", "login", "open"}
 
 
 def test_no_operation_opens_starts_or_locks_anything_of_an_agents_inside_a_change(hive: TestHive) -> None:

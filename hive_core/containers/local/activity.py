@@ -1,0 +1,31 @@
+"""What the processes of a container are at: which there are, and how much of the processor they have used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from hive_core.containers.base import Activity
+from hive_core.containers.local import cgroups
+from hive_core.containers.local.tree import below
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def of(supervisor: int, groups: Iterable[str]) -> Activity:
+    """The processes in a container's control group; without one, all below its supervisor."""
+    found = {pid for folder in groups for pid in cgroups.members(folder)} or set(below(supervisor))
+    used = {pid: seconds for pid in found if (seconds := _used(pid)) is not None}
+    return Activity(sum(used.values()), frozenset(used))
+
+
+def _used(pid: int) -> float | None:
+    """Seconds of the processor that a process, and the children it has waited for, have used (proc(5), stat)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The command's name is in parentheses and may hold anything; what follows the last ')' is fixed.
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return sum(map(int, fields[11:15])) / _TICKS
