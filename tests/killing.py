@@ -6,7 +6,8 @@
 
 Counted are the lines about to run, in every thread, of code whose file name contains one of the substrings. With N = 0,
 or an N past the end, nothing is killed, and the exit status is the program's own; the number of lines that ran is
-written to the file that $KILLING_COUNT names, where it is set. Processes the program forks are not counted and not
+written to the file that $KILLING_COUNT names, where it is set; the lines before which something in the folder
+$KILLING_WATCH had changed, to $KILLING_PLACES. Processes the program forks are not counted and not
 killed: only the program itself dies, as with `kill -9` on its number. A program that replaces itself by exec is
 counted no further.
 """
@@ -15,12 +16,14 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import json
 import os
 import runpy
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -41,6 +44,9 @@ class Killer:
         # next() on it is one step of the interpreter: threads cannot lose a count.
         self.counter = itertools.count(1)
         self.chosen: dict[str, bool] = {}
+        self.watched = os.environ.get("KILLING_WATCH", "")
+        self.places: list[int] = []
+        self.looks: dict[str, tuple[int, ...]] = {}
 
     def arm(self) -> None:
         os.register_at_fork(after_in_child=self._disarm)
@@ -60,15 +66,33 @@ class Killer:
 
     def _step(self, frame: FrameType, event: str, argument: Any) -> Trace:
         # Threads of a forked child may carry a local trace on: only the process that was started counts.
-        if event == "line" and next(self.counter) == self.at and os.getpid() == self.process:
-            os.kill(self.process, signal.SIGKILL)
-            signal.pause()
+        if event == "line" and os.getpid() == self.process:
+            line = next(self.counter)
+            if line == self.at:
+                os.kill(self.process, signal.SIGKILL)
+                signal.pause()
+            if self.watched and (looks := marks(self.watched)) != self.looks:
+                self.places.append(line)
+                self.looks = looks
         return self._step
 
     def _report(self) -> None:
         target = os.environ.get("KILLING_COUNT")
         if target and os.getpid() == self.process:
             Path(target).write_text(f"{next(self.counter) - 1}\n")
+        if self.watched and os.getpid() == self.process:
+            Path(os.environ["KILLING_PLACES"]).write_text(json.dumps(self.places))
+
+
+def marks(root: str) -> dict[str, tuple[int, ...]]:
+    """What tells whether anything in a tree was written, made or removed."""
+    found = {}
+    for folder, _folders, files in os.walk(root):
+        for path in (folder, *(os.path.join(folder, name) for name in files)):
+            with suppress(FileNotFoundError):
+                status = os.lstat(path)
+                found[path] = (status.st_mode, status.st_ino, status.st_size, status.st_ctime_ns)
+    return found
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -88,6 +89,17 @@ def test_lines_of_every_thread_count(tmp_path: Path) -> None:
     assert code == 0
     assert int(count) > 4 * 200
     assert run(tmp_path, int(count) - 5, "program.py", "--", program)[0] == -signal.SIGKILL
+
+
+def test_the_places_are_the_lines_before_which_something_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "watched").mkdir()
+    monkeypatch.setenv("KILLING_WATCH", str(tmp_path / "watched"))
+    monkeypatch.setenv("KILLING_PLACES", str(tmp_path / "places"))
+    program = written(tmp_path, 'one = 1\nopen("watched/file", "w").close()\ntwo = 2\nthree = 3\n')
+    assert run(tmp_path, 0, "program.py", "--", program)[0] == 0
+    assert json.loads((tmp_path / "places").read_text()) == [1, 3]
 
 
 @pytest.mark.parametrize("at", [10, 20, 50])

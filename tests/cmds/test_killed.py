@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,11 @@ from hive_fleet.changes import running
 from tests.hives import CHECKOUT, TestHive, eventually
 
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
-# Where the steps of a deploy are: every line of the first, and every few lines of the others, is a place to die.
+# Where the steps of a deploy are. A place to die is a line before which something has changed: each of them in the first
+# files, every third in the others.
 EVERY_LINE = ("hive_fleet/changes/deploys.py", "hive_fleet/changes/spawns.py")
 OTHERS = ("hive_fleet/flake/meta.py", "hive_fleet/requests/queue.py", "hive_fleet/changes/building.py", "hive_core/progress.py",
           "hive_core/containers/local/host.py", "hive_core/git/repository.py")  # fmt: skip
-
-
-@dataclass
-class Places:
-    """Which lines to die at: `step` apart in the files named."""
-
-    files: tuple[str, ...]
-    step: int
 
 
 def killed_at(hive: TestHive, line: int, files: tuple[str, ...], *command: str) -> int:
@@ -43,6 +35,20 @@ def lines_of(hive: TestHive, files: tuple[str, ...], *command: str) -> int:
     assert killed_at(hive, 0, files, *command) in (0, 1)
     del hive.extra["KILLING_COUNT"]
     return int(count.read_text())
+
+
+def places_of(hive: TestHive, files: tuple[str, ...], *command: str) -> list[int]:
+    """The lines of a command, in these files, before which something on the disk has changed since the line before.
+
+    To be killed at any other leaves the same. The first is among them, and one that the command does not come to.
+    """
+    told = hive.root / "places"
+    hive.extra |= {"KILLING_WATCH": str(hive.home), "KILLING_PLACES": str(told)}
+    count = lines_of(hive, files, *command)
+    del hive.extra["KILLING_WATCH"], hive.extra["KILLING_PLACES"]
+    places: list[int] = json.loads(told.read_text())
+    assert 3 < len(places) <= count
+    return [*places, count + 100]
 
 
 def approval(hive: TestHive, number: int) -> dict[str, Any]:
@@ -77,32 +83,32 @@ def assert_whole(hive: TestHive, number: int, before: str, target: str) -> str:
     return became
 
 
-PLACES = [Places(EVERY_LINE, 1), Places(OTHERS, 31)]
+PLACES = [(EVERY_LINE, 1), (OTHERS, 3)]
 BROKEN = 'runner = "nonsense{0}"\n'
 DIES = 'runner = "command"\nsettle_seconds = 60\ncommand = ["sh", "-c", "echo {0}; exit 3"]\n'
 DEPLOYS = {
-    "good, every line": (SAY, Places(EVERY_LINE, 1), "approved"),
-    "good, around it": (SAY, Places(OTHERS, 31), "approved"),
-    "broken, every line": (BROKEN, Places(EVERY_LINE, 1), "failed"),
-    "broken, around it": (BROKEN, Places(OTHERS, 31), "failed"),
-    "dies at once": (DIES, Places((*EVERY_LINE, "hive_fleet/changes/settling.py"), 5), "failed"),
+    "good, every line": (SAY, *PLACES[0], "approved"),
+    "good, around it": (SAY, *PLACES[1], "approved"),
+    "broken, every line": (BROKEN, *PLACES[0], "failed"),
+    "broken, around it": (BROKEN, *PLACES[1], "failed"),
+    "dies at once": (DIES, (*EVERY_LINE, "hive_fleet/changes/settling.py"), 2, "failed"),
 }
 
 
-@pytest.mark.parametrize(("template", "places", "final"), DEPLOYS.values(), ids=DEPLOYS)
+@pytest.mark.parametrize(("template", "files", "step", "final"), DEPLOYS.values(), ids=DEPLOYS)
 def test_a_deploy_killed_anywhere_is_all_new_or_all_old(
-    hive: TestHive, template: str, places: Places, final: str
+    hive: TestHive, template: str, files: tuple[str, ...], step: int, final: str
 ) -> None:
     hive.spawn("coder")
-    count = lines_of(hive, places.files, "approve", str(hive.request("coder", template.format("first"))))
+    places = places_of(hive, files, "approve", str(hive.request("coder", template.format("first"))))
     seen, number, pending = set(), 0, False
-    for line in range(1, count + 1, places.step):
+    for line in [*places[:-1:step], places[-1]]:
         before = hive.git("applied/coder", "rev-parse", "main")
         if not pending:
             hive.git("agents/coder/config", "reset", "-q", "--hard", before)
             target = hive.propose("coder", template.format(line))
-            number = int(hive.json("request-commit", "coder", target)["id"])
-        code = killed_at(hive, line, places.files, "approve", str(number))
+            number = int(hive.asked("request_commit", agent="coder", sha=target)["id"])
+        code = killed_at(hive, line, files, "approve", str(number))
         became = assert_whole(hive, number, before, target)
         pending = became == "pending"
         seen.add((code, became))
@@ -110,16 +116,16 @@ def test_a_deploy_killed_anywhere_is_all_new_or_all_old(
     assert {became for _, became in seen} == {"pending", final}
 
 
-@pytest.mark.parametrize("places", PLACES, ids=["every-line-of-a-spawn", "around-it"])
-def test_a_spawn_killed_anywhere_is_there_or_not(hive: TestHive, places: Places) -> None:
+@pytest.mark.parametrize(("files", "step"), PLACES, ids=["every-line-of-a-spawn", "around-it"])
+def test_a_spawn_killed_anywhere_is_there_or_not(hive: TestHive, files: tuple[str, ...], step: int) -> None:
     hive.run("request-spawn", "first")
-    count = lines_of(hive, places.files, "approve", "1")
-    line, number, name = 1, 0, ""
-    while line <= count:
+    places = places_of(hive, files, "approve", "1")
+    number, name = 0, ""
+    for line in [*places[:-1:step], places[-1]]:
         if not number:
             name = f"agent{line}"
-            number = int(hive.json("request-spawn", name)["id"])
-        killed_at(hive, line, places.files, "approve", str(number))
+            number = int(hive.asked("request_spawn", name=name)["id"])
+        killed_at(hive, line, files, "approve", str(number))
         names = {row["name"] for row in hive.asked("list")}
         there = approval(hive, number)["status"] == "approved"
         assert (name in names) is there
@@ -130,17 +136,17 @@ def test_a_spawn_killed_anywhere_is_there_or_not(hive: TestHive, places: Places)
         assert hive.git("meta", "status", "--porcelain") == ""
         if there:
             assert hive.agent(name)["running"] is True
+            hive.asked("kill", name=name)
             number = 0
-        line += places.step
-    assert number == 0 or hive.run("approve", str(number))
+    assert number == 0
 
 
 def test_a_denial_killed_anywhere_stands_with_its_tag_or_is_none(hive: TestHive) -> None:
     hive.spawn("coder")
     files = ("hive_cmds/approvals.py", "hive_fleet/requests/queue.py", "hive_fleet/requests/denials.py")
-    count = lines_of(hive, files, "deny", str(hive.request("coder", SAY.format("first"))))
+    places = places_of(hive, files, "deny", str(hive.request("coder", SAY.format("first"))))
     number = 0
-    for line in range(1, count + 1, 3):
+    for line in places:
         number = number or hive.request("coder", SAY.format(f"n{line}"))
         killed_at(hive, line, files, "deny", str(number), "--note", "no")
         hive.asked("list")
@@ -152,8 +158,8 @@ def test_a_denial_killed_anywhere_stands_with_its_tag_or_is_none(hive: TestHive)
 def test_a_destroy_killed_anywhere_is_finished_by_the_next_command(hive: TestHive) -> None:
     files = ("hive_cmds/removal.py", "hive_fleet/changes/removals.py")
     hive.spawn("first")
-    count = lines_of(hive, files, "destroy", "first", "--yes")
-    for line in range(1, count + 1, 2):
+    places = places_of(hive, files, "destroy", "first", "--yes")
+    for line in places:
         name = f"agent{line}"
         hive.spawn(name)
         killed_at(hive, line, files, "destroy", name, "--yes")
@@ -167,16 +173,16 @@ def test_a_destroy_killed_anywhere_is_finished_by_the_next_command(hive: TestHiv
 def test_a_request_killed_while_it_fetches_says_so(hive: TestHive) -> None:
     hive.spawn("coder")
     files = ("hive_fleet/requests/proposals.py",)
-    count = lines_of(hive, files, "request-commit", "coder", hive.propose("coder", SAY.format("first")))
+    places = places_of(hive, files, "request-commit", "coder", hive.propose("coder", SAY.format("first")))
     seen = set()
-    for line in range(1, count + 1):
+    for line in places:
         sha = hive.propose("coder", SAY.format(f"n{line}"))
         if killed_at(hive, line, files, "request-commit", "coder", sha) == -9:
-            rows = [row for row in hive.json("approvals", "--all") if row["commit_ref"] == sha]
+            rows = [row for row in hive.asked("approvals", all=True) if row["commit_ref"] == sha]
             seen |= {(row["status"], "interrupted" in row.get("note", "")) for row in rows}
-            again = hive.json("request-commit", "coder", sha)
+            again = hive.asked("request_commit", agent="coder", sha=sha)
             assert (again["status"], again["fetched_sha"]) == ("pending", sha)
-            hive.run("deny", str(again["id"]))
+            hive.asked("deny", id=again["id"])
     assert seen <= {("failed", True), ("pending", False)}
     assert ("failed", True) in seen
 
@@ -205,11 +211,11 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
     )
     opposite = {"start": "stop", "stop": "start"}
     if verb in opposite:
-        hive.run(opposite[verb], "coder")
-    count = lines_of(hive, files, verb, "coder")
-    for line in range(1, count + 1, 17):
+        hive.asked(opposite[verb], name="coder")
+    *places, end = places_of(hive, files, verb, "coder")
+    for line in [*places[::2], end]:
         if verb in opposite:
-            hive.run(opposite[verb], "coder")
+            hive.asked(opposite[verb], name="coder")
         # A kick is said once for as long as it waits.
         inbox.recv(inside.acting_as(Identity(Role.AGENT, "coder")), limit=1000)
         known, told, kicked = running.before(inside, "coder"), len(hive.events(event)), len(kicks(hive))

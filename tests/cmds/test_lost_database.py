@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from tests.clients import Client
-from tests.cmds.test_killed import SAY, killed_at, lines_of
+from tests.cmds.test_killed import SAY, killed_at, lines_of, places_of
 from tests.hives import PLAIN, TestHive, eventually
 from tests.telling import Told
 
@@ -123,21 +123,21 @@ def test_an_adoption_killed_anywhere_is_finished_by_the_next(hive: TestHive) -> 
     hive.spawn("coder", PLAIN)
     files = ("hive_fleet/changes/adoptions.py", "hive_fleet/requests/tags.py", "hive_core/store.py")
     unlink(hive)
-    count = lines_of(hive, files, "adopt")
+    places = places_of(hive, files, "adopt")
     killed = 0
-    for line in range(3, count + 1, 29):
+    for line in places[:: max(1, len(places) // 10)]:
         request = hive.request("coder", SAY.format(f"n{line}"))
         pid = hive.pid("coder")
         unlink(hive)
         killed += killed_at(hive, line, files, "adopt") == -9
-        hive.run("list")
-        hive.run("adopt")
+        hive.asked("list")
+        hive.asked("adopt")
         assert states(hive) == {"coder": "running"}
         assert hive.pid("coder") == pid
-        rows = {row["id"]: row["status"] for row in hive.json("approvals", "--all") if row["kind"] == "apply_commit"}
+        rows = {row["id"]: row["status"] for row in hive.asked("approvals", all=True) if row["kind"] == "apply_commit"}
         assert rows[request] == "pending"
         assert hive.git("meta", "status", "--porcelain") == ""
-        hive.run("deny", str(request))
+        hive.asked("deny", id=request)
         hive.git("agents/coder/config", "reset", "-q", "--hard", hive.git("applied/coder", "rev-parse", "main"))
     assert killed > 3
 
