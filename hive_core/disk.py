@@ -13,7 +13,6 @@ _DATABASE = (
     "SQLITE_IOERR",
     "SQLITE_READONLY",
     "SQLITE_CANTOPEN",
-    "SQLITE_BUSY",
     "SQLITE_NOTADB",
     "SQLITE_CORRUPT",
 )
@@ -45,6 +44,8 @@ def refusal(error: BaseException) -> Refused | None:
         return Refused(f"{error.strerror}.", hint)
     if isinstance(error, OSError) and error.errno in _SYSTEM:
         return Refused(f"{error.filename or 'The disk'}: {error.strerror}.", "Make room, or make it writable.")
+    if name.startswith("SQLITE_BUSY"):
+        return Refused("The database was busy for too long with what another process writes.", "Try again in a moment.")
     if name.startswith(_DATABASE):
         return Refused(f"The database could not be used: {error} ({name}).", "Is the disk full, or read-only?")
     return None
