@@ -57,7 +57,8 @@ class Application:
     def _reads(self) -> dict[str, Serve]:
         call = self._client.call
         return {
-            "/api/state": lambda: {**call("state"), "page": dict(self._now())},
+            # The page's own word first: the history may become another one while hive is asked.
+            "/api/state": lambda: {"page": dict(self._now()), **call("state")},
             "/api/request/<id:int>": lambda id: call("show", id=id),
             "/api/journal/<name>": lambda name: call("journal", name=name, **_asked("unit", "lines")),
             "/api/search": lambda: call("search", **_asked("words")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import select
 import socket
 import threading
@@ -25,6 +26,8 @@ from hive_core.client import Client
 KEPT = 10_000
 # Bytes that a page may be behind by before it is hung up on; it comes back and gets what it lacks.
 MOST_BEHIND = 4 << 20
+# Bytes that the kernel keeps of what a page has not read; of itself it would grow to megabytes.
+UNSENT = 128 << 10
 # Seconds between two signs of life.
 HEARTBEAT = 10.0
 # Seconds without a word from hive, which says something every ten, after which it is away.
@@ -34,10 +37,14 @@ MOST_PAGES = 4000
 
 
 class _Page:
-    """One open page: its socket, what it is yet to be sent, and whether it may still be told."""
+    """One open page: its socket, what it came with, and what it is yet to be sent.
 
-    def __init__(self, connection: socket.socket, last: int | None, welcome: Callable[[], bool]) -> None:
-        self.socket, self.last, self.welcome = connection, last, welcome
+    told: whether it was told an event.
+    """
+
+    def __init__(self, connection: socket.socket, last: int | None, history: str, welcome: Callable[[], bool]) -> None:
+        self.socket, self.last, self.history, self.welcome = connection, last, history, welcome
+        self.told = False
         self.waiting: deque[bytes] = deque()
         self.behind = 0
 
@@ -62,8 +69,12 @@ class _Page:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What was done so far. pages: open now. frames: handed to pages. hung_up: on so many slow readers."""
+    """What was done so far. seq: of the newest event that was heard, None before the first word from hive.
 
+    pages: open now. frames: handed to pages. hung_up: on so many slow readers.
+    """
+
+    seq: int | None
     pages: int
     frames: int
     hung_up: int
@@ -81,7 +92,8 @@ class Broadcaster:
         self._arrived: deque[_Page] = deque()
         self._news: deque[tuple[int | None, bytes]] = deque()
         self._pages: dict[int, _Page] = {}
-        self._frames = self._hung_up = 0
+        self._frames = self._hung_up = self._beginnings = 0
+        self._name = secrets.token_hex(4)
         self._epoll = select.epoll()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._closing = threading.Event()
@@ -102,20 +114,27 @@ class Broadcaster:
         self._ring()
         self._threads[1].join()
 
-    def take(self, connection: socket.socket, last: int | None, welcome: Callable[[], bool]) -> bool:
+    @property
+    def history(self) -> str:
+        """What names the numbers of the events as they are given now: another after each time that all begins anew."""
+        return f"{self._name}.{self._beginnings}"
+
+    def take(self, connection: socket.socket, last: int | None, history: str, welcome: Callable[[], bool]) -> bool:
         """Have a page told everything after `last`, or from now on with None. Takes the socket; False when full.
 
-        welcome: asked now and then whether the page may still be told.
+        history: the one that `last` is a number of, "" where the page does not say. welcome: asked now and then
+        whether the page may still be told.
         """
         if len(self._pages) + len(self._arrived) >= MOST_PAGES:
             return False
         connection.setblocking(False)
-        self._arrived.append(_Page(connection, last, welcome))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)
+        self._arrived.append(_Page(connection, last, history, welcome))
         self._ring()
         return True
 
     def counted(self) -> Counted:
-        return Counted(len(self._pages), self._frames, self._hung_up)
+        return Counted(self._seq, len(self._pages), self._frames, self._hung_up)
 
     # The follower's thread.
 
@@ -137,8 +156,10 @@ class Broadcaster:
 
     def _heard(self, event: dict[str, Any]) -> None:
         kind, seq = event.get("kind"), event.get("seq")
-        if not isinstance(kind, str) or not isinstance(seq, int) or kind == "heartbeat":
-            return  # A sign of life, or the answer that the stream begins with.
+        if not isinstance(kind, str) or not isinstance(seq, int):
+            return  # The answer that the stream begins with.
+        if kind == "heartbeat":
+            return
         self._seq = seq
         # The word that all has to be loaded again is none that anybody goes on from.
         self._tell(seq, _frame(kind, event, None if kind == "resync" else seq))
@@ -194,14 +215,18 @@ class Broadcaster:
                 self._begin_anew(seq, frame)
             else:
                 self._keep(seq, frame)
-                self._to_all(frame)
+                for page in list(self._pages.values()):
+                    if page.told or page.last is None or page.last < seq:
+                        page.told = True
+                        self._to_one(page, frame)
 
     def _begin_anew(self, seq: int, frame: bytes) -> None:
         """Nothing from before is kept: whoever has not just loaded what is there now has to load it again."""
         self._kept.clear()
         self._first = seq
+        self._beginnings += 1
         for page in list(self._pages.values()):
-            if page.last != seq:
+            if page.told or page.last != seq:
                 self._to_one(page, frame)
 
     def _keep(self, seq: int, frame: bytes) -> None:
@@ -215,22 +240,28 @@ class Broadcaster:
             page = self._arrived.popleft()
             self._pages[page.socket.fileno()] = page
             self._epoll.register(page.socket, select.EPOLLRDHUP)
-            for frame in self._lacking(page.last):
+            for frame in self._lacking(page):
                 page.add(frame)
             self._write(page)
 
-    def _lacking(self, last: int | None) -> Iterator[bytes]:
+    def _lacking(self, page: _Page) -> Iterator[bytes]:
         if self.away is not None:
             yield _frame("away", {"why": self.away})
-        if last is None:
+        if page.last is None:
             return
         newest = self._kept[-1][0] if self._kept else self._first
         if self._first is None or newest is None:
             return  # Nothing is known yet; what is lacking is told by a resync when it is.
-        if last < self._first or last > newest:
+        # A page that has asked hive itself a moment ago is ahead of what was heard here; one that does not say of which
+        # history its number is may have it from another.
+        known = page.history == self.history or (not page.history and page.last <= newest)
+        if page.last < self._first or not known:
             yield _frame("resync", {"seq": newest})
             return
-        yield from (frame for seq, frame in self._kept if seq > last)
+        for seq, frame in self._kept:
+            if seq > page.last:
+                page.told = True
+                yield frame
 
     def _to_all(self, frame: bytes) -> None:
         for page in list(self._pages.values()):

@@ -72,6 +72,8 @@ class Metrics:
         from prometheus_client.core import HistogramMetricFamily
 
         told = self._broadcaster.counted()
+        if told.seq is not None:
+            yield _counter("hive_page_events", "Events of hive's history, by the seq of the last one heard", told.seq)
         yield _gauge("hive_page_subscribers", "Open pages that follow the events", told.pages)
         yield _counter("hive_page_frames", "Events and signs of life that were handed to pages", told.frames)
         yield _counter("hive_page_hung_up", "Pages that were hung up on for reading too slowly", told.hung_up)

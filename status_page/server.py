@@ -9,11 +9,12 @@ import socket
 import sys
 import threading
 import time
+from functools import partial
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
 
 from hive_agent.page.door import HEADERS, Denied, Door
@@ -105,13 +106,17 @@ class PageServer(ThreadingHTTPServer):
         else:
             super().shutdown_request(request)
 
-    def hand_over(self, request: socket.socket, last: int | None, authorization: str) -> bool:
+    def hand_over(self, request: socket.socket, last: int | None, history: str, authorization: str) -> bool:
         """Give a connection to the broadcaster, for as long as its key is one; False when there are too many."""
-        if not self.broadcaster.take(request.dup(), last, lambda: self.door.opens(authorization) is not None):
+        welcome = partial(self._welcome, authorization)
+        if not self.broadcaster.take(request.dup(), last, history, welcome):
             return False
         with self._counting:
             self._handed.add(request)
         return True
+
+    def _welcome(self, authorization: str) -> bool:
+        return self.door.opens(authorization) is not None
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         error = sys.exc_info()[1]
@@ -186,7 +191,8 @@ class _Handler(WSGIRequestHandler):
         head += ["X-Accel-Buffering: no\r\n"]
         head += [f"{name}: {value}\r\n" for name, value in HEADERS.items()]
         self.connection.sendall(("".join(head) + "\r\n: welcome\n\n").encode())
-        if not self.server.hand_over(self.connection, after, self.headers.get("Authorization", "")):
+        history = parse_qs(urlsplit(self.path).query).get("history", [""])[0]
+        if not self.server.hand_over(self.connection, after, history, self.headers.get("Authorization", "")):
             self.connection.sendall(b"event: full\ndata: {}\n\n")
         self.close_connection = True
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hive_agent.errors import Stopped
 from hive_agent.page.binding import bind
@@ -36,7 +37,7 @@ class Serving:
         """Serve until `end`. Raises OSError when the port cannot be had."""
         broadcaster, answers = Broadcaster(self._client), Answers()
         metrics = Metrics(self._client, broadcaster, answers)
-        app = Application(self._client, self._door, metrics, lambda: {"port": self._address[1]}).wsgi()
+        app = Application(self._client, self._door, metrics, partial(self._now, broadcaster)).wsgi()
         make = partial(self._made, app, broadcaster, answers)
         broadcaster.start()
         try:
@@ -52,6 +53,9 @@ class Serving:
             return
         finally:
             broadcaster.close()
+
+    def _now(self, broadcaster: Broadcaster) -> dict[str, Any]:
+        return {"port": self._address[1], "history": broadcaster.history}
 
     def end(self) -> None:
         """End it, and hang up on every tab. From another thread."""

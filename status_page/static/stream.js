@@ -9,6 +9,7 @@ export class Stream {
     this.key = key;
     this.handlers = handlers;
     this.seq = null;
+    this.history = '';
     this.failures = 0;
     this.heard = 0;
     this.away = false;
@@ -53,6 +54,7 @@ export class Stream {
     const answer = await this.call('GET', 'api/state');
     if (!answer.ok) throw Object.assign(new Error(answer.error), { fatal: answer.status === 401 });
     this.seq = answer.result.seq;
+    this.history = answer.result.page.history;
     this.handlers.load(answer.result);
   }
 
@@ -62,7 +64,7 @@ export class Stream {
     const silence = setInterval(() => Date.now() - this.heard > SILENCE && stop.abort(), 1000);
     this.heard = Date.now();
     try {
-      const response = await fetch('events', { headers, signal: stop.signal, cache: 'no-store' });
+      const response = await fetch(`events?history=${this.history}`, { headers, signal: stop.signal, cache: 'no-store' });
       if (!response.ok) throw Object.assign(new Error('refused'), { fatal: response.status === 401 });
       await this.read(response.body.getReader());
     } finally {

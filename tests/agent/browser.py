@@ -49,8 +49,8 @@ class Client:
             connection.close()
 
     @contextmanager
-    def stream(self, **headers: str) -> Iterator[Iterator[tuple[str, int, Any]]]:
-        connection, answer = self.request("GET", "/events", **headers)
+    def stream(self, path: str = "/events", **headers: str) -> Iterator[Iterator[tuple[str, int, Any]]]:
+        connection, answer = self.request("GET", path, **headers)
         assert answer.status == 200
         # Signs of life keep a stream open for ever: what has not come by then never will.
         deadline = threading.Timer(PATIENCE, lambda: answer.fp.raw._sock.shutdown(socket.SHUT_RDWR))
