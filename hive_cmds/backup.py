@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from hive_agent import atomic
-from hive_core import __version__, migrations, progress, shared_folder
+from hive_core import __version__, choices, last_backup, migrations, progress, shared_folder
 from hive_core.arguments import FREE, Kind
 from hive_core.context import Hive
 from hive_core.errors import Damaged, HiveError, Invalid, Refused
@@ -57,9 +57,11 @@ def backup(hive: Hive, folder: Folder) -> None:
         # In this order: what is written later has more, and by that alone the earlier is brought in line with it.
         hive.store.copy_to(made / DATABASE)
         _write_bundles(hive, made, failed)
+        _copy_settings(hive, made)
         manifest = {"hive": __version__, "made_at": int(time.time()), "ports": _ports(hive), "without": failed}
         (made / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         _sync(made)
+    last_backup.remember(hive.settings, target, time.time())
     hive.say(f"{target} is a backup; `hive restore {target}` takes it back, here or on another machine")
     if failed:
         raise Refused(f"{target} lacks what could not be read: {', '.join(failed)}.", "See what is wrong with it.")
@@ -81,6 +83,21 @@ def _write_bundles(hive: Hive, made: Path, failed: list[str]) -> None:
             (made / bundle).unlink(missing_ok=True)
             failed.append(str(path))
             hive.say(f"warning: {path} is not in the backup: {error}")
+
+
+def _copy_settings(hive: Hive, made: Path) -> None:
+    """Copy the operator's settings, where there are any. There may be secrets in them, as in messages."""
+    settings = hive.settings.home / choices.FILE
+    if settings.is_file():
+        (made / choices.FILE).write_bytes(settings.read_bytes())
+        (made / choices.FILE).chmod(0o600)
+
+
+def _restore_settings(hive: Hive, source: Path) -> None:
+    """Take the operator's settings from the backup where there are none; those that are there are newer."""
+    kept, settings = source / choices.FILE, hive.settings.home / choices.FILE
+    if kept.is_file() and not settings.exists():
+        atomic.write(settings, kept.read_text(), mode=0o600)
 
 
 def _ports(hive: Hive) -> dict[str, int]:
@@ -131,6 +148,7 @@ def restore(hive: Hive, folder: Folder) -> list[Adopted]:
         _refuse_amid_operations(hive)
         _restore_database(hive, source / DATABASE)
     _restore_ports(hive, manifest["ports"])
+    _restore_settings(hive, source)
     with hive.store.read() as db:
         known = table.names(db)
     return [*adoptions.take_back(hive, known, RESTORED), *adoptions.adopt_all(hive)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hive_agent.clis import CLIS
 from hive_core import hostile_folders, progress
 from hive_core.arguments import AgentName
 from hive_core.context import Hive
@@ -12,6 +13,7 @@ from hive_core.errors import NotFound, Refused
 from hive_core.human import size
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents import table
+from hive_fleet.agents.observation import found_login
 from hive_fleet.agents.refusals import refuse_manager, refuse_unknown
 from hive_fleet.agents.tombstones import DestroyedName, Tombstone, all_tombstones
 from hive_fleet.changes import removals
@@ -33,7 +35,9 @@ def _belongings(hive: Hive, name: str) -> str:
     """What an agent has besides its container; the size counts only what can be measured quickly."""
     held = hostile_folders.measure(hive.agent_path(name))
     least = "" if held.whole else "more than "
-    return f"its configuration with all history, its state and its login ({least}{size(held.size)})"
+    login = any(found_login(hive, name, runner).login for runner in CLIS)
+    parts = "its state and its login" if login else "and its state"
+    return f"its configuration with all history{',' if login else ''} {parts} ({least}{size(held.size)})"
 
 
 @operation(callers=OPERATOR, group="Agents", confirm="Destroy {name}?", stakes=_what_destroy_takes)

@@ -60,6 +60,12 @@ def newest(db: sqlite3.Connection) -> int:
     return int(db.execute(f"select coalesce((select max(seq) from events), ({given}), 0)").fetchone()[0])  # noqa: S608
 
 
+def newest_at(db: sqlite3.Connection) -> float | None:
+    """When the newest event happened, by the clock of then; None where none is kept."""
+    row = db.execute("select at from events order by seq desc limit 1").fetchone()
+    return None if row is None else float(row["at"])
+
+
 def last_told(db: sqlite3.Connection, kind: str) -> dict[str, Any] | None:
     """What the newest event of a kind that tells the whole said; None where there has been none."""
     row = db.execute("select data from snapshots where kind = ?", (kind,)).fetchone()

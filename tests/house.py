@@ -34,7 +34,19 @@ FLOORS = {name: room.floor for name, room in ROOMS.items()}
 VERBS = "hive_cmds"
 
 # The nouns, from the ground up: each may import those before it.
-NOUNS = ("home", "flake", "needs", "agents", "messages", "events", "requests", "changes", "watching", "upkeep")
+NOUNS = (
+    "home",
+    "flake",
+    "needs",
+    "agents",
+    "messages",
+    "events",
+    "requests",
+    "changes",
+    "watching",
+    "upkeep",
+    "checkup",
+)
 
 # Table -> the folder in which alone SQL may name it; the migrations make them all.
 OWNERS = {

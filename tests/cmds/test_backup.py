@@ -51,11 +51,16 @@ def test_a_backup_restored_elsewhere_has_everything_and_up_starts_what_ran(
     full: TestHive, other: TestHive, tmp_path: Path
 ) -> None:
     full.run("stop", "tester")
+    (full.home / "hive.toml").write_text('pronouns = "they/them"\n')
     full.run("backup", str(tmp_path / "kept"))
     assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
+    (row,) = (row for row in full.asked("doctor") if row["check"] == "backup")
+    assert row["ok"] is True
+    assert row["detail"].startswith(f"{tmp_path / 'kept'}, ")
     last = full.events()[-1]["seq"]
     rows = other.json("restore", str(tmp_path / "kept"), "--yes")
     assert [(row["name"], row["ok"]) for row in rows] == [("coder", True), ("tester", True)]
+    assert other.asked("config")[0]["value"] == "they/them"
     for repository in ("applied/coder", "applied/tester"):
         assert refs(other, repository) == refs(full, repository)
         assert other.git(repository, "status", "--porcelain") == ""

@@ -238,6 +238,14 @@ def test_a_destroy_keeps_state_and_decisions_and_tells_nobody_but_the_manager(co
     assert (told(coder)[-1], kicks(coder)) == ({"event": "destroyed", "agent": "coder"}, kicked)
 
 
+def test_a_destroy_speaks_of_a_login_only_where_there_is_one(coder: TestHive) -> None:
+    assert "its configuration with all history and its state (" in coder.run("destroy", "coder", "--yes").stderr
+    login = coder.home / "agents" / "coder" / "claude" / ".credentials.json"
+    login.write_text('{"claudeAiOauth": {"accessToken": "fake"}}')
+    told = coder.run("purge", "coder", code=1).stderr
+    assert "its configuration with all history, its state and its login (" in told
+
+
 def test_a_destroyed_agent_is_no_input_of_the_meta_flake_any_more(coder: TestHive) -> None:
     coder.spawn("tester")
     coder.run("destroy", "coder", "--yes")

@@ -1,0 +1,88 @@
+"""Hive's own folder: who can read it, whose it is, its settings, and what is left over in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from hive_core import choices
+from hive_core.context import Hive
+from hive_core.human import count, size
+from hive_fleet.checkup.finding import Examination, Finding, Findings
+from hive_fleet.upkeep import leftovers, repositories
+
+_OTHERS = 0o077
+
+
+def _home(hive: Hive) -> Findings:
+    home = hive.settings.home
+    if not home.is_dir():
+        yield Finding("home", None, f"{home} is not there yet", "what changes anything first makes it")
+        return
+    if home.stat().st_uid != os.geteuid():
+        yield Finding("home", False, f"{home} belongs to another user", "run hive as that user")
+    private = not home.stat().st_mode & _OTHERS
+    yield Finding("home", private, f"{home}" + ("" if private else " can be read by others"),
+                  "" if private else f"chmod 700 {home}")  # fmt: skip
+
+
+def _permissions(hive: Hive) -> Findings:
+    """Whether what holds messages and logins is closed to others by its own mode, too."""
+    found = list(_open_to_others(hive))
+    if not found:
+        yield Finding("permissions", True, "the database and the agents' folders are closed to other users")
+    for path in found:
+        yield Finding("permissions", False, f"{path} can be read by others", f"chmod go= {path}")
+
+
+def _open_to_others(hive: Hive) -> Iterator[Path]:
+    agents = hive.settings.agents
+    folders = sorted(agents.iterdir()) if agents.is_dir() else []
+    files = [hive.settings.home / name for name in hive.store.file_names()]
+    for path in (*files, *folders):
+        if not path.is_symlink() and path.exists() and path.stat().st_mode & _OTHERS:
+            yield path
+
+
+def _close(hive: Hive) -> None:
+    for path in (hive.settings.home, *_open_to_others(hive)):
+        if path.exists():
+            path.chmod(path.stat().st_mode & ~_OTHERS)
+
+
+def _settings(hive: Hive) -> Findings:
+    """Whether the operator's settings can be used. While they cannot, whatever needs them is refused."""
+    own = sum(origin != choices.DEFAULT for origin in hive.settings.choices.origins.values())
+    yield Finding("settings", True, f"{count(own, 'setting')} other than the defaults: `hive config` shows them")
+
+
+def _leftovers(hive: Hive) -> Findings:
+    """What a vacuum would remove at once, and what one could not."""
+    if not hive.settings.home.is_dir():
+        return
+    swept = [*leftovers.sweep(hive, True), *repositories.sweep(hive, True)]
+    for row in swept:
+        if row.ok is False:
+            yield Finding("leftovers", False, f"{row.what}: {row.detail}")
+    left = sum(row.size for row in swept if not row.what.startswith("repository"))
+    packs = sum(row.what.startswith("repository") for row in swept)
+    if left or packs:
+        unpacked = f", repositories to be packed: {packs}" if packs else ""
+        yield Finding("leftovers", None, f"{size(left)} that nothing needs{unpacked}", "hive vacuum")
+    else:
+        yield Finding("leftovers", True, "nothing is left over")
+
+
+def _sweep(hive: Hive) -> None:
+    for part in (leftovers.sweep, repositories.sweep):
+        for _ in part(hive, False):
+            pass
+
+
+CHECKS = (
+    Examination("home", _home, _close),
+    Examination("permissions", _permissions, _close),
+    Examination("settings", _settings),
+    Examination("leftovers", _leftovers, _sweep),
+)
