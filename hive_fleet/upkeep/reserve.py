@@ -26,8 +26,12 @@ def give(hive: Hive) -> None:
 def keep(hive: Hive) -> None:
     """Set it aside, where there is more than enough room. That it cannot be is no trouble."""
     path = hive.settings.home / FILE
-    if path.exists() or not path.parent.is_dir() or shutil.disk_usage(path.parent).free < AMPLE * _wanted(path):
+    if not path.parent.is_dir() or shutil.disk_usage(path.parent).free < AMPLE * _wanted(path):
         return
+    if path.exists():
+        if path.stat().st_size >= _wanted(path):
+            return
+        path.unlink()  # Whoever was setting it aside was killed, or the disk has grown.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(descriptor, 0, _wanted(path))
