@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from hive_core.errors import Refused
 from hive_core.human import size
-from hive_core.slices import HOLD, Slicer, checkpoint
+from hive_core.slices import Slicer, log_size
 from hive_core.store import BUSY_SECONDS, Store
 
 # Bytes that are rewritten without asking: some tenths of a second of a slow disk.
@@ -44,12 +44,12 @@ def space(store: Store) -> Space:
     """How the file stands."""
     with store.read() as db:
         numbers = {name: _pragma(db, name) for name in ("page_size", "page_count", "freelist_count", "auto_vacuum")}
-    page, log = numbers["page_size"], store.path.with_name(f"{store.path.name}-wal")
+    page = numbers["page_size"]
     return Space(
         total=numbers["page_count"] * page,
         free=numbers["freelist_count"] * page,
         gives=numbers["auto_vacuum"] != 0,
-        log=log.stat().st_size if log.exists() else 0,
+        log=log_size(store),
     )
 
 
@@ -69,16 +69,6 @@ def give_back(store: Store, slices: Slicer) -> int:
         # Meanwhile others may free more than is given back.
         vain = vain + 1 if now.free >= last.free else 0
     return before.total - now.total
-
-
-def shorten_log(store: Store) -> None:
-    """Have the log begin anew with nothing in it; with somebody reading it, it stays as it is until the next time."""
-    checkpoint(store)
-    try:
-        # Who writes waits for it, so it does not wait for long.
-        store.run_script(f"pragma busy_timeout = {int(HOLD * 1000)}; pragma wal_checkpoint(truncate);")
-    finally:
-        store.run_script(f"pragma busy_timeout = {int(BUSY_SECONDS * 1000)};")
 
 
 def rewrite(store: Store, *, most: int | None = None) -> bool:

@@ -13,12 +13,14 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from hive_core.store import Store
+from hive_core.store import BUSY_SECONDS, Store
 
 # Seconds that a slice is to take: it becomes larger or smaller by that.
 HOLD = 0.02
 # Items in the first slice, and in any.
 FIRST, MOST = 50, 2000
+# Bytes of the log beyond which it is begun anew.
+LONGEST_LOG = 16 * 1024 * 1024
 
 T = TypeVar("T")
 OnItems = Callable[[sqlite3.Connection, list[int]], int]
@@ -30,6 +32,7 @@ class Slicer:
     def __init__(self, store: Store, rest: Callable[[float], None] = time.sleep) -> None:
         self._store, self._rest = store, rest
         self.size, self.longest, self._began = FIRST, 0.0, 0.0
+        self._longest_log = LONGEST_LOG
 
     def each(self, items: Iterable[int], work: OnItems) -> int:
         """OnItems on the items, some in each transaction; what `work` returns, added up."""
@@ -64,7 +67,15 @@ class Slicer:
                 checkpoint(self._store)
                 continue
             self._took(time.monotonic() - self._began)
+            self._shorten_log()
             return done
+
+    def _shorten_log(self) -> None:
+        """Keep the log short. SQLite itself does not while others write, which is all the time: it begins anew only
+        where nothing was written since it was moved."""
+        if log_size(self._store) > self._longest_log:
+            shorten_log(self._store)
+            self._longest_log = max(LONGEST_LOG, 2 * log_size(self._store))
 
     def _took(self, seconds: float) -> None:
         """Choose how large the next slice is by how long one has taken, and let others in."""
@@ -82,3 +93,21 @@ def checkpoint(store: Store) -> None:
     It needs no room, so it makes some where the disk is full.
     """
     store.run_script("pragma wal_checkpoint(passive);")
+
+
+def log_size(store: Store) -> int:
+    """Bytes of the write-ahead log."""
+    try:
+        return store.path.with_name(f"{store.path.name}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def shorten_log(store: Store) -> None:
+    """Have the log begin anew with nothing in it; with somebody reading it, it stays as it is until the next time."""
+    checkpoint(store)
+    try:
+        # What is left to be moved is little. Who writes waits for it, so it does not wait for readers for long.
+        store.run_script(f"pragma busy_timeout = {int(HOLD * 1000)}; pragma wal_checkpoint(truncate);")
+    finally:
+        store.run_script(f"pragma busy_timeout = {int(BUSY_SECONDS * 1000)};")

@@ -11,7 +11,7 @@ from hive_core import database_file, old_events
 from hive_core.context import Hive
 from hive_core.errors import Refused
 from hive_core.events import emit
-from hive_core.slices import OnItems, Slicer
+from hive_core.slices import OnItems, Slicer, shorten_log
 from hive_fleet.messages import old
 from hive_fleet.upkeep.swept import DAY, Swept
 
@@ -77,7 +77,7 @@ def give_back(hive: Hive, dry: bool) -> Iterator[Swept]:
     with suppress(Refused):
         database_file.rewrite(hive.store, most=database_file.MOMENT_BYTES)
     database_file.give_back(hive.store, Slicer(hive.store))
-    database_file.shorten_log(hive.store)
+    shorten_log(hive.store)
     after = database_file.space(hive.store)
     given = max(0, before.total - after.total)
     held = "" if after.gives else "; `hive vacuum --rewrite` has it become smaller, who writes waits meanwhile"
@@ -92,7 +92,7 @@ def merge(hive: Hive, dry: bool) -> Iterator[Swept]:
     while slices.once(lambda blocks: _merged(hive, blocks)):
         pass
     given = database_file.give_back(hive.store, Slicer(hive.store))
-    database_file.shorten_log(hive.store)
+    shorten_log(hive.store)
     yield Swept("index of words", True, 0, given, "given back to the disk")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hive_core import database_file
 from hive_core.errors import Refused
-from hive_core.slices import Slicer
+from hive_core.slices import Slicer, shorten_log
 from hive_core.store import Store
 
 MIB = 1024 * 1024
@@ -45,7 +45,7 @@ def test_what_is_free_is_given_back_but_for_what_is_used_again_at_once(path: Pat
     assert before.gives
     assert before.free > 3 * MIB
     given = database_file.give_back(store, Slicer(store, lambda _: None))
-    database_file.shorten_log(store)
+    shorten_log(store)
     after = database_file.space(store)
     assert after.free <= database_file.KEPT_FREE
     assert given == before.total - after.total
@@ -99,7 +99,7 @@ def test_whoever_reads_keeps_the_log_as_it_is_and_holds_up_nobody(path: Path) ->
         reader.execute("select count(*) from events").fetchone()
         with store.write() as db:
             db.execute("insert into events (at, kind, data) values (0, 'started', '{}')")
-        database_file.shorten_log(store)
+        shorten_log(store)
         assert database_file.space(store).log > 0
         with store.read() as db:
             assert db.execute("pragma busy_timeout").fetchone()[0] == 60_000

@@ -74,3 +74,23 @@ def test_where_not_even_the_least_fits_it_is_said(hive: TestHive) -> None:
 
     with pytest.raises(sqlite3.OperationalError, match="full"):
         Slicer(hive.inside().store, lambda _: None).each(range(60), work)
+
+
+def test_the_log_stays_short_also_while_others_write_all_the_time(
+    hive: TestHive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "LONGEST_LOG", 100_000)
+    store, other = hive.inside().store, hive.inside().store
+
+    def rest(_seconds: float) -> None:
+        with other.write() as db:
+            db.execute("insert into events (at, kind, data) values (0, 'started', '{}')")
+
+    def work(db: sqlite3.Connection, items: list[int]) -> int:
+        row = "insert into events (at, kind, data) values (0, 'started', ?)"
+        db.executemany(row, [("x" * 20_000,) for _ in items])
+        return len(items)
+
+    slicer = Slicer(store, rest)
+    slicer.each(range(400), work)
+    assert slices.log_size(store) < 1_000_000
