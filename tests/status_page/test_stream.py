@@ -8,10 +8,34 @@ from typing import Any
 
 import pytest
 
+from hive_core.events import newest
+from tests.clients import Client
 from tests.hives import TestHive, eventually
 from tests.status_page.near import NearPage, served_near
 
 pytestmark = pytest.mark.remembered
+
+
+# What existing clients read of each kind, null where there is nothing.
+FIELDS = {
+    "sent": "from to body at",
+    "delivered": "from to body at",
+    "approval_added": "id agent approval_kind sha_short diff description",
+    "approval_resolved": "id agent approval_kind sha_short status resolved_at note description",
+    "question_added": "id asker question options multi asked_at deadline_at",
+    "question_resolved": "id answer answerer answered_at cancelled",
+    "transient_set": "name transient_kind since_unix",
+    "transient_cleared": "name",
+    "container_state_changed": "container",
+    "container_removed": "name",
+    "tombstones_changed": "tombstones",
+    "meta_inputs_changed": "inputs",
+}
+NULL = {
+    "approval_added": {"sha_short", "diff", "description"},
+    "approval_resolved": {"sha_short", "note", "description"},
+    "question_added": {"deadline_at"},
+}
 
 
 @pytest.fixture
@@ -88,3 +112,38 @@ def test_a_number_of_another_history_is_answered_with_the_word_to_begin_anew(nea
         near.hive.run("send", "coder", "one")
         near.hive.run("send", "coder", "two")
         assert next(data["body"] for kind, _, data in news if kind == "sent") == "two"
+
+
+def test_each_kind_has_the_fields_that_clients_know_and_null_where_there_is_nothing(near: NearPage) -> None:
+    hive = near.hive
+    state = near.client.ask("GET", "/api/state")[1]["result"]
+    hive.run("send", "coder", "hello")
+    with Client(hive.root / "run" / "agents" / "coder.sock") as coder:
+        assert coder.ask("recv", wait=10)["ok"]
+    hive.run("deny", str(hive.json("request-spawn", "worker")["id"]))
+    hive.run("answer", str(hive.json("ask", "which?")["id"]), "this")
+    hive.spawn("other")
+    hive.run("destroy", "other", "--yes")
+    hive.run("send", "coder", "the end")
+    last = hive.inside()
+    with last.store.read() as db:
+        end = newest(db)
+    events = []
+    with near.client.stream(Last_Event_ID=str(state["seq"])) as news:
+        for kind, seq, event in news:
+            assert (kind, seq) == (event["kind"], event["seq"])
+            events.append(event)
+            if seq == end:
+                break
+    for kind, names in FIELDS.items():
+        found = [event for event in events if event["kind"] == kind]
+        assert found, kind
+        for event in found:
+            assert set(names.split()) <= event.keys(), kind
+            assert all(
+                type(event[name]) is int
+                for name in event
+                if name in ("at", "id") or name.endswith(("_unix", "resolved_at"))
+            )
+    for kind, names in NULL.items():
+        assert any(all(event[name] is None for name in names) for event in events if event["kind"] == kind), kind
