@@ -37,7 +37,7 @@ LARGEST_REQUEST = 1024 * 1024
 _STATIC = {
     "/": ("index.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in ("page", "markdown", "text", "tools")},
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 

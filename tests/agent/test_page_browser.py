@@ -25,7 +25,7 @@ pytestmark = requires("chromium")
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script> \u202egnp.exe \x1b[31m"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as runner:
         found = runner.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])

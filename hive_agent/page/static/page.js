@@ -1,5 +1,7 @@
-"use strict";
 // One cold load, then one stream. Everything from the agent is put in as text, never as markup.
+import { markdown } from "./markdown.js";
+import { clock, day, make, shown, span, when } from "./text.js";
+import { call } from "./tools.js";
 
 const RETRY_MS = [500, 1000, 2000, 5000];
 const STATES = {
@@ -11,11 +13,14 @@ const TRIES_AGAIN = ["key_refused", "account_trouble"];
 const at = (id) => document.getElementById(id);
 const narrow = matchMedia("(max-width: 760px)");
 const key = takeKey();
-const turns = new Map(); // id -> {node, about, events, tools}
+const turns = new Map(); // id -> {node, head, events, why, tools}
+// What was written on this page has the agent itself as its sender, and begins so.
+const FROM_PAGE = "(written on your page)\n\n";
 let now = {};
 let seq = 0;
 let loaded = false;
 let connected = false;
+let lastDay = null;
 const MOST_TURNS = 60;
 
 function takeKey() {
@@ -26,19 +31,6 @@ function takeKey() {
     history.replaceState(null, "", location.pathname);
   }
   return sessionStorage.getItem("key");
-}
-
-function make(tag, kind, text) {
-  const node = document.createElement(tag);
-  if (kind) node.className = kind;
-  if (text !== undefined && text !== null) node.textContent = shown(text);
-  return node;
-}
-
-// What turns writing around or cannot be seen is written out, as on the command line.
-function shown(text) {
-  return String(text).replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\u2028\u2029]/gu, (character) =>
-    character === "\n" || character === "\t" ? character : `\\u{${character.codePointAt(0).toString(16)}}`);
 }
 
 async function ask(path, body) {
@@ -69,7 +61,9 @@ async function live() {
 async function load() {
   const state = await ask("api/state");
   turns.clear();
+  lastDay = null;
   at("turns").replaceChildren();
+  now = state.now; // Whose page it is, before anything is said of messages.
   state.turns.forEach(showTurn);
   state.events.forEach(showEvent);
   showNow(state.now);
@@ -215,9 +209,10 @@ function tick() {
 function message(value) {
   const item = make("li");
   const about = make("div", "about");
-  about.append(make("b", "", value.from), make("span", "", clock(value.at)));
+  const [from, body] = wording(value.from, value.body);
+  about.append(make("b", "", from), when(value.at));
   if (value.redelivered) about.append(make("span", "", "delivered again"));
-  item.append(about, make("div", "body", readable(value.from, value.body)));
+  item.append(about, make("div", "body", readable(value.from, body)));
   return item;
 }
 
@@ -234,31 +229,55 @@ function readable(sender, body) {
     .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`).join("\n");
 }
 
+// Who wrote a message, as this page calls them, and what.
+function wording(sender, body) {
+  const here = sender === now.label && body.startsWith(FROM_PAGE);
+  return here ? ["on this page", body.slice(FROM_PAGE.length)] : [sender, body];
+}
+
+// A message as it is read: what the system tells line by line, what anybody else writes as Markdown.
+function written(sender, body) {
+  const box = make("div", "message");
+  if (sender === "system") box.textContent = shown(readable(sender, body));
+  else box.append(markdown(body));
+  box.classList.toggle("text", sender !== "system");
+  box.tabIndex = 0;
+  return box;
+}
+
 function showTurn(turn) {
-  const found = turns.get(turn.id) || begin(turn.id);
+  const found = turns.get(turn.id) || begin(turn);
   const about = make("div", "about");
-  about.append(make("b", "", turn.sender), make("span", "", clock(turn.started)));
+  const [sender, body] = wording(turn.sender, turn.body);
+  about.append(make("b", "", sender), when(turn.started));
   if (turn.redelivered) about.append(make("span", "", "delivered again"));
   if (turn.model) about.append(make("span", "", turn.model));
   if (turn.ended) {
     const bad = !["done", "cancelled", "stopped"].includes(turn.outcome);
     const word = turn.outcome === "done" ? "" : `${turn.outcome.replace("_", " ")} · `;
     about.append(make("span", bad ? "end bad" : "end", `${word}${span(turn.ended - turn.started)}`));
+    for (const tool of found.tools.values()) tool.over();
   }
-  found.head.replaceChildren(about, make("div", "message", readable(turn.sender, turn.body)));
+  found.head.replaceChildren(about, found.message ??= written(turn.sender, body));
   // The first line says what it was; a program's output stands above already.
   if (turn.ended && !["done", "cancelled"].includes(turn.outcome)) found.why.textContent = shown((turn.detail || "").split("\n")[0]);
 }
 
-function begin(id) {
+function begin({ id, started }) {
   const node = make("article");
-  const found = { head: make("header"), events: make("div", "events"), why: make("div", "events note failed"), tools: new Map() };
+  const found = { node, head: make("header"), events: make("div", "events"), why: make("div", "events note failed"), tools: new Map() };
   node.append(found.head, found.events, found.why);
+  const title = day(started);
+  if (title !== lastDay) at("turns").append(make("h2", "day", title));
+  lastDay = title;
   turns.set(id, found);
   at("turns").append(node);
   if (turns.size > MOST_TURNS) {
-    turns.delete(turns.keys().next().value);
-    at("turns").firstElementChild.remove();
+    const [oldest, gone] = turns.entries().next().value;
+    turns.delete(oldest);
+    gone.node.remove();
+    // A day without a turn left needs no heading.
+    for (let first = at("turns").firstElementChild; first.nextElementSibling?.matches(".day"); first = at("turns").firstElementChild) first.remove();
   }
   return found;
 }
@@ -267,40 +286,24 @@ function showEvent(event) {
   const turn = turns.get(event.turn);
   if (!turn) return;
   const data = event.data;
-  if (data.cut) turn.events.append(make("div", "note", `(an event too large to keep whole) ${data.start.slice(0, 500)}`));
-  else if (event.kind === "text" || event.kind === "thinking") {
-    if (data.text) turn.events.append(make("div", event.kind, data.text));
-  } else if (event.kind === "tool_call") {
-    const box = make("details", "tool");
-    const head = make("summary");
-    const input = JSON.stringify(data.input, null, 2) || "";
-    head.append(make("b", "", data.name), make("span", "", brief(data.input)));
-    box.append(head, make("pre", "", input));
-    turn.tools.set(data.id, box);
+  const note = (text) => turn.events.append(make("div", "note", text));
+  if (data.cut) note(`(an event too large to keep whole) ${data.start.slice(0, 500)}`);
+  else if (event.kind === "text" && data.text) {
+    const box = make("div", "text");
+    box.append(markdown(String(data.text)));
     turn.events.append(box);
+  } else if (event.kind === "thinking" && data.text) turn.events.append(make("div", "thinking", data.text));
+  else if (event.kind === "tool_call") {
+    const tool = call(data, event.at);
+    turn.tools.set(data.id, tool);
+    turn.events.append(tool.box);
   } else if (event.kind === "tool_result") {
-    const box = turn.tools.get(data.id) || turn.events;
-    if (data.is_error) box.classList.add("wrong");
-    box.append(make("pre", "", data.text));
-  } else if (event.kind === "note") turn.events.append(make("div", "note", data.text));
-  else if (event.kind === "compacting") turn.events.append(make("div", "note", "compacting the conversation…"));
-  else if (event.kind === "retry") turn.events.append(make("div", "note", `trying again (${data.error || data.error_status || "no answer"})`));
-}
-
-function brief(input) {
-  if (!input || typeof input !== "object") return "";
-  return Object.values(input).filter((value) => typeof value === "string").join(" · ").replace(/\s+/g, " ").slice(0, 200);
-}
-
-function clock(seconds) {
-  const then = new Date(seconds * 1000);
-  const time = then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  return then.toDateString() === new Date().toDateString() ? time : `${then.toLocaleDateString()} ${time}`;
-}
-
-function span(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+    const tool = turn.tools.get(data.id);
+    if (tool) tool.done(data, event.at);
+    else turn.events.append(make("pre", "", data.text));
+  } else if (event.kind === "note") note(data.text);
+  else if (event.kind === "compacting") note("compacting the conversation…");
+  else if (event.kind === "retry") note(`trying again (${data.error || data.error_status || "no answer"})`);
 }
 
 function lock(text) {
@@ -374,7 +377,10 @@ at("model").addEventListener("click", () => {
   at("text").value = "/model ";
   at("text").focus();
 });
-if (narrow.matches) at("inbox").open = false;
+if (narrow.matches) {
+  at("inbox").open = false;
+  at("text").placeholder = "Message or /command";
+}
 setInterval(tick, 1000);
 if (key) live();
 else lock();
