@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Backend:
         uid = None if users is None else users.start
         if uid is not None:
             os.chown(state, uid, uid)
-        return View(uid, {"/state": state}, {}, {}, lock=replace(self.lock, hive=hive or self.lock.hive))
+        return View(uid, {"/state": state}, {}, {}, lock=self.lock._replace(hive=hive or self.lock.hive))
 
     def commit(self, name: str, toml: str) -> str:
         repository = self.home / "applied" / name

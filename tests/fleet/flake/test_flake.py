@@ -129,7 +129,7 @@ def test_an_installed_hive_builds_systems_as_a_checkout_does(made: TestHive) -> 
     for part in ("nix", "hive_agent"):
         shutil.copytree(made.root / "base" / part, installed / part)
     inside = made.inside()
-    inside = replace(inside, settings=replace(inside.settings, source=installed, environment=()))
+    inside = replace(inside, settings=inside.settings._replace(source=installed, environment=()))
     with meta.opened(inside, "a test") as opened:
         opened.stage(["coder"], ["hive"])
         opened.commit("move to what is installed")

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,7 +88,7 @@ def test_it_is_read_from_whatever_repository_there_is(settings: Settings, tmp_pa
             where = tmp_path / "checkout"
         case "bare":
             git(tmp_path, "clone", "-q", "--bare", str(tmp_path / "checkout"), str(where))
-    found = harness.export(settings, replace(lock, repositories=(tmp_path / "gone", where)))
+    found = harness.export(settings, lock._replace(repositories=(tmp_path / "gone", where)))
     assert (found / "turns/run.py").read_text() == CODE
 
 

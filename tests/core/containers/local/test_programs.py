@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -167,7 +166,7 @@ def test_a_cli_that_was_found_is_used_again_whatever_path_a_timer_has(
     tmp_path: Path, npm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     native = npm / f"codex-linux-x64/vendor/{TRIPLE}/bin/codex"
-    own = replace(settings(tmp_path, Path()), environment=())
+    own = settings(tmp_path, Path())._replace(environment=())
     for path in (f"{tmp_path}/bin:/usr/bin:/bin", "/usr/bin:/bin") * 2:
         monkeypatch.setenv("PATH", path)
         programs.inside(own)
@@ -183,7 +182,7 @@ def test_what_the_environment_names_is_for_its_process_alone(
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     native = npm / f"codex-linux-x64/vendor/{TRIPLE}/bin/codex"
     programs.inside(settings(tmp_path, tmp_path / "bin/codex"))
-    own = replace(settings(tmp_path, Path()), environment=())
+    own = settings(tmp_path, Path())._replace(environment=())
     assert programs.find(own, "codex") != native
     (tmp_path / "home").mkdir(exist_ok=True)
     (tmp_path / "home/hive.toml").write_text(f'[clis]\ncodex = "{tmp_path}/bin/codex"\n')
