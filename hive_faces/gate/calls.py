@@ -83,7 +83,8 @@ class Calls:
             if not is_empty(result) or left <= 0:
                 return answer
             try:
-                await asyncio.wait_for(inbox.wait(), left)
+                async with asyncio.timeout(left):
+                    await inbox.wait()
             except TimeoutError:
                 return answer
 

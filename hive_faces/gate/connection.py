@@ -326,4 +326,5 @@ async def write(writer: asyncio.StreamWriter, answer: Slices, patience: float | 
         if writer.transport.is_closing():
             raise ConnectionResetError
         writer.write(part)
-        await asyncio.wait_for(writer.drain(), patience)
+        async with asyncio.timeout(patience):
+            await writer.drain()

@@ -61,7 +61,8 @@ class _Stream:
     async def next(self) -> Any:
         """The next item; None after a while of quiet, _END after the last one."""
         try:
-            item = await asyncio.wait_for(self._made.get(), HEARTBEAT)
+            async with asyncio.timeout(HEARTBEAT):
+                item = await self._made.get()
         except TimeoutError:
             return None
         self._room.release()

@@ -105,7 +105,8 @@ class Followers:
                     seq = end
                     continue
                 try:
-                    await asyncio.wait_for(woken.wait(), HEARTBEAT)
+                    async with asyncio.timeout(HEARTBEAT):
+                        await woken.wait()
                 except TimeoutError:
                     if language.quiet is not None:
                         await send(line(language.quiet(seq)))

@@ -107,8 +107,10 @@ class Gate:
 
     async def _until_woken(self, woken: asyncio.Event) -> None:
         """Wait for a commit or for the next deadline of a question."""
+        # Not wait_for: that of Python 3.11 loses a cancellation that comes in the moment of what it waits for.
         with suppress(TimeoutError):
-            await asyncio.wait_for(woken.wait(), self._seconds_left())
+            async with asyncio.timeout(self._seconds_left()):
+                await woken.wait()
 
     def _seconds_left(self) -> float | None:
         """Until the next deadline of a question; None where none has one."""
