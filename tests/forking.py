@@ -2,7 +2,7 @@
 
 A command that a test runs to its end is a process of its own here too, with its own environment, folder, streams and
 exit code, and may be killed at any line; only the interpreter's start and the imports, nine tenths of most commands'
-time, are done once. Tests of the start itself, and of long-running commands, start the real program.
+time, are done once. So is one that goes on beside the test. Tests of the start itself start the real program.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import importlib
 import json
 import os
 import pkgutil
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -86,9 +89,74 @@ class ForkServer:
         assert not gone, f"no file of the product is called {gone}"
         return self.ask(request, timeout)
 
+    def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Started:
+        """Start one command of hive and go on."""
+        request = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(Path.cwd())}
+        request |= {"kill_at": None, "beside": True}
+        pipes = [os.pipe() for _ in range(3)]
+        socket.send_fds(self._socket, [json.dumps(request).encode()], [end for _, end in pipes])
+        for _, end in pipes:
+            os.close(end)
+        pid = int(self._socket.recv(32))
+        return Started([str(CHECKOUT / "hive"), *arguments], pid, *(end for end, _ in pipes))
+
     def _end(self) -> None:
         self._socket.close()
         self._process.wait()
+
+
+class Started:
+    """A process that a server has forked, in the hands of a test as one of subprocess.Popen's is."""
+
+    def __init__(self, args: list[str], pid: int, out: int, err: int, end: int) -> None:
+        self.args, self.pid = args, pid
+        self.stdin = None
+        self.stdout, self.stderr = (os.fdopen(stream, encoding="utf-8") for stream in (out, err))
+        self.returncode: int | None = None
+        self._end = os.fdopen(end, "rb", buffering=0)
+
+    def poll(self) -> int | None:
+        if self.returncode is None and select.select([self._end], [], [], 0)[0]:
+            self.returncode = int(self._end.read())
+            self._end.close()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None and not select.select([self._end], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        code = self.poll()
+        assert code is not None
+        return code
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        found = {stream.fileno(): b"" for stream in (self.stdout, self.stderr) if not stream.closed}
+        left = set(found)
+        while left:
+            ready, _, _ = select.select(left, [], [], None if deadline is None else max(0, deadline - time.monotonic()))
+            if not ready:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            for stream in ready:
+                more = os.read(stream, 65536)
+                found[stream] += more
+                left -= set() if more else {stream}
+        self.wait(None if deadline is None else max(0, deadline - time.monotonic()))
+        out, err = (
+            found.get(-1 if each.closed else each.fileno(), b"").decode() for each in (self.stdout, self.stderr)
+        )
+        self.stdout.close()
+        self.stderr.close()
+        return out, err
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 def _text(stream: Any) -> str:
@@ -117,18 +185,43 @@ def serve(connection: socket.socket, be: Callable[[Mapping[str, Any]], None]) ->
     # What a child's collector does not go through, the child does not copy.
     gc.freeze()
     while True:
-        request, streams, *_ = socket.recv_fds(connection, LONGEST_REQUEST, 2)
-        if not request:
+        data, streams, *_ = socket.recv_fds(connection, LONGEST_REQUEST, 3)
+        if not data:
             return
+        request = json.loads(data)
         child = os.fork()
         if child == 0:
+            if request.get("beside"):
+                _watch_over_another(connection, streams.pop())
             connection.close()
-            _become(json.loads(request), streams, be)
+            _become(request, streams, be)
         for stream in streams:
             os.close(stream)
+        if request.get("beside"):
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            continue
         connection.send(str(child).encode())
         _, status = os.waitpid(child, 0)
         connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _watch_over_another(connection: socket.socket, told: int) -> None:
+    """Fork the process that is wanted, tell its pid and in the end its exit code; returns in that process alone."""
+    child = os.fork()
+    if child == 0:
+        os.close(told)
+        return
+    connection.send(str(child).encode())
+    # Ctrl-C at a terminal is for that process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for descriptor in set(map(int, os.listdir("/proc/self/fd"))) - {told}:
+        with suppress(OSError):
+            os.close(descriptor)
+    _, status = os.waitpid(child, 0)
+    os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
 
 
 def _become(request: Mapping[str, Any], streams: Sequence[int], be: Callable[[Mapping[str, Any]], None]) -> NoReturn:
@@ -174,7 +267,7 @@ def import_everything() -> None:
     import plumbum  # noqa: F401
     from typer import rich_utils  # noqa: F401  (the help)
 
-    for room in ("hive_core", "hive_fleet", "hive_cmds", "hive_faces.shell", "hive_faces.gate"):
+    for room in ("hive_core", "hive_fleet", "hive_cmds", "hive_faces", "status_page"):
         package = importlib.import_module(room)
         for module in pkgutil.walk_packages(package.__path__, f"{room}."):
             importlib.import_module(module.name)

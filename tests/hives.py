@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from hive_core import settings, wire
 from hive_core.context import Hive
@@ -92,7 +92,11 @@ class TestHive:
         }
 
     def start(self, *arguments: str, program: list[str] | None = None, **options: Any) -> subprocess.Popen[str]:
-        """Start a command and go on."""
+        """Start a command and go on. What goes into its start (a program, options) has the real program started."""
+        if not (program or options or self._about_the_start(options)):
+            begun = cast(subprocess.Popen[str], forking.server().start(arguments, self.environment))
+            self.started.append(begun)
+            return begun
         argv = [*(program or [sys.executable, str(CHECKOUT / "hive")]), *arguments]
         process = subprocess.Popen(
             argv,
@@ -120,6 +124,7 @@ class TestHive:
 
     def started_anew(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run the real program to its end."""
+        options.setdefault("program", [sys.executable, str(CHECKOUT / "hive")])
         process = self.start(*arguments, **options)
         out, err = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
