@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hive_core.choices import DEFAULT, FILE, KEYS, NEW_AGENTS, SEED
+from hive_core.choices import DEFAULT, FILE, KEYS, NEW_AGENTS, NOTIFY, SEED, Choices
 from hive_core.context import Hive
 from hive_core.operation import OPERATOR, operation
 
@@ -30,4 +31,19 @@ def config(hive: Hive) -> list[Setting]:
         shown = value if isinstance(value, str) else " ".join(dumps({name: value}).split())
         origin = chosen.origins.get(f"{NEW_AGENTS}.{name}", DEFAULT)
         rows.append(Setting(f"{NEW_AGENTS}.{name}", shown, origin))
-    return rows
+    return [*rows, *_notify(chosen)]
+
+
+def _notify(chosen: Choices) -> Iterator[Setting]:
+    """Whom to notify of what. Of a service only its kind is shown: its URL is a key to it."""
+    from hive_core import notify_toml
+    from hive_core.toml_text import dumps
+
+    for name, value in chosen.notify.items():
+        origin = chosen.origins[f"{NOTIFY}.{name}"]
+        if name == "services":
+            yield from (Setting(f"{NOTIFY}.{name}.{each}", notify_toml.scheme(value[each]), origin) for each in value)
+        elif isinstance(value, dict):
+            yield Setting(f"{NOTIFY}.{name}", ", ".join(dumps(value).split("\n")).strip(", "), origin)
+        else:
+            yield Setting(f"{NOTIFY}.{name}", ", ".join(value) if isinstance(value, list) else value, origin)

@@ -10,6 +10,7 @@ from hive_core.context import Hive
 from hive_core.events import newest
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.events.feed import Line, after, lines
+from hive_fleet.notifications.beside import notifying
 from hive_fleet.watching.rounds import INTERVAL, tick, watching
 
 Interval = Annotated[int, whole(1, 3600, "the interval in seconds", "SECONDS")]
@@ -24,7 +25,8 @@ def watch(hive: Hive, interval: Interval = INTERVAL, once: bool = False) -> Iter
     """
     with hive.lone("watch", "watching"):
         if not once:
-            yield from lines(watching(hive, interval))
+            with notifying(hive):
+                yield from lines(watching(hive, interval))
         with hive.store.read() as db:
             seq = newest(db)
         tick(hive, seed=False)

@@ -21,6 +21,7 @@ from hive_core.errors import HiveError, Invalid, Refused
 FILE = "hive.toml"
 SWITCH = ("on", "off")
 NEW_AGENTS = "new_agents"
+NOTIFY = "notify"
 DEFAULT = "default"
 # A host as the header Host has it: lower case, an address of IPv6 in brackets.
 _HOST = r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?"
@@ -72,12 +73,14 @@ KEYS = (
 class Choices(NamedTuple):
     """What holds. values: by the key's name. origins: where each of them comes from, in words.
 
-    new_agents: what the `agent.toml` of a new agent holds, as it was written.
+    new_agents: what the `agent.toml` of a new agent holds, as it was written. notify: whom to notify of what, as in
+    notify_toml.py; it holds secrets, and is shown nowhere as it is.
     """
 
     values: Mapping[str, Any]
     origins: Mapping[str, str]
     new_agents: Mapping[str, Any] = MappingProxyType({})
+    notify: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def programs(self) -> dict[str, str]:
@@ -144,7 +147,10 @@ def _read(path: str, identity: Hashable, environment: tuple[tuple[str, str], ...
     new = table.get(NEW_AGENTS, {})
     for name in new:
         lines[f"{NEW_AGENTS}.{name}"] = f"{FILE}, line {checker.line((NEW_AGENTS, name))}"
-    return _merged(flat, lines, dict(environment), new)
+    notify = checked.get(NOTIFY, {})
+    for name in notify:
+        lines[f"{NOTIFY}.{name}"] = f"{FILE}, line {checker.line((NOTIFY, name))}"
+    return _merged(flat, lines, dict(environment), new, notify)
 
 
 def _merged(
@@ -152,6 +158,7 @@ def _merged(
     lines: Mapping[str, str],
     environment: Mapping[str, str],
     new_agents: Mapping[str, Any] | None = None,
+    notify: Mapping[str, Any] | None = None,
 ) -> Choices:
     values, origins = {}, dict(lines)
     for key in KEYS:
@@ -163,7 +170,7 @@ def _merged(
         raise Invalid(f"HIVE_BACKEND is {values['backend']!r}; this hive knows: {', '.join(OFFERED)}.")
     if values["page.serve"] not in SWITCH:
         raise Invalid(f"HIVE_PAGE is {values['page.serve']!r}; it is one of: {', '.join(SWITCH)}.")
-    return Choices(values, origins, new_agents or {})
+    return Choices(values, origins, new_agents or {}, notify or {})
 
 
 def _at(table: Mapping[str, Any], name: str) -> Any:
@@ -182,7 +189,7 @@ def _schema() -> dict[str, Any]:
             schema[first] = _table(tables[first])
         else:
             schema[first] = checks[key.kind]
-    return {**schema, NEW_AGENTS: _new_agents}
+    return {**schema, NEW_AGENTS: _new_agents, NOTIFY: _notify}
 
 
 def _table(checks: Mapping[str, Any]) -> Callable[..., Any]:
@@ -228,6 +235,12 @@ def _new_agents(checker: Any, value: Any, path: tuple[str, ...]) -> Any:
     if not isinstance(value, dict):
         checker.wrong(value, path, "give a table of what an agent.toml may hold")
     return check_table(checker, {**SEED, **value}, path)
+
+
+def _notify(checker: Any, value: Any, path: tuple[str, ...]) -> Any:
+    from hive_core import notify_toml
+
+    return notify_toml.check(checker, value, path)
 
 
 def _check_range(checker: Any, checked: Mapping[str, Any]) -> None:

@@ -85,6 +85,7 @@ EVENT_KINDS: Mapping[str, EventKind] = {
     "need_added": EventKind("something began to need the operator; the whole of it", ("need",)),
     "need_changed": EventKind("anything of that is otherwise, or it was acknowledged; the whole of it", ("need",)),
     "need_resolved": EventKind("it needs the operator no more; as it was last", ("need",)),
+    "notified": EventKind("a service took a notification: of which needs", ("to", "needs")),
     "adopted": EventKind("a container that the database did not know was taken back", ("agent",)),
     "inbox_forgotten": EventKind("all that was ever sent to a name was removed", ("name",)),
     "vacuumed": EventKind("messages and questions that were old were removed: how many", ("messages", "questions")),

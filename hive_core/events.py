@@ -66,6 +66,12 @@ def newest_at(db: sqlite3.Connection) -> float | None:
     return None if row is None else float(row["at"])
 
 
+def newest_of(db: sqlite3.Connection, kinds: Sequence[str]) -> int:
+    """The seq of the newest event of these kinds; 0 where none is kept."""
+    query = "select coalesce(max(seq), 0) from events where kind = ?"
+    return max(int(db.execute(query, (kind,)).fetchone()[0]) for kind in kinds)
+
+
 def last_told(db: sqlite3.Connection, kind: str) -> dict[str, Any] | None:
     """What the newest event of a kind that tells the whole said; None where there has been none."""
     row = db.execute("select data from snapshots where kind = ?", (kind,)).fetchone()

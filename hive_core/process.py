@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hive_core.errors import ProgramFailed
 from hive_core.transaction import never_inside
@@ -83,10 +83,11 @@ def run(
     cwd: Path | None = None,
     timeout: float = 600.0,
     check: bool = True,
+    text: str | None = None,
 ) -> Completed:
-    """Run a program to its end, without standard input, in an environment that holds only `env`.
+    """Run a program to its end, in an environment that holds only `env`.
 
-    timeout: seconds after which it is killed.
+    timeout: seconds after which it is killed. text: its standard input; without one it has none.
     Raises ProgramFailed with argv, code and what it wrote when it cannot be run, takes too long, or
     (with `check`) exits non-zero.
     """
@@ -101,9 +102,10 @@ def run(
         pairs = [f"{name}={value}" for name, value in environment.items()]
         program = str(local.which(argv[0]))
         command = local["/usr/bin/env"]["-i", pairs, program, list(argv[1:])]
-        code, stdout, stderr = command.run(
-            retcode=None, timeout=timeout, stdin=DEVNULL, cwd=None if cwd is None else str(cwd)
-        )
+        given: Any = command if text is None else command << text
+        source = {"stdin": DEVNULL} if text is None else {}
+        folder = None if cwd is None else str(cwd)
+        code, stdout, stderr = given.run(retcode=None, timeout=timeout, cwd=folder, **source)
     except CommandNotFound as error:
         raise ProgramFailed(f"{argv[0]} is not installed, or not on the PATH.") from error
     except ProcessTimedOut as error:

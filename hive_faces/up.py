@@ -21,6 +21,7 @@ from hive_fleet.agents import desired, halt, table
 from hive_fleet.changes import adoptions, spawns, starts
 from hive_fleet.changes.running import RESTING
 from hive_fleet.events.feed import Line, lines
+from hive_fleet.notifications.beside import notifying
 from hive_fleet.watching.rounds import INTERVAL, watching
 
 
@@ -40,6 +41,7 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
                 gate = held.enter_context(beside(hive))
                 held.enter_context(page_beside(hive))
                 held.enter_context(upkeep_beside(hive))
+                held.enter_context(notifying(hive))
                 left = "stops the agents" if stop else "leaves the agents as they are"
                 yield from lines(watching(hive, INTERVAL, beside=gate, begin=partial(bring_up, hive, left)))
             except (KeyboardInterrupt, GeneratorExit) as error:

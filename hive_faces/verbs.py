@@ -27,6 +27,7 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.messages": "send recent search why",
     "hive_cmds.meta": "inputs meta_update update migrate",
     "hive_cmds.needs_you": "needs_you acknowledge",
+    "hive_cmds.notify": "notify",
     "hive_cmds.nudging": "nudge",
     "hive_cmds.pages": "open attach",
     "hive_cmds.pausing": "pause resume estop",

@@ -18,7 +18,7 @@ python3Packages.buildPythonApplication {
     filter = path: _: builtins.elem (builtins.head (lib.splitString "/" (lib.removePrefix "${toString ../.}/" path))) wanted;
   };
   build-system = [ python3Packages.setuptools ];
-  dependencies = with python3Packages; [ typer rich pygit2 plumbum sqlite-fts4 bottle inotify-simple prometheus-client ];
+  dependencies = with python3Packages; [ typer rich pygit2 plumbum sqlite-fts4 bottle inotify-simple prometheus-client apprise ];
   # A newer one works; its commands only start more slowly.
   pythonRelaxDeps = [ "typer" ];
   makeWrapperArgs = [ "--prefix" "PATH" ":" (lib.makeBinPath [ git bubblewrap util-linux ]) ];

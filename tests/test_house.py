@@ -162,7 +162,7 @@ def test_sql_names_a_table_only_in_the_folder_that_owns_it() -> None:
     found = {
         (name_of(path), table)
         for path in modules()
-        if name_of(path) != MIGRATIONS
+        if name_of(path) not in MIGRATIONS
         for table in tables_named(path)
         if not name_of(path).startswith(f"{OWNERS[table]}/")
     }

@@ -14,7 +14,7 @@ WORDS = CHECKOUT / "docs" / "words.md"
 # What existing clients and databases know by name.
 WIRE = re.compile(r"transient_(?:set|cleared|kind)")
 # What was written once stays as it was: the steps that databases have been through, and the story of the releases.
-HISTORY = ("hive_core/migrations.py",)
+HISTORY = ("hive_core/migrations.py", "hive_core/first_migrations.py")
 
 
 def rows(heading: str) -> list[str]:

@@ -121,6 +121,7 @@ def settings() -> str:
 
 
 _NEW_AGENTS = """
+| `[notify]` | | | whom to notify of what, and when: [notifications](notifications.md) |
 | `[new_agents]` | `runner = "claude"` | | what the `agent.toml` of a new agent begins with, the manager's too |
 
 A new agent that has a configuration already keeps that. Below `[new_agents]` may stand what [an agent.toml](agent.md)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hive_core.need_kinds import LIGHT
 from hive_core.text import one_line
-from hive_fleet.needs.need import LIGHT, Need
+from hive_fleet.needs.need import Need
 
 KINDS = frozenset(
     {"crash", "crash_loop", "stuck", "needs_login", "key_refused", "account_trouble", "repair", "port_taken", "stale"}
@@ -34,9 +35,9 @@ def _account(shown: Mapping[str, Any]) -> Iterator[Need]:
     # Its harness's own words.
     quote = one_line(shown["status_text"]) if shown.get("status_text") else None
     if turn == "key_refused":
-        yield Need("key_refused", name, name, "its key was refused", f"hive login {name}", quote)
+        yield Need("key_refused", name, name, "has a key that was refused", f"hive login {name}", quote)
     elif turn == "account_trouble":
-        yield Need("account_trouble", name, name, "its account is in trouble", f"hive journal {name}", quote)
+        yield Need("account_trouble", name, name, "has trouble with its account", f"hive journal {name}", quote)
     elif shown.get("stuck_since"):
         yield Need("stuck", name, name, "makes no progress in its turn", f"hive nudge {name}")
     elif shown["needs_login"]:
@@ -48,7 +49,7 @@ def _others(shown: Mapping[str, Any]) -> Iterator[Need]:
     if shown.get("repair"):
         yield left_half_done(name, shown["repair"])
     if shown.get("port_taken"):
-        said = f"its port {shown['port_taken']} is another program's"
+        said = f"has another program on its port, {shown['port_taken']}"
         yield Need("port_taken", name, name, said, f"hive restart {name}")
     if shown["needs_update"]:
         yield Need("stale", name, name, "was built with another hive than there is now", "hive update --stale")

@@ -11,6 +11,8 @@ from hive_core import last_backup, run_folder
 from hive_core.context import Hive
 from hive_core.human import ago
 from hive_fleet.checkup.finding import Examination, Finding, Findings
+from hive_fleet.notifications import outbox
+from hive_fleet.notifications.rules import wishes
 
 DAY = 86400.0
 # Days after which a backup is old, and the upkeep late.
@@ -101,10 +103,25 @@ def _backups(hive: Hive) -> Findings:
         yield Finding("backup", True, said)
 
 
+def _notifications(hive: Hive) -> Findings:
+    """Whether what needs the operator reaches them."""
+    named = wishes(hive.settings).services
+    with hive.store.read() as db:
+        failing = [outbox.failing(db)[name] for name in named if name in outbox.failing(db)]
+    for each in failing:
+        said = f"{each.service} has taken none for {ago(each.since)}: {each.error}"
+        yield Finding("notifications", False, said, "hive notify --test")
+    if not named:
+        yield Finding("notifications", None, "you are not notified", "name a service (docs/notifications.md)")
+    elif not failing:
+        yield Finding("notifications", True, f"to {', '.join(named)}")
+
+
 CHECKS = (
     Examination("running", _running),
     Examination("run", _second),
     Examination("sockets", _sockets, _remove_stale),
     Examination("upkeep", _upkeep),
     Examination("backup", _backups),
+    Examination("notifications", _notifications),
 )

@@ -131,6 +131,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "recovered": _recovered,
     "repair_failed": lambda data: f"could not be mended, is tried again (`hive doctor`): {_quoted(data['note'])}",
     # What it follows from has an event of its own.
+    "notified": lambda data: f"{data['to']} was notified: {_quoted(', '.join(data['needs']))}",
     "need_added": _nothing,
     "need_changed": _nothing,
     "need_resolved": _nothing,

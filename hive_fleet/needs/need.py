@@ -10,24 +10,8 @@ from typing import Annotated, Any
 from hive_core.arguments import Kind
 from hive_core.errors import Invalid
 from hive_core.human import elapsed, shorter
+from hive_core.need_kinds import NEED_KINDS
 
-# How much something matters: what should go on does not; somebody waits; it can wait.
-GRAVE, WAITING, LIGHT = 3, 2, 1
-# Kind -> how much it matters, where nothing else is said.
-KINDS = {
-    "request": WAITING,
-    "question": WAITING,
-    "crash": GRAVE,
-    "crash_loop": GRAVE,
-    "needs_login": GRAVE,
-    "stuck": WAITING,
-    "key_refused": GRAVE,
-    "account_trouble": GRAVE,
-    "repair": GRAVE,
-    "port_taken": LIGHT,
-    "stale": LIGHT,
-    "disk": GRAVE,
-}
 # Characters of somebody's own words that are quoted; the command beside them shows all.
 QUOTED = 200
 
@@ -70,7 +54,7 @@ class Need:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", f"{self.kind}/{self.subject}" if self.subject else self.kind)
-        object.__setattr__(self, "weight", self.weight or KINDS[self.kind])
+        object.__setattr__(self, "weight", self.weight or NEED_KINDS[self.kind].weight)
         if self.quote is not None:
             object.__setattr__(self, "quote", shorter(self.quote, QUOTED) or None)
 
@@ -115,6 +99,11 @@ class Need:
         """What there is, with the words of whoever it is about."""
         known = " (acknowledged)" if self.ok else ""
         return self.said + (f": {self.quote}" if self.quote else "") + known
+
+    @property
+    def sentence(self) -> str:
+        """What there is as a sentence of its own, without anybody's words but hive's."""
+        return f"{self.agent} {self.said}" if NEED_KINDS[self.kind].of_agent else self.said
 
     def text(self) -> str:
         """It in a line."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import sqlite3
 
-from hive_core import repairs
+from hive_core import last_backup, repairs
 from hive_core.context import Hive
-from hive_core.human import size
+from hive_core.human import size, span
 from hive_fleet.agents import last_seen, troubles
 from hive_fleet.messages import questions
 from hive_fleet.needs import needs
 from hive_fleet.needs.need import Need
+from hive_fleet.notifications import outbox
 from hive_fleet.requests import queue
 
 # A disk is full soon when less than this share of it is free, and less than so many bytes.
 SHARE, SCARCE = 0.05, 2 * 1024**3
+# Seconds after which a backup is old.
+OLD_BACKUP = 7 * 86400.0
 
 
 def computed(hive: Hive, db: sqlite3.Connection) -> list[Need]:
@@ -25,6 +28,7 @@ def computed(hive: Hive, db: sqlite3.Connection) -> list[Need]:
         *map(queue.need_of, queue.waiting(db)),
         *map(questions.need_of, questions.for_operator(db)),
         *(need for view in shown for need in troubles.troubles(view)),
+        *(outbox.need_of(each) for each in outbox.failing(db).values() if each.tries >= outbox.DOWN),
         *_repairs_of_nobody(hive, db, {view["name"] for view in shown}),
     ]
 
@@ -46,13 +50,25 @@ def _repairs_of_nobody(hive: Hive, db: sqlite3.Connection, known: set[str]) -> l
 
 
 def _machine(hive: Hive) -> list[Need]:
+    return [need for need in (_disk(hive), _backup(hive)) if need is not None]
+
+
+def _disk(hive: Hive) -> Need | None:
     try:
         disk = os.statvfs(hive.settings.home)
     except OSError:
-        return []  # Nothing can be told of a disk that is not there; whoever needs it says so.
+        return None  # Nothing can be told of a disk that is not there; whoever needs it says so.
     free = disk.f_bavail * disk.f_frsize
     least = min(SCARCE, disk.f_blocks * disk.f_frsize * SHARE)
     if free >= least:
-        return []
+        return None
     said = f"the disk of {hive.settings.home} is full soon: less than {size(least)} is free"
-    return [Need("disk", "", None, said, "hive vacuum")]
+    return Need("disk", "", None, said, "hive disk")
+
+
+def _backup(hive: Hive) -> Need | None:
+    """Of who makes none hive knows nothing: they may be made some other way."""
+    last = last_backup.read(hive.settings)
+    if last is None or hive.clock() - last.made_at <= OLD_BACKUP:
+        return None
+    return Need("backup", "", None, f"the last backup is older than {span(OLD_BACKUP)}", "hive backup DIR")

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -119,6 +120,12 @@ def operations() -> None:
         call("ask", caller=caller, question="what?")
     call("ask_operator", caller=manager, question="what?")
     call("needs_you"), call("acknowledge", id="question/2")
+    settings_file = hive.settings.home / "hive.toml"
+    settings_file.write_text('[notify.services]\nlog = ["/bin/true"]\n')
+    hive.clock = lambda: time.time() + 60
+    call("notify")
+    hive.clock = time.time
+    settings_file.unlink()
     call("answer", id=1, text="this"), call("cancel_question", id=2)
     call("update", stale=True), call("meta_update", inputs=["hive"]), call("update", name="coder")
     call("watch", once=True)

@@ -58,6 +58,7 @@ ELSEWHERE = {
         "reads files, or one row by its name",
     ),
     **dict.fromkeys(("migrate", "adopt"), "runs once"),
+    "notify": "reads what needs the operator, as needs_you does, and what was told of it within an hour",
     "nudge": "needs a harness in a turn, and is a restart",
     **dict.fromkeys(("backup", "restore"), "copies all there is"),
     "vacuum": "removes what there is too much of",

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from hive_core.need_kinds import NEED_KINDS
 from hive_fleet.agents.troubles import KINDS, troubles
-from hive_fleet.needs import need
 
 FINE = {"name": "coder", "running": True, "failed": False, "needs_login": False, "needs_update": False}
 
@@ -37,8 +37,8 @@ def test_what_is_wrong_with_an_agent_is_said_with_what_to_do(shown: dict[str, An
 
 def test_its_own_words_are_apart_from_hive_s_and_harmless() -> None:
     (found,) = troubles({**FINE, "turn": "account_trouble", "status_text": "No\ncredit \x1b[31m"})
-    assert (found.said, found.quote) == ("its account is in trouble", "No\\ncredit \\x1b[31m")
+    assert (found.said, found.quote) == ("has trouble with its account", "No\\ncredit \\x1b[31m")
 
 
 def test_every_kind_has_its_weight() -> None:
-    assert need.KINDS.keys() >= KINDS
+    assert NEED_KINDS.keys() >= KINDS

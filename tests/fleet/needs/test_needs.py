@@ -12,9 +12,10 @@ import pytest
 
 from hive_core.errors import Invalid, NotFound
 from hive_core.events import since
+from hive_core.need_kinds import NEED_KINDS
 from hive_core.store import Store
 from hive_fleet.needs import needs
-from hive_fleet.needs.need import KINDS, QUOTED, Need, need_id
+from hive_fleet.needs.need import QUOTED, Need, need_id
 
 CRASH = Need("crash", "coder", "coder", "crashed: exit code 1", "hive journal coder", since=100)
 REQUEST = Need("request", "7", "coder", "manager asks to make coder", "hive show 7", "please", since=50)
@@ -114,7 +115,7 @@ def test_the_list_is_found_by_its_indexes(store: Store) -> None:
 
 
 def test_what_is_no_id_is_refused_at_the_door() -> None:
-    for id in ("request/7", "disk", "crash/w-2", *KINDS):
+    for id in ("request/7", "disk", "crash/w-2", *NEED_KINDS):
         assert need_id(id) == id
     for wrong in ("", "7", "../x", "crash/", "Crash/x", "crash/x y", "crash/\x1b[31m", 7, None, "a" * 500):
         with pytest.raises(Invalid):

@@ -25,6 +25,8 @@ from tests.hives import PLAIN, TestHive
 pytestmark = pytest.mark.remembered
 
 AGENTS = ("coder", "tester")
+# What no database tells.
+LOOKED_AT = ("disk", "backup")
 
 
 class Chance:
@@ -114,7 +116,7 @@ def disagreement(hive: Hive) -> set[tuple[object, ...]]:
     """What the list has and should not, or should and has not. What nothing but a look tells of is left aside."""
     with hive.store.read() as db:
         shown = {view["name"] for view in last_seen.shown(db)}
-        kept = {(need.id, *need.content) for need in needs.every(db) if need.kind != "disk"}
+        kept = {(need.id, *need.content) for need in needs.every(db) if need.kind not in LOOKED_AT}
         right = {(need.id, *need.content) for need in attention.computed(hive, db)}
     of_nobody = {f"repair/{name}" for name in (*AGENTS, "gone") if name not in shown}
     return {row for row in kept ^ right if row[0] not in of_nobody}
@@ -131,7 +133,7 @@ def test_after_any_history_the_list_is_what_is_computed_from_everything(hive: Te
         assert disagreement(chance.hive) == set()
     tick(chance.hive, seed=False)
     with chance.hive.store.read() as db:
-        assert needs.agrees(db, [need for need in needs.every(db) if need.kind == "disk"]
+        assert needs.agrees(db, [need for need in needs.every(db) if need.kind in LOOKED_AT]
                             + attention.computed(chance.hive, db))  # fmt: skip
 
 
@@ -159,6 +161,22 @@ def test_what_was_left_half_done_of_an_agent_that_is_gone_is_listed_until_it_is_
         repairs.done(inside, db, "denied/7")
     tick(inside, seed=False)
     assert [row for row in hive.asked("needs_you") if row["kind"] == "repair"] == []
+
+
+def test_a_backup_that_is_old_is_listed_until_there_is_a_newer_one(hive: TestHive) -> None:
+    hive.run("send", "operator", "hello")
+    inside = hive.inside()
+    tick(inside, seed=False)
+    assert hive.asked("needs_you") == []
+    hive.run("backup", str(hive.root / "one"))
+    later = inside.clock() + 8 * 86400
+    inside.clock = lambda: later
+    tick(inside, seed=False)
+    (row,) = hive.asked("needs_you")
+    assert (row["id"], row["weight"], row["command"]) == ("backup", 1, "hive backup DIR")
+    hive.run("backup", str(hive.root / "two"))
+    tick(hive.inside(), seed=False)
+    assert hive.asked("needs_you") == []
 
 
 def test_a_disk_that_is_full_soon_is_listed_and_one_that_cannot_be_asked_is_not(

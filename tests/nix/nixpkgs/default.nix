@@ -26,7 +26,7 @@ let
       python.sitePackages = "lib/python3/site-packages";
       buildPythonApplication = it: named it.pname // { asked = it; };
     } // builtins.listToAttrs (map (name: { inherit name; value = named name; })
-      [ "setuptools" "typer" "rich" "pygit2" "plumbum" "sqlite-fts4" "bottle" "inotify-simple" "prometheus-client" ]);
+      [ "setuptools" "typer" "rich" "pygit2" "plumbum" "sqlite-fts4" "bottle" "inotify-simple" "prometheus-client" "apprise" ]);
   };
 in
 pkgs

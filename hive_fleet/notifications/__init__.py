@@ -1,0 +1,1 @@
+"""Notifications: what needs the operator, carried to where they are."""

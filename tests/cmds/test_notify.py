@@ -1,0 +1,104 @@
+"""`hive notify`, and that a watch sends by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hives import PLAIN, TestHive, eventually, interrupt
+from tests.stand_ins.ntfy import Ntfy
+
+pytestmark = pytest.mark.remembered
+
+
+@pytest.fixture
+def ntfy() -> Iterator[Ntfy]:
+    with Ntfy(token="tk_fake") as made:
+        yield made
+
+
+def wish(hive: TestHive, text: str) -> None:
+    hive.home.mkdir(mode=0o700, exist_ok=True)
+    (hive.home / "hive.toml").write_text(text)
+
+
+def url(ntfy: Ntfy, token: str = "tk_fake") -> str:
+    return f"ntfy://{token}@127.0.0.1:{ntfy.port}/topic"
+
+
+def test_a_test_says_of_every_service_whether_it_took_it(hive: TestHive, ntfy: Ntfy) -> None:
+    wish(hive, f'[notify.services]\nright = "{url(ntfy)}"\nwrong = "{url(ntfy, "tk_no")}"\n')
+    done = hive.run("notify", "--test", "--json", code=1)
+    told = {row["name"]: row for row in json.loads(done.stdout)}
+    assert told["right"] == {"name": "right", "ok": True, "detail": "took it"}
+    assert not told["wrong"]["ok"]
+    assert "403" in told["wrong"]["detail"]
+    assert [taken["title"].partition(": ")[2] for taken in ntfy.taken] == ["a test"]
+    assert hive.run("notify").stderr == "Nothing is to be sent now.\n"
+
+
+def test_without_a_service_it_says_where_to_name_one(hive: TestHive) -> None:
+    assert "[notify.services]" in hive.run("notify", code=1).stderr
+
+
+def test_what_a_timer_calls_sends_what_is_due_once(hive: TestHive, ntfy: Ntfy) -> None:
+    wish(hive, f'[notify.services]\nphone = "{url(ntfy)}"\n')
+    hive.run("ask", "Which?")
+    assert hive.run("notify").stderr == "Nothing is to be sent now.\n"
+    with hive.inside().store.write() as db:
+        db.execute("update needs set since = since - 60")
+    row, = json.loads(hive.run("notify", "--json").stdout)  # fmt: skip
+    assert row["ok"]
+    assert hive.run("notify").stdout == ""
+    assert [taken["message"] for taken in ntfy.taken] == ["operator asks you (hive answer 1 TEXT)"]
+
+
+def test_a_watch_sends_by_itself_whatever_a_service_does(hive: TestHive, ntfy: Ntfy) -> None:
+    ntfy.hanging.clear()
+    wish(hive, f'[notify.services]\nphone = "{url(ntfy)}"\nlost = "ntfy://127.0.0.1:1/topic"\n')
+    watch = hive.start("watch", "--interval", "3600")
+    assert watch.stderr is not None
+    assert "watching 0 agents\n" in iter(watch.stderr.readline, "")
+    hive.run("ask", "Which?")
+    eventually(lambda: hive.inside().running("notify"))
+    # The watch goes on while nobody answers, and the others are done with.
+    hive.spawn("coder", PLAIN)
+    eventually(lambda: hive.agent("coder")["running"])
+    ntfy.hanging.set()
+    eventually(lambda: hive.events("notified"))
+    assert ntfy.taken[0]["message"] == "operator asks you (hive answer 1 TEXT)"
+    assert interrupt(watch) == 130
+
+
+def test_settings_of_notifications_are_checked_and_no_url_is_repeated(hive: TestHive) -> None:
+    wrong = {
+        '[notify]\nquiet = "22-7"\n': "notify.quiet",
+        "[notify]\nleast = 4\n": "notify.least",
+        '[notify]\nto = ["nobody"]\n': "the services are none yet",
+        '[notify.services]\nphone = ["ntfy://secret"]\n': "notify.services.phone is a command without a path",
+        '[notify.services]\nphone = "secret"\n': "notify.services.phone is no service",
+        '[notify.services]\nPhone = "ntfy://secret"\n': "has a name that cannot be",
+        "[notify.crush]\nleast = 1\n": "perhaps it is crash",
+    }
+    for text, sentence in wrong.items():
+        wish(hive, text)
+        said = hive.run("config", code=1).stderr
+        assert sentence in said
+        assert "line 2" in said or "line 1" in said
+        assert "secret" not in said
+
+
+def test_settings_of_notifications_are_shown_without_what_is_secret(hive: TestHive) -> None:
+    wish(hive, '[notify]\nquiet = "22:00-07:00"\nto = ["phone"]\n[notify.crash]\nquiet = "off"\nrepeat = 60\n'
+               '[notify.services]\nphone = "ntfy://host/secret"\nlog = ["/bin/log", "secret"]\n')  # fmt: skip
+    rows = {row["key"]: row["value"] for row in hive.json("config") if row["key"].startswith("notify")}
+    assert rows == {
+        "notify.quiet": "22:00-07:00",
+        "notify.to": "phone",
+        "notify.crash": 'quiet = "off", repeat = 60',
+        "notify.services.phone": "ntfy://…",
+        "notify.services.log": "/bin/log",
+    }
+    assert "secret" not in json.dumps(hive.json("state"))
