@@ -9,10 +9,12 @@ import _signal as signal  # type: ignore[import-not-found]
 import os
 
 
-def below(pid: int) -> list[int]:
-    """Every descendant of a process, parents first."""
+def below(pid: int, most: int | None = None) -> list[int]:
+    """Every descendant of a process, parents first; of more than `most` only the first that are found."""
     found = children_of(pid)
     for child in found:
+        if most is not None and len(found) >= most:
+            break
         found += children_of(child)
     return found
 
