@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hive_core.context import Hive
 from hive_core.human import size
+from hive_core.wake import Wake
 from hive_fleet.checkup.finding import Examination, Finding, Findings
 from hive_fleet.watching.attention import SCARCE, SHARE
 
@@ -34,7 +35,16 @@ def _git(_hive: Hive) -> Findings:
 
 
 def _capabilities(hive: Hive) -> Findings:
-    yield from (Finding(*row) for row in hive.host.capabilities())
+    for what, ok, said in hive.host.capabilities():
+        yield Finding(what, ok, said, _advice(what) if ok is False else "")
+
+
+def _advice(what: str) -> str:
+    if what == "sandbox":
+        return "apt-get install bubblewrap"
+    if what.startswith("limit"):
+        return "let hive write the control groups that it runs in (a service with Delegate=memory pids cpu)"
+    return "see docs/security.md"
 
 
 def _disk(hive: Hive) -> Findings:
@@ -49,14 +59,22 @@ def _disk(hive: Hive) -> Findings:
         yield Finding("disk", False, f"only {found.f_favail} further files fit on it", "remove some: hive disk")
 
 
-def _limits(_hive: Hive) -> Findings:
+def _limits(hive: Hive) -> Findings:
     """Whether a process of hive's may open as much as it needs for many agents."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     enough = soft == resource.RLIM_INFINITY or soft >= DESCRIPTORS
     yield Finding("open files", enough, f"{soft} at once", "" if enough else f"ulimit -n {DESCRIPTORS}")
     most = int(_INSTANCES.read_text())
-    todo = "" if most >= INSTANCES else f"sysctl fs.inotify.max_user_instances={INSTANCES * 2}"
-    yield Finding("inotify", most >= INSTANCES, f"{most} instances for each user", todo)
+    used_up = hive.settings.database.exists() and _is_used_up(hive)
+    said = f"all {most} instances of this user are in use" if used_up else f"{most} instances for each user"
+    todo = f"sysctl fs.inotify.max_user_instances={2 * max(most, INSTANCES)}"
+    wrong = used_up or most < INSTANCES
+    yield Finding("inotify", not wrong, said, todo if wrong else "")
+
+
+def _is_used_up(hive: Hive) -> bool:
+    with Wake(hive.store) as wake:
+        return wake.notice is not None
 
 
 CHECKS = (
