@@ -1,4 +1,4 @@
-"""The upkeep beside `hive up`: `hive vacuum` as a process of its own, now and every hour."""
+"""The upkeep beside `hive up`: `hive vacuum` as a process of its own, every hour, and on a full disk at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import select
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -14,9 +15,12 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.signals import deferring
 from hive_core.trouble import TROUBLES, Trouble
+from hive_fleet.upkeep import reserve
 
 # Seconds until the first, when whoever starts hive has got what they wait for, and between two.
 FIRST, INTERVAL = 60.0, 3600.0
+# Seconds between two looks at the disk, and between two that are done because it is nearly full.
+LOOK, SCARCE = 60.0, 600.0
 
 
 @contextmanager
@@ -35,10 +39,13 @@ def upkeep_beside(hive: Hive) -> Iterator[None]:
 
 
 def _every_hour(hive: Hive, ended: int) -> None:
-    """Have it done until `ended` becomes readable. What it cannot do is told once."""
-    trouble, pause = Trouble(hive.say, "the upkeep"), FIRST
-    while not select.select([ended], [], [], pause)[0]:
-        pause = INTERVAL
+    """Have it done until `ended` becomes readable; on a disk nearly full at once. What it cannot do is told once."""
+    trouble, due, again = Trouble(hive.say, "the upkeep"), time.monotonic() + FIRST, 0.0
+    while not select.select([ended], [], [], max(0.0, min(due - time.monotonic(), LOOK)))[0]:
+        now = time.monotonic()
+        if now < due and (now < again or not reserve.is_scarce(hive)):
+            continue
+        due, again = now + INTERVAL, now + SCARCE
         try:
             if hive.running("vacuum") is None:
                 _once(hive, ended)

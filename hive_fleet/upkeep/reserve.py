@@ -8,12 +8,23 @@ from contextlib import suppress
 from pathlib import Path
 
 from hive_core.context import Hive
+from hive_fleet.watching.attention import SCARCE
+from hive_fleet.watching.attention import SHARE as SCARCE_SHARE
 
 FILE = "reserve"
 # Bytes at the most; of a small disk so much less.
 MOST, SHARE = 8 * 1024 * 1024, 64
 # How many times as much has to be free for it to be set aside.
 AMPLE = 8
+
+
+def is_scarce(hive: Hive) -> bool:
+    """Whether so little of the disk is free that the operator is told of it."""
+    try:
+        found = os.statvfs(hive.settings.home)
+    except OSError:
+        return False  # It is not there; whoever needs it says so.
+    return found.f_bavail * found.f_frsize < min(SCARCE, found.f_blocks * found.f_frsize * SCARCE_SHARE)
 
 
 def give(hive: Hive) -> None:

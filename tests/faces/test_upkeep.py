@@ -8,6 +8,7 @@ import pytest
 
 from hive_core.locks import holder
 from hive_faces import upkeep
+from hive_fleet.upkeep import reserve
 from tests.hives import TestHive, eventually
 
 pytestmark = pytest.mark.remembered
@@ -33,6 +34,20 @@ def test_it_is_done_in_a_process_of_its_own(hive: TestHive) -> None:
     old(hive)
     with upkeep.upkeep_beside(hive.inside()):
         eventually(lambda: left(hive) == 0)
+
+
+def test_it_is_done_at_once_when_the_disk_is_nearly_full_and_not_again_and_again(
+    hive: TestHive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "LOOK", 0.01)
+    old(hive)
+    monkeypatch.setattr(reserve, "is_scarce", lambda _: True)
+    monkeypatch.setattr(upkeep, "FIRST", 10**6)
+    with upkeep.upkeep_beside(hive.inside()):
+        eventually(lambda: left(hive) == 0)
+        eventually(lambda: holder(hive.home / "locks" / "vacuum.lock") is None)
+        old(hive)
+    assert left(hive) == 1
 
 
 def test_it_breaks_off_when_hive_up_ends_and_what_is_left_is_done_the_next_time(hive: TestHive) -> None:
