@@ -11,6 +11,7 @@ from typing import Any
 from hive_agent.errors import Stopped
 from hive_agent.page.binding import bind
 from hive_agent.page.door import Door
+from hive_core import descriptors
 from hive_core.client import Client
 from status_page.app import Application
 from status_page.broadcaster import Broadcaster
@@ -35,6 +36,7 @@ class Serving:
 
     def run(self) -> None:
         """Serve until `end`. Raises OSError when the port cannot be had."""
+        descriptors.allow_many()
         broadcaster, answers = Broadcaster(self._client), Answers()
         metrics = Metrics(self._client, broadcaster, answers)
         app = Application(self._client, self._door, metrics, partial(self._now, broadcaster)).wsgi()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from hive_core import disk, run_folder
+from hive_core import descriptors, disk, run_folder
 from hive_core.beside import Beside
 from hive_core.beside import beside as work_beside
 from hive_core.caller import THE_OPERATOR, Role
@@ -61,7 +61,7 @@ class Gate:
 
     async def run(self) -> None:
         """Serve until cancelled; what the disk or the database refuses is told, and tried again."""
-        _allow_many_descriptors()
+        descriptors.allow_many()
         sys.setswitchinterval(TURN)
         asyncio.get_running_loop().set_exception_handler(self._complain)
         trouble = Trouble(self.hive.say, "the gate")
@@ -204,14 +204,6 @@ class Gate:
             except Refused as refused:
                 return refused.message
         return None
-
-
-def _allow_many_descriptors() -> None:
-    """Have as many files open as the machine lets us: each connection is one."""
-    import resource
-
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextmanager

@@ -41,12 +41,12 @@ class NearPage:
 
 
 @contextmanager
-def page_near(hive: TestHive, port: int | None = None, **more: Any) -> Iterator[NearPage]:
-    """Serve the page of a hive whose gate is served already, for as long as the block runs; it may not have its port yet."""
+def page_near(hive: TestHive, port: int | None = None, socket: Path | None = None, **more: Any) -> Iterator[NearPage]:
+    """Serve the page of a hive, or of another's socket, for as long as the block runs; it may not have its port yet."""
     near = NearPage(hive, port or free_port())
     inside = hive.inside()
     inside.say = near.said.append
-    with inside.lone("page", "a test"), serving(inside, hive.root / "run" / "host.sock", near.port, **more):
+    with inside.lone("page", "a test"), serving(inside, socket or hive.root / "run" / "host.sock", near.port, **more):
         yield near
 
 
