@@ -40,7 +40,9 @@ def _open_to_others(hive: Hive) -> Iterator[Path]:
     agents = hive.settings.agents
     folders = sorted(agents.iterdir()) if agents.is_dir() else []
     files = [hive.settings.home / name for name in hive.store.file_names()]
-    for path in (*files, *folders):
+    # Where somebody is notified, an address that is as good as a password stands there.
+    secret = [hive.settings.home / choices.FILE] if hive.settings.choices_or_defaults.notify else []
+    for path in (*files, *folders, *secret):
         if not path.is_symlink() and path.exists() and path.stat().st_mode & _OTHERS:
             yield path
 

@@ -213,6 +213,18 @@ def test_who_removes_what_is_old_is_told(hive: TestHive) -> None:
     assert wrong(hive, "upkeep") == []
 
 
+def test_a_file_of_settings_that_holds_a_services_address_is_closed(hive: TestHive) -> None:
+    hive.spawn("coder")
+    settings = hive.home / "hive.toml"
+    settings.write_text('pronouns = "they/them"\n')
+    settings.chmod(0o644)
+    assert f"chmod go= {settings}" not in wrong(hive, "permissions")
+    settings.write_text('[notify.services]\nphone = "ntfy://127.0.0.1:1/secret"\n')
+    assert f"chmod go= {settings}" in wrong(hive, "permissions")
+    wrong(hive, "permissions", "--fix")
+    assert settings.stat().st_mode & 0o077 == 0
+
+
 def test_too_few_descriptors_and_a_full_disk_are_told(hive: TestHive, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = hive.inside()
     monkeypatch.setattr(machine, "DESCRIPTORS", 2**62)
