@@ -6,7 +6,7 @@ from hive_core import disk
 from hive_core.context import Hive
 from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.trouble import TROUBLES
-from hive_fleet.agents import halt, status
+from hive_fleet.agents import halt, status, watch_state
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.agents.strays import all_strays
 from hive_fleet.flake import staleness
@@ -33,6 +33,8 @@ def list_(hive: Hive) -> list[AgentStatus]:
     with hive.store.read() as db:
         if halt.since(db) is not None:
             hive.say("note: everything is stopped since `hive estop`; `hive resume --all` starts it")
+    if not watch_state.is_watched(hive) and any(agent.running for agent in known):
+        hive.say("note: nobody watches, so that no crash is told and nobody restarted; `hive up` keeps watch")
     unknown = all_strays(hive)
     if unknown:
         hive.say(f"warning: the database does not know {', '.join(unknown)}; `hive adopt` takes back whom it has lost")

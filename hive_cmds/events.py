@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from hive_core import events as log
-from hive_core.arguments import Seq, choice
+from hive_core.arguments import AgentName, choice
 from hive_core.context import Hive
 from hive_core.event_kinds import EVENT_KINDS
 from hive_core.events import Event
+from hive_core.moments import Moment, SeqOrMoment
 from hive_core.operation import OPERATOR, SHELL, operation
 from hive_core.wake import Wake
 from hive_fleet.events.feed import Line, after, lines
@@ -25,26 +26,41 @@ RECENT, SEARCHED = 50, 1000
 @operation(callers=OPERATOR, group="Seeing", reads=True)
 def events(
     hive: Hive,
-    since: Seq | None = None,
+    since: SeqOrMoment | None = None,
+    agent: list[AgentName] | None = None,
     kind: list[KindOfEvent] | None = None,
     follow: bool = False,
     system: Annotated[bool, SHELL] = False,
 ) -> Iterator[Line]:
     """Show the newest events, or all since one; each has a number, seq, that is never used twice.
 
-    A person is told what people and agents have said and what became of agents; a program, by --json, everything.
+    A person is told what people and agents have said and what became of agents; a program, by --json, everything: a
+    JSON object on each line, as it happens, and no array.
 
-    since: show all events after this seq instead
+    since: show all events after this seq instead, or from this time on: 2h or 30min ago, 14:30, yesterday, 2026-01-31
+    agent: only events about this agent; may be given several times
     kind: only events of this kind; may be given several times
     follow: go on and show further events as they happen
     system: tell a person of each event, also of what the system tells agents and notes for programs
     """
-    kinds, every = kind or [], bool(kind) or system
-    if since is None:
-        with hive.store.read() as db:
-            since = log.before_newest(db, RECENT, kinds) if every else _before_said(db)
-    found = _following(hive, since, kinds) if follow else after(hive, since, kinds)
+    kinds, agents, every = kind or [], agent or [], bool(kind) or system
+    with hive.store.read() as db:
+        seq = _begin(db, since, agents, kinds, every=every)
+    found = _following(hive, seq, kinds, agents) if follow else after(hive, seq, kinds, agents)
     return lines(found, whole=every, numbered=True)
+
+
+def _begin(
+    db: sqlite3.Connection, since: int | Moment | None, agents: list[str], kinds: list[str], *, every: bool
+) -> int:
+    """The seq after which the events come that are shown."""
+    if isinstance(since, Moment):
+        return log.before_moment(db, since.at)
+    if since is not None:
+        return since
+    if agents:
+        return log.before_newest_about(db, RECENT, agents, kinds)
+    return log.before_newest(db, RECENT, kinds) if every else _before_said(db)
 
 
 def _before_said(db: sqlite3.Connection) -> int:
@@ -53,11 +69,15 @@ def _before_said(db: sqlite3.Connection) -> int:
     return log.before_newest(db, RECENT) if told is None else told
 
 
-def _following(hive: Hive, seq: int, kinds: list[str]) -> Iterator[Event]:
+def _following(hive: Hive, seq: int, kinds: list[str], agents: list[str]) -> Iterator[Event]:
     """Every event after `seq`, and then every further one as it comes."""
     with Wake(hive.store) as wake:
         while True:
-            for event in after(hive, seq, kinds):
+            with hive.store.read() as db:
+                there = log.newest(db)
+            for event in after(hive, seq, kinds, agents):
                 seq = event.seq
                 yield event
+            # What is of others need not be looked through again.
+            seq = max(seq, there)
             wake.wait()

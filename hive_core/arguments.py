@@ -116,9 +116,10 @@ def items(value: object, name: str) -> list[Any]:
 
 def require_json_type(value: object, schema: Mapping[str, Any], name: str) -> None:
     """Raises Invalid for a value that is of another JSON type than an argument's: "3" is no number, 1 is not true."""
-    wanted = {"integer": int, "boolean": bool, "string": str}[schema["type"]]
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-        raise Invalid(f"{name} is of the JSON type {schema['type']}, and {_short(value)} is not.")
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    # A bool is an int to Python, and no number to JSON.
+    if {bool: "boolean", int: "integer", str: "string"}.get(type(value)) not in types:
+        raise Invalid(f"{name} is of the JSON type {' or '.join(types)}, and {_short(value)} is not.")
 
 
 def text(most: int, what: str, *, empty: bool = False) -> Callable[[object], str]:

@@ -84,13 +84,18 @@ def agents_of(db: sqlite3.Connection, kinds: Sequence[str], seq: int) -> set[str
     return {row["agent"] for row in db.execute(query, (seq, *kinds))}
 
 
-def since(db: sqlite3.Connection, seq: int, kinds: Iterable[str] = (), limit: int = 100) -> Iterator[Event]:
-    """The events after `seq`, oldest first, at most `limit`; only of these `kinds` where any are named."""
-    chosen = list(kinds)
+def since(
+    db: sqlite3.Connection, seq: int, kinds: Iterable[str] = (), limit: int = 100, *, agents: Iterable[str] = ()
+) -> Iterator[Event]:
+    """The events after `seq`, oldest first, at most `limit`; only of these `kinds`, and about these `agents`, where any
+    are named."""
+    chosen, about = list(kinds), list(agents)
     clause = f"and kind in ({', '.join('?' * len(chosen))})" if chosen else ""
+    # By their order, not by the index of agents: what was read already is not read again for the next page.
+    clause += f" and +agent in ({', '.join('?' * len(about))})" if about else ""
     # Only question marks are put in.
     query = f"select seq, at, kind, agent, data from events where seq > ? {clause} order by seq limit ?"  # noqa: S608
-    for row in db.execute(query, (seq, *chosen, limit)):
+    for row in db.execute(query, (seq, *chosen, *about, limit)):
         yield _from_row(row)
 
 
@@ -110,6 +115,28 @@ def before_newest(db: sqlite3.Connection, most: int, kinds: Sequence[str] = ()) 
     query = f"select min(seq) from (select seq from events {clause} order by seq desc limit {most:d})"  # noqa: S608
     first = db.execute(query, kinds).fetchone()[0]
     return 0 if first is None else int(first) - 1
+
+
+def before_newest_about(db: sqlite3.Connection, most: int, agents: Iterable[str], kinds: Iterable[str] = ()) -> int:
+    """The seq after which the newest `most` events come that are about these agents; of these `kinds` alone, where any
+    are named."""
+    chosen = list(kinds) or EVENT_KINDS
+    newest_of_each = (newest_about(db, agent, kind, most) for agent in agents for kind in chosen)
+    seqs = sorted((event.seq for events in newest_of_each for event in events), reverse=True)[:most]
+    return seqs[-1] - 1 if seqs else newest(db)
+
+
+def before_moment(db: sqlite3.Connection, at: float) -> int:
+    """The seq after which the events come that were told at this moment, in unix seconds, or later."""
+    first, last = 0, newest(db)
+    while first < last:
+        middle = (first + last + 1) // 2
+        row = db.execute("select seq, at from events where seq <= ? order by seq desc limit 1", (middle,)).fetchone()
+        if row is None or row["at"] < at:
+            first = middle
+        else:
+            last = row["seq"] - 1
+    return first
 
 
 def before_newest_but(

@@ -34,6 +34,12 @@ def clock(at: float) -> str:
     return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S", then)
 
 
+def iso(at: float) -> str:
+    """A moment as a journal has it, to a millisecond, in UTC. at: unix seconds."""
+    thousandths = int(max(0.0, at) * 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(thousandths // 1000))}.{thousandths % 1000:03d}Z"
+
+
 def size(count: float) -> str:
     """A number of bytes, in the largest fitting unit of 1024."""
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -82,6 +82,10 @@ STEPS: Mapping[str, str] = {
             error text not null
         ) strict;
     """,
+    "m019_history": """
+        -- What was ever asked for about one agent.
+        create index approvals_about on approvals (agent, id);
+    """,
 }
 
 

@@ -38,6 +38,12 @@ class Needed(NamedTuple):
     callers: frozenset[Role]
 
 
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """Beside the Kind of an argument that is a list and may be left away: it has no flag in the shell."""
+
+
+BARE = Bare()
 # An argument of the shell's: no socket takes it, not even the operator's.
 SHELL = Only(frozenset())
 
@@ -245,7 +251,7 @@ def _parameter(item: inspect.Parameter, hint: Any, helps: Mapping[str, str]) -> 
     kind, many = _kind(hint)
     default = None if required else item.default
     # As users of gh and systemctl expect: what a command is about stands bare, what is said of it has a flag.
-    positional = required or (item.name == "name" and not many)
+    positional = required or (item.name == "name" and not many) or _mark(hint, Bare) is not None
     also, only, needed = _mark(hint, Also), _mark(hint, Only), _mark(hint, Needed)
     return Parameter(
         item.name,
@@ -278,7 +284,7 @@ def _kind(hint: Any) -> tuple[Kind, bool]:
     raise AssertionError(f"{hint!r} names no kind of argument")
 
 
-M = typing.TypeVar("M", Also, Only, Needed)
+M = typing.TypeVar("M", Also, Only, Needed, Bare)
 
 
 def _mark(hint: Any, kind: type[M]) -> M | None:

@@ -19,7 +19,9 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.disk": "disk",
     "hive_cmds.doctor": "doctor",
     "hive_cmds.events": "events",
+    "hive_cmds.explaining": "status",
     "hive_cmds.harness": "set_status turn_settings set_model model",
+    "hive_cmds.history": "history",
     "hive_cmds.inbox": "recv ack nack",
     "hive_cmds.journal": "journal",
     "hive_cmds.lifecycle": "start stop kill restart rebuild",
@@ -46,6 +48,8 @@ DECLARED_IN: Mapping[str, str] = {
 }
 # A command -> the verb that it stands for, where another caller's verb has its name.
 COMMANDS: Mapping[str, str] = {"ack": "acknowledge"}
+# Another word for a command, as users of other programs know it.
+ALIASES: Mapping[str, str] = {"logs": "journal", "ps": "list"}
 _MODULES = {verb: module for module, verbs in DECLARED_IN.items() for verb in verbs.split()}
 
 
@@ -66,6 +70,11 @@ def of_command(word: str) -> Operation | None:
 def command(operation: Operation) -> str:
     """What an operation is called in the shell."""
     return next((word for word, verb in COMMANDS.items() if verb == operation.name), operation.verb)
+
+
+def aliases(operation: Operation) -> list[str]:
+    """The other words for an operation in the shell."""
+    return [word for word, shown in ALIASES.items() if shown == command(operation)]
 
 
 def everything() -> Mapping[str, Operation]:

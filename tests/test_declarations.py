@@ -21,7 +21,7 @@ MANAGERS = {
     "ack", "answer", "approvals", "ask", "ask_operator", "cancel", "cancel_question", "journal", "kill", "list", "nack", "nudge",
     "questions", "recent", "recv", "request_commit", "request_spawn", "restart", "revive", "search", "send",
     "set_model",
-    "set_status", "show", "start", "turn_settings", "update",
+    "set_status", "show", "start", "status", "turn_settings", "update",
 }  # fmt: skip
 AGENTS = {
     "ack", "answer", "ask", "cancel_question", "nack", "questions", "recent", "recv", "search", "send", "set_model",
@@ -108,6 +108,7 @@ def test_what_an_agent_may_call_that_has_written_too_much_only_reads() -> None:
         "attach",
         "configuration",
         "events",
+        "history",
         "journal",
         "list",
         "needs_you",
@@ -116,6 +117,7 @@ def test_what_an_agent_may_call_that_has_written_too_much_only_reads() -> None:
         "search",
         "show",
         "state",
+        "status",
         "timeline",
         "turn_settings",
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hive_faces.shell.reference import FILES
-from hive_faces.verbs import everything
+from hive_faces.verbs import ALIASES, everything
 from tests.hives import CHECKOUT, TestHive, eventually
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
@@ -21,7 +21,7 @@ def test_generated_pages_are_up_to_date(name: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_a_page_names_exists(page: Path) -> None:
-    verbs = {operation.verb for operation in everything().values()} | {"--help", "--version", "--completion"}
+    verbs = {operation.verb for operation in everything().values()} | {"--help", "--version", "--completion", *ALIASES}
     shown = re.findall(r"(?:\./hive|`hive) ([a-z-]+)", page.read_text())
     assert set(shown) <= verbs
 

@@ -11,6 +11,7 @@ from typing import Any
 from hive_core import disk, wire
 from hive_core.caller import Identity, Role
 from hive_core.errors import HiveError, Invalid, Refused
+from hive_core.moments import Moment
 from hive_core.operation import Operation
 from hive_faces.gate import followers, hostwire, mcp
 from hive_faces.gate.calls import SLICE, Calls, Render, Slices, line
@@ -224,8 +225,13 @@ class ClientConnection:
         return operation
 
     async def _events(self, asked: Mapping[str, Any]) -> Slices:
-        since, language = asked.get("since"), followers.events(asked.get("kind", []))
+        since, kinds, agents = asked.get("since"), asked.get("kind", []), asked.get("agent", [])
+        language = followers.events(kinds, agents)
+        if isinstance(since, Moment):
+            since = await self._followers.before(since.at)
         if not asked.get("follow"):
+            if since is None and agents:
+                since = await self._followers.before_newest_about(agents, kinds)
             return await self._followers.answer(since, language, _whole)
         begin = await self._followers.newest() if since is None else since
         # It begins when this task waits next, which is behind the answer.

@@ -13,7 +13,7 @@ from typing import Any
 from hive_core import event_stream
 from hive_core.context import Hive
 from hive_core.event_stream import Stretch
-from hive_core.events import before_newest, newest
+from hive_core.events import before_moment, before_newest, before_newest_about, newest
 from hive_faces.gate.calls import Render, Slices, document, line
 
 # Seconds of quiet after which a follower is told that there is nothing new: who hears nothing for longer knows that
@@ -38,14 +38,17 @@ class Language:
     quiet: Callable[[int], Any] | None
 
 
-def events(kinds: Collection[str]) -> Language:
-    """The events of these kinds, or all. Where they do not tell all that has changed, a `resync` says so."""
+def events(kinds: Collection[str], agents: Collection[str] = ()) -> Language:
+    """The events of these kinds and about these agents, or all.
+
+    Where they do not tell all that has changed, a `resync` says so.
+    """
 
     def tell(_db: sqlite3.Connection, stretch: Stretch) -> Iterator[Any]:
         if not stretch.known:
             yield _resync(stretch.end)
         for event in stretch.events:
-            if not kinds or event.kind in kinds:
+            if (not kinds or event.kind in kinds) and (not agents or event.agent in agents):
                 yield event
             if event.kind in event_stream.BREAKS:
                 yield _resync(event.seq)
@@ -75,6 +78,14 @@ class Followers:
     def close(self) -> None:
         """Begin nothing more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def before(self, at: float) -> int:
+        """The seq after which the events come that were told at this moment or later."""
+        return int(await self._read(lambda db: before_moment(db, at)))
+
+    async def before_newest_about(self, agents: Collection[str], kinds: Collection[str]) -> int:
+        """The seq after which the newest RECENT events come that are about these agents."""
+        return int(await self._read(lambda db: before_newest_about(db, RECENT, agents, kinds)))
 
     async def newest(self) -> int:
         """The seq after which everything is still to come."""

@@ -16,7 +16,7 @@ from hive_core.signals import interruptible
 from hive_core.text import visible
 from hive_faces.serve import serve
 from hive_faces.shell import present
-from hive_faces.verbs import command, of_command
+from hive_faces.verbs import ALIASES, command, of_command
 
 # A shell sets it when it wants to know how a command line may go on.
 COMPLETING = "_HIVE_COMPLETE"
@@ -25,8 +25,7 @@ COMPLETING = "_HIVE_COMPLETE"
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["help"]:
-        arguments = [*arguments[1:], "--help"]
+    arguments = _meant(arguments)
     streams.prepare()
     interruptible()
     # What is secret is made so; the rest agents, which are users of their own, must be able to read, whoever calls.
@@ -43,6 +42,19 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         _tell(error)
         code = error.exit_code
     sys.exit(int(code))
+
+
+def _meant(arguments: list[str]) -> list[str]:
+    """A command line in hive's own words: those of other programs lead to what they mean."""
+    first, rest = arguments[:1], arguments[1:]
+    if first == ["help"]:
+        return [*_meant(rest), "--help"]
+    if first == ["version"] and not rest:
+        return ["--version"]
+    # Of all agents that is the list; of one it is a verb of its own.
+    if first == ["status"] and all(word.startswith("-") and word not in ("-h", "--help") for word in rest):
+        return ["list", *rest]
+    return [*(ALIASES.get(word, word) for word in first), *rest]
 
 
 def _guarded(arguments: list[str]) -> int:

@@ -15,7 +15,7 @@ from hive_core import __version__
 from hive_core.errors import Exit
 from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter
 from hive_core.text import visible
-from hive_faces.verbs import command, everything, of_command
+from hive_faces.verbs import aliases, command, everything, of_command
 
 # What typer raises for a command line it cannot read; its name has moved between releases, its place has not.
 _CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
@@ -58,9 +58,14 @@ def _app(arguments: list[str], perform: Perform) -> typer.Typer:
 
         completion_init()
     for operation in _needed(arguments):
-        made = app.command(command(operation), cls=_Command, help=operation.summary, rich_help_panel=operation.group)
+        made = app.command(command(operation), cls=_Command, help=_help(operation), rich_help_panel=operation.group)
         made(_command(operation, perform))
     return app
+
+
+def _help(operation: Operation) -> str:
+    known = aliases(operation)
+    return operation.summary + (f" (Also `hive {'`, `hive '.join(known)}`.)" if known else "")
 
 
 def _needed(arguments: list[str]) -> list[Operation]:
@@ -146,6 +151,9 @@ def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
     if parameter.required:
         info: Any = typer.Argument(metavar=f"{metavar}…" if parameter.many else metavar, **more)
         return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind, info])
+    if parameter.positional and parameter.many:
+        info = typer.Argument(metavar=f"[{metavar}…]", **more)
+        return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=None)
     if parameter.positional:
         info = typer.Argument(metavar=f"[{metavar}]", **more)
         return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=None)

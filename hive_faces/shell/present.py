@@ -44,7 +44,7 @@ def show(result: Any, columns: Sequence[str], *, as_json: bool, empty: str = "")
         _table(result, columns)
     elif isinstance(result, list):
         blocks = [item.in_full() for item in result if isinstance(item, Detailed)]
-        _paint(visible("\n\n".join(blocks) if blocks else "\n".join(map(str, result))))
+        _paint(visible("\n\n".join(blocks) if blocks else "\n".join(_text(item) or "" for item in result)))
     elif result is not None:
         _paint(visible(_text(result) or ""))
     rows = result if isinstance(result, list) else [result]

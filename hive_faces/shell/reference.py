@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from hive_core.caller import Role
 from hive_core.choices import KEYS
 from hive_core.event_kinds import EVENT_KINDS
 from hive_core.operation import GROUPS, OPERATOR, Operation, Parameter
-from hive_faces.verbs import command, everything
+from hive_faces.verbs import aliases, command, everything
 
 
 def ordered() -> list[Operation]:
@@ -48,9 +49,15 @@ def permissions() -> str:
     return "\n".join(lines) + "\n"
 
 
+def json_type(schema: Mapping[str, Any]) -> str:
+    """The JSON type of an argument, or those that it may be of."""
+    types = schema["type"]
+    return " or ".join(types) if isinstance(types, list) else str(types)
+
+
 def _argument(operation: Operation, parameter: Parameter) -> str:
     schema = parameter.kind.schema
-    kind = f"one of {', '.join(schema['enum'])}" if "enum" in schema else schema["type"]
+    kind = f"one of {', '.join(schema['enum'])}" if "enum" in schema else json_type(schema)
     also = f" (`{parameter.also}`)" if parameter.also else ""
     text = f"`{parameter.name}`{also}: {f'list of {kind}' if parameter.many else kind}"
     marks = [_mark(operation, parameter, caller) for caller in Role]
@@ -68,7 +75,9 @@ def commands() -> str:
     lines = [
         "# The command line",
         "",
-        "Generated from the declarations. Every command takes `--help`, and every one that prints a result `--json`.",
+        "Generated from the declarations. Every command takes `--help`, and every one that prints a result `--json`:",
+        "an array for a listing, an object for one thing. What is told as it comes (`events`, `watch`, `up`, `attach`,",
+        "`journal --follow`) is one JSON value on each line (NDJSON) and no array, whether it is followed or not.",
         "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 a bug of hive's, 130 interrupted.",
     ]
     group = ""
@@ -86,7 +95,9 @@ def _command(operation: Operation) -> list[str]:
     shown = " ".join(["hive", command(operation), *(_usage(parameter) for parameter in operation.parameters)])
     yes = " [--yes]" if operation.confirm else ""
     rows = [f"- `{_name(parameter)}`: {parameter.help}" for parameter in operation.parameters if parameter.help]
-    return [f"### `{shown}{yes} [--json]`", "", operation.summary, *(["", *rows] if rows else [])]
+    also = [f"`hive {word}` is the same." for word in aliases(operation)]
+    said = " ".join([operation.summary, *also])
+    return [f"### `{shown}{yes} [--json]`", "", said, *(["", *rows] if rows else [])]
 
 
 def _name(parameter: Parameter) -> str:
@@ -96,7 +107,8 @@ def _name(parameter: Parameter) -> str:
 
 
 def _usage(parameter: Parameter) -> str:
-    return _name(parameter) if parameter.required else f"[{_name(parameter)}]" + ("…" if parameter.many else "")
+    several = parameter.many and not parameter.positional
+    return _name(parameter) if parameter.required else f"[{_name(parameter)}]" + ("…" if several else "")
 
 
 def settings() -> str:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 TEXTS = ("description", "detail", "error", "badges", "state", "value", "url")
 WORTH_READING = 24
 NAMES = ("name", "agent", "check")
-# What goes next, the least important first; what has a name is only shortened then, as a text is.
-GIVES_WAY = ("sha", "deployed_sha", "rev", "has_login", "kind", "age", *NAMES, "url", "badges", "description", "status")
+# What goes next, the least important first; what has a name is only shortened then, as a text is. A badge never goes.
+GIVES_WAY = ("sha", "deployed_sha", "rev", "has_login", "kind", "age", *NAMES, "url", "description", "status")
 # What is read nowhere else: on a narrow terminal it goes on in the next line.
 FOLDED = ("detail", "error")
 # Where nothing is left to go: each column keeps so many characters.
@@ -41,7 +41,9 @@ def layout(names: Sequence[str], widths: Sequence[int], room: int) -> list[Colum
         if _total(fitted) <= room:
             break
     else:
-        fitted = _squeezed(fitted, [LEAST] * len(kept), room)
+        # Not even so many columns may fit.
+        kept = kept[: max(1, (room + len(GAP)) // (LEAST + len(GAP)))]
+        fitted = _squeezed([widths[place] for place in kept], [LEAST] * len(kept), room)
     return [Column(place, width) for place, width in zip(kept, fitted, strict=True)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -65,11 +65,11 @@ def _raw(event: Event) -> str:
     return one_line(f"{event.kind} {shorter(json.dumps(event.data, ensure_ascii=False), 2 * QUOTED)}")
 
 
-def after(hive: Hive, seq: int, kinds: list[str]) -> Iterator[Event]:
+def after(hive: Hive, seq: int, kinds: list[str], agents: Sequence[str] = ()) -> Iterator[Event]:
     """Every event after `seq` that is there now, in pages, so that a long history needs little memory."""
     while True:
         with hive.store.read() as db:
-            page = list(log.since(db, seq, kinds))
+            page = list(log.since(db, seq, kinds, agents=agents))
         yield from page
         if not page:
             return

@@ -65,6 +65,12 @@ def every(db: sqlite3.Connection) -> list[sqlite3.Row]:
     return db.execute("select * from approvals order by id").fetchall()
 
 
+def about(db: sqlite3.Connection, agent: str, most: int) -> list[sqlite3.Row]:
+    """The newest requests about an agent, whatever became of them, the newest first."""
+    query = "select * from approvals indexed by approvals_about where agent = ? order by id desc limit ?"
+    return db.execute(query, (agent, most)).fetchall()
+
+
 def deployed(db: sqlite3.Connection, agent: str) -> list[sqlite3.Row]:
     """The requests that an agent was deployed with, the last one first; also those of an agent of that name before."""
     query = "select * from approvals where agent = ? and status = 'approved' order by resolved_at desc, id desc"

@@ -131,7 +131,7 @@ def operations() -> None:
     call("watch", once=True)
     for verb in ("state", "list", "approvals", "questions", "inputs", "tombstones", "doctor", "config", "migrate"):
         call(verb)
-    for verb in ("journal", "timeline", "configuration"):
+    for verb in ("journal", "timeline", "configuration", "history", "status"):
         call(verb, name="coder")
     call("destroy", name="coder")
     call("approve", id=call("revive", name="coder").id)

@@ -100,6 +100,10 @@ def acts(place: TestHive) -> Iterator[Act]:
     yield "acknowledge", lambda hive: everything()["acknowledge"].call(hive, {"id": f"request/{newest(hive)}"})
     yield call("state")
     yield call("events")
+    yield "the newest events of an agent", call("events", agent=["coder"])[1]
+    yield "the events of an hour", call("events", since="1h")[1]
+    yield call("history", name="coder")
+    yield call("status", name="coder")
     yield "the newest events", call("events", kind=["sent"])[1]
     yield "the events since", lambda hive: list(feed.after(hive, newest_event(hive) - 5, []))
     yield "mend_all", progress.mend_all
@@ -315,6 +319,8 @@ def test_an_operation_makes_sqlite_do_no_more_in_a_full_state_than_in_an_empty_o
 SHOWN = {
     "all questions": 40_000,
     "events": 25_000,
+    "history": 60_000,
+    "the newest events of an agent": 20_000,
     "recent": 2_000,
     "the newest events": 3_000,
     "search": 3_000,
