@@ -127,6 +127,14 @@ def _child_of(pid: int) -> int:
 def _end(*processes: subprocess.Popen[str]) -> None:
     for process in processes:
         process.terminate()
-        process.wait(PATIENCE)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            # circusd now and then waits for ever for what it has asked to end.
+            left = _child_of(process.pid)
+            process.kill()
+            process.wait(PATIENCE)
+            if left:
+                os.kill(left, signal.SIGKILL)
         if process.stdout is not None:
             process.stdout.close()

@@ -29,6 +29,7 @@ _claude = pytest.mark.skipif(
 ROWS = [
     pytest.param("start_up", "supervisorctl status (20 programs)", "hive list"),
     pytest.param("crash_seen", "supervisord, event listener", "hive events --follow"),
+    pytest.param("verdicts", "supervisord, event listener", "hive, all ends"),
     pytest.param("watching", "supervisord", "hive up"),
     pytest.param(
         "messages", "Redis BLPOP", "hive, agent's socket", marks=[requires("redis-server"), _libraries]
