@@ -20,6 +20,10 @@ _libraries = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("huey", "redis")) and "CI" not in os.environ,
     reason="needs huey and redis (python3 -m hive_core.environment bench)",
 )
+_servers = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("gevent", "aiohttp")) and "CI" not in os.environ,
+    reason="needs gevent and aiohttp (python3 -m hive_core.environment bench)",
+)
 _claude = pytest.mark.skipif(
     not (os.environ.get("HIVE_TEST_CLAUDE") or shutil.which("claude")) and "CI" not in os.environ,
     reason="needs claude on the PATH or in HIVE_TEST_CLAUDE (npm install @anthropic-ai/claude-code)",
@@ -39,6 +43,7 @@ ROWS = [
     ),
     pytest.param("turns", "claude -p, a process per turn", "hive, the process is kept", marks=_claude),
     pytest.param("deploys", "bwrap true", "hive start, as a command", marks=requires("bwrap")),
+    pytest.param("page", "gevent", "hive up, and 50 that read nothing", marks=_servers),
     pytest.param("growth", "100 messages", "2000 messages"),
 ]  # fmt: skip
 
