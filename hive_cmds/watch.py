@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Annotated
 
+from hive_core import service_manager
 from hive_core.arguments import whole
 from hive_core.context import Hive
+from hive_core.errors import Refused
 from hive_core.events import newest
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.events.feed import Line, after, lines
@@ -23,8 +26,18 @@ def watch(hive: Hive, interval: Interval = INTERVAL, once: bool = False) -> Iter
     interval: seconds between two looks at everything; an end is seen at once in any case
     once: look once, compare with the last look, and end; for a timer
     """
-    with hive.lone("watch", "watching"):
+    with ExitStack() as held:
+        try:
+            held.enter_context(hive.lone("watch", "watching"))
+        except Refused:
+            if not once:
+                raise
+            hive.say("a watch is running already: there is nothing to do")
+            return
         if not once:
+            if notice := held.enter_context(hive.host.launching()):
+                hive.say(f"warning: {notice}")
+            service_manager.notify("READY=1")
             with notifying(hive):
                 yield from lines(watching(hive, interval))
         with hive.store.read() as db:

@@ -32,11 +32,13 @@ Work = Callable[[Wake, int, Trouble], Iterator[Event]]
 Begin = Callable[[bool], None]
 
 
-def enduring(hive: Hive, work: Work, *, beside: Companion | None, begin: Begin) -> Iterator[Event]:
+def enduring(
+    hive: Hive, work: Work, *, beside: Companion | None, begin: Begin, round_: Callable[[], None]
+) -> Iterator[Event]:
     """Do the work for ever, whatever troubles it; ends with the error that ends `beside`.
 
     begin: done before it, until it succeeds. What it, or the first of the work, is refused for another reason than the
-    machine's ends it all: somebody has just begun this, and reads it.
+    machine's ends it all: somebody has just begun this, and reads it. round_: told of each try that came to its end.
     """
     trouble, also = Trouble(hive.say, "the watch"), [] if beside is None else [beside.fileno()]
     seq: int | None = None
@@ -60,6 +62,7 @@ def enduring(hive: Hive, work: Work, *, beside: Companion | None, begin: Begin) 
                 beside.check()
             if not trouble.worked and disk.cause(error) is None:
                 raise
+            round_()
             _rest(also, trouble.met(error))
 
 

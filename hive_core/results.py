@@ -47,6 +47,14 @@ class Toned(Protocol):
 
 
 @runtime_checkable
+class Logged(Protocol):
+    """Is a line of a log, which another log that it goes to has a time for."""
+
+    def untimed(self) -> str | None:
+        """As `text`, without the time."""
+
+
+@runtime_checkable
 class Judged(Protocol):
     """Came out well or did not: a command whose result did not ends with 1."""
 

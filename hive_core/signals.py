@@ -11,11 +11,18 @@ from contextlib import contextmanager
 from hive_agent.signal_pipe import open_pipe
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: whoever runs this wants it to end, and that is how it should end. Anywhere else it is as a Ctrl-C is."""
+
+
 class _Deferral(threading.local):
-    """Of each thread, though only the main one is ever interrupted. depth: of the blocks that are not to be."""
+    """Of each thread, though only the main one is ever interrupted.
+
+    depth: of the blocks that are not to be. interrupted: what waits for their end.
+    """
 
     depth = 0
-    interrupted = False
+    interrupted: type[KeyboardInterrupt] | None = None
 
 
 _deferral = _Deferral()
@@ -31,11 +38,12 @@ def interruptible() -> None:
             signal.signal(number, _interrupt)
 
 
-def _interrupt(_number: int, _frame: object) -> None:
+def _interrupt(number: int, _frame: object) -> None:
+    kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
     if _deferral.depth:
-        _deferral.interrupted = True
+        _deferral.interrupted = kind
     else:
-        raise KeyboardInterrupt
+        raise kind
 
 
 @contextmanager
@@ -50,8 +58,8 @@ def deferring() -> Iterator[None]:
     finally:
         _deferral.depth -= 1
         if _deferral.interrupted and not _deferral.depth:
-            _deferral.interrupted = False
-            raise KeyboardInterrupt
+            kind, _deferral.interrupted = _deferral.interrupted, None
+            raise kind
 
 
 class ToldToEnd(Exception):

@@ -6,11 +6,17 @@ import io
 import os
 import select
 import sys
+import threading
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 from hive_core.errors import HiveError
 from hive_core.process import SAFE_PATH
+
+# Bytes that are kept for somebody who does not take them, and seconds that their end waits for being taken.
+MOST_WAITING = 8 << 20
+LAST_SECONDS = 1.0
 
 
 class OutputLost(HiveError):
@@ -25,9 +31,16 @@ class _Stream(io.FileIO):
     """
 
     enduring = False
+    behind: _Behind | None = None
     _failed = False
 
     def write(self, data: Any) -> int:
+        if self.behind is not None:
+            return self.behind.take(self, bytes(data))
+        return self.write_now(data)
+
+    def write_now(self, data: Any) -> int:
+        """Write, and wait for whoever takes it."""
         if self._failed and not self.enduring:
             return len(data)
         try:
@@ -47,6 +60,60 @@ class _Stream(io.FileIO):
         while (written := super().write(data)) is None:
             select.select([], [self], [])
         return written
+
+
+class _Behind:
+    """A thread that writes what others hand it, so that none of them waits for a terminal that was stopped by Ctrl-S.
+
+    The streams share it: what is written to one after the other is read so. What nobody takes is kept up to a limit,
+    and dropped from there on; how much that was is told when it is taken again.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[_Stream, bytes]] = deque()
+        self._bytes, self._dropped, self._written = 0, 0, 0
+        self._changed = threading.Condition()
+        threading.Thread(target=self._write, name="output", daemon=True).start()
+
+    def take(self, stream: _Stream, data: bytes) -> int:
+        """Have these bytes written when it is their turn."""
+        with self._changed:
+            if self._bytes + len(data) > MOST_WAITING:
+                self._dropped += data.count(b"\n")
+            else:
+                if self._dropped:
+                    self._add(stream, f"({self._dropped} lines are missing here: nobody took them)\n".encode())
+                    self._dropped = 0
+                self._add(stream, data)
+        return len(data)
+
+    def _add(self, stream: _Stream, data: bytes) -> None:
+        self._waiting.append((stream, data))
+        self._bytes += len(data)
+        self._changed.notify_all()
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                stream, data = self._waiting[0]
+            rest = memoryview(data)
+            while rest:
+                rest = rest[stream.write_now(rest) :]
+            with self._changed:
+                self._waiting.popleft()
+                self._bytes -= len(data)
+                self._written += 1
+                self._changed.notify_all()
+
+    def finish(self) -> bool:
+        """Wait until all is written, for as long as anything is; whether it is."""
+        with self._changed:
+            while self._waiting:
+                before = self._written
+                if not self._changed.wait_for(lambda: self._written != before, LAST_SECONDS):  # noqa: B023
+                    return False
+        return True
 
 
 def prepare() -> None:
@@ -80,6 +147,21 @@ def endure(stream: Any) -> None:
     raw = _raw(stream)
     if raw is not None:
         raw.enduring = True
+
+
+def hurry_nobody() -> None:
+    """Have what is written to standard output and standard error be written behind the caller's back from now on."""
+    behind = _Behind()
+    for stream in (_raw(sys.stdout), _raw(sys.stderr)):
+        if stream is not None:
+            stream.behind = behind
+
+
+def finish() -> None:
+    """At the end: have all be written that anybody takes, and drop the rest."""
+    for stream in (_raw(sys.stdout), _raw(sys.stderr)):
+        if stream is not None and stream.behind is not None and stream.behind.finish():
+            stream.behind = None
 
 
 def is_utf8(stream: Any) -> bool:

@@ -45,7 +45,10 @@ def page(
         hive.say("no link to the status page from before opens it any more; `hive open` prints the new one")
         return
     path = Path(socket).absolute() if socket is not None else hive.settings.run / "host.sock"
-    with hive.lone("page", "serving the status page"), serving(hive, path, port, read_only=read_only) as served:
+    with (
+        hive.lone("page", "serving the status page"),
+        serving(hive, path, port, read_only=read_only, ready=True) as served,
+    ):
         while not readable([served.fileno()]):
             continue
         served.check()
@@ -77,10 +80,12 @@ def serving(
     *,
     read_only: bool = False,
     failed: Callable[[Exception], None] | None = None,
+    ready: bool = False,
 ) -> Iterator[Beside]:
     """Serve the page of the operator's socket at `path` in threads, for as long as the block runs.
 
-    failed: told of what the page ends with before its time; without it, who has it checks it.
+    failed: told of what the page ends with before its time; without it, who has it checks it. ready: whether there is
+    nothing else that a service manager waits for.
     """
     from hive_agent.page.door import Door
     from status_page.serving import Serving
@@ -92,6 +97,8 @@ def serving(
     def begun() -> None:
         remember(hive, names.url, new_keys(read_only=read_only))
         hive.say("the status page is served; `hive open` prints the link to it")
+        if ready:
+            service_manager.notify("READY=1")
 
     door = Door(Keys(keys_of(hive)), names.hosts, "hive open", names.origins)
     served = Serving(path, (LOOPBACK, chosen), door, begun, lambda text: hive.say(f"the status page's {text}"))

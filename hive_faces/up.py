@@ -15,6 +15,7 @@ from hive_core.human import ago, natural
 from hive_core.operation import OPERATOR, operation
 from hive_core.progress import exclusive, hurry
 from hive_faces.gate.gate import beside
+from hive_faces.gate.sockets import handed_over
 from hive_faces.page import page_beside
 from hive_faces.upkeep import upkeep_beside
 from hive_fleet.agents import desired, halt, table
@@ -35,10 +36,12 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
     with ExitStack() as held:
         for room in ("up", "watch", "gate"):
             held.enter_context(hive.lone(room, "hive up"))
+        if notice := held.enter_context(hive.host.launching()):
+            hive.say(f"warning: {notice}")
         interrupt: type[BaseException] | None = None
         try:
             try:
-                gate = held.enter_context(beside(hive))
+                gate = held.enter_context(beside(hive, handed_over()))
                 held.enter_context(page_beside(hive))
                 held.enter_context(upkeep_beside(hive))
                 held.enter_context(notifying(hive))
@@ -61,6 +64,7 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
 
     left: what becomes of the agents at the end. again: the database has become another while hive was up.
     """
+    _tell_of_no_sandbox(hive)
     adoptions.adopt_all(hive)
     with hive.store.read() as db:
         known = table.names(db)
@@ -73,6 +77,13 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
     if known and not again:
         meta.update(hive, stale=True)
     hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
+
+
+def _tell_of_no_sandbox(hive: Hive) -> None:
+    """Say so where nothing keeps the agents that are going to be started from the machine."""
+    for what, well, words in hive.host.capabilities():
+        if what == "sandbox" and not well:
+            hive.say(f"warning: the agents' sandbox is {words}")
 
 
 def _tell_of_the_stopped(hive: Hive) -> None:

@@ -102,6 +102,7 @@ RENAMES = (
     "hive_core/containers/local/generations.py",
     "hive_core/containers/local/host.py",
     "hive_core/containers/local/journal_writer.py",
+    "hive_core/containers/local/launcher.py",
     "hive_core/environment.py",
     "hive_core/git/made.py",
     "hive_core/hostile_folders.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -216,6 +217,19 @@ class Host(Protocol):
 
     def usage(self, name: str) -> Mapping[str, int]:
         """How many bytes of the disk the container takes up, by what it is: builds, journal."""
+
+    def launching(self) -> AbstractContextManager[str | None]:
+        """Be where containers are started for as long as the block runs, whoever has them started from wherever.
+
+        For the process that keeps the fleet: what is started inherits its limits. Called once, before it has threads.
+        The block is given a sentence where that is not so.
+        """
+
+    def severed(self, name: str) -> bool:
+        """Whether a running container still holds the folder of its socket though that was removed from the machine.
+
+        Nothing that is made in its place is seen inside before the container is started again.
+        """
 
     def container_of(self, pid: int) -> str | None:
         """The name of the container that a process of this machine runs in, None for one that runs in none.

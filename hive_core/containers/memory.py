@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,13 @@ class MemoryHost:
         builds = (self._folder(name) / "builds").iterdir()
         journal = sum(len(line.encode()) + 1 for line in self._lines(name))
         return {"builds": sum(path.stat().st_size for path in builds), "journal": journal}
+
+    def launching(self) -> AbstractContextManager[str | None]:
+        return nullcontext()
+
+    def severed(self, name: str) -> bool:  # noqa: ARG002
+        # Nothing runs in it that could hold anything.
+        return False
 
     def container_of(self, pid: int) -> str | None:  # noqa: ARG002
         return None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from hive_core import descriptors, disk, run_folder
+from hive_core import descriptors, disk, run_folder, service_manager
 from hive_core.beside import Beside
 from hive_core.beside import beside as work_beside
 from hive_core.caller import THE_OPERATOR, Role
@@ -19,13 +19,14 @@ from hive_core.errors import Refused
 from hive_core.events import heads, newest
 from hive_core.operation import OPERATOR, operation
 from hive_core.signals import readable
+from hive_core.store import FileIdentity
 from hive_core.trouble import TROUBLES, Trouble
 from hive_core.wake import SETTLED, Wake
 from hive_faces.gate.calls import Calls, line
 from hive_faces.gate.connection import ClientConnection, write
 from hive_faces.gate.followers import Followers
 from hive_faces.gate.hostwire import Answer
-from hive_faces.gate.sockets import BACKLOG, Listening, Peer, check_operator, handed_over, listen
+from hive_faces.gate.sockets import BACKLOG, Listening, Peer, check_operator, handed_over, identity_of, listen
 from hive_fleet.agents import table
 from hive_fleet.messages.questions import expire, next_deadline
 
@@ -38,6 +39,8 @@ _PATHS_ARE_OURS: dict[str, Any] = {"cleanup_socket": False} if sys.version_info 
 # Seconds for which a thread that is at work runs before another one may. Python's own 5 ms, several times over in each
 # call, are what a caller would wait for another's to be answered.
 TURN = 0.0005
+# Seconds between two looks at whether the sockets are still where they were made.
+LOOK = 5.0
 
 
 class Gate:
@@ -58,6 +61,8 @@ class Gate:
         self._seq: int | None = None
         self._admission = Trouble(hive.say, "the gate")
         self._unlistened = True
+        self._places: dict[str, FileIdentity | None] = {}
+        self._folders: tuple[FileIdentity | None, ...] = ()
 
     async def run(self) -> None:
         """Serve until cancelled; what the disk or the database refuses is told, and tried again."""
@@ -107,9 +112,10 @@ class Gate:
 
     async def _until_woken(self, woken: asyncio.Event) -> None:
         """Wait for a commit or for the next deadline of a question."""
+        left = self._seconds_left()
         # Not wait_for: that of Python 3.11 loses a cancellation that comes in the moment of what it waits for.
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._seconds_left()):
+            async with asyncio.timeout(LOOK if left is None else min(left, LOOK)):
                 await woken.wait()
 
     def _seconds_left(self) -> float | None:
@@ -120,6 +126,7 @@ class Gate:
     async def _catch_up(self) -> None:
         """Do what has become due since the last time."""
         self._follow()
+        self._notice_lost_sockets()
         await self._listen()
         if self._seconds_left() == 0.0:
             await asyncio.to_thread(expire, self.hive)
@@ -139,22 +146,47 @@ class Gate:
                 return
             self._followers.wake()
 
+    def _notice_lost_sockets(self) -> None:
+        """Have sockets made anew that were removed with the folder they lie in: nobody finds them any more."""
+        if self._folders == self._seen_folders():
+            return
+        self._folders = self._seen_folders()
+        lost = [path for path, identity in self._places.items() if identity_of(path) != identity]
+        if not lost:
+            return
+        self.hive.say(f"warning: {self.hive.settings.run} was cleared away; the sockets are made anew")
+        run_folder.claim(self.hive.settings)
+        for path in lost:
+            del self._places[path]
+            self._servers.pop(path).close()
+        self._unlistened = True
+
+    def _seen_folders(self) -> tuple[FileIdentity | None, ...]:
+        """What is another when the folder of the sockets was cleared away."""
+        settings = self.hive.settings
+        return identity_of(str(settings.run / "host.sock")), identity_of(str(settings.sockets))
+
     async def _listen(self) -> None:
         """Have a socket for the operator and for every agent there is, and none for any other."""
         if not self._unlistened:
             return
         wanted = listen(self.hive, self._servers.keys(), self._given)
         for path, place in wanted.opened.items():
+            self._places[path] = identity_of(path)
             self._servers[path] = await asyncio.start_unix_server(
                 self._handler(place), sock=place.socket, backlog=ADMITTED_AT_ONCE, **_PATHS_ARE_OURS
             )
             # To asyncio the backlog is also how many it lets in before it looks at anybody else.
             place.socket.listen(BACKLOG)
         for path in wanted.gone:
+            self._places.pop(path)
             self._servers.pop(path).close()
         with self.hive.store.read() as db:
             self._calls.forget({THE_OPERATOR.name, *table.names(db)})
         self._unlistened = False
+        self._folders = self._seen_folders()
+        # Whoever connects from now on is answered; told once more it means nothing.
+        service_manager.notify("READY=1")
 
     async def _close(self) -> None:
         for server in self._servers.values():

@@ -18,6 +18,7 @@ from hive_core.caller import THE_OPERATOR, Identity, Role
 from hive_core.containers.base import AGENT_USERS
 from hive_core.context import Hive
 from hive_core.errors import Refused
+from hive_core.store import FileIdentity
 from hive_fleet.agents import table
 from hive_fleet.home import folders
 
@@ -159,6 +160,15 @@ def listen(hive: Hive, known: Collection[str], given: dict[str, socket.socket]) 
         change.opened[place] = Listening(bound, identity, uid)
         _link(hive, identity)
     return change
+
+
+def identity_of(path: str) -> FileIdentity | None:
+    """Which file this is the path of; None where there is none."""
+    try:
+        status = Path(path).lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _bind(path: Path, uid: int | None) -> socket.socket:

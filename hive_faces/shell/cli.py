@@ -8,11 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from hive_core import __version__, disk, settings, streams
+from hive_core import __version__, disk, service_manager, settings, streams
 from hive_core.context import Hive
 from hive_core.errors import Exit, HiveError, Refused
 from hive_core.operation import OPERATOR, Operation
-from hive_core.signals import interruptible
+from hive_core.signals import Terminated, interruptible
 from hive_core.text import visible
 from hive_faces.serve import serve
 from hive_faces.shell import present
@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except streams.OutputLost as error:
         _tell(error)
         code = error.exit_code
+    streams.finish()
     sys.exit(int(code))
 
 
@@ -119,14 +120,17 @@ def _perform(operation: Operation, given: dict[str, Any], as_json: bool, yes: bo
         _confirm(hive, operation, arguments)
     if operation.endures:
         streams.endure(sys.stdout)
+        streams.hurry_nobody()
     empty = operation.empty_all if arguments.get("all") else operation.empty
     try:
         result = serve(hive, operation, arguments)
-    except KeyboardInterrupt:
+        return present.show(result, operation.columns, as_json=as_json, empty=empty)
+    except KeyboardInterrupt as interrupt:
         if not operation.reads and not operation.shell_only:
             _say("hive: interrupted; `hive events` shows what was done, and nothing is left half-done")
+        if operation.endures and isinstance(interrupt, Terminated):
+            return Exit.DONE
         raise
-    return present.show(result, operation.columns, as_json=as_json, empty=empty)
 
 
 def _confirm(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> None:
@@ -142,13 +146,18 @@ def _confirm(hive: Hive, operation: Operation, arguments: Mapping[str, Any]) -> 
 
 
 def _say(text: str) -> None:
-    print(visible(text), file=sys.stderr, flush=True)
+    priority = service_manager.WARNING if text.startswith("warning: ") else ""
+    print(_for_the_journal(visible(text), priority), file=sys.stderr, flush=True)
 
 
 def _tell(error: HiveError) -> None:
-    print(f"hive: {visible(error.message)}", file=sys.stderr)
-    if error.hint:
-        print(f"  {visible(error.hint)}", file=sys.stderr)
+    text = f"hive: {visible(error.message)}" + (f"\n  {visible(error.hint)}" if error.hint else "")
+    print(_for_the_journal(text, service_manager.ERROR), file=sys.stderr)
+
+
+def _for_the_journal(text: str, priority: str) -> str:
+    """What is said, with its priority where that is read."""
+    return service_manager.marked(text, priority) if service_manager.journal_reads(sys.stderr) else text
 
 
 def _report_bug(arguments: list[str]) -> int:

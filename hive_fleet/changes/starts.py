@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from hive_core.containers.base import GRACE
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.progress import reach
 from hive_fleet.agents import desired, halt, restarts, table
+from hive_fleet.agents.desired import wanted
 from hive_fleet.changes.building import start_container
 from hive_fleet.changes.running import RESTARTING, STARTING, acting_on, tell_what_happened
 from hive_fleet.messages.messages import tell_manager
@@ -51,6 +53,19 @@ def start_again(hive: Hive, name: str) -> None:
         hive.say(f"warning: {name} could not be restarted: {error}")
         with hive.store.write() as db:
             tell_manager(hive, db, "started", agent=name, ok=False, note=str(error))
+
+
+def reconnect(hive: Hive, name: str) -> None:
+    """Restart an agent that can reach its socket no more, because the folder of it was removed; a failure is told."""
+    hive.say(f"warning: the folder of {name}'s socket was removed; {name} is restarted to see the new one")
+    try:
+        with acting_on(hive, name, RESTARTING, note="the folder of its socket had been removed") as known:
+            hive.host.stop(name, grace=GRACE)
+            if wanted(hive, name):
+                start_container(hive, name)
+            tell_what_happened(hive, name, "restarting", known)
+    except HiveError as error:
+        hive.say(f"warning: {name} could not be restarted: {error}")
 
 
 def start_all(hive: Hive) -> None:

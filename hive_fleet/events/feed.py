@@ -36,7 +36,11 @@ class Line:
         if self.said is None:
             return None
         number = f"{self.event.seq:>6}  " if self.numbered else ""
-        return f"{number}{clock(self.event.at)}  {one_line(self.event.agent or 'hive'):<12}  {self.said}"
+        return f"{number}{clock(self.event.at)}  {self.untimed()}"
+
+    def untimed(self) -> str | None:
+        """About whom, what; for a log that has a clock of its own."""
+        return None if self.said is None else f"{one_line(self.event.agent or 'hive'):<12}  {self.said}"
 
     @property
     def tone(self) -> str:

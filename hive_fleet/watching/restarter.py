@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import closing
 
 from hive_core.context import Hive
 from hive_fleet.agents import restarts
-from hive_fleet.changes.starts import start_again
+from hive_fleet.changes.starts import reconnect, start_again
 
 # Restarts that are under way at once.
 MOST_STARTS = 16
@@ -31,17 +32,25 @@ class Restarter:
             restarts.give_back(self._hive, name)
 
     def start(self, name: str) -> None:
-        """Begin to restart an agent. Raises the error of an earlier restart, unless that was only refused."""
+        """Begin to start an agent again. Raises the error of an earlier restart, unless that was only refused."""
+        self._begun.append(name)
+        self._begin(start_again, name)
+
+    def reconnect(self, name: str) -> None:
+        """Begin to restart an agent that runs and has lost its socket; raises as `start` does."""
+        self._begin(reconnect, name)
+
+    def _begin(self, restart: Callable[[Hive, str], None], name: str) -> None:
         if self._errors:
             raise self._errors.pop()
-        self._begun.append(name)
-        threading.Thread(target=self._start, args=(name,), name=f"restart {name}", daemon=True).start()
+        threading.Thread(target=self._start, args=(restart, name), name=f"restart {name}", daemon=True).start()
 
-    def _start(self, name: str) -> None:
+    def _start(self, restart: Callable[[Hive, str], None], name: str) -> None:
         try:
             with self._room, closing(self._hive.store):
-                start_again(self._hive, name)
+                restart(self._hive, name)
         except Exception as error:  # noqa: BLE001 - raised by the next `start`, for whoever watches
             self._errors.append(error)
         finally:
-            self._begun.remove(name)
+            if name in self._begun:
+                self._begun.remove(name)

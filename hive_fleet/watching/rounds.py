@@ -23,6 +23,7 @@ from hive_fleet.requests import denials
 from hive_fleet.watching import attention, stuck_turns
 from hive_fleet.watching.held_containers import HeldContainers
 from hive_fleet.watching.looks import look_at
+from hive_fleet.watching.reporting import Reporting
 from hive_fleet.watching.restarter import Restarter
 from hive_fleet.watching.transitions import Verdict
 
@@ -64,20 +65,32 @@ def watching(
 
     The caller is the only watch of this hive.
     """
+    reporting = Reporting(hive)
 
     def work(wake: Wake, seq: int, trouble: Trouble) -> Iterator[Event]:
-        return _watching(hive, wake, seq, interval, trouble, beside=beside)
+        return _watching(hive, wake, seq, interval, trouble, beside=beside, reporting=reporting)
 
-    return enduring(hive, work, beside=beside, begin=begin)
+    def bring_up(again: bool) -> None:
+        with reporting.taking_long():
+            begin(again)
+
+    return enduring(hive, work, beside=beside, begin=bring_up, round_=reporting.goes_round)
 
 
 def _watching(
-    hive: Hive, wake: Wake, seq: int, interval: float, trouble: Trouble, *, beside: Companion | None
+    hive: Hive,
+    wake: Wake,
+    seq: int,
+    interval: float,
+    trouble: Trouble,
+    *,
+    beside: Companion | None,
+    reporting: Reporting,
 ) -> Iterator[Event]:
     """Yield every event after `seq`, and look meanwhile. With the first look, a trouble of before is over."""
     also = [] if beside is None else [beside.fileno()]
     with closing(HeldContainers(hive)) as held, closing(Restarter(hive)) as restarter:
-        rounds = Rounds(hive, held, restarter.start, interval, seed=not trouble.worked)
+        rounds = Rounds(hive, held, restarter, interval, seed=not trouble.worked, looked=reporting.looked)
         rounds.look()
         if not trouble.worked:
             hive.say(f"watching {count(len(hive.host.containers()), 'agent')}")
@@ -88,6 +101,7 @@ def _watching(
                 rounds.hear(event)
                 yield event
             rounds.look()
+            reporting.goes_round()
             wake.wait(rounds.seconds_left(), also=[held.fileno(), *also])
             if beside is not None:
                 beside.check()
@@ -101,12 +115,22 @@ class Rounds:
     """
 
     def __init__(
-        self, hive: Hive, held: HeldContainers, restart: Callable[[str], object], interval: float, *, seed: bool
+        self,
+        hive: Hive,
+        held: HeldContainers,
+        restarter: Restarter,
+        interval: float,
+        *,
+        seed: bool,
+        looked: Callable[[], None],
     ) -> None:
-        self._hive, self._held, self._start_again, self._interval = hive, held, restart, interval
+        self._hive, self._held, self._start_again, self._interval = hive, held, restarter.start, interval
+        self._reconnect = restarter.reconnect
+        self._sockets: tuple[int, int] | None = None
         self._asked: set[str] = set()
         self._seed, self._due, self._restart = seed, 0.0, 0.0
         self._base: str | None = None
+        self._looked = looked
 
     def hear(self, event: Event) -> None:
         """Take note of an event that makes a look necessary."""
@@ -129,6 +153,8 @@ class Rounds:
             self._base = staleness.newest_base(self._hive)
             tick(self._hive, seed=self._seed, held=self._held, restart=self._start_again)
             self._seed, self._due = False, time.monotonic() + self._interval
+            self._notice_lost_folder()
+            self._looked()
         elif now >= self._restart:
             _restart_due(self._hive, self._start_again)
         elif not names:
@@ -136,6 +162,20 @@ class Rounds:
         if names:
             look_at(self._hive, names, held=self._held)
         self._restart = time.monotonic() + restarts.soonest(self._hive, self._interval)
+
+    def _notice_lost_folder(self) -> None:
+        """Restart every agent that holds a folder of sockets which is gone: none does while the folder is the same."""
+        try:
+            status = self._hive.settings.sockets.stat()
+            now = (status.st_dev, status.st_ino)
+        except FileNotFoundError:
+            now = None
+        if now == self._sockets and now is not None:
+            return
+        self._sockets = now
+        for name, container in self._hive.host.containers().items():
+            if container.running and self._hive.host.severed(name):
+                self._reconnect(name)
 
     def seconds_left(self) -> float:
         """Seconds until the next look is due."""

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hive_core.caller import Identity, Role
 from hive_core.events import since
 from hive_fleet.agents import restarts
 from hive_fleet.watching.rounds import tick
+from tests.clients import Client
 from tests.hives import PLAIN, TestHive, eventually, interrupt, line_of
 
 
@@ -30,6 +32,36 @@ def program(hive: TestHive, name: str) -> int:
     while below := children(pid):
         pid = below[0]
     return pid
+
+
+@pytest.mark.remembered
+def test_a_look_from_a_timer_beside_a_running_watch_is_done(hive: TestHive) -> None:
+    watch = hive.start("watch")
+    assert watch.stderr is not None
+    assert watch.stderr.readline() == "watching 0 agents\n"
+    assert hive.run("watch", "--once").stderr == "a watch is running already: there is nothing to do\n"
+    assert "`hive watch` is running already" in hive.run("watch", code=1).stderr
+
+
+def test_when_the_folder_of_the_sockets_is_cleared_away_the_agents_get_new_ones(hive: TestHive) -> None:
+    hive.spawn("coder", PLAIN)
+    up = hive.start("gate")
+    watch = hive.start("watch", "--interval", "1")
+    eventually((hive.root / "run" / "host.sock").exists)
+    first = hive.instance("coder")
+    assert not hive.inside().host.severed("coder")
+    shutil.rmtree(hive.root / "run")
+    assert eventually(lambda: hive.instance("coder") not in (None, first))
+    with Client(eventually(lambda: _there(hive.root / "run" / "agents" / "coder.sock"))) as agent:
+        assert agent.ask("recent")["ok"] is True
+    assert not hive.inside().host.severed("coder")
+    eventually(lambda: hive.events("restarted"))
+    assert hive.events("container_crash") == []
+    assert interrupt(watch) == interrupt(up) == 130
+
+
+def _there(path: Path) -> Path | None:
+    return path if path.exists() else None
 
 
 def test_a_kill_is_told_at_once_with_its_cause_and_last_lines_and_the_list_is_true(hive: TestHive) -> None:

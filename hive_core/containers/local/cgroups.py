@@ -6,7 +6,7 @@ Sources: cgroups(7), Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/ of L
 """
 
 # pathlib and what it imports would be paid once per container.
-# ruff: noqa: PTH102, PTH106, PTH110, PTH112, PTH118, PTH120, PTH123
+# ruff: noqa: PTH102, PTH106, PTH110, PTH112, PTH118, PTH119, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # How long killed processes may take to be gone; one stuck in the kernel longer than this is reported.
 GONE_SECONDS = 10.0
 _PERIOD = 100_000
+# Where hive itself is in a group that is its own, and which controllers it hands on there.
+LEAF = "hive"
+_OF_LIMITS = ("memory", "pids", "cpu")
 
 
 def place(home: str, name: str) -> str:
@@ -54,6 +57,40 @@ def create(group: str, limits: Mapping[str, float]) -> tuple[list[str], str | No
         remove(made)
         _refuse(error, limits)
     return made, None
+
+
+def move_into_leaf() -> str | None:
+    """Where a service manager has handed this process's group to it, go into one below: agents' groups stand beside it.
+
+    In version 2 a group hands on memory or processes to those below it only when no process is in it itself.
+    Returns a sentence where that cannot be done.
+    """
+    version_2, _ = _hierarchies()
+    if version_2 is None or not _is_delegated(version_2[1]):
+        return None
+    own = version_2[1]
+    leaf = os.path.join(own, LEAF)
+    try:
+        if not os.path.isdir(leaf):
+            os.mkdir(leaf, 0o755)
+        enter([leaf])
+        for controller in " ".join(_lines(os.path.join(own, "cgroup.controllers"))).split():
+            if controller in _OF_LIMITS:
+                _write(os.path.join(own, "cgroup.subtree_control"), f"+{controller}")
+    except OSError as error:
+        return f"limits of this service may not bind its agents: {error.strerror}: {error.filename}"
+    return None
+
+
+def _is_delegated(group: str) -> bool:
+    """Whether a group of version 2 was handed to whoever runs in it, as systemd marks it."""
+    for name in ("user.delegate", "trusted.delegate"):
+        try:
+            if os.getxattr(group, name) == b"1":
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def _without(limits: Mapping[str, float]) -> str:
@@ -123,6 +160,8 @@ def _parent_in_2(mount: str, own: str, wanted: set[str]) -> str:
 
     A group with processes in it cannot begin to hand them on, and changing others' groups is not ours to do.
     """
+    if os.path.basename(own) == LEAF and _is_delegated(os.path.dirname(own)):
+        own = os.path.dirname(own)
     at = own
     while wanted:
         if wanted <= set(" ".join(_lines(os.path.join(at, "cgroup.subtree_control"))).split()):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hive_agent import LOOPBACK, atomic
 from hive_agent.clis import CLIS
@@ -68,8 +69,8 @@ class LocalHost:
             generations.prune(folder / "generations", {item for item in keep if item is not None})
 
     def start(self, name: str, view: View) -> None:
+        from hive_core.containers.local import launcher
         from hive_core.containers.local.choice import forget
-        from hive_core.containers.local.launch import launch
         from hive_core.containers.local.program import read_config
 
         folder = self._folder(name)
@@ -97,10 +98,9 @@ class LocalHost:
             )
         inside = self._inside(folder, config, generation, view)
         values = _launch_values(inside, sandbox, folder, container.revision)
-        values["input"] = key.encode() if harness else b""
-        values["groups"], values["notice"] = self._groups(name, folder, config, sandbox)
+        values["input"] = key if harness else ""
         try:
-            launch(values)
+            launcher.start(self._settings, self._order(name, folder, config, sandbox, values))
         except HiveError as error:
             forget(self._remembered)
             self.stop(name, grace=0)
@@ -215,6 +215,17 @@ class LocalHost:
         files = (path.stat() for path in folder.glob("journal*"))
         return {"builds": measure(folder / "generations").size, "journal": sum(found.st_size for found in files)}
 
+    def launching(self) -> AbstractContextManager[str | None]:
+        from hive_core.containers.local import launcher
+
+        return launcher.serving(self._settings)
+
+    def severed(self, name: str) -> bool:
+        from hive_core.containers.local import membership
+
+        run = records.read_run(self._folder(name))
+        return run is not None and run.supervisor.alive() and membership.holds_removed(run.supervisor.pid, "/run/hive")
+
     def container_of(self, pid: int) -> str | None:
         from hive_core.containers.local.membership import container_of
 
@@ -321,18 +332,22 @@ class LocalHost:
                 return str(base.resolve() / source.relative_to(base))
         return str(source)
 
-    def _groups(self, name: str, folder: Path, config: AgentConfig, sandbox: Sandbox) -> tuple[list[str], str | None]:
-        from hive_core.containers.local import cgroups, limits
+    def _order(
+        self, name: str, folder: Path, config: AgentConfig, sandbox: Sandbox, values: dict[str, object]
+    ) -> dict[str, Any]:
+        """What is to be started, for whoever starts it."""
+        from hive_core.containers.local import cgroups
         from hive_core.containers.local.sandbox import Sandbox
 
-        # The sandbox's own two processes are not the agent's, and do not count as such.
-        own = 0 if sandbox is Sandbox.NONE else 2
-        group = cgroups.place(str(self._settings.home), name)
-        folders, notice = limits.create(group, config.limits, own)
-        records.replace(folder / "groups.json", folders)
-        if sandbox is Sandbox.NONE:
-            notice = " ".join(filter(None, [f"sandbox: {sandbox.sentence}", notice]))
-        return folders, notice
+        bare = sandbox is Sandbox.NONE
+        return {
+            "folder": str(folder.resolve()),
+            "group": cgroups.place(str(self._settings.home), name),
+            "limits": [config.limits.memory, config.limits.processes, config.limits.cpu],
+            # The sandbox's own two processes are not the agent's, and do not count as such.
+            "own": 0 if bare else 2,
+            "values": {**values, "notice": f"sandbox: {sandbox.sentence}" if bare else None},
+        }
 
     def _sweep(self, folder: Path) -> None:
         """Kill and remove what a supervisor that was killed left in its control group."""

@@ -42,7 +42,7 @@ def launch(values: dict[str, Any]) -> None:
     with os.fdopen(report_out, "rb", buffering=0) as report:
         # A supervisor that has died already is heard of, or not, on the other pipe.
         with suppress(BrokenPipeError), os.fdopen(values_in, "wb") as stream:
-            stream.write(marshal.dumps(values))
+            stream.write(marshal.dumps({**values, "input": values["input"].encode()}))
         os.waitpid(pid, 0)
         said = _hear(report.fileno())
     if said != "ok":

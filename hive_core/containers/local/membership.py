@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hive_core.containers.local import records
+from hive_core.containers.local.tree import below
 from hive_core.process import Owner
 
 # As cgroups.place makes them; another hive's on this machine, too.
@@ -85,6 +86,22 @@ def _stat(pid: int) -> tuple[int, int] | None:
         return None
     fields = stat[stat.rindex(b")") + 2 :].split()
     return int(fields[1]), int(fields[19])
+
+
+def holds_removed(supervisor: int, target: str) -> bool:
+    """Whether a container shows, at `target`, a folder that has been removed from the machine since.
+
+    Linux says so where it lists a process's mounts (proc(5), mountinfo): what is gone has `//deleted` at its end.
+    """
+    for pid in below(supervisor):
+        try:
+            lines = Path(f"/proc/{pid}/mountinfo").read_text(errors="surrogateescape").splitlines()
+        except OSError:
+            continue
+        for fields in (line.split(" ") for line in lines):
+            if fields[4] == target:
+                return fields[3].endswith("//deleted")
+    return False
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import NoReturn
 
@@ -78,7 +78,9 @@ def _become(
         for number in (signal.SIGTERM, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o022)
-        cgroups.enter(groups)
+        # A user's shell may not move into a group of that user's service (cgroups(7)): its own limits bind, then.
+        with suppress(PermissionError):
+            cgroups.enter(groups)
         os.chdir(folder)
         confine()
         os.execvpe(argv[0], list(argv), environment)  # noqa: S606
