@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 
 from hive_agent import atomic
 from hive_core import __version__, choices, last_backup, migrations, progress, shared_folder
-from hive_core.arguments import FREE, Kind
+from hive_core.arguments import FREE, Kind, whole
 from hive_core.context import Hive
 from hive_core.errors import Damaged, HiveError, Invalid, Refused
 from hive_core.events import emit
@@ -34,20 +35,27 @@ def _folder_name(value: object) -> str:
     return value
 
 
+# So that backups by their date are in order by their name.
+_BY_DATE = "%Y-%m-%dT%H-%M-%S"
+_DATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d")
+HowMany = Annotated[int, whole(1, 10_000, "how many are kept", "N")]
 Folder = Annotated[str, Kind(_folder_name, {"type": "string"}, "DIR", FREE)]
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True)
-def backup(hive: Hive, folder: Folder) -> None:
+def backup(hive: Hive, folder: Folder, keep: HowMany | None = None) -> None:
     """Write a backup into a new folder: the database and all repositories, whole or not at all; hive runs on.
 
     What the agents themselves keep, their state and their logins, is not in it.
 
     folder: where to; it must not be there yet
+    keep: put it into that folder instead, under its date, beside so many of before; older ones are removed. For a timer
     """
     from hive_core.git.made import made_beside
 
     target = Path(folder).absolute()
+    if keep is not None:
+        target = target / time.strftime(_BY_DATE)
     if not target.parent.is_dir():
         raise Refused(f"There is no folder {target.parent}.", "Make it, or name another.")
     failed: list[str] = []
@@ -65,6 +73,15 @@ def backup(hive: Hive, folder: Folder) -> None:
     hive.say(f"{target} is a backup; `hive restore {target}` takes it back, here or on another machine")
     if failed:
         raise Refused(f"{target} lacks what could not be read: {', '.join(failed)}.", "See what is wrong with it.")
+    if keep is not None:
+        _remove_older(target.parent, keep)
+
+
+def _remove_older(folder: Path, keep: int) -> None:
+    """Remove the oldest of the backups that were put here by their date, but for the newest so many."""
+    dated = sorted(path for path in folder.iterdir() if _DATED.fullmatch(path.name) and (path / MANIFEST).is_file())
+    for old in dated[:-keep]:
+        shutil.rmtree(old)
 
 
 def _write_bundles(hive: Hive, made: Path, failed: list[str]) -> None:

@@ -47,7 +47,7 @@ class Toned(Protocol):
 
 
 @runtime_checkable
-class Logged(Protocol):
+class Untimed(Protocol):
     """Is a line of a log, which another log that it goes to has a time for."""
 
     def untimed(self) -> str | None:

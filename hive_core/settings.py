@@ -99,7 +99,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     root = os.geteuid() == 0
     user_home = Path(environ.get("HOME") or "/nonexistent")
     state = Path(environ.get("XDG_STATE_HOME") or user_home / ".local/state")
-    runtime = environ.get("XDG_RUNTIME_DIR")
+    runtime = environ.get("XDG_RUNTIME_DIR") or _runtime_folder()
     home = Path(environ.get("HIVE_HOME") or ("/var/lib/hive" if root else state / "hive"))
     # Without a runtime folder of the user's own the sockets go into the private home, never into a shared /tmp.
     own_run = Path(runtime) / "hive" if runtime else home / "run"
@@ -118,6 +118,15 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         source=Path(__file__).resolve().parent.parent,
         environment=choices.chosen(environ),
     )
+
+
+def _runtime_folder() -> str | None:
+    """This user's runtime folder, for a shell of cron's or su's that does not say: their sockets lie where they do."""
+    folder = Path(f"/run/user/{os.geteuid()}")
+    try:
+        return str(folder) if folder.stat().st_uid == os.geteuid() else None
+    except OSError:
+        return None
 
 
 def _is_text(path: Path) -> bool:

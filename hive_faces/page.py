@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from hive_agent import LOOPBACK
+from hive_core import service_manager
 from hive_core.arguments import whole, words
 from hive_core.beside import Beside, beside
 from hive_core.context import Hive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 
@@ -24,6 +25,9 @@ from hive_fleet.changes.running import RESTING
 from hive_fleet.events.feed import Line, lines
 from hive_fleet.notifications.beside import notifying
 from hive_fleet.watching.rounds import INTERVAL, watching
+
+# Agents that are stopped at once: each may take its time.
+MOST_AT_ONCE = 16
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True, endures=True)
@@ -105,13 +109,17 @@ def rest(hive: Hive) -> None:
     """Stop every agent, to be started again by the next `hive up`."""
     with hive.store.read() as db:
         running = desired.names(db, desired.RUNNING)
-    for name in sorted(running):
-        hive.say(f"stopping {name}")
-        try:
-            hurry(hive, name)
-            with exclusive(hive, name, RESTING):
-                with hive.store.write() as db:
-                    desired.record(db, name, desired.RESTING)
-                hive.host.stop(name, grace=GRACE)
-        except HiveError as error:
-            hive.say(f"warning: {name} could not be stopped: {error}")
+    with ThreadPoolExecutor(MOST_AT_ONCE, "rest") as pool:
+        list(pool.map(partial(_rest_one, hive), sorted(running)))
+
+
+def _rest_one(hive: Hive, name: str) -> None:
+    hive.say(f"stopping {name}")
+    try:
+        hurry(hive, name)
+        with exclusive(hive, name, RESTING):
+            with hive.store.write() as db:
+                desired.record(db, name, desired.RESTING)
+            hive.host.stop(name, grace=GRACE)
+    except HiveError as error:
+        hive.say(f"warning: {name} could not be stopped: {error}")

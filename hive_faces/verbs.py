@@ -37,6 +37,7 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.removal": "destroy purge tombstones",
     "hive_cmds.requests": "approvals show",
     "hive_cmds.rollbacks": "rollback",
+    "hive_cmds.service": "install_service",
     "hive_cmds.state": "state",
     "hive_cmds.vacuum": "vacuum",
     "hive_cmds.timeline": "timeline",

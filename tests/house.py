@@ -36,6 +36,7 @@ VERBS = "hive_cmds"
 # The nouns, from the ground up: each may import those before it.
 NOUNS = (
     "home",
+    "service",
     "flake",
     "needs",
     "notifications",

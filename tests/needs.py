@@ -14,6 +14,8 @@ PACKAGES = {
     "bwrap": "bubblewrap",
     "systemd-socket-activate": "systemd",
     "unshare": "util-linux",
+    "systemd-analyze": "systemd",
+    "systemd-nspawn": "systemd-container",
     "chromium": "chromium",
     "redis-server": "redis-server",
     "claude": "npm: @anthropic-ai/claude-code",

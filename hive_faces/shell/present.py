@@ -11,7 +11,7 @@ from typing import Any
 from hive_core import service_manager, streams, wire
 from hive_core.errors import Exit
 from hive_core.human import size, span
-from hive_core.results import Detailed, Judged, Listed, Logged, Toned, Worded
+from hive_core.results import Detailed, Judged, Listed, Toned, Untimed, Worded
 from hive_core.text import ascii_json, one_line, safe_json, visible
 
 # How much something matters -> how it is shown: red is broken, yellow waits for the operator, what is over recedes.
@@ -76,7 +76,7 @@ def _stream(items: Iterator[Any], *, as_json: bool) -> None:
 
 def _streamed(item: Any) -> str | None:
     """An item's text; one that says how it is meant has one line, cut to a terminal's width and coloured there."""
-    if isinstance(item, Logged) and isinstance(item, Toned) and service_manager.journal_reads(sys.stdout):
+    if isinstance(item, Untimed) and isinstance(item, Toned) and service_manager.journal_reads(sys.stdout):
         said = item.untimed()
         return None if said is None else service_manager.marked(visible(said), _PRIORITIES.get(item.tone, ""))
     text = _text(item)

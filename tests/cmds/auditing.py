@@ -139,6 +139,7 @@ def operations() -> None:
     call("adopt")
     with TemporaryDirectory() as folder:
         call("backup", folder=f"{folder}/kept")
+        call("install_service", dry_run=True)
         call("restore", folder=f"{folder}/kept")
     call("destroy", name="coder")
     call("purge", name="coder")

@@ -184,3 +184,20 @@ def _hive() -> list[str]:
     from tests.hives import CHECKOUT
 
     return [sys.executable, str(CHECKOUT / "hive")]
+
+
+@pytest.mark.remembered
+def test_backups_of_a_timer_are_kept_by_their_date_and_no_more_than_asked_for(hive: TestHive) -> None:
+    hive.spawn("coder")
+    kept = hive.root / "kept"
+    kept.mkdir()
+    for old in ("2020-01-01T00-00-00", "2020-01-02T00-00-00"):
+        hive.run("backup", str(kept / old))
+    (kept / "2020-01-03T00-00-00").mkdir()
+    (kept / "mine").mkdir()
+    hive.run("backup", str(kept), "--keep", "2")
+    names = sorted(path.name for path in kept.iterdir())
+    # What is no backup is somebody's.
+    assert names[:2] == ["2020-01-02T00-00-00", "2020-01-03T00-00-00"]
+    assert names[3:] == ["mine"]
+    assert (kept / names[2] / "backup.json").is_file()

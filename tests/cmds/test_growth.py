@@ -54,7 +54,7 @@ ELSEWHERE = {
         ("agent", "mcp", "gate", "page", "watch", "up", "attach", "login", "open"), "runs until it is ended"
     ),
     **dict.fromkeys(
-        ("journal", "configuration", "inputs", "turn_settings", "doctor", "config", "tombstones"),
+        ("journal", "configuration", "inputs", "turn_settings", "doctor", "config", "tombstones", "install_service"),
         "reads files, or one row by its name",
     ),
     **dict.fromkeys(("migrate", "adopt"), "runs once"),
