@@ -92,22 +92,24 @@ def run(
     (with `check`) exits non-zero.
     """
     # Imported here: most commands run no program, and plumbum takes longer to import than they take to run.
+    from shutil import which
     from subprocess import DEVNULL
 
-    from plumbum import CommandNotFound, ProcessTimedOut, local
+    from plumbum import ProcessTimedOut, local
 
     environment = {"PATH": os.environ.get("PATH", SAFE_PATH), "LC_ALL": "C.UTF-8", **(env or {})}
+    # plumbum looks where the PATH led when it was imported.
+    program = which(argv[0], path=environment["PATH"])
+    if program is None:
+        raise ProgramFailed(f"{argv[0]} is not installed, or not on the PATH.")
     try:
         # env(1) clears the environment: plumbum's own is one for the whole process, threads and all.
         pairs = [f"{name}={value}" for name, value in environment.items()]
-        program = str(local.which(argv[0]))
         command = local["/usr/bin/env"]["-i", pairs, program, list(argv[1:])]
         given: Any = command if text is None else command << text
         source = {"stdin": DEVNULL} if text is None else {}
         folder = None if cwd is None else str(cwd)
         code, stdout, stderr = given.run(retcode=None, timeout=timeout, cwd=folder, **source)
-    except CommandNotFound as error:
-        raise ProgramFailed(f"{argv[0]} is not installed, or not on the PATH.") from error
     except ProcessTimedOut as error:
         raise ProgramFailed(f"`{' '.join(argv)}` took longer than {timeout:g} seconds and was killed.") from error
     done = Completed(tuple(argv), code, stdout, stderr)

@@ -22,4 +22,4 @@ def allot(hive: Hive, db: sqlite3.Connection, name: str, pool: range | None) -> 
     own = kept.get(name, -1)
     if own in pool and own not in living:
         return own
-    return 1 + max([pool.start - 1, *living, *(uid for uid in kept.values() if uid in pool)])
+    return pool.step + max([pool.start - pool.step, *(uid for uid in (*living, *kept.values()) if uid in pool)])
