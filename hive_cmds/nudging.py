@@ -32,9 +32,9 @@ def nudge(hive: Hive, name: AgentName) -> AgentStatus:
     refuse_self(hive, name, "nudge")
     refuse_halted(hive)
     before = _in_turn(hive, name)
-    how = "turn" if _let_go(hive, name, before) else "restart"
+    how = "turn" if before["state"] in IN_TURN and _let_go(hive, name, before) else "restart"
     if how == "restart":
-        hive.say(f"{name} does not let go of its turn: it is restarted")
+        hive.say(f"the harness of {name} does not answer: it is restarted")
         starts.restart(hive, name, grace=0)
     with hive.store.write() as db:
         emit(db, "nudged", agent=name, how=how)
@@ -42,7 +42,7 @@ def nudge(hive: Hive, name: AgentName) -> AgentStatus:
 
 
 def _in_turn(hive: Hive, name: str) -> sqlite3.Row:
-    """The agent's row. Raises Refused unless it is in a turn."""
+    """The agent's row. Raises Refused unless it is in a turn, or stuck before one."""
     with hive.store.read() as db:
         row = table.one(db, name)
     if row["runner"] == "command":
@@ -50,7 +50,7 @@ def _in_turn(hive: Hive, name: str) -> sqlite3.Row:
     container = hive.host.container(name)
     if container is None or not container.running:
         raise Refused(f"{name} is not running.", f"`hive start {name}` starts it.")
-    if row["state"] not in IN_TURN:
+    if row["state"] not in IN_TURN and row["stuck_at"] is None:
         raise Refused(
             f"{name} is in no turn that it could give up.",
             f"`hive list` says how it is; `hive restart {name}` restarts it all the same.",

@@ -70,7 +70,10 @@ EVENT_KINDS: Mapping[str, EventKind] = {
         "a container ended, and no operation was the cause", ("agent", "cause", "reason", "lately")
     ),
     "crash_loop": EventKind("an agent crashed so often that the next try is hours away", ("agent", "note")),
-    "stuck": EventKind("an agent's turn made no progress for too long, `since` then", ("agent", "since", "note")),
+    "stuck": EventKind(
+        "an agent makes no progress since `since`: in its turn, or with a message that it does not take",
+        ("agent", "since", "note"),
+    ),
     "nudged": EventKind("an agent was made to give up its turn, or was restarted for that (`how`)", ("agent", "how")),
     "needs_login": EventKind("an agent has no login any more, or none yet", ("agent",)),
     "logged_in": EventKind("an agent has a login again", ("agent",)),

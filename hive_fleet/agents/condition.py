@@ -9,6 +9,7 @@ from typing import Any
 from hive_core import wire
 from hive_core.containers.base import Container
 from hive_core.context import Hive
+from hive_core.events import newest_about
 from hive_core.human import ago
 from hive_core.text import indented
 from hive_fleet.agents import restarts, table
@@ -64,9 +65,13 @@ def of(hive: Hive, agent: AgentStatus) -> Condition:
     container = hive.host.container(agent.name)
     with hive.store.read() as db:
         row = table.one(db, agent.name)
+        killed = next(newest_about(db, agent.name, "killed", 1), None)
     end = _end(container, row, hive.clock())
     lines = hive.host.journal(agent.name, LAST_LINES) if end is not None else []
     ended_at = container.ended.at if container is not None and container.ended is not None else None
+    if end is not None and not agent.failed:
+        how = killed.data.get("note") or "killed" if killed is not None else "stopped"
+        end = end._replace(reason="asked_for", cause=f"asked for ({how})")
     return Condition(agent, restarts.remembered(row, hive.clock()), end, ended_at, lines)
 
 

@@ -65,8 +65,17 @@ def in_turn(db: sqlite3.Connection) -> list[sqlite3.Row]:
     return db.execute(query, IN_TURN).fetchall()
 
 
-def record_moved(db: sqlite3.Connection, name: str, moved: str) -> None:
-    """Remember what was seen of an agent when it last moved in its turn, as JSON."""
+def ready(db: sqlite3.Connection) -> list[sqlite3.Row]:
+    """The rows of the agents whose harness says that it waits for a message and for nothing else, by name."""
+    query = """
+        select * from agents where state = 'idle' and coalesce(status_text, '') = '' and not paused
+        and desired = 'running' order by name
+    """
+    return db.execute(query).fetchall()
+
+
+def record_moved(db: sqlite3.Connection, name: str, moved: str | None) -> None:
+    """Remember what was seen of an agent when it last moved, as JSON; None: nothing that could be compared with."""
     db.execute("update agents set moved = ? where name = ?", (moved, name))
 
 

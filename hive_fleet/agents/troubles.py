@@ -39,7 +39,7 @@ def _account(shown: Mapping[str, Any]) -> Iterator[Need]:
     elif turn == "account_trouble":
         yield Need("account_trouble", name, name, "has trouble with its account", f"hive journal {name}", quote)
     elif shown.get("stuck_since"):
-        yield Need("stuck", name, name, "makes no progress in its turn", f"hive nudge {name}")
+        yield Need("stuck", name, name, "makes no progress", f"hive nudge {name}")
     elif shown["needs_login"]:
         yield Need("needs_login", name, name, "needs a login", f"hive login {name}")
 

@@ -123,7 +123,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "crash_loop": lambda data: f"{data['note']} (`hive start {data['agent']}`)",
     "stuck": lambda data: f"{data['note']} (`hive nudge {data['agent']}`)",
     "nudged": lambda data: (
-        "nudged" + (": restarted, as it did not let go of its turn" if data["how"] == "restart" else "")
+        "nudged" + (": restarted, as its harness did not answer" if data["how"] == "restart" else "")
     ),
     "needs_login": lambda data: f"needs login (`hive login {data['agent']}`)",
     "logged_in": _always("logged in"),

@@ -1,7 +1,8 @@
 """Turns that make no progress: told apart from those that work, and from agents that wait.
 
 A turn moves when its harness records an event of it, when its processes use the processor, or when they are others than
-before. One that does none of these for its time is stuck: its program hangs, though its container runs.
+before. One that does none of these for its time is stuck: its program hangs, though its container runs. So does the
+harness that waits for a message, as it says, and takes none of those that lie there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dataclasses import asdict, dataclass
 from hive_core.context import Hive
 from hive_core.human import span
 from hive_fleet.agents import harness_state, last_seen, table
+from hive_fleet.agents.harness_state import IN_TURN
+from hive_fleet.messages.inbox import has_mail
 from hive_fleet.messages.messages import tell
 
 # A program that only waits uses some of the processor, too: less than this share of one.
@@ -24,9 +27,9 @@ KEPT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What was seen of a turn when it last moved. at: when that was seen, in unix seconds.
+    """What was seen of an agent when it last moved. at: when that was seen, in unix seconds.
 
-    run: which start of the container. turn: when the harness said that it began. written: when its record was last
+    run: which start of the container. turn: when the harness last said how it is. written: when its record was last
     written to. cpu, processes: as in Activity; the numbers are sorted.
     """
 
@@ -45,10 +48,14 @@ class Moved:
 
 
 def look(hive: Hive) -> None:
-    """Look at every turn, and tell of each that is stuck now, and was not."""
+    """Look at everybody who has something to do, and tell of each that is stuck now, and was not."""
+    served = hive.running("gate") is not None
     with hive.store.read() as db:
-        rows = harness_state.in_turn(db)
-    for row in rows:
+        rows, waiting = harness_state.in_turn(db), [row for row in harness_state.ready(db) if has_mail(db, row["name"])]
+    if not served:
+        # Nobody hands out a message: to wait for one is no fault.
+        _forget(hive, [row["name"] for row in waiting if row["moved"] is not None])
+    for row in rows + waiting if served else rows:
         now = _seen(hive, row)
         if now is not None:
             _judge(hive, row, now)
@@ -79,13 +86,21 @@ def _goes_on(hive: Hive, row: sqlite3.Row, now: Moved) -> None:
 
 
 def _is_stuck(hive: Hive, row: sqlite3.Row, since: float, now: float) -> None:
-    name, note = row["name"], f"its turn has made no progress for {span(now - since)}"
+    name, what = row["name"], "its turn has made no progress" if row["state"] in IN_TURN else "it takes no message"
+    note = f"{what} for {span(now - since)}"
     with last_seen.showing(hive, name) as db:
         agent = table.find(db, name)
         # Whatever it has said meanwhile, it moves.
         if agent is not None and agent["moved"] == row["moved"] and agent["stuck_at"] is None:
             harness_state.record_stuck(db, name, since)
             tell(hive, db, "stuck", name, since=int(since), note=note)
+
+
+def _forget(hive: Hive, names: list[str]) -> None:
+    if names:
+        with hive.store.write() as db:
+            for name in names:
+                harness_state.record_moved(db, name, None)
 
 
 def _seen(hive: Hive, row: sqlite3.Row) -> Moved | None:

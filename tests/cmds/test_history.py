@@ -92,6 +92,9 @@ def test_one_that_crashed_says_why_how_often_and_what_helps(lived: TestHive) -> 
     assert [each["cause"] for each in row["crashes"]] == ["exit code 3"]
     lived.run("start", "coder")
     assert "end" not in lived.json("status", "coder")
+    lived.run("stop", "coder")
+    assert lived.json("status", "coder")["end"]["reason"] == "asked_for"
+    assert "ended 0 s ago: asked for (stopped)" in lived.run("status", "coder").stdout
 
 
 def test_words_of_other_programs_lead_somewhere(lived: TestHive) -> None:

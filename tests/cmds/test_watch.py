@@ -14,8 +14,10 @@ import pytest
 
 from hive_cmds.harness import set_status
 from hive_core.caller import Identity, Role
+from hive_core.containers.memory import MemoryHost
 from hive_core.events import since
 from hive_fleet.agents import restarts
+from hive_fleet.changes import spawns
 from hive_fleet.watching.rounds import tick
 from tests.clients import Client
 from tests.hives import PLAIN, TestHive, eventually, interrupt, line_of
@@ -287,3 +289,25 @@ def opened(fifo: Path) -> int | None:
         if error.errno == errno.ENXIO:
             return None
         raise
+
+
+@pytest.mark.remembered
+def test_the_managers_crashes_and_its_loop_are_told_as_everybodys_are(hive: TestHive) -> None:
+    hive.configure("manager", f'{PLAIN}restart = "always"\n')
+    inside = hive.inside()
+    spawns.spawn_manager(inside)
+    host = MemoryHost(inside.settings)
+    now = 1_000_000.0
+    inside.clock = lambda: now
+    tick(inside, seed=False)
+    for _ in range(restarts.LOOP):
+        host.finish("manager", 9)
+        tick(inside, seed=False)
+        now += restarts.LONGEST
+        tick(inside, seed=False)
+    assert [event["cause"] for event in hive.events("container_crash")] == ["exit code 9"] * restarts.LOOP
+    [loop] = hive.events("crash_loop")
+    assert loop["agent"] == "manager"
+    assert [need["id"] for need in hive.asked("needs_you")] == ["crash_loop/manager"]
+    hive.run("start", "manager")
+    assert (hive.agent("manager")["crash_loop"], hive.asked("needs_you")) == (False, [])

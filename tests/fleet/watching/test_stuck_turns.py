@@ -132,6 +132,30 @@ def test_how_long_is_a_setting_and_an_agents_own_goes_before_it(
             assert len(hive.events("stuck")) == (1 if after and minutes >= after else 0)
 
 
+def test_one_that_waits_and_takes_no_message_is_stuck_unless_nobody_hands_them_out(hive: TestHive, turn: Turn) -> None:
+    turn.say("idle")
+    with hive.inside().store.write() as db:
+        db.execute("update agents set status_text = null")
+    with closing(turn.inside.store):
+        with turn.inside.lone("gate", "serving"):
+            turn.look(600)
+            assert hive.events("stuck") == []
+            hive.run("send", "coder", "are you there?")
+            turn.look(0)
+            turn.look(20)
+        turn.look(20)
+        with turn.inside.lone("gate", "serving"):
+            turn.look(20)
+            turn.look(20)
+            assert hive.events("stuck") == []
+            turn.look(20)
+        [told] = hive.events("stuck")
+        assert told["note"] == "it takes no message for 40 min"
+        started = hive.instance("coder")
+        hive.run("nudge", "coder")
+        assert hive.instance("coder") != started
+
+
 def test_a_watch_that_was_away_for_long_takes_no_turn_for_stuck_at_its_first_look(hive: TestHive, turn: Turn) -> None:
     with closing(turn.inside.store):
         turn.look(0)
