@@ -49,7 +49,7 @@ class Place:
             "HIVE_STATE": str(self.state),
             "HIVE_CONFIG": str(folder / "agent.toml"),
             "HIVE_LABEL": gate.name,
-            "HIVE_RETRY_SECONDS": "0.1",
+            "HIVE_RETRY_SECONDS": "0.02",
         }
 
     def configure(self, **values: object) -> None:

@@ -63,8 +63,9 @@ class Tab:
         return sum(1 for url in self.asked if url.endswith("/api/state"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """One for a module's tests. Not for a run's: as long as there is one, nothing else there can have an event loop."""
     with playwright.sync_playwright() as runner:
         found = runner.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         yield found
@@ -80,4 +81,5 @@ def tab(browser: Any, served: Served) -> Iterator[Tab]:
     opened.page.goto(served.link)
     opened.page.wait_for_selector("#live:not(.stale)")
     yield opened
+    opened.page.context.close()
     assert opened.errors == []

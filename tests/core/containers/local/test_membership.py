@@ -46,8 +46,10 @@ def test_a_process_whose_first_thread_has_ended_is_known_and_so_are_its_children
     monkeypatch.setattr("hive_core.containers.local.membership._groups", lambda _pid: set())
     script = (
         "import ctypes, subprocess, sys, threading, time; "
-        "subprocess.Popen(['sleep', '100']); threading.Thread(target=lambda: (print('ready', flush=True), "
-        "time.sleep(100))).start(); time.sleep(0.1); ctypes.CDLL(None).pthread_exit(None)"
+        "subprocess.Popen(['sleep', '100']); own = threading.get_native_id(); "
+        "gone = lambda: open(f'/proc/self/task/{own}/stat').read().rpartition(')')[2].split()[0] == 'Z'; "
+        "threading.Thread(target=lambda: ([0 for _ in iter(gone, True)], print('ready', flush=True), "
+        "time.sleep(100))).start(); ctypes.CDLL(None).pthread_exit(None)"
     )
     anywhere.run("a", "python3", "-c", script)
     anywhere.await_line("a", "ready")
