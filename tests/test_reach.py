@@ -38,6 +38,17 @@ asking() {
     printf '%s\n' "import ctypes, os, socket, sys" "libc = ctypes.CDLL(None)" "$1" |
         "$(ls /hive/python/bin/python3* /usr/bin/python3.* 2>/dev/null | head -n 1)" -I -
 }
+page() {
+    asking "
+import http.client
+page = http.client.HTTPConnection('127.0.0.1', PAGEPORT, timeout=30)
+for key in ($3):
+    page.request('$1', '$2', body='{}', headers={'Authorization': 'Bearer %s' % key, $4})
+    answer = page.getresponse()
+    print(answer.status, answer.read()[:200])
+    if answer.status not in (401, 403, 421, 429): sys.exit(0)
+sys.exit(1)"
+}
 try control cat /config/agent.toml
 try host_socket sh -c 'ls ROOT/run/host.sock || find / -name host.sock -not -path "/proc/*" 2>/dev/null | grep .'
 try database cat ROOT/home/hive.db
@@ -77,6 +88,22 @@ try a_way_past_the_filter asking "sys.exit(libc.syscall(425, 1, ctypes.create_st
 try another_architecture_s_calls asking "sys.exit(os.uname().machine == 'x86_64' and libc.syscall(0x40000000 + 39) < 0)"
 try sockets_to_the_host asking "socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)"
 try abstract_sockets asking "socket.socket(socket.AF_UNIX).connect(chr(0) + 'ABSTRACT')"
+try page_control page GET / "'',"
+try page_state page GET /api/state "'',"
+try page_events page GET /events "'',"
+try page_metrics page GET /metrics "'',"
+try page_approve page POST /approve/1 "'',"
+try page_spawn page POST /spawn "'',"
+try page_by_guesses page POST /destroy/other "range(100)"
+try page_by_another_name page GET / "''," "'Host': 'evil.example:PAGEPORT'"
+try page_from_another page GET /api/state "''," "'Origin': 'http://127.0.0.1:8100'"
+try page_keys sh -c 'cat ROOT/home/page.json || find / -name page.json -not -path "/proc/*" 2>/dev/null | grep .'
+try page_of_the_fleet asking "
+page = socket.socket()
+page.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+page.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+page.bind(('', PAGEPORT))
+page.listen()"
 try descriptors sh -c 'ls /proc/$$/fd | grep -vE "^(0|1|2|3|4)$"'
 echo TRIED
 exec sleep infinity
@@ -149,7 +176,15 @@ command = "{hive.root}/nobody/server"
         hive.configure("coder", toml)
         listener.bind(f"\0{hive.root}")
         listener.listen()
-        told = {"ROOT": str(hive.root), "KEYCTL": str(KEYCTL[os.uname().machine]), "ABSTRACT": str(hive.root)}
+        page = free_port()
+        hive.start("page", "--port", str(page))
+        eventually((hive.home / "page.json").exists)
+        told = {
+            "PAGEPORT": str(page),
+            "ROOT": str(hive.root),
+            "KEYCTL": str(KEYCTL[os.uname().machine]),
+            "ABSTRACT": str(hive.root),
+        }
         script = functools.reduce(lambda text, name: text.replace(name, told[name]), told, TRY + TRIES)
         hive.propose("coder", toml + "# x\n", files={"tries.sh": script})
         hive.run("spawn", "coder")
@@ -226,6 +261,7 @@ def test_a_hostile_agent_does_not_reach(tried: dict[str, str], reach: str) -> No
 def test_what_an_agent_may_read_is_told_as_reached(tried: dict[str, str]) -> None:
     assert tried["control"].startswith("REACHED runner")
     assert "hive_agent" in tried["harness_control"]
+    assert tried["page_control"].startswith("REACHED 200")
 
 
 def test_without_any_sandbox_the_operator_s_socket_lets_no_agent_in() -> None:

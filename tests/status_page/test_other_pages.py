@@ -1,0 +1,95 @@
+"""What another page in the operator's own browser can do with the status page: an agent's, on another port, or any."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hives import TestHive
+from tests.needs import requires
+from tests.status_page.near import served_near
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytestmark = [requires("chromium"), pytest.mark.remembered]
+
+# Tries everything that a page can try at another origin; gives what came of each.
+TRIES = """async (base) => {
+  const found = {};
+  const outcome = async (name, work) => { try { found[name] = String(await work()); } catch { found[name] = 'held'; } };
+  await outcome('read', async () => (await fetch(`${base}/api/state`)).text());
+  await outcome('read with a key', async () =>
+    (await fetch(`${base}/api/state`, { headers: { Authorization: 'Bearer x' } })).text());
+  await outcome('stream', async () => (await fetch(`${base}/events`)).status);
+  await outcome('event source', () => new Promise((done, failed) => {
+    const source = new EventSource(`${base}/events`);
+    source.onmessage = source.onopen = done;
+    source.onerror = failed;
+  }));
+  await outcome('post', async () => (await fetch(`${base}/stop/coder`, { method: 'POST', body: '{}' })).text());
+  for (const [tag, name] of [['script', 'main.js'], ['img', 'icon.svg']]) {
+    await outcome(tag, () => new Promise((done, failed) => {
+      const node = document.createElement(tag);
+      node.onload = () => done('loaded');
+      node.onerror = failed;
+      node.src = `${base}/${name}`;
+      document.body.append(node);
+    }));
+  }
+  await outcome('module', () => import(`${base}/model.js`));
+  await outcome('opened', () => {
+    const opened = window.open(`${base}/`, 'its');
+    return new Promise((done) => setTimeout(() => done(opened.closed || !opened.sessionStorage ? 'held' : 'reached'), 1000));
+  });
+  const form = document.createElement('form');
+  Object.assign(form, { action: `${base}/stop/coder`, method: 'post', target: 'its' });
+  document.body.append(form);
+  form.submit();
+  return found;
+}"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[int]:
+    """A server on another port of the same machine, as an agent may have one; it is where the page is framed, too."""
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "index.html").write_text("<!doctype html><title>other</title><body>")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    handler.log_message = lambda *_: None  # type: ignore[attr-defined]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield int(server.server_address[1])
+        server.shutdown()
+
+
+def test_another_page_in_the_same_browser_gets_and_does_nothing(hive: TestHive, other: int) -> None:
+    hive.spawn("coder")
+    with served_near(hive) as near, playwright.sync_playwright() as runner:
+        arguments = ["--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1"]
+        chromium = runner.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
+        context = chromium.new_context()
+        base = f"http://127.0.0.1:{near.port}"
+        own: Any = context.new_page()
+        own.goto(f"{base}/#key={near.key()}")
+        own.wait_for_selector("#live:not(.stale)")
+        evil: Any = context.new_page()
+        for site in (f"http://127.0.0.1:{other}", f"http://evil.test:{other}"):
+            evil.goto(f"{site}/")
+            found = evil.evaluate(TRIES, base)
+            assert set(found.values()) == {"held"}, found
+            assert evil.evaluate("[sessionStorage, localStorage].flatMap(Object.keys)") == []
+        # Framed, it stays away; by a name that leads here (DNS rebinding), there is no page.
+        evil.set_content(f"<iframe src='{base}/#key={near.key()}' onload='document.title=1'></iframe>")
+        framed = evil.frames[-1]
+        framed.wait_for_load_state()
+        assert framed.url.startswith("chrome-error:")
+        answer = evil.goto(f"http://evil.test:{near.port}/")
+        assert (answer.status, evil.evaluate("document.body.innerText")[:8]) == (421, '{"ok": f')
+        assert own.locator("#live:not(.stale)").is_visible()
+        chromium.close()
+    assert hive.agent("coder")["running"] is True
