@@ -34,7 +34,7 @@ export function load(state) {
   };
 }
 
-// Applies one event and returns which parts of the page changed; none for one that was applied already.
+// Applies an event that was not yet; returns which parts of the page changed.
 export function apply(model, event) {
   if (event.seq <= model.seq) return [];
   model.seq = event.seq;

@@ -1,4 +1,4 @@
-// One cold load, then one stream: live means that a word came within its time. Never a poll.
+// One cold load, then one stream: live means that a word came in time.
 
 const SILENCE = 25_000;
 const LONGEST = 15_000;
@@ -9,7 +9,6 @@ export class Stream {
     this.key = key;
     this.handlers = handlers;
     this.seq = null;
-    this.history = '';
     this.failures = 0;
     this.heard = 0;
     this.away = false;

@@ -1,0 +1,117 @@
+"""What agents write, in each field that the page shows: it is text there, however much and however odd it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.axe import faults, needs_axe
+from tests.clients import Client
+from tests.hives import PLAIN, TestHive
+from tests.needs import requires
+from tests.status_page.near import NearPage, served_near
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytestmark = [requires("chromium"), pytest.mark.remembered]
+
+OWN = "document.title='owned'"
+HOSTILE = (
+    f'<img src=x onerror="{OWN}"><script>{OWN}</script><a href="javascript:{OWN}">x</a> [y](javascript:{OWN})'
+    " ${7*7} {{7*7}} &lt;b&gt; \u202egnp.exe \u200bzero"
+)
+# What is to be seen of it, whatever is around it.
+SEEN = f"<script>{OWN}</script>"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as runner:
+        found = runner.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def near(hive: TestHive) -> Iterator[NearPage]:
+    hive.spawn("coder")
+    with served_near(hive) as near:
+        yield near
+
+
+def opened(browser: Any, near: NearPage, **options: Any) -> Any:
+    page = browser.new_page(**options)
+    page.set_default_timeout(60_000)
+    page.goto(f"http://127.0.0.1:{near.port}/#key={near.key()}")
+    page.wait_for_selector("#live:not(.stale)")
+    return page
+
+
+def write_everywhere(hive: TestHive) -> int:
+    """Have an agent write it wherever it can; the id of its request."""
+    sha = hive.propose("coder", PLAIN + f"# {HOSTILE}\n# {'long ' * 500}\n", files={"<img src=x>.txt": HOSTILE * 50})
+    with Client(hive.root / "run" / "agents" / "coder.sock") as coder:
+        for verb, arguments in {
+            "send": {"to": "operator", "body": HOSTILE},
+            "ask": {"question": HOSTILE, "options": [HOSTILE, "javascript:alert(1)"]},
+            "set_status": {"state": "thinking", "text": HOSTILE},
+        }.items():
+            answer = coder.ask(verb, **arguments)
+            assert answer["ok"], answer
+        assert coder.ask("send", to="operator", body="x" * 200_000)["ok"]
+        assert coder.ask("ask", question="y" * 16_000)["ok"]
+    hive.run("request-spawn", "worker", "--description", HOSTILE)
+    id: int = hive.json("request-commit", "coder", sha, "--description", HOSTILE)["id"]
+    return id
+
+
+def inert(page: Any) -> None:
+    """Nothing of it has become markup, a link or a script, and none of it has run."""
+    assert "owned" not in page.title()
+    assert page.query_selector("img, iframe, object, embed, script:not([src]), [onerror], [onload]") is None
+    links = page.eval_on_selector_all("a[href]", "all => all.map((a) => new URL(a.href).protocol)")
+    assert not [link for link in links if link not in ("http:", "https:")]
+    assert "49" not in page.inner_text("body").split()
+
+
+def test_what_an_agent_writes_is_text_wherever_it_is_shown(near: NearPage, browser: Any) -> None:
+    page = opened(browser, near)
+    id = write_everywhere(near.hive)
+    page.get_by_text(SEEN).nth(3).wait_for()
+    inert(page)
+    page.locator(f"[data-key=request-{id}]").get_by_role("button", name="Look").click()
+    page.get_by_text("<img src=x>.txt").first.wait_for()
+    inert(page)
+    page.reload()
+    page.get_by_text(SEEN).nth(3).wait_for()
+    inert(page)
+    assert "\u202e" not in page.inner_text("body")
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.close()
+
+
+def test_ten_megabytes_to_look_at_leave_the_page_usable(near: NearPage, browser: Any) -> None:
+    page = opened(browser, near)
+    large = {"large.txt": "a line of text\n" * 700_000, "long.txt": "x" * 1_000_000}
+    id = near.hive.request("coder", PLAIN + "# large\n", files=large)
+    row = page.locator(f"[data-key=request-{id}]")
+    row.get_by_role("button", name="Look").click()
+    page.get_by_text("# large").first.wait_for()
+    row.get_by_role("button", name="Approve").click()
+    row.wait_for(state="detached")
+    assert near.hive.asked("approvals", all=True)[-1]["status"] == "approved"
+    page.close()
+
+
+@needs_axe
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_serious_keeps_anybody_from_it(near: NearPage, browser: Any, width: int) -> None:
+    page = opened(browser, near, viewport={"width": width, "height": 900})
+    id = write_everywhere(near.hive)
+    row = page.locator(f"[data-key=request-{id}]")
+    row.get_by_role("button", name="Look").click()
+    page.get_by_text("<img src=x>.txt").first.wait_for()
+    assert faults(page) == []
+    page.close()
