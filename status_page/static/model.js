@@ -1,7 +1,7 @@
 // What the page knows: a cold load of everything, and each event applied to it. Looks at nothing else, so that it can be
 // held against another cold load after any history.
 
-// Events that the page keeps to show; what a cold load begins with says how many rows of the rest there are.
+// Events that the page keeps to show; of the rest a cold load says how many.
 export const MOST_EVENTS = 200;
 
 const REQUEST = ['id', 'agent', 'approval_kind', 'sha_short', 'sha', 'commit_ref', 'description', 'requested_by', 'requested_at'];
@@ -120,7 +120,7 @@ function need(model, event) {
   return ['needs'];
 }
 
-// What needs the operator and is not acknowledged, oldest first, each with the request, question or agent that it is about.
+// What needs the operator and is not acknowledged, oldest first, each with what it is about.
 export function needs(model) {
   const about = {
     request: (need) => model.requests.get(Number(need.id.split('/')[1])),
