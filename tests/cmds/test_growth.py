@@ -15,7 +15,6 @@ import pytest
 
 from hive_cmds import questions
 from hive_core import event_stream, progress
-from hive_core.caller import Identity, Role
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_faces.verbs import everything
@@ -26,6 +25,7 @@ from hive_fleet.messages.questions import expire, next_deadline
 from hive_fleet.requests import denials
 from hive_fleet.watching.rounds import tick
 from tests.hives import PLAIN, TestHive
+from tests.mail import as_agent
 
 GROWING = ("messages", "events", "approvals", "questions")
 # Partial indexes: they hold what is still to be done, which is little, however much there has been.
@@ -68,10 +68,6 @@ ELSEWHERE = {
 }
 
 Act = tuple[str, Callable[[Hive], object]]
-
-
-def as_agent(hive: Hive, name: str) -> Hive:
-    return hive.acting_as(Identity(Role.MANAGER if name == "manager" else Role.AGENT, name))
 
 
 def call(verb: str, *, by: str = "", refused: bool = False, **arguments: object) -> Act:

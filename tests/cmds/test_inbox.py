@@ -6,30 +6,13 @@ import json
 import random
 import threading
 
-import pytest
-
 from hive_cmds import inbox, messages
-from hive_core.caller import Identity, Role
 from hive_core.context import Hive
 from hive_fleet.messages.messages import tell, tell_manager
 from tests.hives import TestHive
+from tests.mail import as_agent, bodies, inside
 
-
-@pytest.fixture
-def inside(hive: TestHive) -> Hive:
-    made = hive.inside()
-    with made.store.write() as db:
-        for name in ("manager", "coder", "tester"):
-            db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
-    return made
-
-
-def as_agent(hive: Hive, name: str) -> Hive:
-    return hive.acting_as(Identity(Role.MANAGER if name == "manager" else Role.AGENT, name))
-
-
-def bodies(received: inbox.Received) -> list[str]:
-    return [message.body for message in received.messages]
+__all__ = ["inside"]
 
 
 def test_a_message_is_handed_out_once_and_in_order(inside: Hive) -> None:

@@ -4,30 +4,13 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from hive_cmds import approvals, inbox, lifecycle, removal
-from hive_core.caller import Identity, Role
 from hive_core.context import Hive
 from hive_fleet.messages.messages import BYTES_REMOVED, kick, post
 from tests.hives import TestHive
+from tests.mail import as_agent, bodies, inside
 
-
-@pytest.fixture
-def inside(hive: TestHive) -> Hive:
-    made = hive.inside()
-    with made.store.write() as db:
-        for name in ("manager", "coder", "tester"):
-            db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
-    return made
-
-
-def as_agent(hive: Hive, name: str) -> Hive:
-    return hive.acting_as(Identity(Role.MANAGER if name == "manager" else Role.AGENT, name))
-
-
-def bodies(received: inbox.Received) -> list[str]:
-    return [message.body for message in received.messages]
+__all__ = ["inside"]
 
 
 def test_what_is_said_twice_before_anybody_looked_wakes_once(inside: Hive) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from hive_cmds import inbox, messages, questions, removal
 from hive_core import migrations, wire
-from hive_core.caller import THE_OPERATOR, Identity, Role
+from hive_core.caller import THE_OPERATOR
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.store import Store
@@ -18,6 +18,7 @@ from hive_faces.verbs import everything
 from hive_fleet.messages.questions import expire
 from hive_fleet.messages.search import RANKED
 from tests.hives import TestHive
+from tests.mail import as_agent
 
 SECRET = "the vault opens with tangerine"
 OTHERS = ("tester", "writer")
@@ -30,10 +31,6 @@ def made(root: Path) -> Hive:
         for name in ("manager", "coder", *OTHERS):
             db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
     return hive
-
-
-def as_agent(hive: Hive, name: str) -> Hive:
-    return hive.acting_as(Identity(Role.MANAGER if name == "manager" else Role.AGENT, name))
 
 
 def chatter(hive: Hive) -> None:

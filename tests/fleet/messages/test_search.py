@@ -7,16 +7,9 @@ import pytest
 from hive_cmds import messages
 from hive_core.context import Hive
 from hive_fleet.messages.search import _SAID
-from tests.hives import TestHive
+from tests.mail import inside
 
-
-@pytest.fixture
-def inside(hive: TestHive) -> Hive:
-    made = hive.inside()
-    with made.store.write() as db:
-        for name in ("manager", "coder", "tester"):
-            db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
-    return made
+__all__ = ["inside"]
 
 
 @pytest.mark.parametrize(
