@@ -23,7 +23,7 @@ let
     CLAUDE_CONFIG_DIR = "/claude";
     CODEX_HOME = "/codex";
     HOME = "/state";
-  } // lib.optionalAttrs (!turns) (toml.environment or { });
+  } // (if turns then { HIVE_PAGE_TOKEN_FD = "0"; } else toml.environment or { });
   exports = lib.mapAttrsToList (name: value: "export ${name}=${escapeShellArg value}\n") environment;
   harness = [ pkgs.python3.interpreter "-I" "-B" "${cfg.harness}/hive_agent" "run" ];
   command = lib.concatStringsSep " " (map escapeShellArg (if turns then harness else toml.command));
@@ -45,6 +45,7 @@ in
     networking.firewall.enable = mkDefault false;
     system.stateVersion = mkDefault lib.trivial.release;
 
+    # Hive chooses the users of the machine that the container's are, so that this one is the agent's.
     users.users.agent = { isNormalUser = true; uid = 1000; home = "/state"; createHome = false; };
 
     programs.git = {
@@ -69,6 +70,9 @@ in
         User = "agent";
         WorkingDirectory = "/state";
         NoNewPrivileges = true;
+      } // lib.optionalAttrs turns {
+        # The page's key, which its programs cannot read there: only root can.
+        StandardInput = "file:/run/credentials/@system/hive-page-key";
       };
       # As it ends, its container ends, with its exit code: hive decides what becomes of it.
       unitConfig = { SuccessAction = "exit"; FailureAction = "exit"; };

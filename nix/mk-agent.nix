@@ -9,7 +9,8 @@ let
   );
   outputs = own.outputs { self = outputs // { outPath = "${source}"; }; };
   module =
-    if !builtins.pathExists (source + "/flake.nix") then source + "/agent.nix"
+    if !builtins.pathExists (source + "/flake.nix") then
+      if builtins.pathExists (source + "/agent.nix") then source + "/agent.nix" else { }
     else if foreign != [ ] then
       throw "The flake.nix of ${name} asks for the input ${builtins.head foreign}: an agent's configuration has no inputs of its own."
     else outputs.nixosModules.default;

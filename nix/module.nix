@@ -11,6 +11,7 @@ let
   last = cfg.ports.first + cfg.ports.count - 1;
   among = port: cfg.ports.first <= port && port <= last;
   hidden = builtins.filter (key: cfg.settings ? ${key}) (builtins.attrNames said);
+  containers = (cfg.settings.backend or "local") == "nixos";
   unknown = builtins.filter (name: !(config.users.users ? ${name})) cfg.users;
 
   # What holds for hive and all that it runs. Left out on purpose is what breaks agents: MemoryDenyWriteExecute,
@@ -34,7 +35,9 @@ let
     SystemCallFilter = "@system-service @mount sethostname";
     StateDirectory = "hive";
     StateDirectoryMode = "0700";
-    ReadWritePaths = "/run/hive";
+    ReadWritePaths = [ "/run/hive" ] ++ lib.optionals containers [
+      "-/etc/nixos-containers" "-/var/lib/nixos-containers" "-/nix/var" "-/run/systemd/system"
+    ];
     UMask = "0022";
   };
   limits = lib.filterAttrs (_: limit: limit != null) {
@@ -42,7 +45,10 @@ let
     TasksMax = cfg.limits.tasks;
     CPUQuota = if cfg.limits.cpu == null then null else "${toString (cfg.limits.cpu * 100)}%";
   };
-  path = [ pkgs.git pkgs.bubblewrap pkgs.util-linux ] ++ cfg.extraPackages;
+  path = [ pkgs.git pkgs.bubblewrap pkgs.util-linux ]
+    ++ lib.optionals containers [ pkgs.nix pkgs.nixos-container ] ++ cfg.extraPackages;
+  # The daemon's builds are kept apart from the machine, and from whoever asks for them.
+  command = lib.optionalString containers "export NIX_REMOTE=daemon\n" + "exec ${program}";
   # A timer's unit: one command of hive's to its end.
   once = description: script: {
     inherit description path script;
@@ -84,6 +90,7 @@ in
       ];
 
       environment.systemPackages = [ hive ];
+      boot.enableContainers = lib.mkIf containers true;
       users.groups.hive.members = cfg.users;
       systemd.tmpfiles.rules = [
         "d /var/lib/hive 0700 root root -"
@@ -98,7 +105,7 @@ in
           wantedBy = [ "multi-user.target" ];
           after = [ "network.target" ];
           inherit path;
-          script = "exec ${program} up" + lib.optionalString cfg.stopAgents " --stop";
+          script = "${command} up" + lib.optionalString cfg.stopAgents " --stop";
           serviceConfig = hardening // limits // {
             Type = "exec";
             Restart = "on-failure";
@@ -111,7 +118,7 @@ in
             OOMPolicy = "continue";
           };
         };
-        hive-vacuum = once "Remove what hive has kept long enough" "exec ${program} vacuum";
+        hive-vacuum = once "Remove what hive has kept long enough" "${command} vacuum";
         hive-backup = lib.mkIf (cfg.backup.folder != null) (
           let backup = once "Back up hive" ''
             umask 077

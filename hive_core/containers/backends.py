@@ -6,7 +6,8 @@ from __future__ import annotations
 # test_contract.py holds each of them to what that promises.
 BACKENDS = {
     "local": "hive_core.containers.local.host:LocalHost",
+    "nixos": "hive_core.containers.nixos.host:NixosHost",
     "memory": "hive_core.containers.memory:MemoryHost",
 }
 # What a person may choose; the rest is for tests.
-OFFERED = ("local",)
+OFFERED = ("local", "nixos")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -79,16 +79,26 @@ class Activity(NamedTuple):
     processes: frozenset[int]
 
 
+class Threaded(NamedTuple):
+    """What hive decides of an agent's NixOS system, whatever its configuration says."""
+
+    port: int
+    pronouns: str
+    manager: bool
+
+
 class Lock(NamedTuple):
     """What containers are built with besides their configurations: what the meta flake locks.
 
     flake: the folder of the meta flake. hive: the full sha that its lock names for the input `hive`. repositories:
-    those of this machine that may hold that commit, the likeliest first.
+    those of this machine that may hold that commit, the likeliest first. threaded: tells of an agent, by its name, what
+    the flake hands into its system.
     """
 
     flake: Path
     hive: str
     repositories: tuple[Path, ...]
+    threaded: Callable[[str], Threaded] | None = None
 
 
 class View(NamedTuple):
@@ -115,6 +125,12 @@ class Host(Protocol):
 
         Running things stay as they are. Raises BuildFailed naming file, key and line, HiveError when there is no such
         harness, or a program that it would be shown must not be. Idempotent.
+        """
+
+    def build_together(self, builds: Mapping[str, tuple[Path, str]], lock: Lock) -> None:
+        """Do of several builds what is quicker done at once: agent -> repository and revision.
+
+        Only ever a head start: each is built by itself afterwards, which says what is wrong with it.
         """
 
     def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:

@@ -53,6 +53,9 @@ class MemoryHost:
         builds.mkdir(parents=True, exist_ok=True)
         atomic.write(builds / revision, text.decode(errors="replace"))
 
+    def build_together(self, builds: Mapping[str, tuple[Path, str]], lock: Lock) -> None:
+        pass
+
     def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:
         folder = self._folder(name)
         if not (folder / "builds" / _full(revision)).is_file():

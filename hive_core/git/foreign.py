@@ -16,8 +16,8 @@ PlacedFile = tuple[str, int, bytes]
 
 
 def files_below(repository: Path, revision: str, folder: str) -> list[PlacedFile] | None:
-    """Every file of a commit below one of its top-level folders: path, mode and content; none where there is no such
-    folder.
+    """Every file of a commit below one of its top-level folders, or one that lies there itself: path, mode and content;
+    none where there is no such thing.
 
     None when the repository is gone, or does not have all of the commit (it was rewritten, or is a partial clone).
     """
@@ -39,6 +39,8 @@ def _files(odb: pygit2.Odb, revision: str, folder: str) -> Iterator[PlacedFile]:
     if label != _TREE:
         raise DamagedObject(f"{revision} is no commit.")
     for entry in trees.tree_entries(root, read(root)):
+        if entry.kind == "blob" and entry.mode != trees.LINK and entry.name == folder.encode():
+            yield folder, entry.permissions, read(entry.sha)
         if entry.kind == _TREE and entry.name == folder.encode():
             for path, file in trees.walk(read, entry.sha):
                 if file.kind == "blob" and file.mode != trees.LINK:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hive_core.containers.base import Threaded
 from hive_core.errors import Refused
+from hive_core.nix_text import arguments, string
 
 LOCK, FLAKE = "flake.lock", "flake.nix"
 
@@ -42,15 +43,6 @@ _IN_PATH = "/!$&'()*+,;=:@"
 _SCHEME = "git+file://"
 
 
-@dataclass(frozen=True, slots=True)
-class Threaded:
-    """What hive decides of an agent's system, whatever its configuration says."""
-
-    port: int
-    pronouns: str
-    manager: bool
-
-
 def render(inputs: Mapping[str, str], agents: Mapping[str, Threaded]) -> str:
     """The text of flake.nix. None of the inputs is taken as a flake: an agent cannot bring inputs of its own.
 
@@ -58,32 +50,12 @@ def render(inputs: Mapping[str, str], agents: Mapping[str, Threaded]) -> str:
     """
     lines = [f"    {string(name)} = {{ url = {string(url)}; flake = false; }};" for name, url in inputs.items()]
     sources = [f"        {string(name)} = inputs.{string(f'agent-{name}')};" for name in agents]
-    systems = [f"        {string(name)} = mkAgent {_arguments(name, threaded)};" for name, threaded in agents.items()]
+    systems = [
+        f"        {string(name)} = mkAgent {arguments(name, f'inputs.{source}', threaded)};"
+        for name, threaded in agents.items()
+        for source in [string(f"agent-{name}")]
+    ]
     return _FLAKE.format(inputs="\n".join(lines), agents="\n".join(sources), systems="\n".join(systems))
-
-
-def _arguments(name: str, threaded: Threaded) -> str:
-    """What nix/mk-agent.nix is called with."""
-    values = {
-        "name": string(name),
-        "source": f"inputs.{string(f'agent-{name}')}",
-        "system": string(f"{os.uname().machine}-linux"),
-        "port": str(threaded.port),
-        "pronouns": string(threaded.pronouns),
-        "manager": "true" if threaded.manager else "false",
-    }
-    return "{ " + " ".join(f"{key} = {value};" for key, value in values.items()) + " }"
-
-
-def string(text: str) -> str:
-    """`text` as a Nix string literal (Nix manual, "String"): backslash, quote and interpolation escaped.
-
-    A bare CR would become LF there. Raises Refused for what no flake can hold.
-    """
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise Refused(f"{text!a} holds a NUL, or is not UTF-8: no text of a flake can be that.", "Write it otherwise.")
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")
-    return '"' + escaped.replace("\n", "\\n").replace("\r", "\\r") + '"'
 
 
 def local_url(path: Path, kind: str, value: str) -> str:

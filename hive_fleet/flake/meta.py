@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from hive_agent import MANAGER, atomic
 from hive_core import wire
 from hive_core.arguments import Kind
-from hive_core.containers.base import Lock
+from hive_core.containers.base import Lock, Threaded
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.events import emit, last_told
@@ -72,16 +73,13 @@ class Meta:
         if not self.path.exists():
             empty = {FLAKE: flake.render({}, {}).encode(), LOCK: flake.lock_text({}).encode()}
             Repository.create(self.path, empty, "Begin the meta flake")
-        atomic.write(self.path / FLAKE, flake.render(inputs, {name: self._threaded(name) for name in sorted(names)}))
+        atomic.write(
+            self.path / FLAKE, flake.render(inputs, {name: threaded(self.hive, name) for name in sorted(names)})
+        )
         before = flake.read_lock(self.path)
         kept = {name: node for name, node in before.items() if name not in update and _asks_for(node, inputs.get(name))}
         nodes = {name: kept.get(name) or self._newest(name) for name in inputs}
         atomic.write(self.path / LOCK, flake.lock_text(nodes))
-
-    def _threaded(self, name: str) -> flake.Threaded:
-        """What is hive's to say of an agent's system; with settings that cannot be used, what holds without them."""
-        pronouns = str(self.hive.settings.choices_or_defaults.values["pronouns"])
-        return flake.Threaded(ports.of(self.hive, name), pronouns, name == MANAGER)
 
     def _base_url(self, update: Sequence[str]) -> str:
         """The url of the input `hive`: as it was locked, until that input itself is updated."""
@@ -189,7 +187,14 @@ def lock(hive: Hive, known: str | None = None) -> Lock:
     base = current_base(hive)
     if base is None or base != known:
         base = Meta(hive).revision(HIVE_INPUT) or base or upstream.of(hive).rev
-    return Lock(hive.settings.meta, base, tuple(upstream.repositories(hive, _locked_url(hive))))
+    repositories = tuple(upstream.repositories(hive, _locked_url(hive)))
+    return Lock(hive.settings.meta, base, repositories, partial(threaded, hive))
+
+
+def threaded(hive: Hive, name: str) -> Threaded:
+    """What is hive's to say of an agent's system; with settings that cannot be used, what holds without them."""
+    pronouns = str(hive.settings.choices_or_defaults.values["pronouns"])
+    return Threaded(ports.of(hive, name), pronouns, name == MANAGER)
 
 
 def _locked_url(hive: Hive) -> str:

@@ -90,6 +90,7 @@ def machine(packages: Path, home: Path, module: str) -> Any:
           inherit (config.systemd) services timers;
           rules = config.systemd.tmpfiles.rules;
           groups = config.users.groups;
+          containers = config.boot.enableContainers;
           refused = map (it: it.message) (builtins.filter (it: !it.assertion) config.assertions);
         }}
         """,

@@ -71,6 +71,16 @@ def test_every_option_arrives(packages: Path, tmp_path: Path) -> None:
     assert made["refused"] == []
 
 
+def test_a_machine_whose_agents_are_containers_has_what_these_need(packages: Path, tmp_path: Path) -> None:
+    assert machine(packages, tmp_path, "{ }")["containers"] is False
+    made = machine(packages, tmp_path, '{ services.hive.settings.backend = "nixos"; }')
+    assert (made["containers"], made["refused"]) == (True, [])
+    hive = made["services"]["hive"]
+    assert {"nix", "nixos-container"} <= {package.partition("-")[2] for package in hive["path"]}
+    assert hive["script"].startswith("export NIX_REMOTE=daemon\nexec /nix/store/")
+    assert "-/etc/nixos-containers" in hive["serviceConfig"]["ReadWritePaths"]
+
+
 def test_every_command_of_a_unit_is_one_of_hives(packages: Path, tmp_path: Path) -> None:
     verbs = {operation.verb for operation in everything().values()}
     for service in machine(packages, tmp_path, EVERYTHING)["services"].values():

@@ -52,6 +52,9 @@ class LocalHost:
         if lock is not None:
             harness.export(self._settings, lock)
 
+    def build_together(self, builds: Mapping[str, tuple[Path, str]], lock: Lock) -> None:
+        pass  # A build here is an export of some files.
+
     def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:
         from hive_core.containers.local import generations
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hive_core import nix_text
 from hive_core.errors import Refused
 from hive_fleet.changes import spawns
 from hive_fleet.flake import flake, meta
@@ -64,7 +65,7 @@ def build(hive: TestHive, name: str) -> dict[str, Any]:
 def test_three_thousand_texts_are_what_nix_reads(tmp_path: Path) -> None:
     chosen = random.Random(1)
     texts = ["".join(chosen.choices(ALPHABET, k=chosen.randrange(24))) for _ in range(3000)]
-    (tmp_path / "texts.nix").write_text(f"[ {' '.join(map(flake.string, texts))} ]")
+    (tmp_path / "texts.nix").write_text(f"[ {' '.join(map(nix_text.string, texts))} ]")
     argv = ["nix-instantiate", "--eval", "--strict", "--json", str(tmp_path / "texts.nix")]
     assert json.loads(nix(tmp_path, *argv)) == texts
 
@@ -72,7 +73,7 @@ def test_three_thousand_texts_are_what_nix_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["a\0b", "\udcff"])
 def test_what_no_flake_can_hold_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="no text of a flake"):
-        flake.string(text)
+        nix_text.string(text)
 
 
 # --- the systems

@@ -16,6 +16,8 @@ let
     git = named "git";
     bubblewrap = named "bubblewrap";
     util-linux = named "util-linux";
+    nix = named "nix";
+    nixos-container = named "nixos-container";
     jq = named "jq";
     socat = named "socat";
     mkShell = _: named "shell";

@@ -109,6 +109,7 @@ let
     genAttrs = wanted: make: listToAttrs (map (name: { inherit name; value = make name; }) wanted);
     concatStrings = concatStringsSep "";
     optionalAttrs = condition: set: if condition then set else { };
+    optionals = condition: list: if condition then list else [ ];
     optionalString = condition: text: if condition then text else "";
     imap0 = make: list: builtins.genList (place: make place (builtins.elemAt list place)) (length list);
     hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;

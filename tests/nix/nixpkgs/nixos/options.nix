@@ -22,6 +22,7 @@ in
   options = {
     assertions = list types.anything;
     boot.isContainer = free false;
+    boot.enableContainers = free false;
     networking.hostName = free "nixos";
     networking.firewall.enable = free true;
     system.stateVersion = free null;

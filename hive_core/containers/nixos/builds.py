@@ -1,0 +1,182 @@
+"""An agent's system, built: nix is given the agent's files and hive's, at the revisions that count, and no more.
+
+What nix is given is a folder of its own, a flake without inputs. So nothing is fetched and nothing locked, the meta
+flake is left alone, and several are built side by side. In the store, which everybody can read, are an agent's files
+and hive's; neither is a place for a key.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from hive_agent import atomic
+from hive_core.containers import config
+from hive_core.containers.base import Lock, Threaded
+from hive_core.containers.nixos import nix
+from hive_core.errors import BuildFailed, HiveError
+from hive_core.nix_text import arguments, string
+
+Files = list[tuple[str, int, bytes]]
+# Of a revision of hive: the turn loop, what makes systems, and what pins their nixpkgs.
+_OF_HIVE = ("hive_agent", "nix", "flake.lock")
+_MAKER, _TOML = "nix/mk-agent.nix", ".toml"
+_FLAKE = """\
+{{
+  outputs = {{ self }}:
+    let
+      hive = "${{./hive}}";
+      mkAgent = import (hive + "/nix/mk-agent.nix") {{ harness = hive; }};
+      made = agent: let top = agent.config.system.build.toplevel; in {{ drv = top.drvPath; out = top.outPath; }};
+    in
+    {{
+      systems = {{
+{agents}
+      }};
+    }};
+}}
+"""
+
+
+def build(folder: Path, name: str, repository: Path, revision: str, lock: Lock) -> None:
+    """Build one system, and keep it by a link in the folder of its container. Raises BuildFailed, HiveError."""
+    files = _checked(repository, revision)
+    link = _link(folder, revision, lock.hive)
+    if link.exists():
+        return
+    nix.require_safe()
+    _prepare(link, files)
+    with _candidate({name: files}, lock) as candidate:
+        nix.realise([nix.evaluate(candidate)[name].drv], link)
+
+
+def build_together(builds: Mapping[str, tuple[Path, Path, str]], lock: Lock) -> None:
+    """Build several in one go: agent -> its container's folder, repository and revision. What fails is left to `build`.
+
+    One evaluation of all, then one call that builds what it can. An error in it ends the evaluation of all.
+    """
+    nix.require_safe()
+    wanted = {}
+    for name, (folder, repository, revision) in builds.items():
+        if not _link(folder, revision, lock.hive).exists():
+            try:
+                wanted[name] = _checked(repository, revision)
+            except BuildFailed:
+                continue
+    if len(wanted) < 2:
+        return
+    with _candidate(wanted, lock) as candidate:
+        systems = nix.evaluate(candidate)
+    # Those that can be built are; `build` says of the others what is wrong with them.
+    with suppress(BuildFailed):
+        nix.realise([system.drv for system in systems.values()])
+    for name, system in systems.items():
+        folder, _repository, revision = builds[name]
+        # A build that failed may have left something there, which is no system.
+        with suppress(BuildFailed):
+            if Path(system.out).exists():
+                link = _link(folder, revision, lock.hive)
+                _prepare(link, wanted[name])
+                nix.realise([system.out], link)
+
+
+def _prepare(link: Path, files: Files) -> None:
+    """What a start needs of a configuration besides its system lies beside the link to that."""
+    link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = next(data for path, _mode, data in files if path == "agent.toml")
+    atomic.write(link.with_suffix(_TOML), text)
+
+
+def configuration(folder: Path, revision: str) -> config.AgentConfig:
+    """The agent.toml of a revision that was built."""
+    return config.parse((folder / "builds" / f"{revision}{_TOML}").read_text(errors="replace"))
+
+
+def remove(folder: Path, revision: str) -> None:
+    """Forget the builds of a revision; the store's own collection of garbage removes what nothing leads to."""
+    for path in (folder / "builds").glob(f"{revision}.*"):
+        path.unlink()
+
+
+def built(folder: Path, revision: str, hive: str) -> Path | None:
+    """The system that was built of these revisions, None where there is none."""
+    link = _link(folder, revision, hive)
+    return link.readlink() if link.exists() else None
+
+
+def links(folder: Path) -> Iterator[tuple[str, str, Path]]:
+    """What is built: revision, the revision of hive, and the link that keeps it."""
+    for link in sorted((folder / "builds").glob("*.*")):
+        revision, _, hive = link.name.partition(".")
+        if link.is_symlink():
+            yield revision, hive, link
+
+
+def _link(folder: Path, revision: str, hive: str) -> Path:
+    return folder / "builds" / f"{revision}.{hive}"
+
+
+def _checked(repository: Path, revision: str) -> Files:
+    """The files of a configuration, whose agent.toml is as it must be. Raises BuildFailed."""
+    from hive_core.git.repository import Repository
+
+    files = list(Repository(repository).files(revision))
+    text = next((data for path, _mode, data in files if path == "agent.toml"), None)
+    if text is None:
+        raise BuildFailed("agent.toml is missing.", "A configuration has an agent.toml at its top.")
+    config.parse(text.decode(errors="replace"))
+    return files
+
+
+@contextmanager
+def _candidate(agents: Mapping[str, Files], lock: Lock) -> Iterator[Path]:
+    """A folder with what nix is to evaluate; gone when the block ends."""
+    assert lock.threaded is not None, "who builds says what is threaded in"
+    hive = _of_hive(lock)
+    with tempfile.TemporaryDirectory(prefix="hive-build-") as made:
+        folder = Path(made)
+        _write(folder / "hive", hive)
+        for name, files in agents.items():
+            _write(folder / "agents" / name, files)
+        lines = [f"        {string(name)} = {_system(name, lock.threaded(name))};" for name in agents]
+        atomic.write(folder / "flake.nix", _FLAKE.format(agents="\n".join(lines)))
+        yield folder
+
+
+def _system(name: str, threaded: Threaded) -> str:
+    # A name is letters, digits and dashes, and so is the path.
+    source = f'"${{./agents/{name}}}"'
+    return f"made (mkAgent {arguments(name, source, threaded)})"
+
+
+def _of_hive(lock: Lock) -> Files:
+    from hive_core.git.foreign import files_below
+
+    for repository in lock.repositories:
+        parts = [files_below(repository, lock.hive, part) for part in _OF_HIVE]
+        if None not in parts:
+            found = [file for part in parts for file in part or []]
+            if not any(path == _MAKER for path, _mode, _data in found):
+                raise HiveError(
+                    f"The revision {lock.hive[:12]} of hive, which the meta flake locks, makes no NixOS systems.",
+                    "`hive meta-update hive` locks a newer one.",
+                )
+            return found
+    looked = ", ".join(map(str, lock.repositories))
+    raise HiveError(
+        f"The revision {lock.hive[:12]} of hive, which the meta flake locks, is in no repository here ({looked}).",
+        "Fetch it there, or `hive meta-update hive` locks the newest one and rebuilds every agent with it.",
+    )
+
+
+def _write(folder: Path, files: Files) -> None:
+    folder.mkdir(parents=True)
+    for path, mode, data in files:
+        if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
+            raise BuildFailed(f"{path!r} is not a path a configuration can have.")
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        target.chmod(0o755 if mode & 0o100 else 0o644)

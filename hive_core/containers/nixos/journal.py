@@ -1,0 +1,65 @@
+"""A container's journal, read from its own folder: it is there whether the container runs or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hive_core.process import run
+from hive_core.signals import readable
+
+
+def read(folder: Path, lines: int, unit: str | None = None, since: float = 0.0) -> list[str]:
+    """The last lines, oldest first: time, space, what was written."""
+    return [_line(entry) for entry in _entries(folder, unit, f"--lines={lines}", *_since(since))] if lines > 0 else []
+
+
+def follow(folder: Path, lines: int, unit: str | None = None) -> Iterator[str]:
+    """As `read`, then every further line as it comes; ends when the folder is gone."""
+    from inotify_simple import INotify, flags
+
+    with INotify() as watch:
+        # A journal is in a folder of the machine's id; that comes with the first line.
+        seen: set[Path] = set()
+        cursor = ""
+        entries = _entries(folder, unit, f"--lines={lines}") if lines > 0 else []
+        while folder.parent.is_dir():
+            for place in {folder.parent, folder, *folder.glob("*/")} - seen:
+                if place.is_dir():
+                    watch.add_watch(str(place), flags.MODIFY | flags.CREATE | flags.MOVED_TO | flags.DELETE_SELF)
+                    seen.add(place)
+            entries += _entries(
+                folder, unit, *([f"--after-cursor={_cursor(entries, cursor)}"] if entries or cursor else [])
+            )
+            yield from map(_line, entries)
+            cursor, entries = _cursor(entries, cursor), []
+            readable([watch.fileno()])
+            watch.read(timeout=0)
+
+
+def _cursor(entries: list[dict[str, Any]], before: str) -> str:
+    return str(entries[-1]["__CURSOR"]) if entries else before
+
+
+def _since(moment: float) -> list[str]:
+    return [f"--since=@{moment:.6f}"] if moment > 0 else []
+
+
+def _entries(folder: Path, unit: str | None, *options: str) -> list[dict[str, Any]]:
+    if not folder.is_dir():
+        return []
+    chosen = [f"--unit={unit}"] if unit is not None else []
+    argv = ["journalctl", f"--directory={folder}", "--output=json", "--no-pager", "--quiet", *chosen, *options]
+    found = [json.loads(line) for line in run(argv, timeout=60.0).stdout.splitlines()]
+    return [entry for entry in found if "MESSAGE" in entry]
+
+
+def _line(entry: dict[str, Any]) -> str:
+    at = datetime.fromtimestamp(int(entry["__REALTIME_TIMESTAMP"]) / 1e6, UTC)
+    message = entry["MESSAGE"]
+    # What is no text comes as numbers, and what is too long as null.
+    text = message if isinstance(message, str) else bytes(message or b"").decode(errors="replace")
+    return f"{at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')} {' '.join(text.splitlines())}"

@@ -1,0 +1,169 @@
+"""Nix as hive calls it: what an agent's files say is evaluated within bounds, and built where builds are kept apart.
+
+Whose fault it is when it fails is tried out: a build of nothing, which no configuration has a say in, shows whether
+the machine can build at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hive_core.containers.nixos.places import TESTING
+from hive_core.errors import BuildFailed, HiveError, ProgramFailed, Refused
+from hive_core.process import Completed, run
+
+EVALUATION_SECONDS, BUILD_SECONDS = 600.0, 6 * 3600.0
+EVALUATION_BYTES = 8 * 2**30
+OLDEST = (2, 8)
+# Ends itself, and what it builds, with whoever called it: a killed hive leaves no build behind.
+_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
+_OPTIONS = {
+    # A build that happens while an agent's files are looked at.
+    "allow-import-from-derivation": "false",
+    # Several at once get into each other's way in it.
+    "eval-cache": "false",
+}
+# What nix does to itself when an expression has no end; other signals come from outside.
+_ITS_OWN = (signal.SIGABRT, signal.SIGSEGV)
+MOST_WORDS = 8000
+_CHATTER = ("warning:", "building '", "this derivation will be", "these ", "  /nix/store/")
+
+
+class TheMachine(HiveError):
+    """Nix cannot work here now, whatever it is asked to build."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """An agent's system as it was evaluated: what builds it, and where it is once it is built."""
+
+    drv: str
+    out: str
+
+
+def evaluate(folder: Path) -> dict[str, System]:
+    """The agents' systems that a flake's folder makes. Raises BuildFailed, or TheMachine."""
+    limited = ("prlimit", f"--as={EVALUATION_BYTES}", "--")
+    argv = [*limited, "nix", *_features(), "eval", "--json", "--no-write-lock-file", *_options(), "path:.#systems"]
+    try:
+        done = _run(argv, cwd=folder, timeout=EVALUATION_SECONDS)
+    except ProgramFailed as error:
+        if "took longer" in error.message:
+            raise BuildFailed(f"Its Nix was not evaluated within {EVALUATION_SECONDS:g} seconds.") from error
+        raise
+    _judge(done)
+    return {name: System(found["drv"], found["out"]) for name, found in json.loads(done.stdout).items()}
+
+
+def realise(drvs: Sequence[str], root: Path | None = None) -> None:
+    """Build derivations; as many of them as can be. root: a link that keeps the one. Raises as `evaluate`."""
+    kept = [] if root is None else ["--add-root", str(root), "--indirect"]
+    _judge(_run(["nix-store", "--realise", "--keep-going", *drvs, *kept], timeout=BUILD_SECONDS))
+
+
+def set_profile(profile: Path, system: Path) -> None:
+    """Have a profile lead to a system; the one before is kept by its number."""
+    _alive(_run(["nix-env", "--profile", str(profile), "--set", str(system)]))
+
+
+def forget_old(profile: Path) -> None:
+    """Have a profile keep what it leads to alone."""
+    _alive(_run(["nix-env", "--profile", str(profile), "--delete-generations", "old"]))
+
+
+def require_safe() -> None:
+    """Raise Refused where a build could do more than build: an agent's Nix is a program of the agent's."""
+    found = settings()
+    for wrong, advice in unsafe(found) if TESTING not in os.environ else ():
+        raise Refused(f"Nothing is built here: {wrong}.", advice)
+
+
+def unsafe(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What of nix's settings lets a build do more than build, and what to do about it."""
+    wrong = []
+    if found.get("sandbox") is not True:
+        wrong.append(
+            ("nix builds without a sandbox", "Set sandbox = true in nix.conf (nix.settings.sandbox on NixOS).")
+        )
+    if os.geteuid() == 0 and not found.get("build-users-group") and os.environ.get("NIX_REMOTE", "") != "daemon":
+        wrong.append(("nix would build as root", "Set build-users-group = nixbld in nix.conf, as NixOS does."))
+    return wrong
+
+
+def settings() -> dict[str, Any]:
+    """Nix's settings, by their names. Raises TheMachine where there is no nix that hive can use."""
+    found = version()
+    if found < OLDEST:
+        raise TheMachine(f"This nix is {_dotted(found)}; hive needs {_dotted(OLDEST)} or newer.")
+    done = _run(["nix", *_features(), "show-config", "--json"])
+    _alive(done)
+    try:
+        return {name: item["value"] for name, item in json.loads(done.stdout).items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TheMachine(f"nix says of its settings what cannot be read: {done.stdout[:200]!r}") from error
+
+
+def version() -> tuple[int, ...]:
+    """The version of nix. Raises TheMachine where there is none."""
+    try:
+        done = _run(["nix", "--version"])
+    except ProgramFailed as error:
+        raise TheMachine(error.message, "The backend nixos needs nix: it is for NixOS.") from error
+    digits = done.stdout.strip().rpartition(" ")[2].split(".")
+    if done.code or len(digits) < 2 or not all(part.isdigit() for part in digits[:2]):
+        raise TheMachine(f"`nix --version` says {done.stdout.strip() or done.stderr.strip()!r}, which is no version.")
+    return tuple(int(part) for part in digits[:2])
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def probe() -> None:
+    """Build nothing, in a way that it never was. Raises TheMachine where even that cannot be done."""
+    text = f'derivation {{ name = "hive-probe"; system = "{os.uname().machine}-linux"; builder = "/bin/sh"; '
+    text += f'args = [ "-c" "echo {os.urandom(8).hex()} > $out" ]; }}'
+    made = _run(["nix-instantiate", *_options(), "--expr", text])
+    _alive(made)
+    _alive(_run(["nix-store", "--realise", made.stdout.strip()]))
+
+
+def _judge(done: Completed) -> None:
+    """Raise BuildFailed for what the configuration is to blame for, TheMachine for what it is not."""
+    if done.code == 0:
+        return
+    if done.code < 0 and -done.code not in _ITS_OWN:
+        raise TheMachine(f"nix was ended by {signal.Signals(-done.code).name}.", "Try again.")
+    probe()
+    raise BuildFailed(_words(done))
+
+
+def _alive(done: Completed) -> None:
+    if done.code:
+        raise TheMachine(f"Nix cannot build here now: {_words(done)}", "Mend that, and try again: see `hive doctor`.")
+
+
+def _words(done: Completed) -> str:
+    """What nix, and the build that it ran, say of what went wrong; not what it was about to do."""
+    lines = [line for line in done.stderr.strip().splitlines() if not line.startswith(_CHATTER)]
+    text = "\n".join(lines) or f"it ended with {done.code} and said nothing"
+    return text if len(text) <= MOST_WORDS else f"{text[: MOST_WORDS // 2]}\n[...]\n{text[-MOST_WORDS // 2 :]}"
+
+
+def _features() -> list[str]:
+    return ["--extra-experimental-features", "nix-command flakes"]
+
+
+def _options() -> list[str]:
+    return [word for name, value in _OPTIONS.items() for word in ("--option", name, value)]
+
+
+def _run(argv: Sequence[str], *, cwd: Path | None = None, timeout: float = 60.0) -> Completed:
+    own = {name: value for name, value in os.environ.items() if name.startswith("NIX_")}
+    return run([*_WITH_US, *argv], env={"HOME": "/root", **own}, cwd=cwd, timeout=timeout, check=False)

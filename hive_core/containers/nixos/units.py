@@ -1,0 +1,104 @@
+"""The units of containers, as systemd tells of them, and what is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hive_core.containers.nixos.places import Places
+from hive_core.errors import HiveError, ProgramFailed
+from hive_core.process import Owner, failure, run
+
+_ASKED = ("Id", "ActiveState", "InvocationID", "MainPID", "ExecMainStartTimestamp")
+_ACTIVE = ("active", "activating", "deactivating", "reloading")
+# How long systemd, and what ends in a container, may take after a signal that nothing survives.
+SECONDS_TO_END = 60.0
+START_SECONDS = 300.0
+# nixos-container may still be clearing away the last run, for a moment: how often it is tried, and after how long.
+_TRIES, _PAUSE = 20, 0.1
+_STILL_THERE = "already exists"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerUnit:
+    """A container's unit as it is now.
+
+    active: whether systemd still has to do with it. invocation: names this one start, "" when there was none.
+    pid: of its first process, 0 for none. started_at: unix seconds.
+    """
+
+    active: bool
+    invocation: str
+    pid: int
+    started_at: float | None
+
+    @property
+    def running(self) -> bool:
+        """Whether its first process is there: systemd takes a moment to notice that it is not."""
+        return self.active and self.pid > 0 and Owner.of(self.pid) is not None
+
+
+def look(places: Sequence[Places]) -> dict[str, ContainerUnit]:
+    """The units of these containers, by the agents' names, in one question."""
+    if not places:
+        return {}
+    names = {each.unit: each.name for each in places}
+    options = ["--timestamp=us+utc", f"--property={','.join(_ASKED)}"]
+    told = run(["systemctl", "show", *options, "--", *names], timeout=60.0).stdout
+    found = {}
+    for block in told.strip().split("\n\n"):
+        fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if fields.get("Id") in names:
+            found[names[fields["Id"]]] = _unit(fields)
+    return found
+
+
+def _unit(fields: dict[str, str]) -> ContainerUnit:
+    pid = int(fields.get("MainPID") or 0)
+    active = fields.get("ActiveState") in _ACTIVE
+    return ContainerUnit(active, fields.get("InvocationID", ""), pid, _moment(fields.get("ExecMainStartTimestamp", "")))
+
+
+def _moment(text: str) -> float | None:
+    """A moment as systemd writes it: "Wed 2026-11-25 23:52:11.123456 UTC"; None for none."""
+    words = text.split()
+    if len(words) != 4:
+        return None
+    with suppress(ValueError):
+        return datetime.fromisoformat(f"{words[1]}T{words[2]}").replace(tzinfo=UTC).timestamp()
+    return None
+
+
+def start(places: Places, before: ContainerUnit) -> ContainerUnit:
+    """Start what was so before; how it is then.
+
+    Raises HiveError where systemd could not even run it; that it ended again at once is no such thing.
+    """
+    import time
+
+    run(["systemctl", "daemon-reload"], timeout=60.0)
+    for _ in range(_TRIES):
+        done = run(["systemctl", "start", "--", places.unit], timeout=START_SECONDS, check=False)
+        if done.code == 0 or _STILL_THERE not in done.stderr:
+            break
+        time.sleep(_PAUSE)
+    now = look([places])[places.name]
+    if now.invocation in ("", before.invocation) or now.started_at is None:
+        raise HiveError(f"The container of {places.name} could not be started: {failure(done)}")
+    return now
+
+
+def stop(places: Places, grace: float) -> None:
+    """End it: SIGTERM's way, after `grace` seconds SIGKILL, at once with grace 0. Raises HiveError."""
+    if grace:
+        try:
+            run(["systemctl", "stop", "--", places.unit], timeout=grace)
+            return
+        except ProgramFailed as error:
+            if "took longer" not in error.message:
+                raise
+    # What has ended meanwhile cannot be killed, and need not be.
+    run(["systemctl", "kill", "--signal=SIGKILL", "--", places.unit], check=False)
+    run(["systemctl", "stop", "--", places.unit], timeout=SECONDS_TO_END)

@@ -1,0 +1,143 @@
+"""A hive on this backend: what is approved is built by nix and runs, and what cannot be built changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hive_fleet.flake import flake
+from tests.core.containers.nixos import machine
+from tests.git import commit, git
+from tests.hives import TestHive
+from tests.needs import needs_nix
+
+pytestmark = needs_nix
+RUNS = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {}; exec sleep 1000"]\n'
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[TestHive]:
+    """A hive on a machine of its own, with an agent."""
+    hive = TestHive(tmp_path / "hive")
+    base = hive.root / "base"
+    (base / "hive_agent").mkdir(parents=True)
+    git(base, "init", "-q", "-b", "main")
+    machine.maker(base)
+    commit(base, {"hive_agent/run.py": ""})
+    hive.extra |= machine.installed(hive.root / "machine")
+    hive.extra |= {"HIVE_BACKEND": "nixos", "HIVE_FLAKE": flake.local_url(base, "ref", "main")}
+    with pytest.MonkeyPatch.context() as patch:
+        # What a test looks at in this process is on that machine, too.
+        for name, value in hive.extra.items():
+            patch.setenv(name, value)
+        hive.spawn("coder", RUNS.format("one"))
+        yield hive
+        hive.close()
+
+
+def running(hive: TestHive) -> str | None:
+    """The revision that the agent runs."""
+    container = hive.inside().host.container("coder")
+    return container.revision if container is not None and container.running else None
+
+
+def status(hive: TestHive, request: int) -> str:
+    return next(str(row["status"]) for row in hive.json("approvals", "--all") if row["id"] == request)
+
+
+def state(hive: TestHive) -> tuple[str, str, str, str | None]:
+    """What must agree: applied main, the lock, the log's last line, and what runs."""
+    locked = json.loads(hive.git("meta", "show", "main:flake.lock"))["nodes"]["agent-coder"]["locked"]["rev"]
+    dirt = hive.git("meta", "status", "--porcelain") + hive.git("applied/coder", "status", "--porcelain")
+    assert dirt == ""
+    return (
+        hive.git("applied/coder", "rev-parse", "main"),
+        locked,
+        hive.git("meta", "log", "-1", "--format=%s"),
+        running(hive),
+    )
+
+
+def test_what_was_approved_is_built_and_runs(made: TestHive) -> None:
+    request = made.request("coder", RUNS.format("two"), files={"agent.nix": '{ networking.hostName = "two"; }'})
+    made.run("approve", str(request))
+    main, locked, log, runs = state(made)
+    assert main == locked == runs
+    assert log == f"deploy coder deployed/{request} {main[:12]}"
+    assert any(line.endswith(" two") for line in made.inside().host.journal("coder", 10))
+
+
+def test_a_build_that_fails_is_told_in_its_tag_and_everything_is_as_it_was(made: TestHive) -> None:
+    before = state(made)
+    request = made.request(
+        "coder", RUNS.format("two"), files={"agent.nix": '{ system.extraBuild = "echo its words; exit 3"; }'}
+    )
+    assert "its words" in made.run("approve", str(request), code=1).stderr
+    assert state(made) == before
+    assert "its words" in made.git("applied/coder", "tag", "-l", "-n99", f"failed/{request}")
+    assert status(made, request) == "failed"
+
+
+def test_a_machine_that_cannot_build_leaves_the_request_pending(made: TestHive) -> None:
+    before = state(made)
+    request = made.request("coder", RUNS.format("two"))
+    nix = made.root / "machine/bin/nix"
+    for script in ("exit 127", "kill -9 $$"):
+        nix.write_text(f"#!/bin/sh\n{script}\n")
+        nix.chmod(0o755)
+        made.run("approve", str(request), code=1)
+        assert state(made) == before
+        assert status(made, request) == "pending"
+        assert made.run("doctor").stdout
+    nix.unlink()
+    made.run("approve", str(request))
+    assert state(made)[3] not in (None, before[3])
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        (40, ["nixos/builds.py"]),
+        (12, ["nixos/nix.py"]),
+        (30, ["nixos/host.py"]),
+        (60, ["nixos/host.py"]),
+        (90, ["nixos/host.py"]),
+    ],
+)
+def test_a_hive_that_is_killed_in_it_ends_in_all_new_or_all_old(made: TestHive, place: tuple[int, list[str]]) -> None:
+    before = state(made)
+    request = made.request("coder", RUNS.format("two"))
+    assert made.forked("approve", str(request), kill_at=place).returncode == -9
+    made.run("list")
+    made.run("watch", "--once")
+    after = state(made)
+    new = made.git("applied/coder", "rev-parse", f"proposal/{request}")
+    if status(made, request) == "approved":
+        assert (after[0], after[1], after[3]) == (new, new, new)
+    else:
+        assert after == before
+        made.run("approve", str(request))
+        assert state(made)[3] == new
+
+
+def test_a_moved_hive_rebuilds_everybody_in_one_go(made: TestHive) -> None:
+    made.spawn("tester", RUNS.format("three"))
+    newer = commit(made.root / "base", {"hive_agent/run.py": "newer"})
+    made.run("meta-update", "hive")
+    found = made.inside().host.containers()
+    assert {name: container.hive for name, container in found.items()} == {"coder": newer, "tester": newer}
+
+
+def test_the_way_back_and_the_end(made: TestHive) -> None:
+    first = running(made)
+    made.run("approve", str(made.request("coder", RUNS.format("two"))))
+    made.run("rollback", "coder")
+    host = made.inside().host
+    assert running(made) not in (None, first)
+    assert any(line.endswith(" one") for line in host.journal("coder", 1))
+    made.run("destroy", "coder", "--yes")
+    assert host.containers() == {}
+    made.run("revive", "coder")

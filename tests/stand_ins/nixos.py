@@ -1,0 +1,265 @@
+"""Plays nixos-container, and systemctl and journalctl as far as they have to do with its containers.
+
+`nixos.py ROOT PROGRAM ARGUMENTS...`: the machine is the folder ROOT. A container is the service of its system, in
+bubblewrap with what the conf's flags show. What the real ones do to whoever relies on them, they do here:
+a failed `create` leaves its conf behind, `destroy` of what is not there succeeds, codes are errno's, and a start soon
+after an end may find that the machine already exists (ROOT/busy says how often).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from datetime import datetime, timezone
+from pathlib import Path
+
+ROOT = Path(sys.argv[1])
+CONFS, STATES = ROOT / "etc/nixos-containers", ROOT / "var/lib/nixos-containers"
+PROFILES, UNITS = ROOT / "nix/var/nix/profiles/per-container", ROOT / "run/units"
+
+
+def fail(text, code=1):
+    sys.stderr.write(f"{text}\n")
+    sys.exit(code)
+
+
+# --- nixos-container
+
+
+def nixos_container(verb, name, *options):
+    if not re.fullmatch(r"[a-zA-Z0-9_-]{1,11}", name):
+        fail(f"nixos-container: invalid container name {name}", 22)
+    conf = CONFS / f"{name}.conf"
+    if verb == "create":
+        create(conf, name, options)
+    elif verb == "destroy" and conf.exists():
+        stop(name)
+        conf.unlink()
+        shutil.rmtree(STATES / name, ignore_errors=True)
+        shutil.rmtree(PROFILES / name, ignore_errors=True)
+        (UNITS / f"{name}.json").unlink(missing_ok=True)
+
+
+def create(conf, name, options):
+    if conf.exists():
+        fail(f"nixos-container: the container {name} already exists", 17)
+    CONFS.mkdir(parents=True, exist_ok=True)
+    conf.write_text("PRIVATE_NETWORK=1\nHOST_ADDRESS=10.233.1.1\nLOCAL_ADDRESS=10.233.1.2\nHOST_BRIDGE=\nHOST_PORT=\n")
+    Path(".tmp").touch()
+    if (ROOT / "fail-create").exists():
+        fail("nixos-container: failed to build initial container configuration", 12)
+    assert options[0] == "--system-path"
+    (STATES / name / "etc").mkdir(parents=True)
+    profile(name).parent.mkdir(parents=True)
+    profile(name).symlink_to(options[1])
+
+
+def profile(name):
+    return PROFILES / name / "system"
+
+
+# --- systemctl
+
+
+def systemctl(verb, *words):
+    options = [word for word in words if word.startswith("--") and word != "--"]
+    units = [word for word in words if not word.startswith("-")]
+    if verb == "show":
+        return show(units, options)
+    if verb == "is-system-running":
+        return print("running")
+    names = [re.fullmatch(r"container@(.+)\.service", unit)[1] for unit in units]
+    for name in names:
+        {"start": start, "stop": stop, "kill": kill, "reset-failed": lambda _name: None}[verb](name)
+    return None
+
+
+def show(units, options):
+    (wanted,) = (option.partition("=")[2].split(",") for option in options if option.startswith("--property"))
+    blocks = []
+    for unit in units:
+        state = read(unit.removeprefix("container@").removesuffix(".service"))
+        fields = {
+            "Id": unit,
+            "ActiveState": state.get("state", "inactive"),
+            "InvocationID": state.get("invocation", ""),
+            "MainPID": str(state.get("pid", 0)),
+            "ExecMainStartTimestamp": moment(state.get("started_at")),
+        }
+        blocks.append("\n".join(f"{key}={fields[key]}" for key in wanted))
+    print("\n\n".join(blocks))
+
+
+def moment(at):
+    return "" if at is None else datetime.fromtimestamp(at, timezone.utc).strftime("%a %Y-%m-%d %H:%M:%S.%f UTC")  # noqa: UP017
+
+
+def read(name):
+    try:
+        return json.loads((UNITS / f"{name}.json").read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def write(name, **state):
+    UNITS.mkdir(parents=True, exist_ok=True)
+    beside = UNITS / f".{name}.{os.getpid()}"
+    beside.write_text(json.dumps({**read(name), **state}))
+    beside.replace(UNITS / f"{name}.json")
+
+
+def start(name):
+    if not (CONFS / f"{name}.conf").exists():
+        fail(f"Failed to start container@{name}.service: Unit container@{name}.service not found.", 5)
+    if read(name).get("state") == "active":
+        return
+    busy = ROOT / "busy"
+    if busy.exists():
+        left = int(busy.read_text()) - 1
+        busy.write_text(str(left)) if left else busy.unlink()
+        fail(f"Machine '{name}' already exists")
+    ready, told = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        os.close(ready)
+        null = os.open("/dev/null", os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        run(name, told)
+        os._exit(0)
+    os.close(told)
+    os.read(ready, 1)
+
+
+def stop(name):
+    ask(name, signal.SIGTERM)
+    while read(name).get("state") == "active":
+        time.sleep(0.01)
+
+
+def kill(name):
+    if read(name).get("state") != "active":
+        fail(f"Failed to kill unit container@{name}.service: Unit is not active", 1)
+    ask(name, signal.SIGKILL)
+
+
+def ask(name, number):
+    """Signal what runs in a container: its programs, or all of it at once."""
+    pid = read(name).get("pid", 0)
+    targets = [pid] if number == signal.SIGKILL else below(pid)
+    for target in targets if pid else ():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(target, number)
+
+
+def below(pid):
+    try:
+        children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+    return [found for child in children for found in [*below(child), child]]
+
+
+# --- a container
+
+
+def run(name, told):
+    """Be what looks after one start of a container, as systemd does."""
+    conf = dict(line.split("=", 1) for line in (CONFS / f"{name}.conf").read_text().splitlines())
+    drop_in = ROOT / f"run/systemd/system/container@{name}.service.d/hive.conf"
+    settings = [line.split("=", 1) for line in drop_in.read_text().splitlines() if "=" in line]
+    ((unit, service),) = json.loads((profile(name).resolve() / "services.json").read_text()).items()
+    flags = [flag.split("=", 1) for flag in conf["EXTRA_NSPAWN_FLAGS"].split()]
+    given = service["serviceConfig"].get("StandardInput", "").rpartition("/")[2]
+    keys = dict(value.split(":", 1) for flag, value in flags if flag == "--load-credential")
+    invocation = uuid.uuid4().hex
+    with open(keys[given] if given else "/dev/null", "rb") as stdin:
+        child = subprocess.Popen(
+            argv(conf, flags, service), stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={}
+        )
+    write(name, state="active", invocation=invocation, pid=child.pid, started_at=time.time())
+    os.write(told, b".")
+    os.close(told)
+    for line in child.stdout:
+        note(name, f"{unit}.service", line.decode(errors="replace").rstrip("\n"))
+    code = child.wait()
+    how, status = ("exited", str(code)) if code >= 0 else ("killed", signal.Signals(-code).name.removeprefix("SIG"))
+    if code > 128:  # bubblewrap's way to say what its child was ended by
+        how, status = "exited", str(code)
+    result = "success" if code == 0 else ("exit-code" if how == "exited" else "signal")
+    words = {"INVOCATION_ID": invocation, "SERVICE_RESULT": result, "EXIT_CODE": how, "EXIT_STATUS": status}
+    for key, value in settings:
+        if key == "ExecStopPost":
+            command = shlex.split(value.removeprefix("+").replace("$$", "$").replace("%%", "%"))
+            subprocess.run(command, env={**words, "PATH": "/usr/bin:/bin"}, check=True)
+    write(name, state="inactive" if code == 0 else "failed", pid=0)
+
+
+def argv(conf, flags, service):
+    words = ["bwrap", "--unshare-pid", "--die-with-parent", "--ro-bind", "/usr", "/usr", "--ro-bind", "/etc", "/etc"]
+    for link in ("bin", "sbin", "lib", "lib64"):
+        words += ["--symlink", f"usr/{link}", f"/{link}"]
+    words += [
+        "--perms",
+        "0755",
+        "--dir",
+        "/nix",
+        "--ro-bind",
+        "/nix/store",
+        "/nix/store",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--tmpfs",
+        "/tmp",
+    ]
+    for flag, value in flags:
+        if flag in ("--bind", "--bind-ro"):
+            words += ["--bind" if flag == "--bind" else "--ro-bind", *value.split(":")]
+    words += ["--chdir", service["serviceConfig"]["WorkingDirectory"]]
+    # The agent's user in the container is this one of the machine's.
+    if conf["PRIVATE_USERS"].isdigit():
+        user = int(conf["PRIVATE_USERS"]) + 1000
+        words += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    path = ":".join([*(f"{package}/bin" for package in service["path"]), "/usr/bin:/bin"])
+    return [*words, "/usr/bin/env", f"PATH={path}", "/bin/sh", "-c", f"set -e\n{service['script']}"]
+
+
+def note(name, unit, text):
+    journal = STATES / name / "var/log/journal/0123/system.journal"
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    entry = {"__REALTIME_TIMESTAMP": str(time.time_ns() // 1000), "MESSAGE": text, "_SYSTEMD_UNIT": unit}
+    with journal.open("a") as file:
+        file.write(json.dumps({"__CURSOR": f"s=0;i={file.tell()}", **entry}) + "\n")
+
+
+# --- journalctl
+
+
+def journalctl(*options):
+    given = dict(option.removeprefix("--").partition("=")[::2] for option in options)
+    files = Path(given["directory"]).glob("*/system.journal")
+    entries = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    if "unit" in given:
+        entries = [entry for entry in entries if entry["_SYSTEMD_UNIT"] == given["unit"]]
+    if "since" in given:
+        first = float(given["since"].removeprefix("@")) * 1e6
+        entries = [entry for entry in entries if int(entry["__REALTIME_TIMESTAMP"]) >= first]
+    if "after-cursor" in given:
+        places = [entry["__CURSOR"] for entry in entries]
+        entries = entries[places.index(given["after-cursor"]) + 1 :]
+    for entry in entries[-int(given["lines"]) :] if "lines" in given else entries:
+        print(json.dumps(entry))
+
+
+{"nixos-container": nixos_container, "systemctl": systemctl, "journalctl": journalctl}[sys.argv[2]](*sys.argv[3:])
