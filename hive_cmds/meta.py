@@ -11,7 +11,7 @@ from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.operation import CONTAINERS, LOOKING_AFTER, OPERATOR, Needed, Only, operation
 from hive_fleet.agents import table
 from hive_fleet.agents.refusals import refuse_self
-from hive_fleet.changes.rebuilds import Rebuilt, rebuild_one
+from hive_fleet.changes.rebuilds import Rebuilt, build_together, rebuild_one
 from hive_fleet.changes.takeovers import take_over
 from hive_fleet.flake import meta, staleness
 from hive_fleet.flake.meta import Input
@@ -64,6 +64,7 @@ def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> None:
 def _rebuild_each(hive: Hive, names: list[str], fan_out: staleness.FanOut) -> list[Rebuilt]:
     """Rebuild agents one after the other, and say which one it is."""
     results = []
+    build_together(hive, names)
     for count, name in enumerate(names, 1):
         hive.say(f"rebuilding {name} ({count} of {len(names)})")
         results.append(rebuild_one(hive, name))
