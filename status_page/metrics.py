@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hive_core.client import Client
 from hive_core.errors import Refused
+from hive_core.need_kinds import NEED_KINDS
 from status_page.broadcaster import Broadcaster
 
 if TYPE_CHECKING:
@@ -102,19 +103,23 @@ def _of_the_fleet(state: Mapping[str, Any], now: float) -> Iterator[Metric]:
     for need in _NEEDS:
         needs.add_metric([need.removeprefix("needs_")], sum(1 for agent in state["agents"] if agent.get(need)))
     yield needs
+    wanted = GaugeMetricFamily("hive_needs", "What needs the operator, and was not acknowledged", labels=["kind"])
+    open_needs = [need for need in state["needs"] if not need.get("acknowledged_at")]
+    for kind in NEED_KINDS:
+        wanted.add_metric([kind], sum(1 for need in open_needs if need["kind"] == kind))
+    yield wanted
+    yield _gauge("hive_longest_need_seconds", "Age of the oldest of them", _oldest(open_needs, now))
     operations = GaugeMetricFamily("hive_operations", "Operations in progress, by what is done", labels=["operation"])
     for kind, number in sorted(Counter(row["transient_kind"] for row in state["operations"]).items()):
         operations.add_metric([kind], number)
     yield operations
     yield _gauge("hive_requests_waiting", "Requests that wait for the operator", len(state["approvals"]))
     yield _gauge("hive_questions_waiting", "Questions that wait for the operator", len(state["questions"]))
-    yield _gauge("hive_longest_wait_seconds", "How long the operator has been waited for", _longest_wait(state, now))
     yield _gauge("hive_tombstones", "Destroyed agents whose state was kept", len(state["tombstones"]))
 
 
-def _longest_wait(state: Mapping[str, Any], now: float) -> float:
-    since = [row["requested_at"] for row in state["approvals"]] + [row["asked_at"] for row in state["questions"]]
-    return max(0.0, now - min(since)) if since else 0.0
+def _oldest(needs: list[dict[str, Any]], now: float) -> float:
+    return max((now - need["since"] for need in needs), default=0.0)
 
 
 def _gauge(name: str, about: str, value: float, **labels: str) -> Metric:

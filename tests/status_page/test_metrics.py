@@ -47,13 +47,15 @@ def test_the_fleet_and_the_page_are_measured_as_they_are(hive: TestHive) -> None
         "hive_agents_that_need paused": 1,
         "hive_requests_waiting": 1,
         "hive_questions_waiting": 1,
+        "hive_needs request": 1,
+        "hive_needs question": 1,
         "hive_tombstones": 1,
         "hive_page_subscribers": 1,
         "hive_page_answers_total 4xx": 1,
         "hive_page_hung_up_total": 0,
     }
     assert {name: found[name] for name in wanted} == wanted
-    assert found["hive_longest_wait_seconds"] > 0
+    assert found["hive_longest_need_seconds"] > 0
     assert found["hive_page_frames_total"] >= 1
     assert found["hive_page_answer_seconds_bucket +Inf"] == found["hive_page_answer_seconds_count"]
 
