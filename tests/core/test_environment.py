@@ -47,6 +47,24 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.fixture(scope="session")
+def light(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a stand-in for pip, which unpacks a wheel that is named by its file and knows no index."""
+    made = tmp_path_factory.mktemp("light") / "environment"
+    pip = environment.packages(made) / "pip"
+    shutil.copytree(empty, made, symlinks=True, ignore=shutil.ignore_patterns("pip*", "setuptools*", "pkg_resources"))
+    shutil.copy(empty / "bin" / "pip", made / "bin" / "pip")
+    pip.mkdir()
+    (pip / "__init__.py").touch()
+    (pip / "__main__.py").write_text(
+        "import sys, sysconfig, zipfile\n"
+        "for wheel in (each.partition('file://')[2] for each in sys.argv if '--dry-run' not in sys.argv):\n"
+        "    if wheel:\n"
+        "        zipfile.ZipFile(wheel).extractall(sysconfig.get_path('purelib'))\n"
+    )
+    return made
+
+
 class Checkout:
     """A checkout whose only library is a file beside it."""
 
@@ -66,8 +84,8 @@ class Checkout:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, empty: Path) -> Checkout:
-    made = Checkout(tmp_path / "checkout", empty)
+def checkout(tmp_path: Path, light: Path) -> Checkout:
+    made = Checkout(tmp_path / "checkout", light)
     made.ask_for_version("1")
     return made
 
@@ -204,7 +222,8 @@ def test_an_environment_that_is_not_ready_runs_nobody(checkout: Checkout, anothe
 
 
 @pytest.mark.parametrize("answering", [True, False], ids=["refused", "silent"])
-def test_without_a_network_a_sentence_says_so(checkout: Checkout, answering: bool) -> None:
+def test_without_a_network_a_sentence_says_so(tmp_path: Path, empty: Path, answering: bool) -> None:
+    checkout = Checkout(tmp_path / "checkout", empty)
     root = checkout.root
     checkout.ask_for("tiny")
     with socket.create_server(("127.0.0.1", 0)) as index:
