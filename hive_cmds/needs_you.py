@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from hive_core.context import Hive
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.needs import needs
-from hive_fleet.needs.need import Need, NeedId
+from hive_fleet.needs.need import Need, NeedId, in_short, kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +21,11 @@ class Short:
     def wire(self) -> dict[str, Any]:
         """How many there are, how grave the gravest is (0: there is none), and how many of each kind."""
         weight = max((need.weight for need in self.needs), default=0)
-        return {"count": len(self.needs), "weight": weight, "kinds": self._kinds()}
+        return {"count": len(self.needs), "weight": weight, "kinds": kinds(self.needs)}
 
     def text(self) -> str:
         """How many of each kind, the gravest first; nothing where nothing needs anybody."""
-        return ", ".join(f"{number} × {kind.replace('_', ' ')}" for kind, number in self._kinds().items())
-
-    def _kinds(self) -> dict[str, int]:
-        gravest_first = sorted(self.needs, key=lambda need: -need.weight)
-        return dict(Counter(need.kind for need in gravest_first))
+        return in_short(self.needs)
 
     @property
     def ok(self) -> bool:

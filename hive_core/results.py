@@ -55,6 +55,15 @@ class Untimed(Protocol):
 
 
 @runtime_checkable
+class Titled(Protocol):
+    """May say, where it stands in a stream, what the terminal's title is from there on."""
+
+    @property
+    def terminal_title(self) -> str | None:
+        """The title; None where it stays as it is."""
+
+
+@runtime_checkable
 class Judged(Protocol):
     """Came out well or did not: a command whose result did not ends with 1."""
 

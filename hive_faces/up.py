@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from functools import partial
 
 from hive_agent import MANAGER
@@ -15,6 +16,7 @@ from hive_core.errors import HiveError
 from hive_core.human import ago, natural
 from hive_core.operation import OPERATOR, operation
 from hive_core.progress import exclusive, hurry
+from hive_core.trouble import TROUBLES
 from hive_faces.gate.gate import beside
 from hive_faces.gate.sockets import handed_over
 from hive_faces.page import page_beside
@@ -23,6 +25,8 @@ from hive_fleet.agents import desired, halt, table
 from hive_fleet.changes import adoptions, spawns, starts
 from hive_fleet.changes.running import RESTING
 from hive_fleet.events.feed import Line, lines
+from hive_fleet.needs import needs
+from hive_fleet.needs.need import in_short
 from hive_fleet.notifications.beside import notifying
 from hive_fleet.watching.rounds import INTERVAL, watching
 
@@ -50,7 +54,8 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
                 held.enter_context(upkeep_beside(hive))
                 held.enter_context(notifying(hive))
                 left = "stops the agents" if stop else "leaves the agents as they are"
-                yield from lines(watching(hive, INTERVAL, beside=gate, begin=partial(bring_up, hive, left)))
+                watched = watching(hive, INTERVAL, beside=gate, begin=partial(bring_up, hive, left))
+                yield from _titled(hive, lines(watched))
             except (KeyboardInterrupt, GeneratorExit) as error:
                 interrupt = type(error)
         finally:
@@ -63,11 +68,43 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
             raise interrupt
 
 
+def _titled(hive: Hive, found: Iterator[Line]) -> Iterator[Line]:
+    """The lines, with what needs the operator as the terminal's title, from the first on and whenever it changes."""
+    known = None
+    with closing(found):  # type: ignore[type-var]
+        for line in found:
+            if known is None or line.event.kind in _CHANGING:
+                known = _title(hive)
+                yield replace(line, terminal_title=known)
+            else:
+                yield line
+
+
+def _title(hive: Hive) -> str | None:
+    """None where it cannot be told: a title is worth no trouble."""
+    with suppress(*TROUBLES), hive.store.read() as db:
+        return f"hive: {in_short(needs.waiting(db)) or 'nothing needs you'}"
+    return None
+
+
+# What changes the list of needs: a restored database has another.
+_CHANGING = ("need_added", "need_changed", "need_resolved", "restored")
+
+
+def _tell_what_needs_you(hive: Hive) -> None:
+    with hive.store.read() as db:
+        found = needs.waiting(db)
+    if found:
+        hive.say(f"{in_short(found)}: `hive needs-you` shows what needs you")
+
+
 def bring_up(hive: Hive, left: str, again: bool) -> None:
     """Take back whom a lost database knew, make the manager where there is none, start and update what should run.
 
     left: what becomes of the agents at the end. again: the database has become another while hive was up.
     """
+    if not again:
+        _tell_what_needs_you(hive)
     _tell_of_no_sandbox(hive)
     adoptions.adopt_all(hive)
     with hive.store.read() as db:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hive_core import service_manager, streams, wire
 from hive_core.errors import Exit
 from hive_core.human import size, span
-from hive_core.results import Detailed, Judged, Listed, Toned, Untimed, Worded
+from hive_core.results import Detailed, Judged, Listed, Titled, Toned, Untimed, Worded
 from hive_core.text import ascii_json, one_line, safe_json, visible
 
 # How much something matters -> how it is shown: red is broken, yellow waits for the operator, what is over recedes.
@@ -67,11 +68,40 @@ def _is_empty(result: Any) -> bool:
 def _stream(items: Iterator[Any], *, as_json: bool) -> None:
     """Print things as they come, each on its line at once, for whoever reads the pipe."""
     # Closed at once, also on Ctrl-C between two items: what the stream holds is put back before hive ends.
-    with contextlib.closing(items):  # type: ignore[type-var]
+    with contextlib.closing(items), _titles() as put:  # type: ignore[type-var]
         for item in items:
+            if isinstance(item, Titled) and item.terminal_title is not None:
+                put(item.terminal_title)
             line = _json(item) if as_json else _streamed(item)
             if line is not None:
                 print(line, flush=True)
+
+
+@contextlib.contextmanager
+def _titles() -> Iterator[Callable[[str], None]]:
+    """What sets the title of the terminal, where there is one; it has its own again at the end (XTerm, Window ops)."""
+    on_terminal, was_set = sys.stdout.isatty() and os.environ.get("TERM") != "dumb", False
+
+    def put(title: str) -> None:
+        nonlocal was_set
+        if on_terminal:
+            _tell_terminal(("" if was_set else "\x1b[22;0t") + f"\x1b]2;{one_line(title)}\x07")
+            was_set = True
+
+    try:
+        yield put
+    finally:
+        if was_set:
+            _tell_terminal("\x1b[23;0t")
+
+
+def _tell_terminal(codes: str) -> None:
+    """Write codes that are no text, unless somebody has stopped the terminal (Ctrl-S): nobody waits for it."""
+    import select
+
+    descriptor = sys.stdout.fileno()
+    if select.select([], [descriptor], [], 0)[1]:
+        os.write(descriptor, codes.encode())
 
 
 def _streamed(item: Any) -> str | None:
@@ -152,8 +182,6 @@ def _styled(cell: str, style: str) -> str:
 
 def _width() -> int:
     """How many columns the terminal has; one that does not say has 80."""
-    import os
-
     said = os.environ.get("COLUMNS", "")
     return int(said) if said.isdecimal() else os.get_terminal_size(sys.stdout.fileno()).columns or 80
 
@@ -171,6 +199,4 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _coloured() -> bool:
-    import os
-
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

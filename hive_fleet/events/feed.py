@@ -20,12 +20,14 @@ from hive_fleet.events.sentences import QUOTED, sentence, tone_of
 class Line:
     """An event on its way to a face: for a program the event as it is, for a person `said`.
 
-    said: the sentence, or None for nothing. numbered: whether its seq is shown.
+    said: the sentence, or None for nothing. numbered: whether its seq is shown. terminal_title: what it is from here;
+    None where it stays as it is.
     """
 
     event: Event
     said: str | None
     numbered: bool
+    terminal_title: str | None = None
 
     def wire(self) -> dict[str, Any]:
         """The event as every stream sends it."""

@@ -84,6 +84,15 @@ def _recovered(data: Data) -> str:
     return f"mended, as a process died {data['transient_kind']} it{step}: {_quoted(data['outcome'])}"
 
 
+# What no other event tells of.
+_TOLD_BY_THE_NEED = ("port_taken", "disk", "backup", "notification")
+
+
+def _need(data: Data) -> str | None:
+    need = data["need"]
+    return f"{need['text']} (`{need['command']}`)" if need["kind"] in _TOLD_BY_THE_NEED else None
+
+
 def _always(sentence: str) -> Callable[[Data], str]:
     return lambda _data: sentence
 
@@ -130,9 +139,9 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "needs_update": _always("needs an update (`hive update --stale`)"),
     "recovered": _recovered,
     "repair_failed": lambda data: f"could not be mended, is tried again (`hive doctor`): {_quoted(data['note'])}",
-    # What it follows from has an event of its own.
+    # What others follow from has an event of its own.
     "notified": lambda data: f"{data['to']} was notified: {_quoted(', '.join(data['needs']))}",
-    "need_added": _nothing,
+    "need_added": _need,
     "need_changed": _nothing,
     "need_resolved": _nothing,
     "adopted": _always("taken back, as the database had been lost"),

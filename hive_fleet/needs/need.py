@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -108,3 +110,13 @@ class Need:
     def text(self) -> str:
         """It in a line."""
         return f"{self.id}: {self.detail}"
+
+
+def kinds(found: Iterable[Need]) -> dict[str, int]:
+    """How many there are of each kind, the gravest first."""
+    return dict(Counter(need.kind for need in sorted(found, key=lambda need: -need.weight)))
+
+
+def in_short(found: Iterable[Need]) -> str:
+    """The same in a few words; none where there is nothing."""
+    return ", ".join(f"{number} × {kind.replace('_', ' ')}" for kind, number in kinds(found).items())

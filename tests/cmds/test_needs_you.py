@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import closing
 
 import pytest
@@ -11,7 +12,7 @@ from hive_core.client import Client
 from hive_core.containers.memory import MemoryHost
 from hive_fleet.watching.rounds import tick
 from tests import clients
-from tests.hives import TestHive, eventually
+from tests.hives import CHECKOUT, TestHive, eventually
 
 pytestmark = pytest.mark.remembered
 
@@ -54,6 +55,16 @@ def test_a_prompt_is_told_in_a_few_words_the_gravest_first(hive: TestHive) -> No
     assert hive.run("needs-you", "--short", code=1).stdout == "2 × question, 1 × request\n"
     short = json.loads(hive.run("needs-you", "--short", "--json", code=1).stdout)
     assert short == {"count": 3, "weight": 2, "kinds": {"question": 2, "request": 1}}
+
+
+def test_a_prompt_loads_neither_what_reads_command_lines_nor_git(hive: TestHive) -> None:
+    hive.run("ask", "Which?")
+    program = [sys.executable, "-X", "importtime", str(CHECKOUT / "hive")]
+    done = hive.run("needs-you", "--short", program=program, code=1)
+    assert done.stdout == "1 × question\n"
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "sqlite3" in loaded
+    assert not loaded & {"typer", "rich", "pygit2", "plumbum", "apprise", "subprocess"}
 
 
 def test_what_is_acknowledged_is_shown_to_who_asks_for_all(hive: TestHive) -> None:

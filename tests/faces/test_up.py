@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,37 @@ def test_up_says_what_happens_in_sentences(hive: TestHive) -> None:
     up = hive.start("up")
     assert line_of(up).split()[1:] == ["manager", "spawning…"]
     assert interrupt(up) == 130
+
+
+def read_until(terminal: int, reached: Callable[[str], bool], shown: str = "") -> str:
+    """What stands on a terminal when it says so, or at its end."""
+    while not reached(shown):
+        try:
+            shown += os.read(terminal, 65536).decode(errors="replace")
+        except OSError:  # How Linux tells the end of a terminal (EIO).
+            return shown
+    return shown
+
+
+@pytest.mark.remembered
+def test_up_says_first_what_needs_you_and_keeps_it_in_the_title_of_the_terminal(hive: TestHive) -> None:
+    hive.run("ask", "Which?")
+    ours, theirs = pty.openpty()
+    environment = {**hive.environment, "TERM": "xterm"}
+    up = subprocess.Popen([*HIVE, "up"], env=environment, stdout=theirs, stderr=subprocess.PIPE, text=True)
+    hive.started.append(up)
+    os.close(theirs)
+    assert up.stderr is not None
+    first = "1 × question: `hive needs-you` shows what needs you\n"
+    assert first in [line for line in (up.stderr.readline() for _ in range(5)) if "×" in line]
+    shown = read_until(ours, lambda text: "1 × question" in text)
+    hive.run("answer", "1", "this")
+    read_until(ours, lambda text: "\x1b]2;hive: " in text and "question" not in text.rpartition("\x1b]2;")[2])
+    up.send_signal(signal.SIGINT)
+    shown += read_until(ours, lambda text: False)
+    os.close(ours)
+    assert shown.count("\x1b[22;0t") == 1
+    assert shown.endswith("\x1b[23;0t")
 
 
 @pytest.mark.remembered

@@ -15,6 +15,14 @@ ANY = {
     "gone": [],
     "rows": [],
     "container": {"running": True},
+    "need": {
+        "id": "crash/coder",
+        "kind": "crash",
+        "agent": "coder",
+        "text": "crashed",
+        "command": "hive journal coder",
+    },
+    "needs": ["crash/coder"],
     "cancelled": False,
 }
 

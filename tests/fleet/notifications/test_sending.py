@@ -7,8 +7,10 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,28 @@ def test_every_kind_is_received_once(hive: TestHive, inside: Hive, ntfy: Ntfy) -
     sending.send_due(inside)
     bodies = [taken["message"] for taken in ntfy.taken]
     assert bodies == [f"{'x ' if NEED_KINDS[kind].of_agent else ''}is {kind} (hive {kind})" for kind in NEED_KINDS]
+
+
+def test_quiet_hours_a_repeat_and_the_limit_hold_with_a_real_server(hive: TestHive, inside: Hive, ntfy: Ntfy) -> None:
+    by_ntfy(hive, ntfy, 'quiet = "22:00-07:00"\nrepeat = 60\nmost = 2')
+    # 23:00 of some day, by the clock of this machine.
+    moment = time.mktime((2026, 6, 1, 23, 0, 0, 0, 0, -1))
+    inside.clock = lambda: moment
+    need(inside, replace(crash("coder"), since=int(moment) - 60))
+    assert sending.send_due(inside) == []
+    assert sending.due_at(inside) == moment + 8 * 3600
+    taken = []
+    # In the morning, again an hour later, and another right after that: the next after so many has to wait.
+    for seconds in (8 * 3600, 3600, 60, 60):
+        later(inside, seconds)
+        need(inside, replace(crash(f"w{len(taken)}"), since=int(inside.clock()) - 10))
+        sending.send_due(inside)
+        taken.append(len(ntfy.taken))
+    assert taken == [1, 2, 3, 3]
+    assert "still: coder crashed" in ntfy.taken[1]["message"]
+    later(inside, 3600)
+    sending.send_due(inside)
+    assert "w3 crashed" in ntfy.taken[-1]["message"]
 
 
 def test_words_of_others_leave_the_machine_only_where_the_operator_wants_it(
