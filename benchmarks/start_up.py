@@ -40,6 +40,12 @@ def run(argv: list[str], environment: dict[str, str]) -> None:
     subprocess.run(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
 
 
+def prompt(argv: list[str], environment: dict[str, str]) -> None:
+    """Run what a shell's prompt runs; its code says whether anything needs the operator."""
+    done = subprocess.run(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    assert done.returncode in (0, 1)
+
+
 def on_a_terminal(argv: list[str], environment: dict[str, str]) -> None:
     """Run a command whose output is a terminal, and read it to the end."""
     ours, theirs = pty.openpty()
@@ -71,6 +77,7 @@ def commands(hive: TestHive, count: int) -> dict[str, Callable[[], None]]:
     what = {
         "hive list": partial(run, [*program, "list"], hive.environment),
         "hive list --json": partial(run, [*program, "list", "--json"], hive.environment),
+        "hive needs-you --short": partial(prompt, [*program, "needs-you", "--short"], hive.environment),
         "hive list on a terminal": partial(on_a_terminal, [*program, "list"], hive.environment),
     }
     if count == FLEETS[0]:

@@ -68,7 +68,10 @@ def _disk(hive: Hive) -> Need | None:
 
 def _backup(hive: Hive) -> Need | None:
     """Of who makes none hive knows nothing: they may be made some other way."""
-    last = last_backup.read(hive.settings)
+    try:
+        last = last_backup.read(hive.settings)
+    except OSError:
+        return None  # The doctor says of a file that cannot be read that it cannot.
     if last is None or hive.clock() - last.made_at <= OLD_BACKUP:
         return None
     return Need("backup", "", None, f"the last backup is older than {span(OLD_BACKUP)}", "hive backup DIR")
