@@ -34,14 +34,19 @@ class Slicer:
         self.size, self.longest, self._began = FIRST, 0.0, 0.0
         self._longest_log = LONGEST_LOG
 
-    def each(self, items: Iterable[int], work: OnItems) -> int:
-        """OnItems on the items, some in each transaction; what `work` returns, added up."""
+    def each(self, items: Iterable[int], work: OnItems, between: Callable[[], None] | None = None) -> int:
+        """Work on the items, some in each transaction; what `work` returns, added up.
+
+        between: called after each of them.
+        """
         left, done = iter(items), 0
         while chosen := list(islice(left, self.size)):
             while chosen:
                 changed, part = self.once(partial(self._work, work, chosen))
                 done += changed
                 del chosen[:part]
+                if between is not None:
+                    between()
         return done
 
     def _work(self, work: OnItems, items: list[int], most: int) -> tuple[int, int]:
@@ -52,9 +57,9 @@ class Slicer:
             return work(db, part), len(part)
 
     def once(self, step: Callable[[int], T]) -> T:
-        """Do one slice: `step` is told how much it may be. Where the disk is full it is done again with less.
+        """Do one slice: `step` is told how much it may be, and returns False where there was nothing to do.
 
-        Raises what it fails with where even the least is too much.
+        Where the disk is full it is done again with less. Raises what it fails with where even the least is too much.
         """
         while True:
             self._began = time.monotonic()
@@ -66,7 +71,7 @@ class Slicer:
                 self.size = max(1, self.size // 4)
                 checkpoint(self._store)
                 continue
-            self._took(time.monotonic() - self._began)
+            self._took(time.monotonic() - self._began, worked=done is not False)
             self._shorten_log()
             return done
 
@@ -77,12 +82,12 @@ class Slicer:
             shorten_log(self._store)
             self._longest_log = max(LONGEST_LOG, 2 * log_size(self._store))
 
-    def _took(self, seconds: float) -> None:
-        """Choose how large the next slice is by how long one has taken, and let others in."""
+    def _took(self, seconds: float, *, worked: bool) -> None:
+        """Choose how large the next slice is by how long one has taken that did something, and let others in."""
         self.longest = max(self.longest, seconds)
         if seconds > HOLD:
             self.size = max(1, self.size // 2)
-        elif seconds < HOLD / 2:
+        elif seconds < HOLD / 2 and worked:
             self.size = min(MOST, self.size * 2)
         self._rest(max(HOLD, seconds))
 

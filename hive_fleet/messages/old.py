@@ -97,12 +97,14 @@ def forget_questions(hive: Hive, db: sqlite3.Connection, ids: list[int]) -> int:
     return len(ids)
 
 
-def merge_words(db: sqlite3.Connection, blocks: int) -> int:
-    """Give back, in the caller's transaction, what removed messages take up in the index of words, a little of it.
+def merge_words(db: sqlite3.Connection, blocks: int, segments: int) -> bool:
+    """Bring the index of words in order, in the caller's transaction, a little of it; whether there is more to do.
 
-    Returns whether there is more: 0 where there is not.
+    Each transaction leaves a segment in it; where sixteen have come together SQLite merges them all at once, which may
+    take seconds. segments: how many are to have come together before they are merged here.
     """
     before = db.total_changes
-    db.execute("insert into messages_search (messages_search) values (?)", (f"merge={blocks:d},2",))
+    merge = f"merge={blocks:d},{segments:d}"
+    db.execute("insert into messages_search (messages_search) values (?)", (merge,))
     # SQLite says so (sqlite.org/fts3.html#mergecmd): below two, nothing was left to be done.
-    return int(db.total_changes - before >= 2)
+    return db.total_changes - before >= 2

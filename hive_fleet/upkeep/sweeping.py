@@ -15,8 +15,6 @@ PARTS: dict[str, Part] = {
     "leftovers": leftovers.sweep,
     "records": turn_records.sweep,
     "history": history.sweep,
-    "database": history.give_back,
-    "words": history.merge,
     "repositories": repositories.sweep,
 }
 
