@@ -80,9 +80,14 @@ def taken(db: sqlite3.Connection, service: str, notices: Sequence[Notice], now: 
     """Note, in the caller's transaction, that a service has taken these."""
     for notice in notices:
         db.execute("update notices set sent_at = ? where id = ?", (now, notice.id))
-    db.execute("delete from services where service = ?", (service,))
+    works(db, service)
     ids = sorted({row["id"] for notice in notices for row in notice.rows})
     emit(db, "notified", to=service, needs=ids)
+
+
+def works(db: sqlite3.Connection, service: str) -> None:
+    """Note, in the caller's transaction, that a service takes what it is given: what waits for it is due at once."""
+    db.execute("delete from services where service = ?", (service,))
 
 
 def refused(db: sqlite3.Connection, service: str, error: str, now: float) -> None:

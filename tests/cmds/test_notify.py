@@ -72,6 +72,19 @@ def test_a_watch_sends_by_itself_whatever_a_service_does(hive: TestHive, ntfy: N
     assert interrupt(watch) == 130
 
 
+def test_a_watch_that_ends_waits_for_no_service_and_loses_nothing(hive: TestHive, ntfy: Ntfy) -> None:
+    ntfy.hanging.clear()
+    wish(hive, f'[notify.services]\nphone = "{url(ntfy)}"\n')
+    hive.run("ask", "Which?")
+    watch = hive.start("watch", "--interval", "3600")
+    eventually(lambda: hive.inside().running("notify"))
+    assert interrupt(watch) == 130
+    ntfy.hanging.set()
+    eventually(lambda: hive.inside().running("notify") is None)
+    hive.run("notify")
+    assert "operator asks you (hive answer 1 TEXT)" in [taken["message"] for taken in ntfy.taken]
+
+
 def test_settings_of_notifications_are_checked_and_no_url_is_repeated(hive: TestHive) -> None:
     wrong = {
         '[notify]\nquiet = "22-7"\n': "notify.quiet",

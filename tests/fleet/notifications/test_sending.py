@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -25,7 +23,7 @@ from hive_fleet.needs.need import Need
 from hive_fleet.notifications import outbox, sending
 from hive_fleet.notifications.delivery import redacted
 from hive_fleet.watching import attention
-from tests.hives import TestHive
+from tests.hives import TestHive, eventually
 from tests.stand_ins.ntfy import Ntfy
 
 # A plugin of apprise's imports what Python deprecates; where that is an error, the plugin would be gone.
@@ -183,6 +181,18 @@ def test_a_service_that_is_down_loses_nothing_and_costs_the_others_nothing(
     assert failing(inside) == {}
 
 
+def test_a_test_that_is_taken_ends_the_wait_of_the_others(hive: TestHive, inside: Hive, ntfy: Ntfy) -> None:
+    by_ntfy(hive, ntfy)
+    ntfy.answers = [500, 500]
+    need(inside, crash("coder"))
+    sending.send_due(inside)
+    assert [each.ok for each in sending.send_test(inside)] == [False]
+    assert sending.send_due(inside) == []
+    assert [each.ok for each in sending.send_test(inside)] == [True]
+    assert [each.ok for each in sending.send_due(inside)] == [True]
+    assert len(ntfy.taken) == 2
+
+
 def test_nothing_secret_of_a_service_is_kept_or_said(
     hive: TestHive, inside: Hive, ntfy: Ntfy, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -275,17 +285,16 @@ def test_who_is_killed_while_a_service_has_it_sends_it_again(hive: TestHive, ntf
     by_ntfy(hive, ntfy)
     need(inside, crash("coder"))
     ntfy.hanging.clear()
-    process = os.fork()
-    if process == 0:
-        sending.send_due(hive.inside())
-        os._exit(0)
-    # It is written down before it is sent.
-    while True:
+    sender = hive.start("notify")
+
+    def is_written_down() -> bool:
         with inside.store.read() as db:
-            if outbox.unsent(db, "phone"):
-                break
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
+            return bool(outbox.unsent(db, "phone"))
+
+    # Before it is sent.
+    eventually(is_written_down)
+    sender.kill()
+    sender.wait()
     ntfy.hanging.set()
     sending.send_due(inside)
     assert {taken["message"] for taken in ntfy.taken} == {"coder crashed: SIGKILL (hive journal coder)"}
