@@ -31,6 +31,7 @@ def events(
     kind: list[KindOfEvent] | None = None,
     follow: bool = False,
     system: Annotated[bool, SHELL] = False,
+    said: bool = False,
 ) -> Iterator[Line]:
     """Show the newest events, or all since one; each has a number, seq, that is never used twice.
 
@@ -42,12 +43,13 @@ def events(
     kind: only events of this kind; may be given several times
     follow: go on and show further events as they happen
     system: tell a person of each event, also of what the system tells agents and notes for programs
+    said: tell a program, too, what a person is told of each event, in `said`, and how much it matters, in `tone`
     """
     kinds, agents, every = kind or [], agent or [], bool(kind) or system
     with hive.store.read() as db:
         seq = _begin(db, since, agents, kinds, every=every)
     found = _following(hive, seq, kinds, agents) if follow else after(hive, seq, kinds, agents)
-    return lines(found, whole=every, numbered=True)
+    return lines(found, whole=every, numbered=True, told=said)
 
 
 def _begin(

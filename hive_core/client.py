@@ -68,27 +68,27 @@ class Client:
             self._closed.wait(tries.failed())
         raise ConnectionAbortedError("This client is closed.")
 
-    def events(self, since: int) -> Iterator[dict[str, Any]]:
+    def events(self, since: int, *, said: bool = False) -> Iterator[dict[str, Any]]:
         """Every event after `since`, each once and in order, over whatever restarts of the gate.
 
         Among them are a `heartbeat` now and then for as long as the gate is there, and a `resync` whenever the state
-        has to be asked for anew. Ends when the client is closed.
+        has to be asked for anew. Ends when the client is closed. said: with what a person is told of each.
         """
         tries = BackOff(FIRST, LONGEST)
         while not self._closed.is_set():
             # Refused, or no JSON: what cannot be served now may be so later.
             with suppress(OSError, Refused, ValueError):
-                for event in self._follow(since):
+                for event in self._follow(since, said):
                     since = event["seq"]
                     tries.succeeded()
                     yield event
             self._closed.wait(tries.failed())
 
-    def _follow(self, since: int) -> Iterator[dict[str, Any]]:
+    def _follow(self, since: int, said: bool) -> Iterator[dict[str, Any]]:
         """Events over one connection. Raises an error when it ends."""
         with closing(self._connect(SILENCE)) as connection, self._registered(connection):
             lines = _lines(connection)
-            _ask(lines, connection, {"op": "events", "since": since, "follow": True})
+            _ask(lines, connection, {"op": "events", "since": since, "follow": True, "said": said})
             for line in lines:
                 event = json.loads(line)
                 if "kind" not in event:

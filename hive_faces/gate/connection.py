@@ -226,7 +226,7 @@ class ClientConnection:
 
     async def _events(self, asked: Mapping[str, Any]) -> Slices:
         since, kinds, agents = asked.get("since"), asked.get("kind", []), asked.get("agent", [])
-        language = followers.events(kinds, agents)
+        language = followers.events(kinds, agents, said=asked.get("said", False))
         if isinstance(since, Moment):
             since = await self._followers.before(since.at)
         if not asked.get("follow"):

@@ -15,6 +15,8 @@ from hive_core.context import Hive
 from hive_core.event_stream import Stretch
 from hive_core.events import before_moment, before_newest, before_newest_about, newest
 from hive_faces.gate.calls import Render, Slices, document, line
+from hive_fleet.events.feed import with_words
+from hive_fleet.events.sentences import sentence
 
 # Seconds of quiet after which a follower is told that there is nothing new: who hears nothing for longer knows that
 # nobody is at the other end.
@@ -38,10 +40,10 @@ class Language:
     quiet: Callable[[int], Any] | None
 
 
-def events(kinds: Collection[str], agents: Collection[str] = ()) -> Language:
+def events(kinds: Collection[str], agents: Collection[str] = (), *, said: bool = False) -> Language:
     """The events of these kinds and about these agents, or all.
 
-    Where they do not tell all that has changed, a `resync` says so.
+    Where they do not tell all that has changed, a `resync` says so. said: with what a person is told of each.
     """
 
     def tell(_db: sqlite3.Connection, stretch: Stretch) -> Iterator[Any]:
@@ -49,7 +51,7 @@ def events(kinds: Collection[str], agents: Collection[str] = ()) -> Language:
             yield _resync(stretch.end)
         for event in stretch.events:
             if (not kinds or event.kind in kinds) and (not agents or event.agent in agents):
-                yield event
+                yield with_words(event, sentence(event)) if said else event
             if event.kind in event_stream.BREAKS:
                 yield _resync(event.seq)
 

@@ -20,18 +20,19 @@ from hive_fleet.events.sentences import QUOTED, sentence, tone_of
 class Line:
     """An event on its way to a face: for a program the event as it is, for a person `said`.
 
-    said: the sentence, or None for nothing. numbered: whether its seq is shown. terminal_title: what it is from here;
-    None where it stays as it is.
+    said: the sentence, or None for nothing. numbered: whether its seq is shown. told: whether a program gets both, the
+    event and the sentence. terminal_title: what it is from here; None where it stays as it is.
     """
 
     event: Event
     said: str | None
     numbered: bool
+    told: bool = False
     terminal_title: str | None = None
 
     def wire(self) -> dict[str, Any]:
         """The event as every stream sends it."""
-        return self.event.wire()
+        return with_words(self.event, self.said) if self.told else self.event.wire()
 
     def text(self) -> str | None:
         """When, about whom, what; None for an event that a person is not told."""
@@ -50,10 +51,17 @@ class Line:
         return tone_of(self.event)
 
 
-def lines(events: Iterator[Event], *, whole: bool = False, numbered: bool = False) -> Iterator[Line]:
+def with_words(event: Event, said: str | None) -> dict[str, Any]:
+    """An event with what a person is told of it, where that is anything, and how much it matters."""
+    return event.wire() | ({} if said is None else {"said": said, "tone": tone_of(event)})
+
+
+def lines(
+    events: Iterator[Event], *, whole: bool = False, numbered: bool = False, told: bool = False
+) -> Iterator[Line]:
     """Every event with its sentence. The state of an agent is told when it has changed, and not again.
 
-    whole: say something of every event, also of one that has no sentence.
+    whole: say something of every event, also of one that has no sentence. told: a program is told the sentence, too.
     """
     conditions: dict[str | None, str | None] = {}
     # The source is closed with this generator: what it holds is given back before hive ends.
@@ -64,7 +72,7 @@ def lines(events: Iterator[Event], *, whole: bool = False, numbered: bool = Fals
             if event.kind in ("container_state_changed", "killed"):
                 known, conditions[event.agent] = conditions.get(event.agent), said
                 said = None if said == known and not whole else said
-            yield Line(event, said or (_raw(event) if whole else None), numbered)
+            yield Line(event, said or (_raw(event) if whole else None), numbered, told)
 
 
 def _raw(event: Event) -> str:
