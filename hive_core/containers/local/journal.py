@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from hive_agent.lines import LineBuffer
 from hive_core.signals import readable
 
 _BLOCK = 256 * 1024
+# Seconds between two looks of whoever got no inotify.
+PERIOD = 0.5
 
 
 def tail(path: Path, lines: int) -> list[str]:
@@ -31,24 +35,41 @@ def since(lines: list[str], moment: float) -> list[str]:
 
 def follow(path: Path, lines: int) -> Iterator[str]:
     """As `tail`, then every further line as it is written, over rotations; ends when the container is destroyed."""
-    from inotify_simple import INotify, flags
-
-    with INotify() as watch:
-        # Watched before it is read, so that no line falls in between.
-        watch.add_watch(
-            str(path.parent), flags.MODIFY | flags.CREATE | flags.MOVED_TO | flags.DELETE_SELF | flags.MOVE_SELF
-        )
+    # Watched before it is read, so that no line falls in between.
+    with _changes(path.parent) as changed:
         follower = _Follower(path)
         try:
             yield from follower.begin(lines)
             while True:
-                readable([watch.fileno()])
-                gone = any(event.mask & (flags.IGNORED | flags.MOVE_SELF) for event in watch.read(timeout=0))
+                gone = changed()
                 yield from follower.further()
                 if gone:
                     return
         finally:
             follower.close()
+
+
+@contextmanager
+def _changes(folder: Path) -> Iterator[Callable[[], bool]]:
+    """What waits until something in a folder may have changed, and tells whether the folder is gone."""
+    from inotify_simple import INotify, flags
+
+    try:
+        watch = INotify()
+    except OSError as error:
+        # All that a user may have are used up: then it is looked for.
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        yield lambda: not readable([], PERIOD) and not folder.exists()
+        return
+    with watch:
+        watch.add_watch(str(folder), flags.MODIFY | flags.CREATE | flags.MOVED_TO | flags.DELETE_SELF | flags.MOVE_SELF)
+
+        def changed() -> bool:
+            readable([watch.fileno()])
+            return any(event.mask & (flags.IGNORED | flags.MOVE_SELF) for event in watch.read(timeout=0))
+
+        yield changed
 
 
 class _Follower:
