@@ -14,6 +14,7 @@ from hive_agent.page.door import HEADERS, Denied, Door
 from hive_agent.page.shield import NONCE
 from hive_core.client import Client
 from hive_core.errors import Refused
+from hive_core.event_kinds import EVENT_KINDS
 from status_page.following import Following
 from status_page.metrics import KIND as MEASURES
 from status_page.metrics import Metrics
@@ -22,7 +23,13 @@ LARGEST_BODY = 1 << 20
 # Arguments of an address that are numbers.
 NUMBERS = ("lines", "last", "hours")
 # Verbs that take the name of an agent and nothing else.
-OF_ONE_AGENT = ("start", "stop", "kill", "restart", "rebuild", "revive")
+OF_ONE_AGENT = ("start", "stop", "kill", "restart", "rebuild", "pause", "resume", "revive")
+# What has happened lately, as a page begins with it; messages are in the state.
+_UNTOLD = frozenset(
+    "sent delivered started operation_step transient_set transient_cleared container_state_changed container_removed"
+    " tombstones_changed meta_inputs_changed fan_out_changed need_added need_changed need_resolved inbox_forgotten".split()
+)
+TOLD = sorted(EVENT_KINDS.keys() - _UNTOLD)
 _STATIC = Path(__file__).resolve().parent / "static"
 # How a body that is no JSON comes, as the forms of older clients send it.
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -58,7 +65,11 @@ class Application:
         call = self._client.call
         return {
             # The page's own word first: the history may become another one while hive is asked.
-            "/api/state": lambda: {"page": dict(self._now()), **call("state")},
+            "/api/state": lambda: {
+                "page": dict(self._now()),
+                **call("state"),
+                "events": call("events", said=True, kind=TOLD),
+            },
             "/api/request/<id:int>": lambda id: call("show", id=id),
             "/api/journal/<name>": lambda name: call("journal", name=name, **_asked("unit", "lines")),
             "/api/search": lambda: call("search", **_asked("words")),
@@ -87,6 +98,7 @@ class Application:
             "/spawn": lambda: call("request_spawn", **_given("name", "description")),
             "/meta-update": lambda: call("meta_update", inputs=_inputs(_given("inputs").get("inputs", []))),
             "/send": lambda: call("send", **_given("to", "body")),
+            "/acknowledge/<id:path>": lambda id: call("acknowledge", id=id),
         }
         for verb in OF_ONE_AGENT:
             acts[f"/{verb}/<name>"] = lambda name, verb=verb: call(verb, name=name)

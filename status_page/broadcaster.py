@@ -143,7 +143,7 @@ class Broadcaster:
             self._seq = int(self._client.state()["seq"])
             self._tell(self._seq, _frame("resync", {"seq": self._seq}))
             self._alive()
-            for event in self._client.events(self._seq):
+            for event in self._client.events(self._seq, said=True):
                 self._alive()
                 self._heard(event)
 

@@ -1,63 +1,65 @@
-// A unified diff, file by file, with the words marked that differ between two lines.
-import { h, visible } from './text.js';
+// A unified diff, file by file.
+import { cut, html } from './text.js';
 
-const MOST_LINES = 4000;
-// What the file's own line says already.
-const HEAD = /^(index |--- |\+\+\+ )/;
+const LONGEST = 4000;
+const drawn = new Map();
 
-export function files(text) {
-  const found = [];
-  let file = null;
-  for (const line of text.split('\n')) {
-    if (line.startsWith('diff --git ')) { file = { name: name(line), lines: [] }; found.push(file); }
-    else if (file && !(HEAD.test(line) && !file.lines.some((one) => one.startsWith('@@')))) file.lines.push(line);
-    else if (file) continue;
-    else if (line) { file = { name: '', lines: [line] }; found.push(file); }
-  }
-  return found;
+export function diff(text) {
+	if (drawn.size > 9) drawn.clear();
+	if (!drawn.has(text)) drawn.set(text, files(text));
+	return drawn.get(text);
 }
 
-const name = (line) => line.slice(line.lastIndexOf(' b/') + 3);
-
-export function render(text) {
-  let left = MOST_LINES;
-  return files(text).map((file) => {
-    const shown = file.lines.slice(0, Math.max(0, left));
-    left -= file.lines.length;
-    const cutOff = file.lines.length - shown.length;
-    const added = file.lines.filter((l) => l.startsWith('+') && !l.startsWith('+++')).length;
-    const taken = file.lines.filter((l) => l.startsWith('-') && !l.startsWith('---')).length;
-    return h('details', { class: 'file', open: shown.length > 0 },
-      h('summary', {}, visible(file.name), ' ', h('span', { class: 'good' }, `+${added}`), ' ', h('span', { class: 'bad' }, `−${taken}`)),
-      h('div', { class: 'diff' }, lines(shown), cutOff > 0 && h('div', { class: 'hunk' }, `${cutOff} more lines: \`hive show\` has them all`)));
-  });
+function files(text) {
+	let left = 4000;
+	return text.split(/^diff --git /m).slice(1).map((part) => {
+		const [head, ...all] = part.replace(/\n$/, '').split('\n');
+		const about = all.splice(0, all.findIndex((line) => line[0] === '@') >>> 0).filter((line) => !/^(index|---|\+\+\+) /.test(line));
+		const name = head.slice(head.lastIndexOf(' b/') + 3);
+		const count = (sign) => all.filter((line) => line[0] === sign).length;
+		const shown = all.slice(0, Math.max(0, left));
+		const more = all.length - shown.length;
+		left -= all.length;
+		return html`<details class=file open=${shown[0] || about[0]}>
+			<summary>${name} <span class=good>+${count('+')}<//> <span class=bad>−${count('-')}<//><//>
+			<div class=diff>${about.map(hunk)}${rows(shown)}${more > 0 && hunk(`${more} more lines, all of which hive show has`)}</div>
+		<//>`;
+	});
 }
 
-function lines(all) {
-  const out = [];
-  for (let at = 0; at < all.length; at += 1) {
-    const line = all[at];
-    const next = all[at + 1] ?? '';
-    const pair = line.startsWith('-') && next.startsWith('+') && !line.startsWith('---') && !(all[at + 2] ?? '').startsWith('+');
-    if (pair && !(all[at - 1] ?? '').startsWith('-')) { out.push(...words(line, next)); at += 1; }
-    else out.push(h('div', { class: kind(line) }, visible(line)));
-  }
-  return out;
+const hunk = (line) => html`<div class=hunk>${cut(line, LONGEST)}</div>`;
+const plain = (line) => (line[0] === '@' ? hunk(line) : html`<div class=${{ '+': 'add', '-': 'del' }[line[0]]}>${cut(line, LONGEST)}</div>`);
+
+function rows(lines) {
+	const out = [];
+	const run = (at, mark) => {
+		const from = at;
+		while (lines[at]?.[0] === mark) at += 1;
+		return lines.slice(from, at);
+	};
+	for (let at = 0; at < lines.length; at += 1) {
+		const taken = run(at, '-');
+		const added = taken[0] ? run(at + taken.length, '+') : taken;
+		if (!taken[0]) out.push(plain(lines[at]));
+		else {
+			// As many lines as there are on both sides are held against each other.
+			const pairs = taken.map((line, index) => added[index] && words(line, added[index]));
+			[taken, added].forEach((some, side) => out.push(...some.map((line, index) => pairs[index]?.[side] ?? plain(line))));
+			at += taken.length + added.length - 1;
+		}
+	}
+	return out;
 }
 
-function kind(line) {
-  if (line.startsWith('@@') || /^(index|---|\+\+\+|new file|deleted file|old mode|new mode|similarity|rename)/.test(line)) return 'hunk';
-  return line.startsWith('+') ? 'add' : line.startsWith('-') ? 'del' : '';
-}
-
-// What two lines have in common at both ends is the same; what is between is marked.
-function words(before, after) {
-  const [a, b] = [before.slice(1), after.slice(1)].map((line) => line.split(/(?<=\W)|(?=\W)/u));
-  let head = 0;
-  while (head < a.length && head < b.length && a[head] === b[head]) head += 1;
-  let tail = 0;
-  while (tail < a.length - head && tail < b.length - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail += 1;
-  const part = (parts, sign, type) => h('div', { class: type }, sign, visible(parts.slice(0, head).join('')),
-    h('mark', {}, visible(parts.slice(head, parts.length - tail).join(''))), visible(parts.slice(parts.length - tail).join('')));
-  return [part(a, '-', 'del'), part(b, '+', 'add')];
+// What two lines have not in common at both ends is marked, where they have anything in common.
+function words(...pair) {
+	const [a, b] = pair.map((line) => line.slice(1, LONGEST).split(/(?<=\W)|(?=\W)/u));
+	let head = 0;
+	while (head < a.length && a[head] === b[head]) head += 1;
+	let tail = 0;
+	while (tail < Math.min(a.length, b.length) - head && a.at(-1 - tail) === b.at(-1 - tail)) tail += 1;
+	return head + tail < 2 ? [] : [a, b].map((parts, side) => {
+		const [start, middle, end] = [[0, head], [head, parts.length - tail], [parts.length - tail]].map((part) => parts.slice(...part).join(''));
+		return html`<div class=${side ? 'add' : 'del'}>${side ? '+' : '-'}${start}<mark>${middle}</mark>${end}</div>`;
+	});
 }

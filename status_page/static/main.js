@@ -1,190 +1,131 @@
-// The page: parts that are drawn again when what they show has changed, and what the operator does.
-import { Stream } from './stream.js';
-import { apply, load, needs } from './model.js';
-import { clock, h } from './text.js';
-import * as parts from './parts.js';
-import { Detail } from './detail.js';
-import { ask, keysHelp, toast } from './dialog.js';
+// The page, put together, and its keys.
+import { render } from './preact.js';
+import { Agents } from './agents.js';
+import { Detail, TABS } from './detail.js';
+import { needs } from './model.js';
+import { Needs } from './needs.js';
+import { Activity } from './talk.js';
+import { again, choose, drawWith, hearers, page, set, show, stream, tick } from './page.js';
+import { clock, html, plural } from './text.js';
 
-const $ = (id) => document.getElementById(id);
-const page = { model: null, live: false, since: null, chosen: null, find: '', pending: new Set(), open: new Map() };
-const key = takeKey();
-const stream = new Stream(key, {
-  load(state) {
-    page.model = load(state);
-    page.own = state.page ?? {};
-    $('main').hidden = false;
-    page.chosen ??= sessionStorage.getItem('chosen') ?? page.model.agents.keys().next().value ?? null;
-    draw('needs', 'agents', 'inputs', 'activity', 'detail', 'messages');
-  },
-  event(event) {
-    draw(...apply(page.model, event));
-    settle(event);
-  },
-  live(live, since) {
-    if (live === page.live && since === page.since) return;
-    page.live = live;
-    page.since = since;
-    drawLive();
-  },
-  refused(message) { notice(message, true); },
+const $ = (selector) => document.querySelector(selector);
+const ticks = () => document.querySelectorAll('.when,[data-until]').forEach(tick);
+
+drawWith(() => {
+	if (!stream.key) return;
+	const { model, live, since, toast, sheet } = page;
+	document.body.className = `${live ? '' : 'stale-page'} ${sheet ? 'sheet' : ''}`;
+	$('#live').className = live ? 'live' : 'live stale';
+	$('#live').textContent = live ? 'live' : `stale${since ? ` since ${clock(since / 1000)}` : ''}`;
+	render(toast && html`<span>${toast}<//>`, $('#toast'));
+	render(notice(), $('#notice'));
+	render(html`<${Dialog} />`, $('#asking'));
+	if (!model) return;
+	$('#counts').textContent = `${plural(model.agents.size, 'agent')} · ${[...model.agents.values()].filter(({ running }) => running).length} running`;
+	const count = needs(model).length;
+	const title = count ? `(${count}) hive` : 'hive';
+	if (document.title !== title) $('#icon').href = `icon.svg#n${Math.min(count, 10)}`;
+	document.title = title;
+	render(html`<${Needs} /><div class=columns><${Agents} /><${Detail} /></div><${Activity} />`, $('#main'));
+	ticks();
 });
-const detail = new Detail($('detail'), page, act, stream);
 
-// The key comes in the link's fragment, which no server sees, and stays with the tab alone.
-function takeKey() {
-  const given = new URLSearchParams(location.hash.slice(1)).get('key');
-  if (given) {
-    sessionStorage.setItem('key', given);
-    history.replaceState(null, '', location.pathname);
-  }
-  return given ?? sessionStorage.getItem('key') ?? '';
+const opened = (element) => element?.open === false && element.showModal();
+
+function Dialog() {
+	if (!page.dialog) return null;
+	const { title, text, does, fields, kind, resolve } = page.dialog;
+	const end = (given) => {
+		set({ dialog: null });
+		resolve(given);
+	};
+	const submit = (event) => {
+		event.preventDefault();
+		end(Object.fromEntries(new FormData(event.target)));
+	};
+	return html`<dialog ref=${opened} aria-labelledby=dialog-title onClose=${() => end(null)}>
+		<form onSubmit=${submit}><h2 id=dialog-title>${title}</h2><p>${text}</p>
+			${fields.map(({ name, label, hint, optional, rows, must }, at) => html`<label>${label} <span class=dim>${hint}<//>
+				<${rows ? 'textarea' : 'input'} name=${name} rows=${rows} required=${!optional} pattern=${must} autocomplete=off spellcheck=${Boolean(rows)} autofocus=${!at} /><//>`)}
+			<div class=acts><button type=button onClick=${() => end(null)}>Not now<//><button class=${kind} autofocus=${!fields[0]}>${does}<//></div>
+		</form></dialog>`;
 }
 
-const waiting = new Set();
-let drawing = 0;
-function draw(...names) {
-  for (const name of names) waiting.add(name);
-  drawing ||= requestAnimationFrame(() => {
-    drawing = 0;
-    const now = [...waiting];
-    waiting.clear();
-    for (const name of now) DRAW[name]();
-    drawHead();
-  });
+function notice() {
+	const { refused, model } = page;
+	if (refused) return html`<p class="notice bad">${refused}</p>`;
+	return model?.haltedAt && html`<p class="notice bad">Everything is halted since ${clock(model.haltedAt)}. <code>hive resume --all</code> lifts it.</p>`;
 }
 
-const DRAW = {
-  needs: () => parts.needs($('needs'), page, act, choose),
-  agents: () => { parts.agents($('agents-list'), page, choose); parts.tombstones($('tombstones'), page, act); },
-  inputs: () => parts.inputs($('inputs'), page, act),
-  activity: () => parts.activity($('activity-list'), page, choose),
-  detail: () => detail.draw(),
-  messages: () => detail.messages(),
-};
+hearers.push(({ kind }) => kind === 'approval_resolved' && again('api/request/'));
 
-function drawHead() {
-  if (!page.model) return;
-  const agents = [...page.model.agents.values()];
-  const running = agents.filter((agent) => agent.running).length;
-  $('counts').textContent = `${agents.length} agent${agents.length === 1 ? '' : 's'} · ${running} running`;
-  const count = needs(page.model).length;
-  document.title = count ? `(${count}) hive` : 'hive';
-}
-
-function drawLive() {
-  const live = $('live');
-  document.body.classList.toggle('stale-page', !page.live);
-  live.classList.toggle('stale', !page.live);
-  const since = page.since ? ` since ${clock(page.since / 1000)}` : '';
-  live.textContent = page.live ? 'live' : `stale${since}`;
-  for (const button of document.querySelectorAll('main button:not(.safe)')) button.disabled = !page.live || page.pending.has(button.dataset.act);
-}
-
-function notice(text, bad = false) {
-  $('notice').hidden = !text;
-  $('notice').className = bad ? 'bad' : '';
-  $('notice').textContent = text;
-}
-
-function choose(name, sheet = true) {
-  page.chosen = name;
-  sessionStorage.setItem('chosen', name ?? '');
-  document.body.classList.toggle('sheet', sheet && name !== null);
-  draw('agents', 'detail');
-}
-
-// Does something. Its button is off from the click to the event that proves it; a refusal is told at once.
-async function act(path, body = {}, proof = null) {
-  if (!page.live || page.pending.has(path)) return { ok: false };
-  page.pending.add(path);
-  if (proof) page.open.set(path, proof);
-  drawLive();
-  const answer = await stream.call('POST', path, body);
-  if (!answer.ok) toast(answer.error);
-  if (!answer.ok || !proof) done(path);
-  return answer;
-}
-
-function settle(event) {
-  for (const [path, proof] of page.open) if (proof(event)) done(path);
-}
-
-function done(path) {
-  page.pending.delete(path);
-  page.open.delete(path);
-  drawLive();
-}
-
-// Keys, but where something is being written.
-const writing = () => /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName ?? '') || $('dialog').open;
-let going = false;
-addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && document.activeElement === $('find')) { $('find').value = ''; $('find').blur(); find(); return; }
-  if (event.ctrlKey || event.metaKey || event.altKey || writing()) return;
-  const went = going && GO[event.key];
-  going = event.key === 'g' && !going;
-  const does = went || KEYS[event.key];
-  if (!does) return;
-  event.preventDefault();
-  does();
-});
 const GO = {
-  n: () => $('needs-list').querySelector('button')?.focus(),
-  a: () => $('agents').focus(),
-  m: () => detail.show('messages'),
-  l: () => detail.show('logs'),
-  i: () => { $('inputs').open = true; $('inputs').querySelector('input')?.focus(); },
+	n: () => $('#needs-list .step')?.focus(),
+	a: () => ($('.agent[aria-selected=true]') ?? $('.agent'))?.focus(),
+	i: () => { $('#inputs').open = true; $('#inputs input')?.focus(); },
+	w: () => $('#activity textarea').focus(),
+	...Object.fromEntries(Object.keys(TABS).map((tab) => [tab[0], () => { show(tab); set({ sheet: true }); }])),
+};
+const press = (...keys) => {
+	const row = document.activeElement.closest('#needs .row') ?? $('#needs');
+	keys.map((key) => row.querySelector(`[data-key=${key}]`)).find(Boolean)?.click();
 };
 const KEYS = {
-  '/': () => $('find').focus(),
-  '?': () => keysHelp(),
-  j: () => step(1),
-  k: () => step(-1),
-  Enter: () => document.activeElement?.click?.(),
-  a: () => $('needs').querySelector('[data-key="approve"]')?.click(),
-  d: () => $('needs').querySelector('[data-key="deny"]')?.click(),
-  Escape: () => document.body.classList.remove('sheet'),
+	'/': () => $('#find').focus(),
+	'?': () => $('#keys').showModal(),
+	j: () => step(1),
+	k: () => step(-1),
+	Enter: open,
+	a: () => press('approve', 'look'),
+	d: () => press('deny'),
+	Escape: () => set({ sheet: false }),
 };
 
+function open() {
+	const { dataset: { name } } = document.activeElement;
+	if (name) choose(name);
+	else press('look');
+}
+
 function step(by) {
-  const rows = [...$('agents-list').children];
-  const at = rows.findIndex((row) => row.dataset.name === page.chosen);
-  const next = rows[Math.min(rows.length - 1, Math.max(0, at + by))];
-  if (!next) return;
-  choose(next.dataset.name, false);
-  next.scrollIntoView({ block: 'nearest' });
+	const rows = [...document.querySelectorAll('.step')];
+	const next = rows[Math.max(0, Math.min(rows.length - 1, rows.indexOf(document.activeElement.closest('.step') ?? $('.agent[aria-selected=true]')) + by))];
+	next?.focus();
+	if (next?.dataset.name) choose(next.dataset.name, false);
 }
 
-function find() {
-  page.find = $('find').value.trim().toLowerCase();
-  draw('agents', 'activity');
+let going = false;
+addEventListener('keydown', (event) => {
+	const on = document.activeElement;
+	if (event.key === 'Escape' && on === $('#find')) {
+		on.value = '';
+		on.blur();
+		find();
+	}
+	if (event.ctrlKey || event.metaKey || event.altKey || $('dialog[open]') || on.matches('input,textarea,select') || (event.key === 'Enter' && !on.matches('.step'))) return;
+	const does = (going && GO[event.key]) || KEYS[event.key];
+	going = event.key === 'g' && !going;
+	if (!does) return;
+	event.preventDefault();
+	does();
+});
+
+const find = () => set({ find: $('#find').value.trim().toLowerCase() });
+$('#find').oninput = find;
+$('#help').onclick = KEYS['?'];
+const { dataset } = document.documentElement;
+dataset.theme = localStorage.getItem('theme') ?? '';
+$('#theme').onclick = () => {
+	const dark = dataset.theme ? dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+	dataset.theme = dark ? 'light' : 'dark';
+	localStorage.setItem('theme', dataset.theme);
+};
+addEventListener('visibilitychange', () => {
+	if (document.hidden && page.model) localStorage.setItem('seen', page.seen = page.model.seq);
+});
+setInterval(ticks, 1000);
+
+if (stream.key) {
+	$('#nokey').remove();
+	stream.run();
 }
-
-$('find').addEventListener('input', find);
-$('help').addEventListener('click', keysHelp);
-$('new-agent').addEventListener('click', async () => {
-  const given = await ask({
-    title: 'Ask for a new agent', does: 'Ask',
-    text: 'This makes a request, which waits for your approval above.',
-    fields: [{ name: 'name', label: 'Name', hint: "a-z, 0-9 and '-'" }, { name: 'description', label: 'What it is for', optional: true }],
-  });
-  if (given) act('spawn', given, (event) => event.kind === 'approval_added' && event.agent === given.name);
-});
-$('theme').addEventListener('click', () => {
-  const dark = document.documentElement.dataset.theme
-    ? document.documentElement.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
-  document.documentElement.dataset.theme = dark ? 'light' : 'dark';
-  localStorage.setItem('theme', document.documentElement.dataset.theme);
-});
-if (localStorage.getItem('theme')) document.documentElement.dataset.theme = localStorage.getItem('theme');
-
-// Times tick here; nothing is asked for.
-setInterval(() => {
-  for (const element of document.querySelectorAll('[data-since]')) parts.tick(element);
-}, 1000);
-
-if (key) stream.run();
-else notice('This page needs its key: `hive open` prints the link with it.');
-drawLive();
-$('main').append(h('p', { class: 'sr' }, 'Press ? for the keys.'));

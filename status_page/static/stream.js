@@ -1,125 +1,112 @@
-// One cold load, then one stream: live means that a word came in time.
-
-const SILENCE = 25_000;
-const LONGEST = 15_000;
+// One cold load, then one stream: live means that a word came within its time.
 
 export class Stream {
-  // handlers: load, event, live, refused
-  constructor(key, handlers) {
-    this.key = key;
-    this.handlers = handlers;
-    this.seq = null;
-    this.failures = 0;
-    this.heard = 0;
-    this.away = false;
-    this.waker = null;
-    for (const name of ['online', 'focus']) addEventListener(name, () => this.wake());
-    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.wake());
-  }
+	constructor(key, handlers) {
+		Object.assign(this, { key, handlers, seq: null, failures: 0, heard: 0, away: false, wake: () => {} });
+		for (const name of ['online', 'focus', 'visibilitychange']) addEventListener(name, () => this.wake());
+	}
 
-  wake() { this.waker?.(); }
+	fetch(path, { headers, ...options } = {}) {
+		return fetch(path, { cache: 'no-store', ...options, headers: { Authorization: `Bearer ${this.key}`, ...headers } });
+	}
 
-  async call(method, path, body) {
-    const options = { method, headers: { Authorization: `Bearer ${this.key}` }, cache: 'no-store' };
-    if (body !== undefined) {
-      options.body = JSON.stringify(body);
-      options.headers['Content-Type'] = 'application/json';
-    }
-    let answer;
-    try {
-      const response = await fetch(path, options);
-      answer = { status: response.status, ...(await response.json()) };
-    } catch {
-      return { ok: false, status: 0, error: 'hive did not answer. What was asked for may have happened all the same.' };
-    }
-    if (answer.status === 401 || answer.status === 429) this.handlers.refused(answer.error, answer.status);
-    return answer;
-  }
+	async call(method, path, body) {
+		try {
+			const response = await this.fetch(path, { method, body: body && JSON.stringify(body), headers: body && { 'Content-Type': 'application/json' } });
+			const answer = await response.json();
+			if (/401|429/.test(response.status)) this.handlers.refused(answer.error);
+			return { status: response.status, ...answer };
+		} catch {
+			return { ok: false, error: 'hive did not answer. It may have been done all the same.' };
+		}
+	}
 
-  async run() {
-    for (;;) {
-      try {
-        if (this.seq === null) await this.load();
-        await this.follow();
-      } catch (error) {
-        if (error.fatal) return;
-      }
-      this.lost();
-      await this.pause();
-    }
-  }
+	// Takes lines of JSON for as long as they come; returns why they ended.
+	async lines(path, signal, take) {
+		try {
+			const response = await this.fetch(path, { signal });
+			if (!response.ok) return (await response.json()).error;
+			for await (const line of pieces(response, '\n')) {
+				const item = JSON.parse(line);
+				if (item.kind === 'end') return item.error;
+				take(item);
+			}
+		} catch { /* Cut off: whoever follows it says so. */ }
+		return '';
+	}
 
-  async load() {
-    const answer = await this.call('GET', 'api/state');
-    if (!answer.ok) throw Object.assign(new Error(answer.error), { fatal: answer.status === 401 });
-    this.seq = answer.result.seq;
-    this.history = answer.result.page.history;
-    this.handlers.load(answer.result);
-  }
+	async run() {
+		for (;;) {
+			try {
+				if (this.seq === null) await this.load();
+				await this.follow();
+			} catch (error) {
+				if (error === 401) return;
+			}
+			this.lost();
+			const delay = Math.min(15_000, 250 * 2 ** this.failures) * (0.5 + Math.random());
+			this.failures = Math.min(this.failures + 1, 8);
+			await new Promise((done) => { this.wake = done; setTimeout(done, delay); });
+		}
+	}
 
-  async follow() {
-    const stop = new AbortController();
-    const headers = { Authorization: `Bearer ${this.key}`, 'Last-Event-ID': String(this.seq) };
-    const silence = setInterval(() => Date.now() - this.heard > SILENCE && stop.abort(), 1000);
-    this.heard = Date.now();
-    try {
-      const response = await fetch(`events?history=${this.history}`, { headers, signal: stop.signal, cache: 'no-store' });
-      if (!response.ok) throw Object.assign(new Error('refused'), { fatal: response.status === 401 });
-      await this.read(response.body.getReader());
-    } finally {
-      clearInterval(silence);
-      stop.abort();
-    }
-  }
+	async load() {
+		const { ok, status, result } = await this.call('GET', 'api/state');
+		if (!ok) throw status;
+		this.seq = result.seq;
+		this.history = result.page.history;
+		this.handlers.load(result);
+	}
 
-  async read(reader) {
-    const decoder = new TextDecoder();
-    let text = '';
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      this.heard = Date.now();
-      text += decoder.decode(value, { stream: true });
-      const frames = text.split('\n\n');
-      text = frames.pop();
-      for (const frame of frames) if (!this.take(frame)) return;
-      if (!this.away) this.found();
-    }
-  }
+	async follow() {
+		const stop = new AbortController();
+		const hear = () => { this.heard = Date.now(); };
+		hear();
+		const silence = setInterval(() => Date.now() - this.heard > 25_000 && stop.abort(), 1000);
+		try {
+			const response = await this.fetch(`events?history=${this.history}`, { headers: { 'Last-Event-ID': this.seq }, signal: stop.signal });
+			if (!response.ok) throw response.status;
+			for await (const frame of pieces(response, '\n\n', hear)) {
+				if (!this.take(frame)) return;
+				if (this.away) continue;
+				this.failures = 0;
+				this.handlers.live(true, null);
+			}
+		} finally {
+			clearInterval(silence);
+			stop.abort();
+		}
+	}
 
-  // Takes one frame; false when everything has to be asked for again.
-  take(frame) {
-    const fields = {};
-    for (const line of frame.split('\n')) {
-      const colon = line.indexOf(':');
-      if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 1).trimStart();
-    }
-    if (!fields.event) return true;
-    if (fields.event === 'resync') { this.seq = null; return false; }
-    if (fields.event === 'full') return false;
-    if (fields.event === 'away' || fields.event === 'here') {
-      this.away = fields.event === 'away';
-      if (this.away) this.lost();
-      return true;
-    }
-    const event = JSON.parse(fields.data);
-    if (event.seq > this.seq) {
-      this.seq = event.seq;
-      this.handlers.event(event);
-    }
-    return true;
-  }
+	// Takes one frame; false when everything has to be asked for again.
+	take(frame) {
+		const { event: kind, data } = Object.fromEntries(frame.split('\n').map((line) => line.split(/: (.*)/s)));
+		if (kind === 'resync') this.seq = null;
+		if (kind === 'resync' || kind === 'full') return false;
+		if (kind === 'away' || kind === 'here') this.away = kind === 'away';
+		else if (kind) {
+			const event = JSON.parse(data);
+			if (event.seq > this.seq) {
+				this.seq = event.seq;
+				this.handlers.event(event);
+			}
+		}
+		if (this.away) this.lost();
+		return true;
+	}
 
-  found() {
-    this.failures = 0;
-    this.handlers.live(true, null);
-  }
+	lost() { this.handlers.live(false, this.heard || null); }
+}
 
-  lost() { this.handlers.live(false, this.heard || null); }
-
-  pause() {
-    const delay = Math.min(LONGEST, 250 * 2 ** this.failures) * (0.5 + Math.random());
-    this.failures = Math.min(this.failures + 1, 8);
-    return new Promise((done) => { this.waker = done; setTimeout(done, delay); });
-  }
+async function* pieces(response, end, heard = () => {}) {
+	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+	let text = '';
+	for (;;) {
+		const { done, value } = await reader.read();
+		if (done) return;
+		heard();
+		const whole = (text + value).split(end);
+		text = whole.pop();
+		yield* whole;
+	}
 }

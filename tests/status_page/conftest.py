@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +36,13 @@ class Served:
 
 @pytest.fixture
 def served(hive: TestHive) -> Served:
+    return serve(hive)
+
+
+def serve(hive: TestHive) -> Served:
+    """Have a hive up, with an agent and its page."""
     port = free_port()
-    hive.home.mkdir(parents=True)
+    hive.home.mkdir(parents=True, exist_ok=True)
     (hive.home / "hive.toml").write_text(f"[ports]\npage = {port}\n")
     hive.extra["HIVE_PAGE"] = ""
     hive.configure("manager", PLAIN)
@@ -65,7 +71,6 @@ class Tab:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One for a module's tests. Not for a run's: as long as there is one, nothing else there can have an event loop."""
     with playwright.sync_playwright() as runner:
         found = runner.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         yield found
@@ -74,12 +79,20 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def tab(browser: Any, served: Served) -> Iterator[Tab]:
-    opened = Tab(browser.new_page(viewport={"width": 1280, "height": 900}))
-    opened.page.set_default_timeout(60_000)
-    opened.page.on("request", lambda request: opened.asked.append(request.url))
-    opened.page.on("pageerror", lambda error: opened.errors.append(str(error)))
-    opened.page.goto(served.link)
-    opened.page.wait_for_selector("#live:not(.stale)")
-    yield opened
-    opened.page.context.close()
-    assert opened.errors == []
+    with opened(browser, served) as tab:
+        yield tab
+
+
+@contextmanager
+def opened(browser: Any, served: Served, **options: Any) -> Iterator[Tab]:
+    """A tab of its own, as of a person who has just opened the link; nothing may fail in its script."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    tab = Tab(context.new_page())
+    tab.page.set_default_timeout(60_000)
+    tab.page.on("request", lambda request: tab.asked.append(request.url))
+    tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
+    tab.page.goto(served.link)
+    tab.page.wait_for_selector("#live:not(.stale)")
+    yield tab
+    context.close()
+    assert tab.errors == []
