@@ -25,10 +25,11 @@ NUMBERS = ("lines", "last", "hours")
 # Verbs that take the name of an agent and nothing else.
 OF_ONE_AGENT = ("start", "stop", "kill", "restart", "rebuild", "pause", "resume", "revive")
 # What has happened lately, as a page begins with it; messages are in the state.
-_UNTOLD = frozenset(
-    "sent delivered started operation_step transient_set transient_cleared container_state_changed container_removed"
-    " tombstones_changed meta_inputs_changed fan_out_changed need_added need_changed need_resolved inbox_forgotten".split()
-)
+_UNTOLD = {
+    *("sent", "delivered", "started", "operation_step", "transient_set", "transient_cleared", "inbox_forgotten"),
+    *("container_state_changed", "container_removed", "tombstones_changed", "meta_inputs_changed", "fan_out_changed"),
+    *("need_added", "need_changed", "need_resolved"),
+}
 TOLD = sorted(EVENT_KINDS.keys() - _UNTOLD)
 _STATIC = Path(__file__).resolve().parent / "static"
 # How a body that is no JSON comes, as the forms of older clients send it.

@@ -14,7 +14,7 @@ export function Detail() {
 	const { chosen: name, tab: on, model: { agents, operations } } = page;
 	const operation = operations.get(name);
 	const agent = agents.get(name) ?? operation;
-	if (!agent) return html`<section id=detail><p class=empty>Choose an agent to see more of it.</p><//>`;
+	if (!agent) return html`<section id=detail><p class=empty>Choose an agent.</p><//>`;
 	const [shape, word, does, at] = condition(agent, operation);
 	const arrows = ({ key, currentTarget }) => {
 		const to = names[names.indexOf(on) + { ArrowRight: 1, ArrowLeft: -1 }[key]];
@@ -47,7 +47,7 @@ function acts({ name, running, paused, url }, operation) {
 }
 
 function Configuration({ name, agent }) {
-	return shown(get(`api/configuration/${name}?of=${agent.deployed_sha}`), ({ sha, files }) => html`<p class=dim>as deployed, <code>${sha.slice(0, 12)}</code></p>
+	return shown(get(`api/configuration/${name}?of=${agent.deployed_sha}`), ({ sha, files }) => html`<p class=dim>deployed <code>${sha.slice(0, 12)}</code></p>
 		${files.map(({ path, text }) => html`<details class=file open key=${path}><summary>${path}<//><pre class=code tabindex=0>${cut(text, 200_000)}</pre><//>`)}`);
 }
 

@@ -22,7 +22,7 @@ function files(text) {
 		left -= all.length;
 		return html`<details class=file open=${shown[0] || about[0]}>
 			<summary>${name} <span class=good>+${count('+')}<//> <span class=bad>−${count('-')}<//><//>
-			<div class=diff>${about.map(hunk)}${rows(shown)}${more > 0 && hunk(`${more} more lines, all of which hive show has`)}</div>
+			<div class=diff tabindex=0>${about.map(hunk)}${rows(shown)}${more > 0 && hunk(`${more} more lines, all of which hive show has`)}</div>
 		<//>`;
 	});
 }

@@ -13,7 +13,7 @@ export function Talk({ name }) {
 	};
 	return html`<${Line} to=${name} />
 		<form class=tools role=search onSubmit=${search}><input type=search aria-label="Search messages" placeholder="Search messages" value=${words} onInput=${({ target }) => { draft('words', target.value); if (!target.value) draft('search', null); }} /></form>
-		${wanted ? shown(get(`api/search?words=${encodeURIComponent(wanted)}`), ({ messages }) => html`<p class=dim role=status>${plural(messages.length, 'message')} with “${wanted}”</p>${list(messages, 'Found messages')}`)
+		${wanted ? shown(get(`api/search?words=${encodeURIComponent(wanted)}`), ({ messages }) => html`<p class=dim role=status>${plural(messages.length, 'message')} with “${wanted}”</p>${list(messages, 'Messages')}`)
 			: html`${said[0] ? list(said, 'Messages') : html`<p class=empty>Nothing was said lately.</p>`}${noise[0] && html`<details class=fold><summary>${plural(noise.length, 'message')} from the system<//>${list(noise, 'System messages')}<//>`}`}`;
 }
 
@@ -45,7 +45,7 @@ export function Activity() {
 	const known = page.seen && rows.findIndex(({ seq }) => seq <= page.seen);
 	return html`<section id=activity aria-labelledby=activity-title><h2 id=activity-title>Activity</h2><${Line} />
 		${!rows[0] && html`<p class=empty>Nothing lately; <code>hive events</code> has all.</p>`}
-		<ol class=feed>${rows.map(({ seq, id, at, kind, from, to, body, agent, name, asker, tone, said }, index) => html`<li key=${seq || `m${id}`} class=${index && index === known ? 'known' : ''}><time>${clock(at)}</time><span>${kind === 'sent'
+		<ol class=feed tabindex=0 aria-label=Activity>${rows.map(({ seq, id, at, kind, from, to, body, agent, name, asker, tone, said }, index) => html`<li key=${seq || `m${id}`} class=${index && index === known ? 'known' : ''}><time>${clock(at)}</time><span>${kind === 'sent'
 			? html`<b>${from}</b> → <b>${to}</b> <span class=quote>${cut(body, 160)}<//>`
 			: html`<b>${agent ?? name ?? asker}</b> <span class=${TONES[tone]}>${said.replace(/ \(`hive [^`]*`\)/, '')}<//>`}<//></li>`)}</ol><//>`;
 }
