@@ -287,7 +287,10 @@ def _item(item: Any) -> Any:
     """A thing of a stream as it is told: with its kind."""
     if item is None:
         return {"kind": "heartbeat"}
-    return {"kind": "line", "text": item} if isinstance(item, str) else item
+    if isinstance(item, str):
+        return {"kind": "line", "text": item}
+    shown = wire.outline(item)
+    return {"kind": "line", **shown} if isinstance(shown, dict) and "kind" not in shown else shown
 
 
 def _arguments(request: Mapping[str, Any], word: str) -> dict[str, Any]:
