@@ -137,6 +137,20 @@ def test_after_any_history_the_list_is_what_is_computed_from_everything(hive: Te
                             + attention.computed(chance.hive, db))  # fmt: skip
 
 
+def test_what_a_destroyed_agent_needed_nobody_needs_any_more(hive: TestHive) -> None:
+    for name in AGENTS:
+        hive.spawn(name)
+    inside = hive.inside()
+    tick(inside, seed=True)
+    with inside.store.write() as db:
+        db.execute("update agents set hive_rev = 'another'")
+    tick(inside, seed=False)
+    assert {row["id"] for row in hive.asked("needs_you")} == {"stale/coder", "stale/tester"}
+    hive.run("destroy", "coder", "--yes")
+    assert [row["id"] for row in hive.asked("needs_you")] == ["stale/tester"]
+    assert hive.events("need_resolved")[-1]["need"]["id"] == "stale/coder"
+
+
 def test_a_database_of_an_older_hive_gets_its_list_at_the_first_look(hive: TestHive) -> None:
     hive.spawn("coder")
     inside = hive.inside()
