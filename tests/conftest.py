@@ -17,7 +17,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # What a person's own programs go by.
 REMEMBERED = {"HIVE_BACKEND": "memory", "HIVE_TESTING": "1"}
 _PERSONAL = ("HIVE_", "GIT_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_")
-_LONGEST = {"test_killed", "test_no_message_lost", "test_end_to_end"}
+_LONGEST = {
+    "test_killed",
+    "test_no_message_lost",
+    "test_end_to_end",
+    "test_benchmarks",
+    "test_readme",
+    "test_plain_user",
+}
+_LONGEST |= {"test_umask", "test_clis", "test_run", "test_installed"}
 _REAL = [Path("/var/lib/hive"), Path("/run/hive")]
 
 
@@ -57,5 +65,18 @@ def hive(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests first, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: item.path.stem not in _LONGEST)
+    """The longest tests first, so that no worker is left alone with one at the end.
+
+    Each worker begins with a stretch of the list of its own, so each stretch begins with its share of them.
+    """
+    longest = [item for item in items if item.path.stem in _LONGEST]
+    others = [item for item in items if item.path.stem not in _LONGEST]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    size = -(-len(items) // workers)
+    items.clear()
+    for worker in range(workers):
+        own = longest[worker::workers]
+        taken = max(0, size - len(own))
+        items += [*own, *others[:taken]]
+        del others[:taken]
+    items += others

@@ -1,4 +1,4 @@
-"""A thousand messages through the real gate and the real harness, which are killed at random moments all the while."""
+"""Hundreds of messages through the real gate and the real harness, which are killed at random moments all the while."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.hives import CHECKOUT, TestHive, eventually
 
-MESSAGES = 1000
+MESSAGES = 600
 KILLS = 40
 PROGRAM = """#!/bin/sh
 cat >> "$HIVE_STATE/seen"

@@ -21,7 +21,8 @@ SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {
 
 @pytest.fixture
 def coder(hive: TestHive) -> TestHive:
-    """A hive with one running agent."""
+    """A hive with one running agent, whose configuration settles at once."""
+    hive.configure("coder", PLAIN)
     hive.run("request-spawn", "coder", "--description", "writes code")
     hive.run("approve", "1")
     return hive
