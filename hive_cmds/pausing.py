@@ -45,7 +45,10 @@ def resume(hive: Hive, name: AgentName | None = None, all: bool = False) -> Agen
     all: every agent, and those that `hive estop` has stopped are started
     """
     if name is not None and not all:
-        return _pause(hive, name, False)
+        agent = _pause(hive, name, False)
+        if agent.halted:
+            hive.say(f"note: {name} was stopped by `hive estop`: `hive resume --all` starts it")
+        return agent
     for each in _everyone(hive, name, "resume", all=all):
         _pause(hive, each, False)
     with hive.store.write() as db:

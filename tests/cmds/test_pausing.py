@@ -82,6 +82,7 @@ def test_nothing_starts_until_it_is_lifted_and_then_what_ran_does(hive: TestHive
     assert len(hive.events("halted")) == 1
     for verb in ("start", "restart"):
         assert "`hive resume --all`" in hive.run(verb, "coder", code=1).stderr
+    assert "`hive resume --all` starts it" in hive.run("resume", "coder").stderr
     hive.run("rebuild", "coder")
     hive.spawn("late", RESTARTING)
     hive.run("approve", str(hive.request("coder", RESTARTING.replace("ready", "again"))))
