@@ -26,6 +26,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tests import noticing
 from tests.house import modules
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -276,4 +277,5 @@ def import_everything() -> None:
 
 if __name__ == "__main__":
     import_everything()
+    noticing.install(noticing.refuse)
     serve(socket.socket(fileno=int(sys.argv[1])), hive)

@@ -24,7 +24,7 @@ from hive_core import settings, wire
 from hive_core.context import Hive
 from hive_faces.serve import serve
 from hive_faces.verbs import find
-from tests import forking
+from tests import forking, noticing
 from tests.git import git
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -33,6 +33,9 @@ PATIENCE = 60.0
 PLAIN = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo ready; exec sleep infinity"]\n'
 
 T = TypeVar("T")
+# Whether the changes of this thread are those of an operation alone, which forgets nothing.
+_looked_through = threading.local()
+noticing.install(noticing.refuse, lambda: getattr(_looked_through, "now", False))
 
 
 @functools.cache
@@ -139,13 +142,15 @@ class TestHive:
         return json.loads(self.run(*arguments, "--json").stdout)
 
     def asked(self, verb: str, **arguments: Any) -> Any:
-        """What an operation gives, as `--json` prints it, in this process: for what a test only reads."""
+        """What an operation gives, as `--json` prints it, in this process."""
         inside, operation = self.inside(), find(verb)
         assert operation
-        result = serve(inside, operation, operation.parse(arguments))
+        _looked_through.now = True
         try:
+            result = serve(inside, operation, operation.parse(arguments))
             return wire.plain(list(result) if isinstance(result, Iterator) else result)
         finally:
+            _looked_through.now = False
             inside.store.close()
 
     def agent(self, name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What an author forgets is noticed: a change without an event, and one of an agent without its lock.
 
-Every connection of the process is given temporary triggers, which note each row and column that a change of the
+Every connection of the process that changes something is given temporary triggers, which note each row and column that a change of the
 database writes, and each event; at its end, before it is committed, the notes are looked through. SQLite keeps them:
 nothing of what is noticed is hive's own word.
 """
@@ -29,6 +29,7 @@ SILENT = {
     "update agents.desired": "a wish: what comes of it is told when it has come",
     "update agents.halted": "a wish: what comes of it is told when it has come, and the halt itself is",
     "update agents.moved": "what the watch compares its next look with",
+    "update agents.restart_at": "told with the crash; that it is over, with the start or the stop that comes of it",
     "update agents.stuck_at": "it goes with the turn, whose end is told; that it begins is",
     "update agents.stuck_minutes": "of its configuration, whose deploy is told",
     "update agents.model": "the harness asks before each turn, and tells what it runs with",
@@ -36,6 +37,7 @@ SILENT = {
     "update agents.status_text": "told where what is shown differs: a badge is of one that runs",
     "update agents.status_set_at": "goes with the text that it is the time of",
     "update approvals.tagged": "whether a denial has its tag yet, which only its repair asks",
+    "update messages.delivered_at": "that it waits again; each delivery is counted, and told",
     "update messages.acknowledged_at": "between the gate and the harness; `hive why` says it to who asks",
 }
 # What of an agent's row only who holds its lock may change: what it is built with, and that there is one.
@@ -64,21 +66,26 @@ Report = Callable[[str], None]
 _held: set[str] = set()
 
 
-def install(report: Report) -> None:
-    """Have every change of this process looked through; `report` is given a sentence for whatever is amiss."""
-    opened, write, lock = Store._opened, Store.write, Hive.lock
+def refuse(sentence: str) -> None:
+    """Have the change undone, and whoever made it fail with the sentence."""
+    raise AssertionError(sentence)
 
-    def opening(self: Store) -> Connection:
-        db = opened(self)
-        _watch(db)
-        return db
+
+def install(report: Report, wanted: Callable[[], bool] = lambda: True) -> None:
+    """Have every change of this process looked through; `report` is given a sentence for whatever is amiss.
+
+    wanted: whether the change that begins is to be.
+    """
+    write, lock = Store.write, Hive.lock
 
     @contextmanager
     def writing(self: Store) -> Iterator[Connection]:
-        if self.connection().in_transaction:
+        if self.connection().in_transaction or not wanted():
             with write(self) as db:
                 yield db
             return
+        with self._naming_damage():
+            _watch(self.connection())
         with write(self) as db:
             db.execute("delete from temp.noticed")
             yield db
@@ -95,27 +102,30 @@ def install(report: Report) -> None:
                 _held.discard(name)
 
     Hive.lock = locking  # type: ignore[method-assign, assignment]
-    Store._opened = opening  # type: ignore[method-assign]
     Store.write = writing  # type: ignore[method-assign]
 
 
 def _watch(db: Connection) -> None:
-    """Make the triggers. They are the connection's own and gone with it."""
+    """Make the triggers, where a connection has none yet. They are its own and gone with it."""
+    if db.execute("select 1 from temp.sqlite_master where name = 'noticed'").fetchone():
+        return
     db.execute("pragma temp_store = memory")
     db.execute('create temp table noticed ("table" text, "row" text, how text, "column" text)')
     for table, key in {**STATE, "events": "kind"}.items():
-        columns = [row["name"] for row in db.execute(f"pragma table_info({table})")]
-        for how, side in (("insert", "new"), ("delete", "old")):
-            _trigger(db, f"{how} on main.{table}", f"{table}_{how}", f"'{table}', {side}.{key}, '{how}', ''")
-        for column in columns:
-            _trigger(db, f"update of {column} on main.{table}", f"{table}_{column}",
-                     f"'{table}', new.{key}, 'update', '{column}'", f"when old.{column} is not new.{column}")  # fmt: skip
+        _trigger(db, table, "insert", [f"values ('{table}', new.{key}, 'insert', '')"])
+        if table in STATE:
+            _trigger(db, table, "delete", [f"values ('{table}', old.{key}, 'delete', '')"])
+            columns = [row["name"] for row in db.execute(f"pragma table_info({table})")]
+            what = [
+                f"select '{table}', new.{key}, 'update', '{each}' where old.{each} is not new.{each}"
+                for each in columns
+            ]
+            _trigger(db, table, "update", what)
 
 
-def _trigger(db: Connection, event: str, name: str, values: str, when: str = "") -> None:
-    db.execute(
-        f"create temp trigger noticing_{name} after {event} {when} begin insert into noticed values ({values}); end"
-    )
+def _trigger(db: Connection, table: str, how: str, rows: list[str]) -> None:
+    body = " ".join(f"insert into noticed {each};" for each in rows)
+    db.execute(f"create temp trigger noticing_{table}_{how} after {how} on main.{table} begin {body} end")
 
 
 def _noticed(db: Connection) -> list[Written]:

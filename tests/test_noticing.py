@@ -13,7 +13,7 @@ from tests.hives import TestHive
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    for owner, name in ((Store, "_opened"), (Store, "write"), (Hive, "lock")):
+    for owner, name in ((Store, "write"), (Hive, "lock")):
         monkeypatch.setattr(owner, name, getattr(owner, name))
     sentences: list[str] = []
     noticing.install(sentences.append)

@@ -199,7 +199,7 @@ def test_a_disk_that_is_full_soon_is_listed_and_one_that_cannot_be_asked_is_not(
     inside = hive.inside()
     hive.run("send", "operator", "hello")
     monkeypatch.setattr(attention, "SCARCE", 2**62)
-    monkeypatch.setattr(attention, "SHARE", 0.5)
+    monkeypatch.setattr(attention, "SHARE", 2.0)
     tick(inside, seed=False)
     (row,) = hive.asked("needs_you")
     assert (row["id"], row["weight"]) == ("disk", 3)
