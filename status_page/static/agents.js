@@ -28,8 +28,8 @@ export function Agents() {
 		.sort((a, b) => (b.name === 'manager') - (a.name === 'manager') || natural(a.name, b.name));
 	const asks = ['Ask for a new agent', 'It waits for your approval above.', 'Ask',
 		[{ name: 'name', label: 'Name', hint: "a-z, 0-9 and '-'" }, { name: 'description', label: 'What it is for', optional: true }], 'main'];
-	return html`<section id=agents aria-labelledby=agents-title>
-		<div class=title><h2 id=agents-title>Agents</h2>${deed('New…', 'spawn', ({ kind }) => kind === 'approval_added', { class: 'quiet', sure: asks })}</div>
+	return html`<section id=agents aria-label=Agents>
+		<div class=title><h2>Agents</h2>${deed('New…', 'spawn', ({ kind }) => kind === 'approval_added', { class: 'quiet', sure: asks })}</div>
 		${!rows[0] && html`<p class=empty>${page.find ? `No agent is called “${page.find}”.` : 'No agents yet. “New…” asks for one.'}</p>`}
 		<ol id=agents-list role=listbox aria-label=Agents>${rows.map((agent) => {
 			const { name } = agent;
@@ -66,7 +66,6 @@ function Inputs() {
 			${button('Update…', update, { disabled: !picked[0], type: 'submit' }, 'meta-update')}</form><//>`;
 }
 
-// How far the rebuilds are; one that failed hides no other.
 function FanOut() {
 	const rows = [...page.model.fanOut.values()];
 	const count = (does) => rows.filter(does).length;

@@ -40,9 +40,9 @@ function acts({ name, running, paused, url }, operation) {
 	const changed = ({ container }) => container?.name === name;
 	const go = (verb, more, proof = begun) => deed(capital(verb), `${verb}/${name}`, proof, { disabled: operation && verb !== 'kill', ...more });
 	const destroys = [`Destroy ${name}?`, 'Its container and its journal go. Its configuration, state and login are kept, and it can be revived.', 'Destroy'];
-	return html`<div class=acts>${running ? [go('stop'), go('restart')] : go('start', 'main')}${go('rebuild')}
+	return html`<div class=acts>${running ? [go('stop'), go('restart')] : go('start', { class: 'main' })}${go('rebuild')}
 		${running && itsPage({ url })}
-		<details class=menu><summary aria-label="More actions">⋯<//><div>${go(paused ? 'resume' : 'pause', {}, changed)}${running && go('kill', 'bad')}
+		<details class=menu><summary aria-label="More actions">⋯<//><div>${go(paused ? 'resume' : 'pause', {}, changed)}${running && go('kill', { class: 'bad' })}
 			${name !== 'manager' && deed('Destroy…', `destroy/${name}`, begun, { class: 'bad', disabled: operation, sure: destroys })}</div><//></div>`;
 }
 

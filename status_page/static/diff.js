@@ -42,7 +42,6 @@ function rows(lines) {
 		const added = taken[0] ? run(at + taken.length, '+') : taken;
 		if (!taken[0]) out.push(plain(lines[at]));
 		else {
-			// As many lines as there are on both sides are held against each other.
 			const pairs = taken.map((line, index) => added[index] && words(line, added[index]));
 			[taken, added].forEach((some, side) => out.push(...some.map((line, index) => pairs[index]?.[side] ?? plain(line))));
 			at += taken.length + added.length - 1;

@@ -74,12 +74,12 @@ const SAID = {
 	},
 };
 
-const UNITS = { '': 'everything', 'hive-agent.service': 'hive-agent', 'hive-manager.service': 'hive-manager' };
+const UNITS = ['', 'hive-agent.service', 'hive-manager.service'];
 export function Logs({ name, agent }) {
 	const { unit = '', follow = true, find = '' } = draft('logs') ?? {};
 	const set = (key) => ({ target: { type, checked, value } }) => draft('logs', { ...draft('logs'), [key]: type === 'checkbox' ? checked : value });
 	const path = `api/log/${name}?unit=${unit}&lines=1000`;
-	return html`<div class=tools><select aria-label=Unit value=${unit} onChange=${set('unit')}>${Object.entries(UNITS).map(([one, says]) => html`<option value=${one}>${says}<//>`)}<//>
+	return html`<div class=tools><select aria-label=Unit value=${unit} onChange=${set('unit')}>${UNITS.map((one) => html`<option value=${one}>${one || 'everything'}<//>`)}<//>
 
 			<label><input type=checkbox checked=${follow} onChange=${set('follow')} /> follow<//>
 			<input type=search aria-label="Search the log" placeholder=Search value=${find} onInput=${set('find')} /></div>

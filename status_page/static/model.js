@@ -67,8 +67,8 @@ const EVENTS = {
 	need_resolved: (model, { need }) => model.needs.delete(need.id),
 };
 
-export function needs(model, acknowledged = false) {
-	return [...model.needs.values()].filter((need) => Boolean(need.acknowledged_at) === acknowledged).map((need) => {
+export function needs(model, which = 'now') {
+	return [...model.needs.values()].filter(({ acknowledged_at: known, kind }) => (known ? 'known' : kind === 'stale' ? kind : 'now') === which).map((need) => {
 		const rows = { request: model.requests, question: model.questions }[need.kind];
 		const row = rows ? rows.get(Number(need.id.split('/')[1])) : model.agents.get(need.agent) ?? { name: need.agent };
 		return { key: need.id.replace('/', '-'), at: need.since, need, row };

@@ -5,13 +5,15 @@ import { act, ago, button, choose, deed, draft, get, is, opener, page, shown, un
 import { cut, html } from './text.js';
 
 export function Needs() {
-	const rows = needs(page.model);
-	const known = needs(page.model, true);
 	const show = (about) => (ROWS[about.need.kind] ?? trouble)(about);
+	const fold = (which, says) => {
+		const rows = needs(page.model, which);
+		return rows[0] && html`<details class=fold><summary>${rows.length} ${says}<//><ol>${rows.map(show)}</ol><//>`;
+	};
+	const rows = needs(page.model);
 	return html`<section id=needs aria-label="Needs you">
 		${rows[0] ? html`<h2>Needs you <span class=count>${rows.length}<//></h2>` : html`<p class=empty>Nothing needs you.</p>`}
-		<ol id=needs-list>${rows.map(show)}</ol>
-		${known[0] && html`<details class=fold><summary>${known.length} acknowledged<//><ol>${known.map(show)}</ol><//>`}
+		<ol id=needs-list>${rows.map(show)}</ol>${fold('stale', 'built with another hive than there is now')}${fold('known', 'acknowledged')}
 	<//>`;
 }
 
@@ -64,7 +66,7 @@ const start = ({ name }) => deed('Start', `start/${name}`, is('transient_set', {
 export const itsPage = ({ url }) => url && html`<a href=${url} target=_blank rel="noopener noreferrer">its page ↗</a>`;
 
 function trouble(about) {
-	const { need: { kind, agent, text, quote, command }, row: it } = about;
-	return row(about, html`<b>${agent ?? 'this machine'}</b> <span class=bad>${text}<//> ${quote && html`<span class=quote>“${quote}”<//>`} <code class=dim>${command}</code>`,
+	const { need: { kind, agent, text, quote, command, weight }, row: it } = about;
+	return row(about, html`<b>${agent ?? 'this machine'}</b> <span class=${weight > 2 && 'bad'}>${text}<//> ${quote && html`<span class=quote>“${quote}”<//>`} <code class=dim>${command}</code>`,
 		html`${/^crash/.test(kind) ? start(it) : /login|key/.test(kind) && itsPage(it)} ${page.model.agents.has(agent) && button('Look', () => choose(agent))}`);
 }

@@ -21,7 +21,8 @@ const list = (rows, label) => html`<ol aria-label=${label}>${rows.map(({ id, fro
 	<div class=who><b>${from}</b> → ${to}<span class=grow />${moment(time(at ?? sent))}</div>${cut(body, 8000)}</li>`)}</ol>`;
 
 function Line({ to }) {
-	const whom = to ?? draft('whom') ?? 'manager';
+	const names = [...page.model.agents.keys(), '*'];
+	const whom = to ?? draft('whom') ?? names[0];
 	const key = `to ${to ?? 'anyone'}`;
 	const body = draft(key) ?? '';
 	const called = whom === '*' ? 'everybody' : whom;
@@ -30,7 +31,7 @@ function Line({ to }) {
 		if (body.trim() && (await act('send', { to: whom, body })).ok) draft(key, null);
 	};
 	return html`<form class=tools onSubmit=${send}>
-		${!to && html`<select aria-label=To value=${whom} onChange=${({ target }) => draft('whom', target.value)}>${[...page.model.agents.keys(), '*'].map((name) => html`<option value=${name}>${name === '*' ? 'everybody' : name}<//>`)}<//>`}
+		${!to && html`<select aria-label=To value=${whom} onChange=${({ target }) => draft('whom', target.value)}>${names.map((name) => html`<option value=${name}>${name === '*' ? 'everybody' : name}<//>`)}<//>`}
 		<textarea rows=${to ? 2 : 1} aria-label=${`Message to ${to ?? 'anyone'}`} placeholder=${`Write to ${called}`} value=${body} onInput=${({ target }) => draft(key, target.value)} onKeyDown=${(event) => event.key === 'Enter' && (event.ctrlKey || event.metaKey) && send(event)} />
 		${button('Send', send, { class: 'main', type: 'submit', disabled: !body.trim() }, 'send')}</form>`;
 }
@@ -43,7 +44,7 @@ export function Activity() {
 		...events.filter(({ kind, said, from }) => said && from !== 'system' && !/^(transient|container_state)/.test(kind))]
 		.filter((event) => JSON.stringify(event).toLowerCase().includes(page.find)).sort((a, b) => b.at - a.at || b.seq - a.seq).slice(0, 100);
 	const known = page.seen && rows.findIndex(({ seq }) => seq <= page.seen);
-	return html`<section id=activity aria-labelledby=activity-title><h2 id=activity-title>Activity</h2><${Line} />
+	return html`<section id=activity aria-label=Activity><h2>Activity</h2><${Line} />
 		${!rows[0] && html`<p class=empty>Nothing lately; <code>hive events</code> has all.</p>`}
 		<ol class=feed tabindex=0 aria-label=Activity>${rows.map(({ seq, id, at, kind, from, to, body, agent, name, asker, tone, said }, index) => html`<li key=${seq || `m${id}`} class=${index && index === known ? 'known' : ''}><time>${clock(at)}</time><span>${kind === 'sent'
 			? html`<b>${from}</b> → <b>${to}</b> <span class=quote>${cut(body, 160)}<//>`
