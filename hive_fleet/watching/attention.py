@@ -8,6 +8,7 @@ import sqlite3
 from hive_core import last_backup, repairs
 from hive_core.context import Hive
 from hive_core.human import size, span
+from hive_core.trouble import TROUBLES, Trouble
 from hive_fleet.agents import last_seen, troubles
 from hive_fleet.messages import questions
 from hive_fleet.needs import needs
@@ -41,6 +42,16 @@ def keep(hive: Hive) -> None:
             return
     with hive.store.write() as db:
         needs.replace_all(db, [*computed(hive, db), *machine])
+
+
+def keep_trying(hive: Hive, trouble: Trouble) -> None:
+    """The same for who has more to do: what the machine refuses is told once."""
+    try:
+        keep(hive)
+    except TROUBLES as error:
+        trouble.met(error)
+    else:
+        trouble.over()
 
 
 def _repairs_of_nobody(hive: Hive, db: sqlite3.Connection, known: set[str]) -> list[Need]:

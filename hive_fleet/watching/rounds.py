@@ -32,13 +32,18 @@ INTERVAL = 10
 
 
 def tick(
-    hive: Hive, *, seed: bool, held: HeldContainers | None = None, restart: Callable[[str], object] | None = None
+    hive: Hive,
+    *,
+    seed: bool,
+    held: HeldContainers | None = None,
+    restart: Callable[[str], object] | None = None,
+    keep: Callable[[Hive], object] = attention.keep,
 ) -> list[Verdict]:
     """Finish what dead processes left (first of all a halt), restart whoever is due, and look at every agent.
 
     seed: tell nothing of what has changed since the last look; agents that ended meanwhile are restarted all the same
     if their configuration asks for it. held: containers that need not be looked at, and that takes hold of those that
-    run. restart: starts an agent again.
+    run. restart: starts an agent again. keep: brings the list of what needs the operator up to date.
     """
     halting.finish(hive)
     progress.mend_all(hive)
@@ -48,7 +53,7 @@ def tick(
     _restart_due(hive, restart or partial(starts.start_again, hive))
     verdicts = look_at(hive, None, seed=seed, held=held)
     stuck_turns.look(hive)
-    attention.keep(hive)
+    keep(hive)
     return verdicts
 
 
@@ -66,9 +71,11 @@ def watching(
     The caller is the only watch of this hive.
     """
     reporting = Reporting(hive)
+    # A full disk must not keep it from saying so, and from all else: what cannot be written is tried at the next look.
+    listing = Trouble(hive.say, "the list of what needs you")
 
     def work(wake: Wake, seq: int, trouble: Trouble) -> Iterator[Event]:
-        return _watching(hive, wake, seq, interval, trouble, beside=beside, reporting=reporting)
+        return _watching(hive, wake, seq, interval, trouble, beside=beside, reporting=reporting, listing=listing)
 
     def bring_up(again: bool) -> None:
         with reporting.taking_long():
@@ -86,11 +93,13 @@ def _watching(
     *,
     beside: Companion | None,
     reporting: Reporting,
+    listing: Trouble,
 ) -> Iterator[Event]:
     """Yield every event after `seq`, and look meanwhile. With the first look, a trouble of before is over."""
     also = [] if beside is None else [beside.fileno()]
     with closing(HeldContainers(hive)) as held, closing(Restarter(hive)) as restarter:
-        rounds = Rounds(hive, held, restarter, interval, seed=not trouble.worked, looked=reporting.looked)
+        rounds = Rounds(hive, held, restarter, interval, seed=not trouble.worked, looked=reporting.looked,
+                        keep=partial(attention.keep_trying, trouble=listing))  # fmt: skip
         rounds.look()
         if not trouble.worked:
             hive.say(f"watching {count(len(hive.host.containers()), 'agent')}")
@@ -123,6 +132,7 @@ class Rounds:
         *,
         seed: bool,
         looked: Callable[[], None],
+        keep: Callable[[Hive], object],
     ) -> None:
         self._hive, self._held, self._start_again, self._interval = hive, held, restarter.start, interval
         self._reconnect = restarter.reconnect
@@ -130,7 +140,7 @@ class Rounds:
         self._asked: set[str] = set()
         self._seed, self._due, self._restart = seed, 0.0, 0.0
         self._base: str | None = None
-        self._looked = looked
+        self._looked, self._keep = looked, keep
 
     def hear(self, event: Event) -> None:
         """Take note of an event that makes a look necessary."""
@@ -151,7 +161,7 @@ class Rounds:
         now = time.monotonic()
         if now >= self._due:
             self._base = staleness.newest_base(self._hive)
-            tick(self._hive, seed=self._seed, held=self._held, restart=self._start_again)
+            tick(self._hive, seed=self._seed, held=self._held, restart=self._start_again, keep=self._keep)
             self._seed, self._due = False, time.monotonic() + self._interval
             self._notice_lost_folder()
             self._looked()
