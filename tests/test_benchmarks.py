@@ -45,13 +45,15 @@ ROWS = [
     pytest.param("deploys", "bwrap true", "hive start, as a command", marks=requires("bwrap")),
     pytest.param("page", "gevent", "hive up, and 50 that read nothing", marks=_servers),
     pytest.param("growth", "100 messages", "2000 messages"),
+    pytest.param("upkeep", "delete and vacuum, by sqlite3", "hive vacuum"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("script", "peer", "ours"), ROWS)
 def test_a_benchmark_prints_its_tables_with_a_peer_beside_hive(script: str, peer: str, ours: str) -> None:
     argv = [sys.executable, str(CHECKOUT / "benchmarks" / f"{script}.py"), "--rounds", "1", "--json"]
-    argv += ["--messages", "2000"] if script == "growth" else []
+    argv += ["--messages", "2000"] if script in ("growth", "upkeep") else []
+    argv += ["--agents", "2"] if script == "upkeep" else []
     done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     rows = [row for table in json.loads(done.stdout) for row in table["rows"]]
