@@ -53,7 +53,13 @@ def install_service(
     """
     if not user and os.geteuid() != 0 and not dry_run:
         raise Refused("Only root may install a service of the machine.", "`--user` installs one of your own.")
-    place = layout(hive.settings, os.environ, user=user, backups=Path(backups).absolute() if backups else None)
+    kept = Path(backups).absolute() if backups else None
+    place = layout(hive.settings, os.environ, user=user, backups=kept, systemd=manager.version())
+    if (spare or apart) and place.systemd < units.SPARING_SINCE:
+        raise Refused(
+            f"This systemd ({place.systemd}) cannot start a service beside what it has left running.",
+            f"`--spare` and `--apart` need {units.SPARING_SINCE} or newer; without them agents end with hive.",
+        )
     if remove:
         return _remove(hive, place, list(units.NAMES), dry_run=dry_run)
     texts = units.render(place, apart=apart, spare=spare)

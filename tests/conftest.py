@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.booted import booted_machine  # noqa: F401  (a fixture)
 from tests.hives import TestHive
 
 # A shell starts what runs in its background with SIGINT ignored; the commands of a test must not inherit that.
@@ -18,6 +19,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 REMEMBERED = {"HIVE_BACKEND": "memory", "HIVE_TESTING": "1"}
 _PERSONAL = ("HIVE_", "GIT_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_")
 _LONGEST = {
+    "test_booted_service",
     "test_killed",
     "test_no_message_lost",
     "test_end_to_end",

@@ -19,6 +19,7 @@ class Layout(NamedTuple):
     """One service. user: whether it is a user's own. hive: the words that begin every command line of hive.
 
     units: the folder of the units. home, run: None where they are what hive takes by itself. backups: their folder.
+    systemd: its version.
     """
 
     user: bool
@@ -27,6 +28,7 @@ class Layout(NamedTuple):
     home: Path | None
     run: Path | None
     backups: Path
+    systemd: int
 
     @property
     def runtime(self) -> str | None:
@@ -49,7 +51,7 @@ class Layout(NamedTuple):
         return any(path is not None and path.is_relative_to(shared) for path in used for shared in _SHARED)
 
 
-def layout(settings: Settings, environ: Mapping[str, str], *, user: bool, backups: Path | None) -> Layout:
+def layout(settings: Settings, environ: Mapping[str, str], *, user: bool, backups: Path | None, systemd: int) -> Layout:
     """How this hive is served on this machine."""
     user_home = Path(environ.get("HOME") or "/nonexistent")
     configuration = Path(environ.get("XDG_CONFIG_HOME") or user_home / ".config")
@@ -62,6 +64,7 @@ def layout(settings: Settings, environ: Mapping[str, str], *, user: bool, backup
         home=settings.home if settings.home != usual.home else None,
         run=settings.run if settings.run != usual.run else None,
         backups=backups or kept,
+        systemd=systemd,
     )
 
 

@@ -10,6 +10,18 @@ from hive_core.errors import ProgramFailed
 from hive_core.process import run
 from hive_fleet.service.layout import Layout
 
+# Where none is installed: any that may yet be is newer than what matters here.
+_NEWEST = 999
+
+
+def version() -> int:
+    """Which systemd is installed."""
+    try:
+        said = run(["systemctl", "--version"]).stdout.split()
+    except ProgramFailed:
+        return _NEWEST
+    return int(said[1]) if len(said) > 1 and said[1].isdecimal() else _NEWEST
+
 
 def runs(layout: Layout) -> bool:
     """Whether a service manager runs that these units are for (sd_booted(3))."""

@@ -54,12 +54,18 @@ _HARDENED_SYSTEM = (
 _KEEPING = (
     # Limits on this unit bind the agents: their groups stand below its own.
     "Delegate=memory pids cpu",
-    # Agents are ended by hive, each as it should be. When hive itself is killed or stuck, they work on.
-    "KillMode=process",
     "OOMPolicy=continue",
     "WatchdogSec=5min",
     "TimeoutStopSec=5min",
 )
+
+
+# Agents are ended by hive, each as it should be. When hive itself is killed or stuck, they work on, and it is started
+# beside them: in a group of its own, as no process can be where others' groups are bounded (cgroups(7)).
+_SPARING = ("KillMode=process", "DelegateSubgroup=hive")
+# An older systemd cannot do that, so that nothing may be left when hive has ended.
+_ENDING = ("KillMode=mixed",)
+SPARING_SINCE = 254
 
 
 def render(layout: Layout, *, apart: bool, spare: bool) -> Mapping[str, str]:
@@ -90,15 +96,19 @@ def enabled(units: Iterable[str]) -> list[str]:
 
 def _together(layout: Layout, *, spare: bool) -> dict[str, str]:
     words = ["up"] if spare else ["up", "--stop"]
-    return {"hive.service": _service(layout, "a fleet of AI coding agents", words, _KEEPING)}
+    return {"hive.service": _service(layout, "a fleet of AI coding agents", words, _keeping(layout))}
 
 
 def _apart(layout: Layout) -> dict[str, str]:
     return {
-        "hive-watch.service": _service(layout, "watch over the agents", ["watch", "--start"], _KEEPING),
+        "hive-watch.service": _service(layout, "watch over the agents", ["watch", "--start"], _keeping(layout)),
         "hive-gate.service": _service(layout, "the sockets", ["gate"]),
         "hive-page.service": _service(layout, "the status page", ["page"]),
     }
+
+
+def _keeping(layout: Layout) -> list[str]:
+    return [*_KEEPING, *(_SPARING if layout.systemd >= SPARING_SINCE else _ENDING)]
 
 
 def _service(layout: Layout, about: str, words: list[str], more: Iterable[str] = ()) -> str:

@@ -11,10 +11,15 @@ import pytest
 from hive_core.settings import from_environment
 from hive_fleet.service import escaping, units
 from hive_fleet.service.layout import layout
+from hive_fleet.service.manager import version
 from tests.hives import TestHive
 from tests.needs import requires
 
-FORMS = [[], ["--spare"], ["--apart"], ["--user"], ["--user", "--apart"]]
+FORMS = [
+    [],
+    ["--user"],
+    *([["--spare"], ["--apart"], ["--user", "--apart"]] if version() >= units.SPARING_SINCE else []),
+]
 # Whatever means something to systemd, in a folder that a person may well have.
 STRANGE = "a %n $HOME ${X} \\n 'q' \"d\" ;b é"
 
@@ -71,14 +76,16 @@ def test_a_service_keeps_this_hive_and_no_other(hive: TestHive) -> None:
     kept = settings_of(rendered(hive)["hive.service"])
     assert kept["Environment"] == [f'"HIVE_HOME={hive.home}"', f'"HIVE_RUN={hive.root}/run"']
     assert kept["ExecStart"][0].endswith('hive" "up" "--stop"')
-    assert settings_of(rendered(hive, "--spare")["hive.service"])["ExecStart"][0].endswith('hive" "up"')
-    apart = rendered(hive, "--apart")
+    nobodys = {"HOME": "/nonexistent"}
+    place = layout(from_environment(nobodys), nobodys, user=False, backups=None, systemd=257)
+    spared = settings_of(units.render(place, apart=False, spare=True)["hive.service"])
+    assert spared["ExecStart"][0].endswith('hive" "up"')
+    assert (spared["KillMode"], spared["DelegateSubgroup"]) == (["process"], ["hive"])
+    apart = units.render(place, apart=True, spare=False)
     assert {name for name in apart if name.endswith(".service")} == {
         f"hive-{part}.service" for part in ("watch", "gate", "page", "vacuum", "backup")
     }
     # Where everything is where it always is, systemd makes the folders, and keeps those that agents hold.
-    nobodys = {"HOME": "/nonexistent"}
-    place = layout(from_environment(nobodys), nobodys, user=False, backups=None)
     usual = settings_of(units.render(place, apart=False, spare=False)["hive.service"])
     assert (usual["RuntimeDirectory"], usual["RuntimeDirectoryPreserve"]) == (['"hive"'], ["yes"])
     assert "Environment" not in usual
@@ -93,9 +100,10 @@ def test_units_are_written_once_exchanged_and_removed(hive: TestHive) -> None:
     assert (hive.root / "kept").stat().st_mode & 0o777 == 0o700
     rows = hive.json("install-service", "--user", "--backups", str(hive.root / "kept"))
     assert {row["state"] for row in rows} == {"unchanged"}
-    # Another form takes the place of this one.
-    apart = hive.json("install-service", "--user", "--apart", "--backups", str(hive.root / "kept"))
-    assert [row["unit"] for row in apart if row["state"] == "removed"] == ["hive.service"]
+    # What another form had and this one has not is removed.
+    (folder / "hive-watch.service").write_text(f"{units.MARK}\n[Unit]\n")
+    again = hive.json("install-service", "--user", "--backups", str(hive.root / "kept"))
+    assert [row["unit"] for row in again if row["state"] == "removed"] == ["hive-watch.service"]
     (folder / "mine.service").write_text("[Unit]\n")
     hive.run("install-service", "--user", "--remove")
     assert [path.name for path in folder.iterdir()] == ["mine.service"]
@@ -119,3 +127,13 @@ def test_every_unit_says_who_made_it(hive: TestHive) -> None:
         assert all(text.startswith(units.MARK) for text in texts.values())
         assert set(texts) <= set(units.NAMES)
     assert json.loads(hive.run("install-service", "--user", "--remove", "--dry-run", "--json").stdout) == []
+
+
+def test_an_older_systemd_leaves_no_agent_behind_that_it_could_not_start_hive_beside(hive: TestHive) -> None:
+    nobodys = {"HOME": "/nonexistent"}
+    place = layout(from_environment(nobodys), nobodys, user=False, backups=None, systemd=252)
+    kept = settings_of(units.render(place, apart=False, spare=False)["hive.service"])
+    assert kept["KillMode"] == ["mixed"]
+    assert "DelegateSubgroup" not in kept
+    if version() < units.SPARING_SINCE:
+        assert "need 254 or newer" in hive.run("install-service", "--dry-run", "--spare", code=1).stderr

@@ -6,7 +6,7 @@ Sources: cgroups(7), Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/ of L
 """
 
 # pathlib and what it imports would be paid once per container.
-# ruff: noqa: PTH102, PTH106, PTH110, PTH112, PTH118, PTH119, PTH120, PTH123
+# ruff: noqa: PTH102, PTH106, PTH110, PTH112, PTH116, PTH118, PTH119, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -66,14 +66,18 @@ def move_into_leaf() -> str | None:
     Returns a sentence where that cannot be done.
     """
     version_2, _ = _hierarchies()
-    if version_2 is None or not _is_delegated(version_2[1]):
+    if version_2 is None:
         return None
-    own = version_2[1]
+    # systemd itself may have started this process in the leaf.
+    own = _above_leaf(version_2[1])
+    if not _is_delegated(own):
+        return None
     leaf = os.path.join(own, LEAF)
     try:
-        if not os.path.isdir(leaf):
-            os.mkdir(leaf, 0o755)
-        enter([leaf])
+        if own == version_2[1]:
+            if not os.path.isdir(leaf):
+                os.mkdir(leaf, 0o755)
+            enter([leaf])
         for controller in " ".join(_lines(os.path.join(own, "cgroup.controllers"))).split():
             if controller in _OF_LIMITS:
                 _write(os.path.join(own, "cgroup.subtree_control"), f"+{controller}")
@@ -82,8 +86,19 @@ def move_into_leaf() -> str | None:
     return None
 
 
+def _above_leaf(group: str) -> str:
+    """The group that this process may have others in, where it is in the leaf of one that was handed to it."""
+    above = os.path.dirname(group)
+    return above if os.path.basename(group) == LEAF and _is_delegated(above) else group
+
+
 def _is_delegated(group: str) -> bool:
-    """Whether a group of version 2 was handed to whoever runs in it, as systemd marks it."""
+    """Whether a group of version 2 was handed to whoever runs in it.
+
+    The machine's systemd marks it so. A user's own cannot; there it is a service's group that is this user's.
+    """
+    if os.geteuid() != 0 and group.endswith(".service") and "INVOCATION_ID" in os.environ:
+        return os.stat(group).st_uid == os.geteuid()
     for name in ("user.delegate", "trusted.delegate"):
         try:
             if os.getxattr(group, name) == b"1":
@@ -160,9 +175,7 @@ def _parent_in_2(mount: str, own: str, wanted: set[str]) -> str:
 
     A group with processes in it cannot begin to hand them on, and changing others' groups is not ours to do.
     """
-    if os.path.basename(own) == LEAF and _is_delegated(os.path.dirname(own)):
-        own = os.path.dirname(own)
-    at = own
+    at = own = _above_leaf(own)
     while wanted:
         if wanted <= set(" ".join(_lines(os.path.join(at, "cgroup.subtree_control"))).split()):
             return at

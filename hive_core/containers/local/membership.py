@@ -98,9 +98,10 @@ def holds_removed(supervisor: int, target: str) -> bool:
             lines = Path(f"/proc/{pid}/mountinfo").read_text(errors="surrogateescape").splitlines()
         except OSError:
             continue
-        for fields in (line.split(" ") for line in lines):
-            if fields[4] == target:
-                return fields[3].endswith("//deleted")
+        # The sandbox's own first process sees the machine, where something else may be mounted there.
+        mounted = {fields[4]: fields[3] for fields in (line.split(" ") for line in lines)}
+        if mounted.get(target, "").endswith("//deleted"):
+            return True
     return False
 
 

@@ -1,0 +1,194 @@
+"""hive as a service of a booted systemd: for the machine, and for a user who is not logged in."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.booted import PLACE, UID, USER, BootedMachine, needs_booted
+from tests.hives import eventually
+from tests.needs import needs_root
+
+pytestmark = [needs_root, needs_booted]
+
+CODER = (
+    'runner = "command"\ncommand = ["sh", "-c", "echo ready; while true; do sleep 1; done"]\nsettle_seconds = 0.05\n'
+)
+# An agent at work whose configuration its operator has written before it was made.
+CONFIGURE = (
+    'mkdir -p "$1" && cd "$1" && git init -q -b main && printf %s "$2" >agent.toml && git add -A'
+    " && git -c user.name=t -c user.email=t@t commit -qm It"
+)
+
+
+class Service:
+    """A hive in a machine, served by the machine's systemd or by a user's own."""
+
+    def __init__(self, machine: BootedMachine, *, user: bool) -> None:
+        self.machine, self.user = machine, user
+        self.home = f"/home/{USER}/.local/state/hive" if user else "/var/lib/hive"
+        service = f"user.slice/user-{UID}.slice/user@{UID}.service/app.slice" if user else "system.slice"
+        self.group = f"/{service}/hive.service"
+
+    def do(self, *argv: str, code: int = 0) -> str:
+        return self.machine.do(*argv, code=code, user=self.user)
+
+    def systemctl(self, *words: str, code: int = 0) -> str:
+        return self.do("systemctl", *(["--user"] if self.user else []), *words, code=code)
+
+    def shows(self, name: str, unit: str = "hive.service") -> str:
+        return self.systemctl("show", "--value", f"--property={name}", unit).strip()
+
+    def install(self, *flags: str) -> None:
+        self.do("hive", "install-service", *(["--user"] if self.user else []), *flags)
+        self.systemctl("enable", "--now", "hive.service", "hive-vacuum.timer", "hive-backup.timer")
+
+    def spawn(self, name: str) -> None:
+        self.do("sh", "-c", CONFIGURE, "sh", f"{self.home}/agents/{name}/config", CODER)
+        self.do("hive", "spawn", name)
+
+    def agents(self) -> dict[str, bool]:
+        return {row["name"]: row["running"] for row in json.loads(self.do("hive", "list", "--json"))}
+
+    def instance(self, name: str) -> str:
+        return str(self._run(name)["instance"])
+
+    def _run(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.do("cat", f"{self.home}/containers/{name}/run.json"))
+        return found
+
+    def groups(self, name: str) -> set[str]:
+        """The control groups of an agent's supervisor and of what that has started, below the service's."""
+        pid = self._run(name)["supervisor"]["pid"]
+        pids = [str(pid), *self.do("pgrep", "--parent", str(pid)).split()]
+        lines = [line for each in pids for line in self.do("cat", f"/proc/{each}/cgroup").splitlines()]
+        found = {line[3:] for line in lines if line.startswith("0::")}
+        assert all(group.startswith(f"{self.group}/") for group in found), found
+        return {re.sub("-[0-9a-f]{16}-", "-", group.removeprefix(f"{self.group}/")) for group in found}
+
+    def crashes(self) -> list[Any]:
+        found: list[Any] = [json.loads(line) for line in self._events() if "container_crash" in line]
+        return found
+
+    def _events(self) -> list[str]:
+        return self.do("hive", "events", "--since", "0", "--json").splitlines()
+
+    def up(self) -> None:
+        eventually(lambda: self.shows("StatusText").startswith("3 agents"))
+
+
+def serve(machine: BootedMachine, *, user: bool) -> Service:
+    """An installed service with agents at work: two that a shell had started, and the manager.
+
+    Made where it is not there: tests of this module may be run by several processes, each with a machine of its own.
+    """
+    made = Service(machine, user=user)
+    if made.shows("LoadState") == "not-found":
+        made.install()
+    eventually(lambda: "manager" in made.agents())
+    for name in {"coder", "tester"} - made.agents().keys():
+        made.spawn(name)
+    made.up()
+    return made
+
+
+@pytest.fixture(params=[False, True], ids=["root", "user"])
+def service(request: pytest.FixtureRequest, booted_machine: BootedMachine) -> Service:
+    return serve(booted_machine, user=request.param)
+
+
+def test_agents_live_in_the_service_whoever_had_them_started(service: Service) -> None:
+    assert service.groups("coder") == {"hive", "hive-coder"}
+    service.do("hive", "restart", "coder")
+    assert service.groups("coder") == {"hive", "hive-coder"}
+    # Written by a shell that had nothing to do with it; systemd finds nothing wrong with it.
+    analyzed = ["systemd-analyze", *(["--user"] if service.user else []), "verify", "hive.service", "hive-backup.timer"]
+    assert service.do(*analyzed) == ""
+
+
+def test_a_hive_that_is_killed_comes_back_and_its_agents_never_notice(service: Service) -> None:
+    before = {name: service.instance(name) for name in ("coder", "tester")}
+    times = int(service.shows("NRestarts"))
+    service.systemctl("kill", "--signal=KILL", "--kill-whom=main", "hive.service")
+    eventually(lambda: int(service.shows("NRestarts")) > times and service.shows("ActiveState") == "active")
+    service.up()
+    assert {name: service.instance(name) for name in before} == before
+    assert service.groups("coder") == {"hive", "hive-coder"}
+    assert service.crashes() == []
+
+
+def test_a_restart_of_the_service_restarts_its_agents(service: Service) -> None:
+    before = service.instance("coder")
+    service.systemctl("restart", "hive.service")
+    service.up()
+    assert eventually(lambda: all(service.agents().values()))
+    assert service.instance("coder") != before
+    assert service.crashes() == []
+
+
+def test_a_stop_ends_every_agent_and_leaves_nothing(service: Service) -> None:
+    service.systemctl("stop", "hive.service")
+    assert (service.shows("ActiveState"), service.shows("Result")) == ("inactive", "success")
+    assert not any(service.agents().values())
+    # The timers' own services, with nobody up and nothing but what they are given.
+    for unit in ("hive-vacuum.service", "hive-backup.service"):
+        service.systemctl("start", unit)
+        assert service.shows("Result", unit) == "success"
+    service.systemctl("start", "hive.service")
+    service.up()
+    assert eventually(lambda: all(service.agents().values()))
+    for unit in ("hive-vacuum.service", "hive-backup.service"):
+        service.systemctl("start", unit)
+        assert service.shows("Result", unit) == "success"
+    assert service.crashes() == []
+
+
+def test_a_folder_of_sockets_that_is_cleared_away_is_made_anew(service: Service) -> None:
+    before = service.instance("coder")
+    run = f"/run/user/{UID}/hive" if service.user else "/run/hive"
+    service.do("sh", "-c", f"rm -rf {run}/*")
+    eventually(lambda: service.instance("coder") != before)
+    # Whoever asks finds the new sockets, and has it do the launching.
+    service.do("hive", "restart", "tester")
+    assert service.groups("tester") == {"hive", "hive-tester"}
+    assert service.crashes() == []
+
+
+def test_a_reboot_brings_all_up_and_takes_nothing_for_a_crash(booted_machine: BootedMachine) -> None:
+    services = [serve(booted_machine, user=user) for user in (False, True)]
+    booted_machine.reboot()
+    for service in services:
+        eventually(lambda service=service: service.shows("ActiveState") == "active")
+        service.up()
+        assert eventually(lambda service=service: all(service.agents().values()))
+        assert service.groups("coder") == {"hive", "hive-coder"}
+        assert service.crashes() == []
+
+
+def test_what_was_installed_is_removed_and_the_state_stays(booted_machine: BootedMachine) -> None:
+    for user in (False, True):
+        service = serve(booted_machine, user=user)
+        service.do("hive", "install-service", "--remove", *(["--user"] if service.user else []))
+        assert service.shows("LoadState") == "not-found"
+        assert set(service.agents()) == {"manager", "coder", "tester"}
+        assert not any(service.agents().values())
+        service.do("test", "-d", f"{service.home}/agents/coder")
+
+
+def test_the_three_services_bring_agents_up_too_and_spare_them(booted_machine: BootedMachine) -> None:
+    service = serve(booted_machine, user=False)
+    service.do(f"{PLACE}/hive", "install-service", "--apart")
+    parts = ["hive-watch.service", "hive-gate.service", "hive-page.service"]
+    service.systemctl("start", *parts)
+    service.group = "/system.slice/hive-watch.service"
+    assert eventually(lambda: all(service.agents().values()))
+    assert service.groups("coder") == {"hive", "hive-coder"}
+    before = service.instance("coder")
+    service.systemctl("restart", *parts)
+    assert service.instance("coder") == before
+    assert all(service.agents().values())
+    service.systemctl("stop", *parts)
+    assert all(service.agents().values())
