@@ -22,6 +22,8 @@ from status_page.metrics import Metrics
 LARGEST_BODY = 1 << 20
 # Arguments of an address that are numbers.
 NUMBERS = ("lines", "last", "hours")
+# What makes an agent another one than was shown: somebody else does something to it, or has removed it.
+CHANGING = ("transient_set", "container_removed")
 # Verbs that take the name of an agent and nothing else.
 OF_ONE_AGENT = ("start", "stop", "kill", "restart", "rebuild", "pause", "resume", "revive")
 # What has happened lately, as a page begins with it; messages are in the state.
@@ -94,16 +96,31 @@ class Application:
             "/deny/<id:int>": lambda id: call("deny", id=id, **_given("note")),
             "/answer-question/<id:int>": lambda id: call("answer", id=id, text=_given("answer").get("answer", "")),
             "/cancel-question/<id:int>": lambda id: call("cancel_question", id=id),
-            "/destroy/<name>": lambda name: call("destroy", name=name, purge=_is_true(_given("purge").get("purge"))),
-            "/purge-tombstone/<name>": lambda name: call("purge", name=name),
+            "/destroy/<name>": lambda name: self._as_shown(
+                "destroy", name, purge=_is_true(_given("purge").get("purge"))
+            ),
+            "/purge-tombstone/<name>": lambda name: self._as_shown("purge", name),
             "/spawn": lambda: call("request_spawn", **_given("name", "description")),
             "/meta-update": lambda: call("meta_update", inputs=_inputs(_given("inputs").get("inputs", []))),
             "/send": lambda: call("send", **_given("to", "body")),
             "/acknowledge/<id:path>": lambda id: call("acknowledge", id=id),
         }
         for verb in OF_ONE_AGENT:
-            acts[f"/{verb}/<name>"] = lambda name, verb=verb: call(verb, name=name)
+            acts[f"/{verb}/<name>"] = lambda name, verb=verb: self._as_shown(verb, name)
         return acts
+
+    def _as_shown(self, verb: str, name: str, **more: Any) -> Any:
+        """Do something to an agent that is as it was shown: as of the event `seq`, where the page says which.
+
+        A kill means whatever runs, and does not wait for a look.
+        """
+        seq = _given("seq").get("seq")
+        if seq is not None and verb != "kill":
+            began = self._client.call("events", since=seq, agent=[name], kind=list(CHANGING), said=True)
+            if began:
+                what = next((event["said"] for event in began if event.get("said")), "changed")
+                raise Refused(f"{name} is not as it was shown ({what.rstrip('…')}), and nothing was done. Look again.")
+        return self._client.call(verb, name=name, **more)
 
     def _served(self, work: Serve, *, writes: bool, answer: Serve | None = None) -> Callable[..., Any]:
         """The route of a piece of work: for whoever has the key, and whatever comes of it told in JSON."""

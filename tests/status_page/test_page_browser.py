@@ -14,7 +14,7 @@ from hive_faces.verbs import everything
 from hive_fleet.flake import staleness
 from hive_fleet.watching.rounds import tick
 from tests.agent.browser import free_port
-from tests.hives import CHECKOUT, PLAIN, TestHive, eventually
+from tests.hives import CHECKOUT, PLAIN, TestHive
 from tests.needs import requires
 from tests.status_page.conftest import Served, Tab, opened, serve
 
@@ -142,12 +142,23 @@ def test_a_question_is_cancelled_and_a_row_acknowledged_in_one_tab_and_gone_in_a
 
 def test_the_title_and_the_icon_carry_how_many_need_the_operator(served: Served, tab: Tab) -> None:
     page = tab.page
-    before = page.locator("#needs-list .row").count()
+    looks = (
+        "[document.querySelectorAll('#needs-list .row').length, document.title, document.querySelector('#icon').href]"
+    )
+
+    def count() -> int:
+        """How many there are, by all three at one moment."""
+        rows, title, icon = page.evaluate(looks)
+        assert title == (f"({rows}) hive" if rows else "hive")
+        assert icon.endswith(f"#n{rows}")
+        return int(rows)
+
     number = served.hive.json("ask", "counted?")["id"]
-    eventually(lambda: page.title() == f"({before + 1}) hive")
-    assert page.locator("#icon").get_attribute("href") == f"icon.svg#n{before + 1}"
+    page.locator(f"[data-key=question-{number}]").wait_for()
+    assert count() >= 1
     served.hive.run("cancel-question", str(number))
-    eventually(lambda: page.title() == (f"({before}) hive" if before else "hive"))
+    page.locator(f"[data-key=question-{number}]").wait_for(state="detached")
+    count()
 
 
 def test_what_is_being_written_outlives_updates_and_a_reload(served: Served, tab: Tab) -> None:
@@ -203,6 +214,17 @@ def test_what_the_shell_does_shows_by_itself(served: Served, tab: Tab) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Purge").click()
     page.locator("#tombstones").wait_for(state="detached")
     assert tab.states() <= 2  # After a purge the events alone do not tell how all is.
+
+
+def test_what_is_done_to_an_agent_is_refused_where_it_is_no_longer_as_it_was_shown(served: Served) -> None:
+    ask = served.client.ask
+    shown = ask("GET", "/api/state")[1]["result"]["seq"]
+    served.hive.run("restart", "coder")
+    status, answer = ask("POST", "/stop/coder", {"seq": shown})
+    assert (status, "not as it was shown (restarting)" in answer["error"]) == (409, True)
+    assert ask("POST", "/stop/coder", {"seq": "x"})[0] == 409
+    assert served.hive.agent("coder")["running"] is True
+    assert ask("POST", "/restart/coder", {"seq": ask("GET", "/api/state")[1]["result"]["seq"]})[0] == 200
 
 
 def test_turns_are_seen_as_they_happen(served: Served, tab: Tab) -> None:
