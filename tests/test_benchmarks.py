@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from tests.hives import CHECKOUT
-from tests.needs import requires
+from tests.needs import needs_nix, requires
 
 PATIENCE = 300.0
 
@@ -44,16 +44,24 @@ ROWS = [
     pytest.param("turns", "claude -p, a process per turn", "hive, the process is kept", marks=_claude),
     pytest.param("deploys", "bwrap true", "hive start, as a command", marks=requires("bwrap")),
     pytest.param("page", "gevent", "hive up, and 50 that read nothing", marks=_servers),
+    pytest.param("nixos_builds", "one `nix build` each", "hive, together", marks=needs_nix),
     pytest.param("growth", "100 messages", "2000 messages"),
     pytest.param("upkeep", "delete and vacuum, by sqlite3", "hive vacuum"),
 ]  # fmt: skip
 
 
+# What makes one a small one.
+_SMALLER = {
+    "growth": ["--messages", "2000"],
+    "upkeep": ["--messages", "2000", "--agents", "2"],
+    "nixos_builds": ["--agents", "3"],
+}
+
+
 @pytest.mark.parametrize(("script", "peer", "ours"), ROWS)
 def test_a_benchmark_prints_its_tables_with_a_peer_beside_hive(script: str, peer: str, ours: str) -> None:
     argv = [sys.executable, str(CHECKOUT / "benchmarks" / f"{script}.py"), "--rounds", "1", "--json"]
-    argv += ["--messages", "2000"] if script in ("growth", "upkeep") else []
-    argv += ["--agents", "2"] if script == "upkeep" else []
+    argv += _SMALLER.get(script, [])
     done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     rows = [row for table in json.loads(done.stdout) for row in table["rows"]]

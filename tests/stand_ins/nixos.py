@@ -3,7 +3,7 @@
 `nixos.py ROOT PROGRAM ARGUMENTS...`: the machine is the folder ROOT. A container is the service of its system, in
 bubblewrap with what the conf's flags show. What the real ones do to whoever relies on them, they do here:
 a failed `create` leaves its conf behind, `destroy` of what is not there succeeds, codes are errno's, and a start soon
-after an end may find that the machine already exists (ROOT/busy says how often).
+after a kill may find what that left in its way (ROOT/busy says how often): systemctl says nothing of it, the journal does.
 """
 
 from __future__ import annotations
@@ -126,7 +126,10 @@ def start(name):
     if busy.exists():
         left = int(busy.read_text()) - 1
         busy.write_text(str(left)) if left else busy.unlink()
-        fail(f"Machine '{name}' already exists")
+        write(name, state="failed", invocation=uuid.uuid4().hex, pid=0, started_at=time.time())
+        (ROOT / "said").write_text(f"Mount point '/run/systemd/nspawn/unix-export/{name}' exists already, refusing.\n")
+        fail(f"Job for container@{name}.service failed because the control process exited with error code.")
+    (ROOT / "said").unlink(missing_ok=True)
     ready, told = os.pipe()
     if os.fork() == 0:
         os.setsid()
@@ -248,6 +251,9 @@ def note(name, unit, text):
 
 def journalctl(*options):
     given = dict(option.removeprefix("--").partition("=")[::2] for option in options)
+    if "directory" not in given:  # the machine's own
+        said = ROOT / "said"
+        return print(said.read_text(), end="") if said.exists() else None
     files = Path(given["directory"]).glob("*/system.journal")
     entries = [json.loads(line) for file in files for line in file.read_text().splitlines()]
     if "unit" in given:
@@ -260,6 +266,7 @@ def journalctl(*options):
         entries = entries[places.index(given["after-cursor"]) + 1 :]
     for entry in entries[-int(given["lines"]) :] if "lines" in given else entries:
         print(json.dumps(entry))
+    return None
 
 
 {"nixos-container": nixos_container, "systemctl": systemctl, "journalctl": journalctl}[sys.argv[2]](*sys.argv[3:])

@@ -7,6 +7,7 @@ and hive's; neither is a place for a key.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,7 +23,9 @@ from hive_core.nix_text import arguments, string
 Files = list[tuple[str, int, bytes]]
 # Of a revision of hive: the turn loop, what makes systems, and what pins their nixpkgs.
 _OF_HIVE = ("hive_agent", "nix", "flake.lock")
-_MAKER, _TOML = "nix/mk-agent.nix", ".toml"
+_MAKER, _TOML = "nix/mk-agent.nix", "agent.toml"
+# Beside the containers: the links of builds that were kept together.
+_ROOTS = ".roots"
 _FLAKE = """\
 {{
   outputs = {{ self }}:
@@ -47,7 +50,7 @@ def build(folder: Path, name: str, repository: Path, revision: str, lock: Lock) 
     if link.exists():
         return
     nix.require_safe()
-    _prepare(link, files)
+    link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _candidate({name: files}, lock) as candidate:
         nix.realise([nix.evaluate(candidate)[name].drv], link)
 
@@ -72,46 +75,50 @@ def build_together(builds: Mapping[str, tuple[Path, Path, str]], lock: Lock) -> 
     # Those that can be built are; `build` says of the others what is wrong with them.
     with suppress(BuildFailed):
         nix.realise([system.drv for system in systems.values()])
-    for name, system in systems.items():
-        folder, _repository, revision = builds[name]
-        # A build that failed may have left something there, which is no system.
-        with suppress(BuildFailed):
-            if Path(system.out).exists():
-                link = _link(folder, revision, lock.hive)
-                _prepare(link, wanted[name])
-                nix.realise([system.out], link)
+    missing = nix.invalid([system.out for system in systems.values()])
+    built_ones = {name: system.out for name, system in systems.items() if system.out not in missing}
+    if built_ones:
+        _keep_all(built_ones, {name: _link(builds[name][0], builds[name][2], lock.hive) for name in built_ones})
 
 
-def _prepare(link: Path, files: Files) -> None:
-    """What a start needs of a configuration besides its system lies beside the link to that."""
-    link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = next(data for path, _mode, data in files if path == "agent.toml")
-    atomic.write(link.with_suffix(_TOML), text)
+def _keep_all(outs: Mapping[str, str], links: Mapping[str, Path]) -> None:
+    """Keep several builds by one call of nix: each agent's link leads to one of those that nix made."""
+    roots = next(iter(links.values())).parent.parent.parent / _ROOTS
+    roots.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = nix.keep(list(outs.values()), roots / os.urandom(8).hex())
+    for link, root in zip(links.values(), made, strict=True):
+        link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(root)
 
 
-def configuration(folder: Path, revision: str) -> config.AgentConfig:
+def configuration(repository: Path, revision: str) -> config.AgentConfig:
     """The agent.toml of a revision that was built."""
-    return config.parse((folder / "builds" / f"{revision}{_TOML}").read_text(errors="replace"))
+    from hive_core.git.repository import Repository
+
+    text = Repository(repository).read(revision, _TOML) or b""
+    return config.parse(text.decode(errors="replace"))
 
 
 def remove(folder: Path, revision: str) -> None:
     """Forget the builds of a revision; the store's own collection of garbage removes what nothing leads to."""
-    for path in (folder / "builds").glob(f"{revision}.*"):
-        path.unlink()
+    for link in (folder / "builds").glob(f"{revision}.*"):
+        if (root := link.readlink()).parent.name == _ROOTS:
+            root.unlink(missing_ok=True)
+        link.unlink()
 
 
 def built(folder: Path, revision: str, hive: str) -> Path | None:
     """The system that was built of these revisions, None where there is none."""
     link = _link(folder, revision, hive)
-    return link.readlink() if link.exists() else None
+    return link.resolve() if link.exists() else None
 
 
 def links(folder: Path) -> Iterator[tuple[str, str, Path]]:
     """What is built: revision, the revision of hive, and the link that keeps it."""
     for link in sorted((folder / "builds").glob("*.*")):
         revision, _, hive = link.name.partition(".")
-        if link.is_symlink():
-            yield revision, hive, link
+        yield revision, hive, link
 
 
 def _link(folder: Path, revision: str, hive: str) -> Path:
@@ -123,7 +130,7 @@ def _checked(repository: Path, revision: str) -> Files:
     from hive_core.git.repository import Repository
 
     files = list(Repository(repository).files(revision))
-    text = next((data for path, _mode, data in files if path == "agent.toml"), None)
+    text = next((data for path, _mode, data in files if path == _TOML), None)
     if text is None:
         raise BuildFailed("agent.toml is missing.", "A configuration has an agent.toml at its top.")
     config.parse(text.decode(errors="replace"))

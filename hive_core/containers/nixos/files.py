@@ -26,6 +26,8 @@ AGENT = 1000
 # An end is written down by systemd, whoever runs then, or nobody. Whether it comes back is hive's to say.
 _DROP_IN = """\
 # Written by hive at every start of this container.
+[Unit]
+StartLimitIntervalSec=0
 [Service]
 Restart=no
 {limits}ExecStopPost=+/bin/sh -c '{script}'

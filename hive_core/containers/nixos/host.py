@@ -98,7 +98,8 @@ class NixosHost:
         revision, hive = str(known["revision"]), self._current(name, folder, known, view)
         files.new_page_key(folder)
         files.write_conf(place, folder, view)
-        files.write_drop_in(place, folder, builds.configuration(folder, revision).limits)
+        limits = builds.configuration(self._settings.applied / name, revision).limits
+        files.write_drop_in(place, folder, limits)
         unit = units.start(place, before)
         files.record_run(folder, LastStart(unit.invocation, revision, hive, unit.started_at or 0.0, boot_id()))
 
@@ -121,9 +122,12 @@ class NixosHost:
         import signal
 
         place, folder = places.of(name), self._folder(name)
-        run = files.last_run(folder)
-        if run is None or not place.conf.exists() or not units.look([place])[name].running:
+        known, run = files.recorded(folder), files.last_run(folder)
+        if known is None or not place.conf.exists() or not (unit := units.look([place])[name]).running:
             return
+        if run is None or run.instance != unit.invocation:
+            # It was started past us.
+            run = LastStart(unit.invocation, known["revision"], known["hive"], unit.started_at or 0.0, boot_id())
         # A container that is asked to end does so in good order: only we know that it was asked.
         files.record_run(folder, run._replace(stopped=signal.SIGTERM if grace else signal.SIGKILL))
         units.stop(place, grace)
@@ -131,12 +135,16 @@ class NixosHost:
     def destroy(self, name: str) -> None:
         from hive_core.process import run
 
+        if not places.can_be(name):
+            return
         place, folder = places.of(name), self._folder(name)
         if files.recorded(folder) is not None and place.conf.exists():
             self.stop(name, grace=GRACE)
             run(["nixos-container", "destroy", place.container])
         place.drop_in.unlink(missing_ok=True)
         if folder.is_dir():
+            for revision in {revision for revision, _hive, _link in builds.links(folder)}:
+                builds.remove(folder, revision)
             shutil.rmtree(folder)
 
     def containers(self) -> dict[str, Container]:
@@ -147,6 +155,8 @@ class NixosHost:
         return {place.name: self._container(place, seen[place.name]) for place in found if place.name in seen}
 
     def container(self, name: str) -> Container | None:
+        if not places.can_be(name):
+            return None  # It was made on another backend.
         place = places.of(name)
         if files.recorded(self._folder(name)) is None or not place.conf.exists():
             return None
@@ -262,7 +272,7 @@ class NixosHost:
         return name if name is not None and files.recorded(self._settings.containers / name) is not None else None
 
     def exits(self, names: Sequence[str]) -> Mapping[str, int]:
-        wanted = [place for name in names if (place := places.of(name)).conf.exists()]
+        wanted = [place for name in names if places.can_be(name) and (place := places.of(name)).conf.exists()]
         found = {}
         for name, unit in units.look([place for place in wanted if files.recorded(self._folder(place.name))]).items():
             owner = Owner.of(unit.pid) if unit.running else None

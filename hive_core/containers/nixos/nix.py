@@ -67,6 +67,20 @@ def realise(drvs: Sequence[str], root: Path | None = None) -> None:
     _judge(_run(["nix-store", "--realise", "--keep-going", *drvs, *kept], timeout=BUILD_SECONDS))
 
 
+def keep(outs: Sequence[str], root: Path) -> list[Path]:
+    """Keep what is built of these from being collected as garbage; the links that do, in their order."""
+    _judge(_run(["nix-store", "--realise", *outs, "--add-root", str(root), "--indirect"], timeout=BUILD_SECONDS))
+    # nix numbers them, from the second on.
+    return [root, *(root.with_name(f"{root.name}-{number}") for number in range(2, len(outs) + 1))]
+
+
+def invalid(outs: Sequence[str]) -> set[str]:
+    """Which of these are not built, whatever a build that failed may have left there."""
+    done = _run(["nix-store", "--check-validity", "--print-invalid", *outs])
+    _alive(done)
+    return set(done.stdout.split())
+
+
 def set_profile(profile: Path, system: Path) -> None:
     """Have a profile lead to a system; the one before is kept by its number."""
     _alive(_run(["nix-env", "--profile", str(profile), "--set", str(system)]))
@@ -98,14 +112,14 @@ def unsafe(found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def settings() -> dict[str, Any]:
     """Nix's settings, by their names. Raises TheMachine where there is no nix that hive can use."""
-    found = version()
-    if found < OLDEST:
-        raise TheMachine(f"This nix is {_dotted(found)}; hive needs {_dotted(OLDEST)} or newer.")
-    done = _run(["nix", *_features(), "show-config", "--json"])
-    _alive(done)
     try:
+        done = _run(["nix", *_features(), "show-config", "--json"])
         return {name: item["value"] for name, item in json.loads(done.stdout).items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ProgramFailed, ValueError, KeyError, TypeError, AttributeError) as error:
+        found = version()
+        if found < OLDEST:
+            raise TheMachine(f"This nix is {_dotted(found)}; hive needs {_dotted(OLDEST)} or newer.") from error
+        _alive(done)
         raise TheMachine(f"nix says of its settings what cannot be read: {done.stdout[:200]!r}") from error
 
 

@@ -55,12 +55,17 @@ class Places:
 
 def of(name: str) -> Places:
     """Where an agent's container is. Raises Refused for a name that none can have."""
-    if len(agent_name(name)) > MOST:
+    if not can_be(name):
         raise Refused(
             f"{name} has {len(name)} characters; on the backend nixos an agent's name has at most {MOST}.",
             "Choose a shorter name: nixos-container takes 11 characters, of which two are hive's.",
         )
     return Places(name, os.environ.get(ROOT, "") if TESTING in os.environ else "")
+
+
+def can_be(name: str) -> bool:
+    """Whether an agent of this name can have a container here. Raises Invalid for what is no name of an agent."""
+    return len(agent_name(name)) <= MOST
 
 
 def in_group(groups: str) -> str | None:

@@ -16,9 +16,9 @@ _ACTIVE = ("active", "activating", "deactivating", "reloading")
 # How long systemd, and what ends in a container, may take after a signal that nothing survives.
 SECONDS_TO_END = 60.0
 START_SECONDS = 300.0
-# nixos-container may still be clearing away the last run, for a moment: how often it is tried, and after how long.
+# What is left of a run that was killed may be in the way, for a moment: how often it is tried, and after how long.
 _TRIES, _PAUSE = 20, 0.1
-_STILL_THERE = "already exists"
+_STILL_THERE = ("already exists", "exists already", "is busy", "currently in use")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,22 @@ def start(places: Places, before: ContainerUnit) -> ContainerUnit:
     run(["systemctl", "daemon-reload"], timeout=60.0)
     for _ in range(_TRIES):
         done = run(["systemctl", "start", "--", places.unit], timeout=START_SECONDS, check=False)
-        if done.code == 0 or _STILL_THERE not in done.stderr:
+        now = look([places])[places.name]
+        said = "" if done.code == 0 else _said(now.invocation)
+        if not any(words in said for words in _STILL_THERE):
             break
         time.sleep(_PAUSE)
-    now = look([places])[places.name]
+    else:
+        raise HiveError(f"The container of {places.name} could not be started: {said}", "Try again.")
     if now.invocation in ("", before.invocation) or now.started_at is None:
         raise HiveError(f"The container of {places.name} could not be started: {failure(done)}")
     return now
+
+
+def _said(invocation: str) -> str:
+    """What a start of a container wrote that failed: systemctl tells nothing of it."""
+    words = ["--quiet", "--no-pager", "--output=cat", "--lines=20", f"_SYSTEMD_INVOCATION_ID={invocation}"]
+    return run(["journalctl", *words], check=False).stdout.strip()
 
 
 def stop(places: Places, grace: float) -> None:

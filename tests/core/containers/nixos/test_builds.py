@@ -181,6 +181,13 @@ def test_several_are_built_at_once_and_one_that_cannot_be_is_left_to_itself(back
     assert [len(links(backend, name)) for name in "abc"] == [1, 0, 1]
     with pytest.raises(BuildFailed):
         backend.host.build("b", *revisions["b"], backend.lock)
+    # Nix keeps them until they are forgotten.
+    kept = [link.readlink() for name in "ac" for link in links(backend, name)]
+    systems = [link.resolve() for link in kept]
+    subprocess.run(["nix-store", "--delete", *systems], capture_output=True, check=False)
+    assert all(system.exists() for system in systems)
+    backend.host.destroy("a")
+    assert [link.is_symlink() for link in kept] == [False, True]
 
 
 @pytest.mark.parametrize("program", ["nix", "nix-store"])

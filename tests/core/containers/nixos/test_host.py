@@ -80,7 +80,9 @@ def test_a_start_past_hive_is_another_instance(backend: Backend) -> None:
     assert (after.running, after.revision) == (True, revision)
     assert after.instance != before.instance
     backend.host.stop("a", grace=0)
-    assert not backend.now("a").running
+    ended = backend.now("a").ended
+    assert ended is not None
+    assert ended.cause == "SIGKILL"
 
 
 def test_no_link_is_left_in_the_folder_that_hive_was_called_in(
@@ -108,6 +110,9 @@ def test_a_name_that_no_container_can_have_is_refused_with_the_number(backend: B
     with pytest.raises(Refused, match=rf"{name} has {len(name)} characters; .* at most 9\."):
         backend.host.build(name, backend.home, "0" * 40, backend.lock)
     assert places.of("abcdefghi").container == "h-abcdefghi"
+    # One that was made on another backend can be seen, and goes.
+    assert (backend.host.container(name), backend.host.exits([name])) == (None, {})
+    backend.host.destroy(name)
 
 
 def test_its_conf_shows_what_the_view_shows_and_keeps_the_rest(backend: Backend) -> None:
