@@ -82,7 +82,9 @@ class Turns:
 
     def age(self, turn: int, days: int) -> None:
         with self._record._db as db:
-            db.execute("update turns set started = started - ? where id = ?", (86400 * days, turn))
+            db.execute(
+                "update turns set started = started - ?1, ended = ended - ?1 where id = ?2", (86400 * days, turn)
+            )
 
     def open(self, browser: Any, **options: Any) -> Any:
         """Serve the page, and open it."""
