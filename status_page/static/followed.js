@@ -26,7 +26,7 @@ class Followed extends Component {
 	}
 
 	ended() {
-		return this.over !== undefined && html`<p class=dim>${this.over || 'It has ended.'} ${button('Again', () => this.follow(), 'quiet')}</p>`;
+		return this.over !== undefined && html`<p class=dim>${this.over || button('It has ended. Again?', () => this.follow(), 'quiet')}</p>`;
 	}
 }
 
