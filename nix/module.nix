@@ -31,8 +31,10 @@ let
     LockPersonality = true;
     RestrictRealtime = true;
     RestrictNamespaces = "mnt pid ipc uts cgroup";
+    RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
     SystemCallArchitectures = "native";
-    SystemCallFilter = "@system-service @mount sethostname";
+    SystemCallFilter = "@system-service @mount sethostname seccomp";
+    SystemCallErrorNumber = "EPERM";
     StateDirectory = "hive";
     StateDirectoryMode = "0700";
     ReadWritePaths = [ "/run/hive" ] ++ lib.optionals containers [
@@ -107,13 +109,19 @@ in
           inherit path;
           script = "${command} up" + lib.optionalString cfg.stopAgents " --stop";
           serviceConfig = hardening // limits // {
-            Type = "exec";
+            Type = "notify";
+            NotifyAccess = "main";
+            WatchdogSec = "5min";
             Restart = "on-failure";
             RestartSec = 5;
+            # Told to end before it can say how.
+            SuccessExitStatus = 130;
+            # Limits on this unit bind the agents: their groups stand below its own, beside hive's.
             Delegate = "memory pids cpu";
+            DelegateSubgroup = "hive";
             # Agents end gracefully, or outlive the service, which a restart of it is no reason to end.
             KillMode = if cfg.stopAgents then "mixed" else "process";
-            TimeoutStopSec = 60;
+            TimeoutStopSec = "5min";
             # The agent that took too much ends; hive and the others go on.
             OOMPolicy = "continue";
           };
@@ -123,7 +131,7 @@ in
           let backup = once "Back up hive" ''
             umask 077
             mkdir -p ${lib.escapeShellArg cfg.backup.folder}
-            exec ${program} backup ${lib.escapeShellArg cfg.backup.folder}/"$(date +%Y-%m-%dT%H%M%S)"
+            exec ${program} backup ${lib.escapeShellArg cfg.backup.folder} --keep ${toString cfg.backup.keep}
           '';
           # Any folder will do, also below a home, and it may have to be made.
           in backup // { serviceConfig = removeAttrs backup.serviceConfig [ "ProtectSystem" "ProtectHome" "ReadWritePaths" ]; }

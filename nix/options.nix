@@ -87,7 +87,12 @@ in
         type = types.nullOr types.str;
         default = null;
         example = "/var/backups/hive";
-        description = "Where backups are written, each into a new folder named by the moment. Without one there are none. Old ones are yours to remove.";
+        description = "Where backups are written, each into a folder of its date. Without one there are none.";
+      };
+      keep = mkOption {
+        type = types.ints.positive;
+        default = 14;
+        description = "How many of them are kept.";
       };
       at = mkOption {
         type = types.str;

@@ -137,13 +137,16 @@ def test_a_folder_for_backups_arrives_unchanged(packages: Path, tmp_path: Path) 
     stand_in.chmod(0o755)
     script = written(tmp_path, "backup", {**service, "script": service["script"].replace(program, str(stand_in))})
     said = subprocess.run([script.with_name("backup-start")], capture_output=True, text=True, check=True).stdout
-    assert said.startswith(f"backup|{folder}/20")
+    assert said == f"backup|{folder}|--keep|14|"
     assert Path(folder).is_dir()
 
 
 @requires("systemd-analyze")
 def test_systemd_finds_nothing_wrong_with_the_units_and_little_exposed(packages: Path, tmp_path: Path) -> None:
     services = machine(packages, tmp_path, EVERYTHING)["services"]
+    if systemd() < 254:
+        # What it does not know yet it calls wrong.
+        services["hive"]["serviceConfig"].pop("DelegateSubgroup")
     units = [written(tmp_path, name, service) for name, service in services.items()]
     assert len(units) >= 2
     argv = ["systemd-analyze", "verify", "--man=no", *map(str, units)]
@@ -155,6 +158,11 @@ def test_systemd_finds_nothing_wrong_with_the_units_and_little_exposed(packages:
     # The bound means something.
     bare = written(tmp_path, "bare", {**services["hive"], "serviceConfig": {}})
     assert _security(bare, 60).returncode == 1
+
+
+def systemd() -> int:
+    told = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, check=True).stdout
+    return int(told.split()[1])
 
 
 def _security(unit: Path, threshold: int) -> subprocess.CompletedProcess[Any]:
