@@ -149,7 +149,7 @@ def cancel(hive: Hive, id: PendingId) -> Request:
         row = queue.require(db, id)
     if hive.caller.role is not Role.OPERATOR and row["requested_by"] != hive.caller.name:
         raise Refused(f"Request {id} was not made by {hive.caller.name}.", "Ask the operator to deny it.")
-    return _close(hive, id, f"cancelled by {hive.caller.name}")
+    return _close(hive, id, queue.cancelled_by(hive.caller.name))
 
 
 def _close(hive: Hive, id: int, note: str | None) -> Request:

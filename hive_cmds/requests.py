@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hive_core.context import Hive
 from hive_core.errors import HiveError
+from hive_core.human import count
 from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.text import indented, one_line
 from hive_fleet.requests import beginnings, queue
@@ -160,8 +161,13 @@ def _stale(repository: Repository, approval: Request, base: str) -> Iterator[str
 
 
 def _denied(tags: Mapping[str, str], commits: Sequence[Authored], id: int) -> Iterator[str]:
-    """Which of the commits that a request brings was denied in another."""
-    brought = {commit.sha for commit in commits}
+    """Which of the commits that a request brings were denied in others. Each can have been as often as one likes."""
+    denials: dict[str, list[int]] = {}
     for tag, sha in tags.items():
-        if tag.startswith("denied/") and tag != f"denied/{id}" and sha in brought:
-            yield f"Commit {sha[:12]} was denied as request {tag.removeprefix('denied/')}."
+        kind, _, number = tag.partition("/")
+        if kind == "denied" and number.isdecimal() and int(number) != id:
+            denials.setdefault(sha, []).append(int(number))
+    for commit in commits:
+        if others := sorted(denials.get(commit.sha, ())):
+            more = f", and {count(len(others) - 1, 'time')} before" if len(others) > 1 else ""
+            yield f"Commit {commit.sha[:12]} was denied as request {others[-1]}{more}."

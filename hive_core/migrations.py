@@ -86,6 +86,10 @@ STEPS: Mapping[str, str] = {
         -- What was ever asked for about one agent.
         create index approvals_about on approvals (agent, id);
     """,
+    "m020_cancelled": """
+        -- What is asked of the history of requests when one more is made: how many were taken back lately.
+        create index approvals_denied on approvals (requested_by, requested_at) where status = 'denied';
+    """,
 }
 
 

@@ -21,6 +21,8 @@ from hive_fleet.needs.need import Need
 MOST_WAITING = 100
 # Requests of one asker that may fail in a day, each in a way of its own: all of them are kept.
 MOST_FAILED, DAY = 100, 86400.0
+# Requests of one asker that it may take back in a day: all of them are kept as well.
+MOST_CANCELLED = 100
 INTERRUPTED = "The request was interrupted while its commit was fetched."
 
 
@@ -196,10 +198,11 @@ def close_quietly(db: sqlite3.Connection, id: int, status: str, note: str | None
 
 
 def require_room(hive: Hive, db: sqlite3.Connection) -> None:
-    """Raises Refused when the caller has as many requests waiting, or failed, as one may have."""
+    """Raises Refused when the caller has as many requests waiting, failed or taken back as one may have."""
     if hive.caller != THE_OPERATOR:
         _require_few(hive, db)
-        _require_few_failed(hive, db)
+        _require_few_of_the_day(hive, db, _FAILED, MOST_FAILED, "have failed")
+        _require_few_of_the_day(hive, db, _CANCELLED, MOST_CANCELLED, "were taken back")
 
 
 def _require_few(hive: Hive, db: sqlite3.Connection) -> None:
@@ -212,20 +215,32 @@ def _require_few(hive: Hive, db: sqlite3.Connection) -> None:
         )
 
 
-def _require_few_failed(hive: Hive, db: sqlite3.Connection) -> None:
-    query = (
-        "select requested_at from approvals indexed by approvals_failed"
-        " where requested_by = ? and status = 'failed' and fetched_sha is null"
-        " and requested_at > ? order by requested_at desc limit 1 offset ?"
-    )
-    since = hive.clock() - DAY
-    oldest = db.execute(query, (hive.caller.name, since, MOST_FAILED - 1)).fetchone()
+_FAILED = """
+    select requested_at from approvals indexed by approvals_failed
+    where requested_by = :caller and status = 'failed' and fetched_sha is null and requested_at > :since
+    order by requested_at desc limit 1 offset :most - 1
+"""
+_CANCELLED = """
+    select requested_at from approvals indexed by approvals_denied
+    where requested_by = :caller and status = 'denied' and note = :cancelled and requested_at > :since
+    order by requested_at desc limit 1 offset :most - 1
+"""
+
+
+def _require_few_of_the_day(hive: Hive, db: sqlite3.Connection, query: str, most: int, what: str) -> None:
+    caller, since = hive.caller.name, hive.clock() - DAY
+    values = {"caller": caller, "since": since, "most": most, "cancelled": cancelled_by(caller)}
+    oldest = db.execute(query, values).fetchone()
     if oldest is not None:
         minutes = int((oldest["requested_at"] - since) // 60) + 1
         raise Refused(
-            f"{MOST_FAILED} requests of {hive.caller.name} have failed within a day, which is the most.",
-            f"Try again in {minutes} minutes.",
+            f"{most} requests of {caller} {what} within a day, which is the most.", f"Try again in {minutes} minutes."
         )
+
+
+def cancelled_by(caller: str) -> str:
+    """The note of a request that whoever made it has taken back."""
+    return f"cancelled by {caller}"
 
 
 def add_failed(

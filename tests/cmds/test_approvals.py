@@ -182,6 +182,10 @@ def test_a_request_says_that_it_is_stale_that_it_changes_nothing_and_what_of_it_
     later = coder.request("coder", SAY.format("wider"))
     told = coder.run("show", str(later)).stdout
     assert f"{shown['approval']['fetched_sha'][:12]} was denied as request {denied}." in told
+    again = coder.json("request-commit", "coder", shown["approval"]["fetched_sha"])["id"]
+    coder.run("deny", str(again))
+    [said] = [said for said in coder.json("show", str(later))["beyond_text"] if "was denied" in said]
+    assert said.endswith(f"was denied as request {again}, and 1 time before.")
     coder.git("agents/coder/config", "commit", "-q", "--allow-empty", "-m", "nothing")
     empty = coder.git("agents/coder/config", "rev-parse", "HEAD").strip()
     coder.run("approve", str(later))

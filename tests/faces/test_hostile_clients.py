@@ -245,6 +245,19 @@ def test_what_fails_again_in_the_same_way_is_one_request_and_a_hundred_ways_a_da
     assert len(requests.approvals(inside, all=True)) == 101
 
 
+@pytest.mark.remembered
+def test_who_takes_back_what_it_asks_for_again_and_again_can_do_so_a_hundred_times_a_day(hive: TestHive) -> None:
+    inside = hive.inside()
+    manager = inside.acting_as(Identity(Role.MANAGER, "manager"))
+    for _ in range(100):
+        approvals.cancel(manager, approvals.request_spawn(manager, "coder").id)
+    with pytest.raises(Refused, match="100 requests of manager were taken back within a day") as refused:
+        approvals.request_spawn(manager, "coder")
+    assert "Try again in 1440 minutes" in str(refused.value)
+    # What the operator denies, or takes back, is none of them.
+    assert approvals.request_spawn(inside, "coder").status == "pending"
+
+
 def test_a_request_for_what_is_deployed_already_leaves_nothing_however_often_it_is_made(hive: TestHive) -> None:
     hive.spawn("coder")
     main = hive.git("applied/coder", "rev-parse", "main")
