@@ -127,7 +127,8 @@ class BootedMachine:
         self._group = Path(version_2[1]) / f"hive-test-machine-{os.getpid()}"
         self._words: queue.Queue[str] = queue.Queue()
         # All of it is read, and at once: who tells waits for that, and that is the machine's first process.
-        threading.Thread(target=self._hear, name="notify", daemon=True).start()
+        self._hearing = threading.Thread(target=self._hear, name="notify", daemon=True)
+        self._hearing.start()
         self._nspawn: subprocess.Popen[bytes] | None = None
 
     def boot(self) -> None:
@@ -204,6 +205,8 @@ class BootedMachine:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
             last.connect(str(self._folder / "notify"))
             last.send(b"")
+        self._hearing.join()
+        self._told.close()
 
 
 @contextmanager
