@@ -35,6 +35,7 @@ SUITE = "trixie"
 PACKAGES = [
     "systemd",
     "systemd-sysv",
+    "systemd-container",
     "dbus",
     "dbus-user-session",
     "libpam-systemd",
@@ -43,6 +44,7 @@ PACKAGES = [
     "bubblewrap",
     "util-linux",
     "procps",
+    "nix-bin",
     # libgit2 does not begin without.
     "ca-certificates",
 ]
@@ -130,6 +132,11 @@ class BootedMachine:
         self._hearing = threading.Thread(target=self._hear, name="notify", daemon=True)
         self._hearing.start()
         self._nspawn: subprocess.Popen[bytes] | None = None
+
+    @property
+    def root(self) -> Path:
+        """The folder of its system."""
+        return self._folder / "machine"
 
     def boot(self) -> None:
         """Switch it on; it is there when everything was started that is to be."""
