@@ -47,9 +47,9 @@ def test_hostile_text_is_shown_as_text(paged: Place, page: Any) -> None:
     paged.gate.put("friend", HOSTILE)
     acknowledged(paged)
     paged.gate.wait(lambda gate: gate.statuses[-1]["state"] == "idle", "idle")
-    page.wait_for_selector("article .text")
+    page.wait_for_selector(".events .text")
     page.wait_for_selector("#messages li")
-    shown = page.inner_text("article .text")
+    shown = page.inner_text(".events .text")
     assert "<script>document.title='owned'</script>" in shown
     assert "\\u{202e}gnp.exe \\u{1b}[31m" in shown
     assert page.query_selector("article img, article script, #messages img") is None
@@ -85,7 +85,7 @@ def test_turns_come_live_and_the_model_is_chosen_by_its_chip(paged: Place, page:
     page.fill("#text", "please look")
     page.press("#text", "Enter")
     acknowledged(paged)
-    page.wait_for_selector("article .text:text-is('it is done')")
+    page.wait_for_selector(".events .text p:text-is('it is done')")
     page.wait_for_selector("article .end")
     assert "please look" in page.inner_text("article .message")
     assert page.inner_text("article .about").count("tiny") == 1
