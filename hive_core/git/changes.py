@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pygit2
-from pygit2.enums import DeltaStatus, DiffFind, FileMode, SortMode
-
+from hive_core.git.library import DeltaStatus, DiffFind, FileMode, SortMode, pygit2
 from hive_core.lookalikes import remarks
 from hive_core.text import one_line, visible
 

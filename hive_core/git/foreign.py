@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import pygit2
-
 from hive_core.git import trees
+from hive_core.git.library import pygit2
 from hive_core.git.packs import DamagedObject
 from hive_core.git.revision import objects_folder
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import pygit2
-from pygit2.enums import ConfigLevel, ObjectType, RepositoryOpenFlag, SortMode
-
 from hive_core.errors import BuildFailed, Invalid, NotFound, Refused
 from hive_core.git import trees
 from hive_core.git.changes import Authored, Changes, subject
+from hive_core.git.library import ConfigLevel, ObjectType, RepositoryOpenFlag, SortMode, pygit2
 from hive_core.git.packs import Object
 from hive_core.git.worktree import FileContent, read_file
 from hive_core.text import one_line

@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import pygit2
-from pygit2.enums import FileMode, ObjectType, RepositoryInitFlag, SortMode
-
 from hive_core.errors import BuildFailed, Invalid, Refused
 from hive_core.git import trees
 from hive_core.git.closure import Closure
 from hive_core.git.history import EMAIL, MAIN, NAME, OBJECT_TYPES, SHA, History, checked_tag, tag_ref
+from hive_core.git.library import FileMode, ObjectType, RepositoryInitFlag, SortMode, pygit2
 from hive_core.git.made import give_away, made_beside, make_readable
 from hive_core.git.pack_writer import write_pack
 from hive_core.git.packs import Object

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pygit2
-
 from hive_core.errors import Refused
+from hive_core.git.library import pygit2
 from hive_core.git.made import make_readable
 from hive_core.locks import file_lock
 
