@@ -130,14 +130,24 @@ class _Server:
             connection.settimeout(START_SECONDS)
             if not self._may_ask(connection):
                 return
-            order = json.loads(_all_of(connection))
-            connection.sendall(json.dumps(_outcome(order)).encode())
+            order = _read_order(connection)
+            if order is not None:
+                connection.sendall(json.dumps(_outcome(order)).encode())
 
     def _may_ask(self, connection: socket.socket) -> bool:
         """Whether it is hive's own user, outside of every container: where hive is no root, agents are that user."""
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         pid, uid, _gid = struct.unpack("3i", credentials)
         return uid == os.geteuid() and (pid == 0 or container_of(pid, self._settings.containers) is None)
+
+
+def _read_order(connection: socket.socket) -> dict[str, Any] | None:
+    """What is to be started; None of who only looked whether somebody is here, or was killed as it asked."""
+    try:
+        order: dict[str, Any] = json.loads(_all_of(connection))
+    except ValueError:
+        return None
+    return order
 
 
 def _outcome(order: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +83,22 @@ def test_what_keeps_a_container_from_starting_is_told_to_whoever_asked(hive: Tes
     order = {"folder": str(tmp_path), "group": "hive-test-launch", "limits": [None] * 3, "own": 0, "values": values}
     with launcher.serving(settings), pytest.raises(HiveError, match=r"coder could not be started: .*nonexistent"):
         launcher.start(settings, order)
+
+
+@pytest.mark.parametrize("said", [b"", b'{"folder": "/half'])
+def test_who_only_looks_whether_somebody_is_there_or_dies_as_it_asks_leaves_no_complaint(
+    hive: TestHive, said: bytes
+) -> None:
+    settings = hive.inside().settings
+    with launcher.serving(settings), socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(settings.run / launcher.SOCKET))
+        connection.sendall(said)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+        for thread in threading.enumerate():
+            # A thread that fails fails the test.
+            if thread.name == "launch":
+                thread.join()
 
 
 def test_only_hive_itself_may_have_something_started(hive: TestHive) -> None:
