@@ -85,11 +85,6 @@ def ended_by(descriptor: int) -> Iterator[None]:
         _ends.descriptor = before
 
 
-def check_ended() -> None:
-    """Raises ToldToEnd where this thread is to end."""
-    readable([], 0)
-
-
 def readable(descriptors: Iterable[int], seconds: float | None = None) -> set[int]:
     """Wait until one of the descriptors is readable, for at most `seconds`; those that are.
 

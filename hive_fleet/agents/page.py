@@ -19,8 +19,8 @@ from hive_core.errors import Refused
 from hive_fleet.agents import table
 from hive_fleet.home import ports
 
-# How many seconds the proof may take, and how many bytes its answer may have.
-PROOF_SECONDS, LONGEST_PROOF = 10.0, 4096
+# How many seconds the proof, or what a page is to do, may take, and how many bytes the answer may have.
+PROOF_SECONDS, LONGEST_ANSWER = 10.0, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +55,28 @@ def reach_page(hive: Hive, name: str) -> PageAddress:
 
 def post(page: PageAddress, path: str) -> bool:
     """Have a page do something; whether it has. It may be of an older hive, which does not know how."""
-    from http.client import HTTPConnection, HTTPException
-
-    connection = HTTPConnection(page.host, page.port, timeout=PROOF_SECONDS)
     try:
-        connection.request("POST", path, headers={"Authorization": f"Bearer {page.key}", "Content-Length": "0"})
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
+        status = _exchanged(page, "POST", path, f"{authorization(page)}Content-Length: 0\r\n").split(b" ", 2)[1:2]
+    except OSError:
         return False
-    finally:
-        connection.close()
+    return status == [b"200"]
+
+
+def authorization(page: PageAddress) -> str:
+    """The header that shows a page its key."""
+    return f"Authorization: Bearer {page.key}\r\n"
+
+
+def request(connection: socket.socket, page: PageAddress, method: str, path: str, headers: str = "") -> None:
+    """Ask a page for something; the answer ends with the connection. Raises OSError."""
+    connection.sendall(f"{method} {path} HTTP/1.0\r\nHost: {page.host}:{page.port}\r\n{headers}\r\n".encode())
 
 
 def _has_key(address: PageAddress) -> bool:
     """Whether whoever serves the port has the key, by a proof that does not reveal it (shield.py)."""
     nonce = secrets.token_hex(32)
     try:
-        answer = json.loads(_answer(address, f"/proof?nonce={nonce}"))
+        answer = json.loads(_exchanged(address, "GET", f"/proof?nonce={nonce}").partition(b"\r\n\r\n")[2])
     except (OSError, ValueError, RecursionError):
         return False
     proof = answer.get("proof") if isinstance(answer, dict) else None
@@ -79,19 +84,19 @@ def _has_key(address: PageAddress) -> bool:
     return isinstance(proof, str) and hmac.compare_digest(proof.encode("utf-8", "replace"), right)
 
 
-def _answer(address: PageAddress, path: str) -> bytes:
-    """The body of what is answered to a GET, in so many seconds for all of it. Raises OSError.
+def _exchanged(page: PageAddress, method: str, path: str, headers: str = "") -> bytes:
+    """What is answered, head and all, in so many bytes and seconds for all of it. Raises OSError.
 
     No HTTP client bounds more than the wait for each piece, and a byte now and then would keep it waiting for days.
     """
     end = time.monotonic() + PROOF_SECONDS
-    with socket.create_connection((address.host, address.port), PROOF_SECONDS) as connection:
-        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {address.host}:{address.port}\r\n\r\n".encode())
+    with socket.create_connection((page.host, page.port), PROOF_SECONDS) as connection:
+        request(connection, page, method, path, headers)
         data = b""
-        while len(data) < LONGEST_PROOF and (left := end - time.monotonic()) > 0:
+        while len(data) < LONGEST_ANSWER and (left := end - time.monotonic()) > 0:
             connection.settimeout(left)
-            more = connection.recv(LONGEST_PROOF)
+            more = connection.recv(LONGEST_ANSWER)
             if not more:
                 break
             data += more
-    return data.partition(b"\r\n\r\n")[2]
+    return data

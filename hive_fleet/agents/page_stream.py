@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from socket import create_connection, socket
+from typing import Any
 
+from hive_agent.lines import LineBuffer
 from hive_core.errors import HiveError
-from hive_core.signals import check_ended
+from hive_core.signals import readable
 from hive_core.text import one_line
-from hive_fleet.agents.page import PageAddress
+from hive_fleet.agents.page import PageAddress, authorization, request
 
-if TYPE_CHECKING:
-    from http.client import HTTPResponse
-
-LONGEST_STREAM_LINE = 1024 * 1024
+LONGEST_STREAM_LINE, MOST_IN_HEAD = 1024 * 1024, 100
 # The page gives a sign of life twice as often.
 SILENCE_SECONDS = 30.0
 
@@ -38,30 +38,50 @@ class Told:
 
 def stream(name: str, page: PageAddress, last: int) -> Iterator[Told]:
     """What the page of an agent tells, from the newest `last` events on, until it ends. Raises HiveError."""
-    from http.client import HTTPConnection, HTTPException
-
-    connection = HTTPConnection(page.host, page.port, timeout=SILENCE_SECONDS)
     try:
-        connection.request("GET", f"/events?last={last}", headers={"Authorization": f"Bearer {page.key}"})
-        answer = connection.getresponse()
-        if answer.status != 200:
-            raise HiveError(f"{name}'s page answered with {answer.status}: {answer.read(500).decode(errors='replace')}")
-        yield from _told(answer)
-    except (OSError, HTTPException, ValueError, RecursionError) as error:
+        with create_connection((page.host, page.port), SILENCE_SECONDS) as connection:
+            request(connection, page, "GET", f"/events?last={last}", authorization(page))
+            lines = _lines(connection)
+            status = _head(lines)
+            if status != "200":
+                raise HiveError(f"{name}'s page answered with {status}.", f"`hive journal {name}` may say why.")
+            yield from _told(lines)
+    except (OSError, ValueError, RecursionError) as error:
         raise HiveError(f"The stream of {name} broke off: {error}.", f"`hive journal {name}` may say why.") from error
-    finally:
-        connection.close()
 
 
-def _told(answer: HTTPResponse) -> Iterator[Told]:
+def _lines(connection: socket) -> Iterator[str]:
+    """Each line as it comes. Who is told to end, or presses Ctrl-C, is not kept by a line that never ends.
+
+    Raises ValueError for a line that is too long or is broken off, and TimeoutError for a long silence.
+    """
+    buffer = LineBuffer(LONGEST_STREAM_LINE)
+    while True:
+        if not readable([connection.fileno()], SILENCE_SECONDS):
+            raise TimeoutError("it has been silent for too long")
+        more = connection.recv(64 * 1024)
+        if not more:
+            break
+        for line in buffer.feed(more):
+            yield line.decode(errors="replace").removesuffix("\r")
+    if buffer.take_rest():
+        raise ValueError("it sent half of a line")
+
+
+def _head(lines: Iterator[str]) -> str:
+    """Read the head of an answer: the code of its status (RFC 9112)."""
+    status = next(lines, "").partition(" ")[2][:3]
+    for line in islice(lines, MOST_IN_HEAD):
+        if not line:
+            return one_line(status)
+    raise ValueError("it sent no head of an answer")
+
+
+def _told(lines: Iterator[str]) -> Iterator[Told]:
     """Read a stream of server-sent events. Raises ValueError for anything else."""
     kind, begun = "", set()
-    while line := answer.readline(LONGEST_STREAM_LINE):
-        if not line.endswith(b"\n"):
-            raise ValueError("it sent a line that is too long, or half of one")
-        # At the latest when the page gives a sign of life.
-        check_ended()
-        field, _, value = line.decode(errors="replace").rstrip("\n").partition(": ")
+    for line in lines:
+        field, _, value = line.partition(": ")
         if field == "event":
             kind = value
         elif field == "data" and kind in _TEXTS:

@@ -11,16 +11,20 @@ import socket
 import stat
 import subprocess
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 import pytest
 
+from hive_core import signals
 from hive_core.client import Client
 from hive_core.containers.local.listeners import listeners
 from hive_core.errors import Refused
-from hive_fleet.agents.page import reach_page
+from hive_fleet.agents.page import PageAddress, post, reach_page
+from hive_fleet.agents.page_stream import stream
 from tests.agent.browser import free_port
 from tests.hives import PATIENCE, TestHive, eventually, interrupt
 
@@ -141,13 +145,51 @@ def test_the_key_is_not_given_out_while_somebody_else_has_the_port(paged: TestHi
     assert not any(key in one for one in asked)
 
 
-def trickle(server: socket.socket, over: threading.Event) -> None:
+HEAD = b"HTTP/1.0 200 OK\r\n"
+
+
+def trickle(server: socket.socket, over: threading.Event, begin: bytes = HEAD + b"X: ") -> None:
     """Serve whoever comes an answer without an end, a byte at a time."""
     client, _ = server.accept()
     with client, contextlib.suppress(OSError):
-        client.sendall(b"HTTP/1.0 200 OK\r\nX: ")
+        client.sendall(begin)
         while not over.wait(0.05):
             client.sendall(b"x")
+
+
+@contextlib.contextmanager
+def trickling(begin: bytes) -> Iterator[PageAddress]:
+    """A page that answers so; it was waited for in vain where it comes to its end."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=trickle, args=(server, over, begin))
+        thread.start()
+        end = threading.Timer(20, over.set)
+        end.start()
+        yield PageAddress("127.0.0.1", server.getsockname()[1], "key")
+        assert not over.is_set()
+        end.cancel()
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("begin", [HEAD + b"X: ", HEAD + b"\r\ndata: "])
+def test_who_no_longer_follows_is_not_kept_by_a_page_that_sends_a_byte_at_a_time(begin: bytes) -> None:
+    stop = os.eventfd(1)
+
+    def follow() -> None:
+        with signals.ended_by(stop), pytest.raises(signals.ToldToEnd):
+            next(stream("coder", page, 20))
+
+    with trickling(begin) as page, ThreadPoolExecutor(1) as threads:
+        threads.submit(follow).result()
+    os.close(stop)
+
+
+def test_what_a_page_is_to_do_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hive_fleet.agents.page.PROOF_SECONDS", 0.5)
+    with trickling(b"HTTP/1.0 100 Continue\r\nX: ") as page:
+        assert not post(page, "/api/nudge")
 
 
 def test_a_page_that_answers_a_byte_at_a_time_is_not_waited_for_without_end(
