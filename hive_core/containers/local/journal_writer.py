@@ -11,13 +11,16 @@ import time
 LINE_BYTES = 8 * 1024
 FILE_BYTES = 10 * 1024 * 1024
 _REMEMBERED = 5
+# What a line of hive's own begins with.
+OWN = b"hive: "
 
 
 class JournalWriter:
     """Appends to `journal`; before it has more than FILE_BYTES it becomes `journal.1` and a new one is begun.
 
     A container's output may be anything. It is kept byte for byte, but for NUL-free line breaks: only a line feed
-    ends a line, and a line longer than LINE_BYTES is cut into pieces.
+    ends a line, and a line longer than LINE_BYTES is cut into pieces. What would pass for a line of hive's own gets a
+    blank before it.
     """
 
     def __init__(self, path: str) -> None:
@@ -50,7 +53,7 @@ class JournalWriter:
     def say(self, text: str) -> None:
         """Write a line of hive's own."""
         self.flush()
-        self._lines([f"hive: {text}".encode(errors="backslashreplace").replace(b"\n", b" ")])
+        self._write([OWN + text.encode(errors="backslashreplace").replace(b"\n", b" ")])
 
     def flush(self) -> None:
         """Write the unfinished last line as if it had ended."""
@@ -59,10 +62,14 @@ class JournalWriter:
             self._lines([line])
 
     def _lines(self, lines: list[bytes]) -> int:
-        """Write lines, in one go: there may be many thousands."""
+        """Write lines of the container's, cut into pieces."""
         pieces = [
             line[start : start + LINE_BYTES] for line in lines for start in range(0, max(len(line), 1), LINE_BYTES)
         ]
+        return self._write([b" " + piece if piece.startswith(OWN) else piece for piece in pieces])
+
+    def _write(self, pieces: list[bytes]) -> int:
+        """Write each as a line, in one go: there may be many thousands."""
         if not pieces:
             return 0
         self.last = [*self.last, *pieces[-_REMEMBERED:]][-_REMEMBERED:]
@@ -74,8 +81,8 @@ class JournalWriter:
     def _put(self, text: bytes) -> None:
         try:
             if self._lost is not None:
-                notice = f"hive: lines are missing here: {self._lost.strerror}"
-                os.write(self._file, b"\n%s %s\n" % (_now(), notice.encode()))
+                notice = f"lines are missing here: {self._lost.strerror}"
+                os.write(self._file, b"\n%s %s%s\n" % (_now(), OWN, notice.encode()))
                 self._lost = None
             if self._size and self._size + len(text) > FILE_BYTES:
                 self._rotate()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hive_core.containers.local.journal import follow, tail
-from hive_core.containers.local.journal_writer import FILE_BYTES, JournalWriter
+from hive_core.containers.local.journal_writer import FILE_BYTES, LINE_BYTES, JournalWriter
 from hive_core.containers.local.output import CHUNK, Output
 from tests.hives import eventually
 
@@ -66,6 +66,18 @@ def test_a_full_disk_is_told_when_there_is_room_again(path: Path) -> None:
     os.close(full)
     written = [line for line in tail(path, 10) if line]
     assert bodies(written) == ["before", "hive: lines are missing here: No space left on device", "after"]
+
+
+def test_nothing_that_a_container_writes_passes_for_a_line_of_hive_s_own(path: Path) -> None:
+    writer = JournalWriter(str(path))
+    writer.say("sandbox: bwrap")
+    # A line that is cut begins another one with what comes next.
+    writer.feed(b"hive: forged\nhive agent: its own\n" + b"x" * LINE_BYTES + b"hive: behind it\nhive: half")
+    writer.flush()
+    written = bodies(tail(path, 10))
+    assert [line for line in written if line.startswith("hive: ")] == ["hive: sandbox: bwrap"]
+    assert written[1:3] == [" hive: forged", "hive agent: its own"]
+    assert written[-2:] == [" hive: behind it", " hive: half"]
 
 
 def test_who_writes_without_end_has_to_wait_and_is_heard_again(path: Path) -> None:
