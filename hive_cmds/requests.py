@@ -11,7 +11,7 @@ from hive_core.errors import HiveError
 from hive_core.human import count
 from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.text import indented, one_line
-from hive_fleet.requests import beginnings, queue
+from hive_fleet.requests import beginnings, nix_remarks, queue
 from hive_fleet.requests.consequences import Consequence, Weight, consequences
 from hive_fleet.requests.request import Request, RequestId
 
@@ -126,13 +126,15 @@ def _to_be_made(hive: Hive, approval: Request, requested_by: str) -> Shown:
     remarks = [] if beginning.remark is None else [beginning.remark]
     toml = beginning.files.get("agent.toml")
     told = [] if toml is None else _differences(None, toml)
+    told += nix_remarks.remarks((path, None, data) for path, data in beginning.files.items() if path.endswith(".nix"))
     return Shown(approval, beginnings.as_diff(beginning.files), remarks, [], requested_by, [], told)
 
 
 def _consequences(repository: Repository, before: str | None, after: str) -> list[Consequence]:
-    """What the configurations of two commits differ in; of one that cannot be built, only why."""
+    """What the configurations of two commits differ in; of one that cannot be built, why; and what their Nix does."""
     old = None if before is None else repository.read(before, "agent.toml") or b""
-    return _differences(old, repository.read(after, "agent.toml") or b"")
+    told = _differences(old, repository.read(after, "agent.toml") or b"")
+    return told + nix_remarks.remarks(repository.changed(before, after, ".nix"))
 
 
 def _differences(before: bytes | None, after: bytes) -> list[Consequence]:

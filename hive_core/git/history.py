@@ -149,6 +149,21 @@ class History:
                 )
             yield path, entry.permissions, self._repository.odb.read(entry.sha)[1]
 
+    def changed(self, before: str | None, after: str, suffix: str) -> Iterator[tuple[str, bytes | None, bytes | None]]:
+        """The files with such a name that differ between two commits: path, what it was, what it is.
+
+        before: None for nothing. Each is read as it is come to; None where there is no such file. Of a link it is its
+        target.
+        """
+        old, new = ({} if sha is None else self._named(sha, suffix) for sha in (before, after))
+        for path in sorted(old.keys() | new.keys()):
+            if old.get(path) != new.get(path):
+                was, now = (self._object(side[path])[1] if path in side else None for side in (old, new))
+                yield path, was, now
+
+    def _named(self, sha: str, suffix: str) -> dict[str, str]:
+        return {path: entry.sha for path, entry in self._walk(sha) if entry.kind == "blob" and path.endswith(suffix)}
+
     def diff(self, before: str | None, after: str) -> str:
         """The unified diff between two commits (`before` None: from nothing), raw but decoded: print it with `visible`.
 

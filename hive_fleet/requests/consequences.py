@@ -28,8 +28,9 @@ class Weight(enum.StrEnum):
 class Consequence:
     """One thing that a request changes for the agent.
 
-    topic: the key of agent.toml that it comes from. weight: widens (it may reach, run or use up more), narrows, or
-    neutral. text: a sentence's worth about the agent, without its name; names and values in it are the agent's.
+    topic: the key of agent.toml that it comes from, or the path of the Nix file. weight: widens (it may reach, run or
+    use up more), narrows, or neutral. text: a sentence's worth about the agent, without its name; names
+    and values in it are the agent's.
     """
 
     topic: str

@@ -461,6 +461,16 @@ def test_show_says_what_a_request_lets_its_agent_do(hive: TestHive) -> None:
     assert hive.json("show", number)["consequences"] == shown["consequences"]
 
 
+def test_show_names_what_in_an_agents_nix_deserves_a_look(hive: TestHive) -> None:
+    hive.spawn("coder")
+    files = {"agent.nix": '{ lib, ... }:\n{ networking.hostName = lib.mkForce (builtins.getEnv "X"); }\n'}
+    number = str(hive.request("coder", PLAIN, files=files))
+    text = hive.run("show", number).stdout
+    assert "  + coder overrides what others say of its system: mkForce (agent.nix, line 2)\n" in text
+    topics = [(one["topic"], one["weight"]) for one in hive.json("show", number)["consequences"]]
+    assert topics == [("agent.nix", "widens"), ("agent.nix", "widens")]
+
+
 def test_show_says_that_a_configuration_cannot_be_built(hive: TestHive) -> None:
     hive.spawn("coder")
     number = str(hive.request("coder", 'runner = "nonsense"\n'))

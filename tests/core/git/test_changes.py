@@ -196,3 +196,17 @@ def test_a_long_message_is_cut_and_says_so(proposals: Proposals) -> None:
     proposals.applied.receive(proposals.clone, sha, "refs/tags/proposal/1")
     (shown,) = proposals.applied.commits(proposals.applied.main(), sha)
     assert shown.message.endswith("(cut here: the message has 5000 characters)")
+
+
+def test_the_files_of_a_name_that_differ_are_told_as_they_were_and_are(proposals: Proposals) -> None:
+    before = proposals.take({"a.nix": "one", "kept.nix": "k", "gone/b.nix": "b", "other": "x"})
+    (proposals.clone / "link.nix").symlink_to("a.nix")
+    git(proposals.clone, "add", "link.nix")
+    after = proposals.take({"a.nix": "two", "gone/b.nix": None, "new.nix": "n", "other": "y"})
+    assert list(proposals.applied.changed(before, after, ".nix")) == [
+        ("a.nix", b"one", b"two"),
+        ("gone/b.nix", b"b", None),
+        ("link.nix", None, b"a.nix"),
+        ("new.nix", None, b"n"),
+    ]
+    assert [path for path, *_ in proposals.applied.changed(None, before, ".nix")] == ["a.nix", "gone/b.nix", "kept.nix"]
