@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import socket
@@ -18,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
 
 from hive_agent.page.door import HEADERS, Denied, Door
+from hive_agent.page.parting import hang_up, part
 from status_page.broadcaster import Broadcaster
 from status_page.metrics import Answers
 
@@ -84,7 +84,7 @@ class PageServer(ThreadingHTTPServer):
             self._strangers[request] = None
             oldest = next(iter(self._strangers)) if len(self._strangers) > MOST_AT_ONCE else None
         if oldest is not None:
-            _hang_up(oldest)
+            hang_up(oldest)
         super().process_request(request, client_address)
 
     def know(self, request: socket.socket) -> bool:
@@ -95,16 +95,17 @@ class PageServer(ThreadingHTTPServer):
             return len(self._known) <= MOST_KNOWN
 
     def shutdown_request(self, request: Any) -> None:
-        with self._counting:
-            self._strangers.pop(request, None)
-            self._known.discard(request)
-            handed = request in self._handed
-            self._handed.discard(request)
-        if handed:
+        if request in self._handed:
             # The stream goes on at the broadcaster's own descriptor.
             request.close()
-        else:
+        elif request in self._known:
             super().shutdown_request(request)
+        else:
+            part(request)
+        with self._counting:
+            for kept in (self._handed, self._known):
+                kept.discard(request)
+            self._strangers.pop(request, None)
 
     def hand_over(self, request: socket.socket, last: int | None, history: str, authorization: str) -> bool:
         """Give a connection to the broadcaster, for as long as its key is one; False when there are too many."""
@@ -123,14 +124,6 @@ class PageServer(ThreadingHTTPServer):
         # A browser that closes a tab is no news.
         if not isinstance(error, (ConnectionError, TimeoutError)):
             sys.stderr.write(f"hive page: {error!r}\n")
-
-
-def _hang_up(request: socket.socket) -> None:
-    try:
-        request.shutdown(socket.SHUT_RDWR)
-    except OSError as error:
-        if error.errno not in (errno.ENOTCONN, errno.EBADF):
-            raise
 
 
 class _Handler(WSGIRequestHandler):

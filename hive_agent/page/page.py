@@ -7,7 +7,6 @@ anyone, and the proof that whoever serves them has the key.
 
 from __future__ import annotations
 
-import errno
 import json
 import sqlite3
 import sys
@@ -25,6 +24,7 @@ from hive_agent.errors import AgentError, Stopped
 from hive_agent.live import Live
 from hive_agent.page.controls import Controls, text_of
 from hive_agent.page.door import HEADERS, Denied, Door
+from hive_agent.page.parting import hang_up, part
 from hive_agent.page.reading import EVENTS, RecordReader
 from hive_agent.page.shield import NONCE, prove
 from hive_agent.page.stream import follow
@@ -70,16 +70,8 @@ class Page(ThreadingHTTPServer):
             self._strangers[request] = None
             oldest = next(iter(self._strangers)) if len(self._strangers) > MOST_STRANGERS else None
         if oldest is not None:
-            self.hang_up(oldest)
+            hang_up(oldest)
         super().process_request(request, client_address)
-
-    def hang_up(self, request: Any) -> None:
-        """Have the thread that serves a connection find its end."""
-        try:
-            request.shutdown(2)
-        except OSError as error:
-            if error.errno not in (errno.ENOTCONN, errno.EBADF):
-                raise
 
     def know(self, request: Any) -> bool:
         """Move a connection to those that have shown the key; False when these are too many."""
@@ -89,10 +81,13 @@ class Page(ThreadingHTTPServer):
             return len(self._known) <= MOST_KNOWN
 
     def shutdown_request(self, request: Any) -> None:
+        if request in self._known:
+            super().shutdown_request(request)
+        else:
+            part(request)
         with self._doors:
             self._strangers.pop(request, None)
             self._known.discard(request)
-        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         error = sys.exc_info()[1]

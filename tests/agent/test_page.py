@@ -21,6 +21,8 @@ from hive_agent.waits import Waits
 from tests.agent.browser import KEY, Client, free_port
 from tests.agent.conftest import ROOT, Place
 from tests.agent.test_harness import acknowledged, fifo, rows, wait_line
+from tests.agent.test_parting import CLOSED, state
+from tests.hives import eventually
 
 __all__ = ["fifo"]
 
@@ -152,6 +154,8 @@ def test_strangers_who_hold_connections_open_keep_nobody_out(client: Client) -> 
     crowd = [socket.create_connection(("127.0.0.1", client.port)) for _ in range(100)]
     try:
         assert client.ask("GET", "/api/state")[0] == 200
+        # Nor do they use up the ports of this machine, which it takes to get to the page.
+        eventually(lambda: state(crowd[0]) == CLOSED)
     finally:
         for one in crowd:
             one.close()

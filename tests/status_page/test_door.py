@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.hives import TestHive
+from tests.agent.test_parting import CLOSED, state
+from tests.hives import TestHive, eventually
 from tests.status_page.near import NearPage, served_near
 from tests.status_page.routes import GUARDED, STREAM, acts, filled
 
@@ -80,6 +81,8 @@ def test_strangers_without_end_do_not_break_off_what_the_operator_asks_for(near:
             assert near.client.ask("GET", "/api/state")[0] == 200
         near.hive.run("send", "operator", "hello")
         assert "sent" in (kind for kind, _, _ in news)
+    # Nor do they use up the ports of this machine, which it takes to get to the page.
+    eventually(lambda: state(strangers[0]) == CLOSED)
     for connection in strangers:
         connection.close()
 
