@@ -32,6 +32,8 @@ SILENT = {
     "update agents.restart_at": "told with the crash; that it is over, with the start or the stop that comes of it",
     "update agents.stuck_at": "it goes with the turn, whose end is told; that it begins is",
     "update agents.stuck_minutes": "of its configuration, whose deploy is told",
+    "update agents.active_model": "goes with the state, of a harness that runs",
+    "update agents.until": "goes with the state, of a harness that runs",
     "update agents.model": "the harness asks before each turn, and tells what it runs with",
     "update agents.state": "told where what is shown differs: a badge is of one that runs",
     "update agents.status_text": "told where what is shown differs: a badge is of one that runs",

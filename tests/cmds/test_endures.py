@@ -64,7 +64,8 @@ def test_up_goes_on_through_a_disk_that_is_full_and_tells_of_a_crash_of_that_tim
     assert up.process.poll() is None
     empty(small.root / "filling")
     up.until("coder         crashed")
-    assert up.text.count("warning: the watch") <= 1
+    # Once for each time that nothing could be written; what ends with the agent gives a little room in between.
+    assert up.text.count("warning: the watch") <= 2
     small.run("start", "coder")
     with Client(small.root / "run" / "host.sock") as host:
         assert host.ask("send", to="coder", body="hello")["ok"] is True

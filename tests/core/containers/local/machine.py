@@ -73,12 +73,16 @@ class Machine:
         return answer["answer"]
 
     def modules(self) -> set[str]:
-        """What such a process has imported when it has listed the containers."""
+        """What such a process has imported when it has listed the containers, beyond what every Python here does."""
         python, program, _ = driver(self.user)
         asked = json.dumps({"do": "modules", "home": str(self.home), "sandbox": self.sandbox})
-        argv = [*self._become(), python, program, asked]
-        done = subprocess.run(argv, check=True, capture_output=True, text=True, env=self._environ(), cwd="/")
-        return set(json.loads(done.stdout)["answer"])
+        bare = "import sys, json; print(json.dumps({'answer': [*sys.modules]}))"
+        found = []
+        for argv in ([program, asked], ["-c", bare]):
+            call = [*self._become(), python, *argv]
+            done = subprocess.run(call, check=True, capture_output=True, text=True, env=self._environ(), cwd="/")
+            found.append(set(json.loads(done.stdout)["answer"]))
+        return found[0] - found[1]
 
     def _become(self) -> list[str]:
         return become(self.user)
