@@ -15,7 +15,7 @@ from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
 from hive_core.progress import all_in_progress, held_first, recorded
 from hive_fleet.agents import status
 from hive_fleet.agents.desired import want
-from hive_fleet.agents.refusals import refuse_halted, refuse_self, refuse_unknown
+from hive_fleet.agents.refusals import refuse_bad_settings, refuse_halted, refuse_self, refuse_unknown
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.agents.strays import is_stray
 from hive_fleet.changes import starts
@@ -33,6 +33,7 @@ def start(hive: Hive, name: AgentName) -> AgentStatus:
     refuse_self(hive, name, "start")
     refuse_unknown(hive, name)
     refuse_halted(hive)
+    refuse_bad_settings(hive)
     starts.start(hive, name, looked_after=True)
     return status.of(hive, name)
 
@@ -128,6 +129,7 @@ def restart(hive: Hive, name: AgentName) -> AgentStatus:
     refuse_self(hive, name, "restart")
     refuse_unknown(hive, name)
     refuse_halted(hive)
+    refuse_bad_settings(hive)
     starts.restart(hive, name, grace=GRACE)
     return status.of(hive, name)
 

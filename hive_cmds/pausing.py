@@ -13,6 +13,7 @@ from hive_core.events import emit
 from hive_core.human import count
 from hive_core.operation import OPERATOR, operation
 from hive_fleet.agents import halt, harness_state, last_seen, status, table
+from hive_fleet.agents.refusals import refuse_bad_settings
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.changes import halting, starts
 
@@ -49,7 +50,9 @@ def resume(hive: Hive, name: AgentName | None = None, all: bool = False) -> Agen
         if agent.halted:
             hive.say(f"note: {name} was stopped by `hive estop`: `hive resume --all` starts it")
         return agent
-    for each in _everyone(hive, name, "resume", all=all):
+    everyone = _everyone(hive, name, "resume", all=all)
+    refuse_bad_settings(hive)
+    for each in everyone:
         _pause(hive, each, False)
     with hive.store.write() as db:
         if halt.lift(db):

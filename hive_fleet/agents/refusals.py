@@ -31,3 +31,8 @@ def refuse_halted(hive: Hive) -> None:
     """Raises Refused while everything is stopped. Asked before anything is begun; whoever starts asks again."""
     with hive.store.read() as db:
         halt.refuse(db)
+
+
+def refuse_bad_settings(hive: Hive) -> None:
+    """Raises Refused for a `hive.toml` that cannot be used: asked before an agent is ended that is to start again."""
+    _ = hive.settings.choices

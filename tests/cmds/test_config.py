@@ -91,6 +91,21 @@ def test_what_needs_the_file_is_refused_with_its_line_and_key(hive: TestHive, co
     hive.run("start", "coder")
 
 
+def test_nobody_is_ended_who_could_not_be_started_again_with_the_file_as_it_is(hive: TestHive) -> None:
+    hive.spawn("coder", PLAIN)
+    settings(hive, BAD)
+    assert "port is not a key" in hive.run("restart", "coder", code=1).stderr
+    assert hive.agent("coder")["running"]
+    hive.run("estop")
+    assert "port is not a key" in hive.run("resume", "--all", code=1).stderr
+    # The stop holds, so nobody takes the end of what it has stopped for a crash.
+    hive.run("watch", "--once")
+    assert (hive.agent("coder")["halted"], hive.events("container_crash")) == (True, [])
+    settings(hive, "")
+    hive.run("resume", "--all")
+    assert hive.agent("coder")["running"]
+
+
 def test_the_doctor_says_what_is_wrong_with_the_file_and_goes_on(hive: TestHive) -> None:
     settings(hive, BAD)
     rows = {row["check"]: row for row in hive.json("doctor")}
