@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -58,6 +59,9 @@ def backup(hive: Hive, folder: Folder, keep: HowMany | None = None) -> None:
         target = target / time.strftime(_BY_DATE)
     if not target.parent.is_dir():
         raise Refused(f"There is no folder {target.parent}.", "Make it, or name another.")
+    if os.path.lexists(target):
+        hint = f"Name a folder that is not there yet; `--keep N` makes one below {folder}, by its date."
+        raise Refused(f"There is something at {target} already.", hint)
     failed: list[str] = []
     with made_beside(target, target.parent) as made:
         # It holds every message.
@@ -175,6 +179,8 @@ def _manifest(source: Path) -> dict[str, Any]:
     """What the backup says of itself. Raises Refused for a folder that is none."""
     try:
         manifest: dict[str, Any] = json.loads((source / MANIFEST).read_text())
+    except FileNotFoundError as error:
+        raise Refused(f"There is no backup of a hive at {source}.", "`hive backup DIR` makes one.") from error
     except (OSError, ValueError) as error:
         raise Refused(f"{source} is no backup of a hive: {error}.", "`hive backup DIR` makes one.") from error
     if not (source / DATABASE).is_file() or not isinstance(manifest.get("ports"), dict):

@@ -158,9 +158,11 @@ def test_a_restore_killed_anywhere_is_finished_by_the_next(hive: TestHive, other
 def test_what_is_no_backup_is_refused_and_nothing_is_touched(full: TestHive, tmp_path: Path) -> None:
     before = requests(full)
     (tmp_path / "empty").mkdir()
-    assert "no backup" in full.run("restore", str(tmp_path / "empty"), "--yes", code=1).stderr
+    assert "There is no backup of a hive at" in full.run("restore", str(tmp_path / "empty"), "--yes", code=1).stderr
     full.run("backup", str(tmp_path / "kept"))
-    assert "already" in full.run("backup", str(tmp_path / "kept"), code=1).stderr
+    again = full.run("backup", str(tmp_path / "kept"), code=1).stderr
+    assert "already" in again
+    assert "Name a folder that is not there yet" in again
     assert "Add --yes" in full.run("restore", str(tmp_path / "kept"), code=1).stderr
     (tmp_path / "kept/hive.db").write_bytes(b"junk" * 10_000)
     assert "bug" not in full.run("restore", str(tmp_path / "kept"), "--yes", code=1).stderr
