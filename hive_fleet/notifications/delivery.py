@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import threading
 import urllib.parse
 from collections.abc import Iterator, Sequence
@@ -29,11 +30,13 @@ def deliver(service: Service, message: Wording) -> None:
 
 
 def _by_command(argv: list[str], message: Wording) -> None:
+    if shutil.which(argv[0]) is None:
+        raise Refused(f"{argv[0]} is not there, or is not executable.")
     try:
         done = run(argv, timeout=PATIENCE, check=False, text=wire.line({**message.data, "body": message.body}))
     except ProgramFailed:
         # What that says names all words of the command.
-        raise Refused(f"{argv[0]} could not be run, or took longer than {PATIENCE:g} seconds.") from None
+        raise Refused(f"{argv[0]} took longer than {PATIENCE:g} seconds, or could not be run.") from None
     if done.code:
         raise Refused(f"{argv[0]} ended with {done.code}.")
 
