@@ -42,7 +42,9 @@ def _notify(chosen: Choices) -> Iterator[Setting]:
     for name, value in chosen.notify.items():
         origin = chosen.origins[f"{NOTIFY}.{name}"]
         if name == "services":
-            yield from (Setting(f"{NOTIFY}.{name}.{each}", notify_toml.scheme(value[each]), origin) for each in value)
+            for each, address in value.items():
+                key = f"{NOTIFY}.{name}.{each}"
+                yield Setting(key, notify_toml.scheme(address), chosen.origins[key])
         elif isinstance(value, dict):
             yield Setting(f"{NOTIFY}.{name}", ", ".join(dumps(value).split("\n")).strip(", "), origin)
         else:

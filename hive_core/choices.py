@@ -150,6 +150,8 @@ def _read(path: str, identity: Hashable, environment: tuple[tuple[str, str], ...
     notify = checked.get(NOTIFY, {})
     for name in notify:
         lines[f"{NOTIFY}.{name}"] = f"{FILE}, line {checker.line((NOTIFY, name))}"
+    for name in notify.get("services", {}):
+        lines[f"{NOTIFY}.services.{name}"] = f"{FILE}, line {checker.line((NOTIFY, 'services', name))}"
     return _merged(flat, lines, dict(environment), new, notify)
 
 

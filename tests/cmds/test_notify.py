@@ -39,6 +39,12 @@ def test_a_test_says_of_every_service_whether_it_took_it(hive: TestHive, ntfy: N
     assert hive.run("notify").stderr == "Nothing is to be sent now.\n"
 
 
+def test_of_a_command_that_is_not_there_it_says_so(hive: TestHive) -> None:
+    wish(hive, '[notify.services]\nlog = ["/bin/nowhere", "secret"]\n')
+    (told,) = json.loads(hive.run("notify", "--test", "--json", code=1).stdout)
+    assert told["detail"] == "/bin/nowhere is not there, or is not executable."
+
+
 def test_without_a_service_it_says_where_to_name_one(hive: TestHive) -> None:
     assert "[notify.services]" in hive.run("notify", code=1).stderr
 
@@ -106,8 +112,9 @@ def test_settings_of_notifications_are_checked_and_no_url_is_repeated(hive: Test
 def test_settings_of_notifications_are_shown_without_what_is_secret(hive: TestHive) -> None:
     wish(hive, '[notify]\nquiet = "22:00-07:00"\nto = ["phone"]\n[notify.crash]\nquiet = "off"\nrepeat = 60\n'
                '[notify.services]\nphone = "ntfy://host/secret"\nlog = ["/bin/log", "secret"]\n')  # fmt: skip
-    rows = {row["key"]: row["value"] for row in hive.json("config") if row["key"].startswith("notify")}
-    assert rows == {
+    listed = [row for row in hive.json("config") if row["key"].startswith("notify")]
+    assert [row["origin"] for row in listed[-2:]] == ["hive.toml, line 8", "hive.toml, line 9"]
+    assert {row["key"]: row["value"] for row in listed} == {
         "notify.quiet": "22:00-07:00",
         "notify.to": "phone",
         "notify.crash": 'quiet = "off", repeat = 60',
