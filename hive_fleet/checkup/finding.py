@@ -28,7 +28,7 @@ class Finding:
     @property
     def detail(self) -> str:
         """What there is, and what to do."""
-        return f"{self.said}: {self.todo}" if self.todo else self.said
+        return f"{self.said.rstrip('.')}: {self.todo}" if self.todo else self.said
 
     def wire(self) -> dict[str, Any]:
         """What is sent: what to do stands in the words, and by itself."""

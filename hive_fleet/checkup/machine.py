@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from hive_agent.clis import CLIS
 from hive_core.context import Hive
 from hive_core.human import size
 from hive_core.wake import Wake
@@ -44,7 +45,7 @@ def _advice(what: str) -> str:
         return "apt-get install bubblewrap"
     if what.startswith("limit"):
         return "let hive write the control groups that it runs in (a service with Delegate=memory pids cpu)"
-    return "see docs/security.md"
+    return "see docs/settings.md" if what in CLIS else "see docs/security.md"
 
 
 def _disk(hive: Hive) -> Findings:

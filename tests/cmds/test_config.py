@@ -112,6 +112,7 @@ def test_the_doctor_says_what_is_wrong_with_the_file_and_goes_on(hive: TestHive)
     assert rows["settings"]["ok"] is False
     assert "line 2: port is not a key" in rows["settings"]["detail"]
     assert "git" in rows
+    assert rows["claude"]["detail"].endswith("perhaps it is ports: see docs/settings.md")
     settings(hive, 'pronouns = "they/them"\n')
     (row,) = (row for row in hive.json("doctor") if row["check"] == "settings")
     assert row["ok"]
