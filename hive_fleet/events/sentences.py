@@ -144,7 +144,7 @@ SENTENCES: Mapping[str, Callable[[Data], str | None]] = {
     "need_added": _need,
     "need_changed": _nothing,
     "need_resolved": _nothing,
-    "adopted": _always("taken back, as the database had been lost"),
+    "adopted": _always("taken back into the database"),
     "inbox_forgotten": _nothing,
     "vacuumed": _nothing,
     "restored": _always("the database was taken from a backup"),
