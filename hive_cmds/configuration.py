@@ -31,7 +31,8 @@ class DeployedConfiguration:
     files: list[DeployedFile]
 
     def text(self) -> str:
-        return "\n\n".join([f"{self.name} at {self.sha[:12]}", *(f"{f.path}:\n{indented(f.text)}" for f in self.files)])
+        shown = (f"{file.path}:\n{indented(file.text.rstrip())}" for file in self.files)
+        return "\n\n".join([f"{self.name} at {self.sha[:12]}", *shown])
 
 
 @operation(callers=OPERATOR, group="Seeing", reads=True)
