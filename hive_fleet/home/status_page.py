@@ -93,6 +93,9 @@ def _served(hive: Hive) -> dict[str, Any]:
         found = None
     # The file of a page that was killed is still there; who serves one holds its lock.
     if found is None or not hive.running("page"):
+        if hive.running("up"):
+            why = "Either its port is another program's (ports.page in hive.toml names another), or page.serve is off."
+            raise Refused("Nobody serves the status page, though `hive up` runs.", why)
         raise Refused("Nobody serves the status page.", "`hive up` does, or `hive page` by itself.")
     return dict(found)
 
