@@ -22,6 +22,8 @@ _CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
 # A shell sets it when it wants to know how a command line may go on.
 COMPLETING = "_HIVE_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
+# What fingers know from other programs that follow and show the last lines.
+SHORT = {"--follow": ("-f",), "--lines": ("-n",)}
 
 # What carries a command out: the operation, what was given, whether its result is JSON, and whether nothing is asked.
 Perform = Callable[[Operation, dict[str, Any], bool, bool], int]
@@ -157,7 +159,7 @@ def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
     if parameter.positional:
         info = typer.Argument(metavar=f"[{metavar}]", **more)
         return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=None)
-    info = typer.Option(parameter.flag, metavar=metavar, **more)
+    info = typer.Option(parameter.flag, *SHORT.get(parameter.flag, ()), metavar=metavar, **more)
     default: Any = [] if parameter.many else None
     return inspect.Parameter(parameter.name, _KEYWORD, annotation=Annotated[kind | None, info], default=default)
 
@@ -166,5 +168,5 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 def _option(name: str, kind: Any, default: Any, flag: str, text: str) -> inspect.Parameter:
-    info = typer.Option(flag, help=text, show_default=False)
+    info = typer.Option(flag, *SHORT.get(flag, ()), help=text, show_default=False)
     return inspect.Parameter(name, _KEYWORD, annotation=Annotated[kind, info], default=default)

@@ -78,6 +78,7 @@ def commands() -> str:
         "Generated from the declarations. Every command takes `--help`, and every one that prints a result `--json`:",
         "an array for a listing, an object for one thing. What is told as it comes (`events`, `watch`, `up`, `attach`,",
         "`journal --follow`) is one JSON value on each line (NDJSON) and no array, whether it is followed or not.",
+        "`-f` is short for `--follow`, `-n` for `--lines`.",
         "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 a bug of hive's, 130 interrupted.",
     ]
     group = ""

@@ -218,6 +218,14 @@ def test_a_stream_is_one_json_object_a_line(hive: TestHive) -> None:
 # --- help and completion
 
 
+def test_follow_and_lines_have_the_letters_that_other_programs_use(hive: TestHive) -> None:
+    hive.spawn("coder")
+    assert hive.run("history", "coder", "-n", "1").stdout.count("\n") == 1
+    follow = hive.start("events", "--since", "0", "-f")
+    line_of(follow)
+    assert interrupt(follow) == 130
+
+
 def test_help_is_a_word_too(hive: TestHive) -> None:
     assert hive.run("help", "approve").stdout == hive.run("approve", "--help").stdout
     assert hive.run("help").stdout == hive.run("--help").stdout
