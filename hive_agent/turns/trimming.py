@@ -20,8 +20,8 @@ from pathlib import Path
 FILE = "events.sqlite"
 # Rows in one transaction: the harness writes in between.
 AT_ONCE = 500
-# Seconds that all of it may take, and that the harness is waited for.
-LONGEST, PATIENCE = 20.0, 2.0
+# Seconds after which no further rows are removed; after which a query is broken off; that the harness is waited for.
+LONGEST, BROKEN_OFF, PATIENCE = 20.0, 30.0, 2.0
 # Bytes that a file may hold to be rewritten, so that it can become smaller; and that stay free in it.
 REWRITTEN, KEPT_FREE = 16 * 1024 * 1024, 512 * 1024
 
@@ -58,18 +58,18 @@ def trim(folder: Path, before: float, newest: int, *, dry: bool) -> dict[str, in
         return {"events": 0, "turns": 0, "size": 0}
     file = folder / FILE
     with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None)) as db:
-        end = time.monotonic() + LONGEST
-        db.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+        begin = time.monotonic()
+        db.set_progress_handler(lambda: time.monotonic() > begin + BROKEN_OFF, 10_000)
         # What a file brings along (triggers, views, defaults) must not call anything.
         db.execute("pragma trusted_schema = off")
         _require_fit(db)
         values = {"before": before, "newest": newest, "most": AT_ONCE}
         if dry:
             return {"events": _count(db, values), "turns": 0, "size": 0}
-        size = file.stat().st_size
-        events = _delete(db, "turn_events", _OLD, values) + _delete(db, "turn_events", _MANY, values)
-        turns = _delete(db, "turns", _TURNS, values)
-        _give_back(db)
+        size, end = file.stat().st_size, begin + LONGEST
+        events = _delete(db, "turn_events", _OLD, values, end) + _delete(db, "turn_events", _MANY, values, end)
+        turns = _delete(db, "turns", _TURNS, values, end)
+        _give_back(db, end)
         return {"events": events, "turns": turns, "size": max(0, size - file.stat().st_size)}
 
 
@@ -104,20 +104,20 @@ def _count(db: sqlite3.Connection, values: dict[str, float]) -> int:
     return int(db.execute(query, values).fetchone()[0])
 
 
-def _delete(db: sqlite3.Connection, table: str, which: str, values: dict[str, float]) -> int:
-    """Delete rows a little at a time, with as long a rest after each."""
+def _delete(db: sqlite3.Connection, table: str, which: str, values: dict[str, float], end: float) -> int:
+    """Delete rows a little at a time, with as long a rest after each; what is left at the end goes the next time."""
     total = 0
-    while True:
-        begin = time.monotonic()
+    while (begin := time.monotonic()) < end:
         gone = db.execute(f"delete from {table} where {which}", values).rowcount  # noqa: S608
         total += gone
         if gone < AT_ONCE:
             return total
         time.sleep(min(1.0, time.monotonic() - begin))
+    return total
 
 
-def _give_back(db: sqlite3.Connection) -> None:
-    """Give what is free in the file back to the disk."""
+def _give_back(db: sqlite3.Connection, end: float) -> None:
+    """Give what is free in the file back to the disk, as much as there is time for."""
     page, free, count, mode = (
         int(db.execute(f"pragma {name}").fetchone()[0])
         for name in ("page_size", "freelist_count", "page_count", "auto_vacuum")
@@ -126,6 +126,8 @@ def _give_back(db: sqlite3.Connection) -> None:
         return
     if mode:
         for _ in range(0, free, AT_ONCE):
+            if time.monotonic() > end:
+                break
             db.executescript(f"pragma incremental_vacuum({AT_ONCE});")
             time.sleep(0.01)
     elif (count - free) * page <= REWRITTEN:

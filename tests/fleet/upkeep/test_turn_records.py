@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hive_agent.turns import trimming
 from hive_agent.turns.record import Record
 from hive_fleet.upkeep import turn_records
 from tests.hives import PLAIN, TestHive
@@ -69,6 +70,15 @@ def test_old_events_go_then_all_but_the_newest(one: TestHive) -> None:
     # As the agent: nothing in its folder belongs to another now.
     assert {found.stat().st_uid for found in path.parent.iterdir()} == {path.parent.stat().st_uid}
     assert records(one) == {}
+
+
+def test_what_there_is_no_time_for_goes_the_next_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = record(tmp_path, *[8] * 2000, 1)
+    monkeypatch.setattr(trimming, "LONGEST", 0.0)
+    assert trimming.trim(tmp_path, time.time() - 7 * DAY, 100, dry=False)["events"] == 0
+    monkeypatch.undo()
+    assert trimming.trim(tmp_path, time.time() - 7 * DAY, 100, dry=False)["events"] == 2000
+    assert seqs(path) == [2001]
 
 
 def test_how_long_turns_are_kept_is_a_setting(one: TestHive) -> None:
