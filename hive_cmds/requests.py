@@ -11,8 +11,8 @@ from hive_core.errors import HiveError
 from hive_core.human import count
 from hive_core.operation import LOOKING_AFTER, operation
 from hive_core.text import indented, one_line
-from hive_fleet.requests import beginnings, nix_remarks, queue
-from hive_fleet.requests.consequences import Consequence, Weight, consequences
+from hive_fleet.requests import beginnings, nix_remarks, queue, system_changes
+from hive_fleet.requests.consequences import Consequence, Weight, consequences, gravest_first
 from hive_fleet.requests.request import Request, RequestId
 
 if TYPE_CHECKING:
@@ -116,8 +116,14 @@ def show(hive: Hive, id: RequestId) -> Shown:
         [tag for kind in _TAG_KINDS if (tag := f"{kind}/{id}") in tags],
         row["requested_by"],
         commits,
-        _consequences(repository, base, approval.fetched_sha),
+        gravest_first([*_consequences(repository, base, approval.fetched_sha), *_of_its_system(hive, approval, base)]),
     )
+
+
+def _of_its_system(hive: Hive, approval: Request, base: str) -> list[Consequence]:
+    """What it changes of the system that is evaluated; of what was decided nobody has to wait for that."""
+    waits = approval.status == "pending" and approval.fetched_sha is not None
+    return system_changes.of(hive, approval.agent, base, str(approval.fetched_sha)) if waits else []
 
 
 def _to_be_made(hive: Hive, approval: Request, requested_by: str) -> Shown:
@@ -127,7 +133,7 @@ def _to_be_made(hive: Hive, approval: Request, requested_by: str) -> Shown:
     toml = beginning.files.get("agent.toml")
     told = [] if toml is None else _differences(None, toml)
     told += nix_remarks.remarks((path, None, data) for path, data in beginning.files.items() if path.endswith(".nix"))
-    return Shown(approval, beginnings.as_diff(beginning.files), remarks, [], requested_by, [], told)
+    return Shown(approval, beginnings.as_diff(beginning.files), remarks, [], requested_by, [], gravest_first(told))
 
 
 def _consequences(repository: Repository, before: str | None, after: str) -> list[Consequence]:

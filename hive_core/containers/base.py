@@ -133,6 +133,15 @@ class Host(Protocol):
         Only ever a head start: each is built by itself afterwards, which says what is wrong with it.
         """
 
+    def configuration_of(
+        self, name: str, repository: Path, revision: str, lock: Callable[[], Lock]
+    ) -> Mapping[str, frozenset[str]] | None:
+        """What the agent's system has at a revision that nobody may have approved: by topic, as packages or ports.
+
+        None where the backend evaluates no system. It may take a minute; nothing is built, and no lock has to be held.
+        Raises BuildFailed for one that cannot be evaluated, HiveError for a machine that cannot.
+        """
+
     def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:
         """Make a built revision the one the container has; (re)start it when `run`, else leave it stopped.
 

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from hive_agent import atomic
-from hive_core.arguments import agent_name, sha
+from hive_core.arguments import agent_name
 from hive_core.containers import config
 from hive_core.containers.base import Activity, Container, Ended, Lock, View
+from hive_core.containers.revisions import full
 from hive_core.errors import BuildFailed, NotFound, Refused
 from hive_core.process import run
 from hive_core.settings import Settings
@@ -45,7 +46,7 @@ class MemoryHost:
     def build(self, name: str, repository: Path, revision: str, lock: Lock | None) -> None:  # noqa: ARG002
         from hive_core.git.repository import Repository
 
-        text = Repository(repository).read(_full(revision), "agent.toml")
+        text = Repository(repository).read(full(revision), "agent.toml")
         if text is None:
             raise BuildFailed("agent.toml is missing.", "A configuration has an agent.toml at its top.")
         config.parse(text.decode(errors="replace"))
@@ -56,9 +57,12 @@ class MemoryHost:
     def build_together(self, builds: Mapping[str, tuple[Path, str]], lock: Lock) -> None:
         pass
 
+    def configuration_of(self, *_: object, **__: object) -> None:
+        pass  # It evaluates none.
+
     def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:
         folder = self._folder(name)
-        if not (folder / "builds" / _full(revision)).is_file():
+        if not (folder / "builds" / full(revision)).is_file():
             raise BuildFailed(f"{name} has no build of {revision}.", "It has to be built first.")
         self._record(name, {**(self._known(name) or {"running": False, "run": None, "ended": None}), "has": revision})
         if run:
@@ -260,12 +264,6 @@ class MemoryHost:
 
 def _written_at(line: str) -> float:
     return datetime.fromisoformat(line.partition(" ")[0]).timestamp()
-
-
-def _full(revision: str) -> str:
-    if len(sha(revision)) != 40 or sha(revision) != revision:
-        raise BuildFailed(f"{revision} is no full sha of a commit.")
-    return revision
 
 
 def _steps(command: Sequence[str]) -> list[str]:

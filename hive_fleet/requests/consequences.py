@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hive_agent.clis import CLIS
@@ -55,6 +55,11 @@ def consequences(before: AgentConfig | None, after: AgentConfig) -> list[Consequ
         *_settling(first.settle_seconds, after.settle_seconds),
         *_stuck(first.stuck_minutes, after.stuck_minutes),
     ]
+    return gravest_first(found)
+
+
+def gravest_first(found: Iterable[Consequence]) -> list[Consequence]:
+    """In the order in which they are told; those of one weight stay as they are."""
     order = list(Weight)
     return sorted(found, key=lambda consequence: order.index(consequence.weight))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hive_core.text import one_line
-from hive_fleet.requests.consequences import Consequence, Weight
+from hive_fleet.requests.consequences import Consequence, Weight, gravest_first
 
 # What is looked at, and how much of it is told.
 MOST_FILES, MOST_BYTES = 50, 256 << 10
@@ -66,8 +66,7 @@ def remarks(changed: Iterable[Changed]) -> list[Consequence]:
             found.append(Consequence(path, Weight.NEUTRAL, words))
             break
         found += _of_file(path, before, after)
-    order = list(Weight)
-    return sorted(found, key=lambda remark: order.index(remark.weight))
+    return gravest_first(found)
 
 
 def _of_file(path: str, before: bytes | None, after: bytes | None) -> Iterator[Consequence]:

@@ -15,6 +15,7 @@ from hive_core.arguments import agent_name
 from hive_core.containers.base import AGENT_USERS, GRACE, Activity, Container, Lock, View
 from hive_core.containers.local import journal, listeners, records
 from hive_core.containers.local.supervisors import end, hold
+from hive_core.containers.revisions import full
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
 from hive_core.settings import Settings
 
@@ -46,7 +47,7 @@ class LocalHost:
         from hive_core.containers.local.program import check_program, read_config
 
         folder = self._folder(name)
-        generation = generations.export(folder / "generations", repository, _full(revision))
+        generation = generations.export(folder / "generations", repository, full(revision))
         check_program(read_config(generation), generation)
         programs.inside(self._settings)
         if lock is not None:
@@ -55,11 +56,14 @@ class LocalHost:
     def build_together(self, builds: Mapping[str, tuple[Path, str]], lock: Lock) -> None:
         pass  # A build here is an export of some files.
 
+    def configuration_of(self, *_: object, **__: object) -> None:
+        pass  # It evaluates none.
+
     def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:
         from hive_core.containers.local import generations
 
         folder = self._folder(name)
-        if not (folder / "generations" / _full(revision)).is_dir():
+        if not (folder / "generations" / full(revision)).is_dir():
             raise BuildFailed(f"{name} has no build of {revision}.", "It has to be built first.")
         before = records.current(folder)
         atomic.link(folder / "current", f"generations/{revision}")
@@ -370,14 +374,6 @@ def _new_page_key(folder: Path) -> str:
     key = os.urandom(32).hex()
     records.write_key(folder / PAGE_KEY, key)
     return key
-
-
-def _full(revision: str) -> str:
-    from hive_core.arguments import sha
-
-    if len(sha(revision)) != 40 or sha(revision) != revision:
-        raise BuildFailed(f"{revision} is no full sha of a commit.")
-    return revision
 
 
 def _launch_values(inside: Inside, sandbox: Sandbox, folder: Path, revision: str) -> dict[str, object]:

@@ -32,27 +32,55 @@ _FLAKE = """\
     let
       hive = "${{./hive}}";
       mkAgent = import (hive + "/nix/mk-agent.nix") {{ harness = hive; }};
-      made = agent: let top = agent.config.system.build.toplevel; in {{ drv = top.drvPath; out = top.outPath; }};
-    in
-    {{
-      systems = {{
+      made = _: agent: let top = agent.config.system.build.toplevel; in {{ drv = top.drvPath; out = top.outPath; }};
+      agents = {{
 {agents}
       }};
+    in
+    {{
+      systems = builtins.mapAttrs made agents;
+      described = builtins.mapAttrs (import ./describe.nix) agents;
     }};
 }}
+"""
+# What of a system is told to whoever decides on it; cut, for all of it is the agent's.
+_DESCRIBE = """\
+_: { config, ... }:
+let
+  inherit (builtins) attrNames concatLists concatMap elemAt filter genList length map mapAttrs substring;
+  most = list: if length list < 4000 then length list else 4000;
+  cut = list: map (substring 0 120) (genList (elemAt list) (most list));
+  unit = kind: map (name: "${name}.${kind}") (attrNames (config.systemd.${kind + "s"} or { }));
+  firewall = config.networking.firewall;
+  ports = kind: map (port: "${kind} ${toString port}") (firewall."allowed${kind}Ports" or [ ])
+    ++ map (range: "${kind} ${toString range.from}-${toString range.to}") (firewall."allowed${kind}PortRanges" or [ ]);
+  bounds = name:
+    let service = config.systemd.services.${name}.serviceConfig; in
+    map (key: "${name}.service to ${key}=${toString service.${key}}")
+      (filter (key: service ? ${key}) [ "MemoryMax" "MemoryHigh" "TasksMax" "CPUQuota" ]);
+in
+mapAttrs (_: cut) {
+  packages = map (package: package.name or "a package without a name") (config.environment.systemPackages or [ ]);
+  ports = ports "TCP" ++ ports "UDP";
+  mounts = attrNames (config.fileSystems or { });
+  users = attrNames (config.users.users or { });
+  units = concatLists (map unit [ "service" "socket" "timer" "path" ]);
+  environment = attrNames (config.environment.variables or { } // config.environment.sessionVariables or { });
+  limits = concatMap bounds (attrNames (config.systemd.services or { }));
+}
 """
 
 
 def build(folder: Path, name: str, repository: Path, revision: str, lock: Lock) -> None:
     """Build one system, and keep it by a link in the folder of its container. Raises BuildFailed, HiveError."""
-    files = _checked(repository, revision)
+    files = checked(repository, revision)
     link = _link(folder, revision, lock.hive)
     if link.exists():
         return
     nix.require_safe()
     link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _candidate({name: files}, lock) as candidate:
-        nix.realise([nix.evaluate(candidate)[name].drv], link)
+    with candidate({name: files}, lock) as made:
+        nix.realise([nix.evaluate(made)[name].drv], link)
 
 
 def build_together(builds: Mapping[str, tuple[Path, Path, str]], lock: Lock) -> None:
@@ -65,13 +93,13 @@ def build_together(builds: Mapping[str, tuple[Path, Path, str]], lock: Lock) -> 
     for name, (folder, repository, revision) in builds.items():
         if not _link(folder, revision, lock.hive).exists():
             try:
-                wanted[name] = _checked(repository, revision)
+                wanted[name] = checked(repository, revision)
             except BuildFailed:
                 continue
     if len(wanted) < 2:
         return
-    with _candidate(wanted, lock) as candidate:
-        systems = nix.evaluate(candidate)
+    with candidate(wanted, lock) as made:
+        systems = nix.evaluate(made)
     # Those that can be built are; `build` says of the others what is wrong with them.
     with suppress(BuildFailed):
         nix.realise([system.drv for system in systems.values()])
@@ -125,7 +153,7 @@ def _link(folder: Path, revision: str, hive: str) -> Path:
     return folder / "builds" / f"{revision}.{hive}"
 
 
-def _checked(repository: Path, revision: str) -> Files:
+def checked(repository: Path, revision: str) -> Files:
     """The files of a configuration, whose agent.toml is as it must be. Raises BuildFailed."""
     from hive_core.git.repository import Repository
 
@@ -138,7 +166,7 @@ def _checked(repository: Path, revision: str) -> Files:
 
 
 @contextmanager
-def _candidate(agents: Mapping[str, Files], lock: Lock) -> Iterator[Path]:
+def candidate(agents: Mapping[str, Files], lock: Lock) -> Iterator[Path]:
     """A folder with what nix is to evaluate; gone when the block ends."""
     assert lock.threaded is not None, "who builds says what is threaded in"
     hive = _of_hive(lock)
@@ -148,6 +176,7 @@ def _candidate(agents: Mapping[str, Files], lock: Lock) -> Iterator[Path]:
         for name, files in agents.items():
             _write(folder / "agents" / name, files)
         lines = [f"        {string(name)} = {_system(name, lock.threaded(name))};" for name in agents]
+        atomic.write(folder / "describe.nix", _DESCRIBE)
         atomic.write(folder / "flake.nix", _FLAKE.format(agents="\n".join(lines)))
         yield folder
 
@@ -155,7 +184,7 @@ def _candidate(agents: Mapping[str, Files], lock: Lock) -> Iterator[Path]:
 def _system(name: str, threaded: Threaded) -> str:
     # A name is letters, digits and dashes, and so is the path.
     source = f'"${{./agents/{name}}}"'
-    return f"made (mkAgent {arguments(name, source, threaded)})"
+    return f"mkAgent {arguments(name, source, threaded)}"
 
 
 def _of_hive(lock: Lock) -> Files:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hive_core.containers.base import GRACE, Activity, Container, Host, Lock, View
-from hive_core.containers.nixos import builds, files, nix, places, units
+from hive_core.containers.nixos import builds, descriptions, files, nix, places, units
 from hive_core.containers.nixos.files import LastStart
+from hive_core.containers.revisions import full
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
 from hive_core.process import Owner, boot_id
 from hive_core.settings import Settings
@@ -35,16 +36,22 @@ class NixosHost:
         if lock is None:
             raise HiveError(f"{name} cannot be built without the meta flake's lock.")
         places.of(name)
-        builds.build(self._folder(name), name, repository, _full(revision), lock)
+        builds.build(self._folder(name), name, repository, full(revision), lock)
 
     def build_together(self, builds_: Mapping[str, tuple[Path, str]], lock: Lock) -> None:
         wanted = {name: (self._folder(name), *of_one) for name, of_one in builds_.items()}
         builds.build_together(wanted, lock)
 
+    def configuration_of(
+        self, name: str, repository: Path, revision: str, lock: Callable[[], Lock]
+    ) -> Mapping[str, frozenset[str]] | None:
+        places.of(name)
+        return descriptions.of(self._folder(name), name, repository, full(revision), lock())
+
     def switch(self, name: str, revision: str, view: View, *, run: bool) -> None:
         place, folder = places.of(name), self._folder(name)
         hive = view.lock.hive if view.lock is not None else ""
-        system = builds.built(folder, _full(revision), hive)
+        system = builds.built(folder, full(revision), hive)
         if system is None:
             raise BuildFailed(f"{name} has no build of {revision}.", "It has to be built first.")
         self._require_ours(place, folder)
@@ -243,6 +250,8 @@ class NixosHost:
             builds.remove(folder, revision)
         if not dry and place.profile.is_symlink():
             nix.forget_old(place.profile)
+        if not dry:
+            descriptions.remove_but(folder, kept)
         return freed
 
     def shared_leftovers(self, lock: Lock, *, dry: bool) -> int:  # noqa: ARG002
@@ -311,11 +320,3 @@ def _size(link: Path) -> int:
     from hive_core.hostile_folders import measure
 
     return measure(link.resolve()).size if link.exists() else 0
-
-
-def _full(revision: str) -> str:
-    from hive_core.arguments import sha
-
-    if len(sha(revision)) != 40 or sha(revision) != revision:
-        raise BuildFailed(f"{revision} is no full sha of a commit.")
-    return revision

@@ -19,10 +19,14 @@ from hive_core.errors import BuildFailed, HiveError, ProgramFailed, Refused
 from hive_core.process import Completed, run
 
 EVALUATION_SECONDS, BUILD_SECONDS = 600.0, 6 * 3600.0
+# For what nobody has approved yet, and somebody waits for.
+LOOKING_SECONDS = 60.0
 EVALUATION_BYTES = 8 * 2**30
 OLDEST = (2, 8)
 # Ends itself, and what it builds, with whoever called it: a killed hive leaves no build behind.
 _WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
+# A network of its own, in which nobody is. What nix asks a daemon goes by a socket that is a file.
+_ALONE = ("unshare", "--net", "--")
 _OPTIONS = {
     # A build that happens while an agent's files are looked at.
     "allow-import-from-derivation": "false",
@@ -49,16 +53,27 @@ class System:
 
 def evaluate(folder: Path) -> dict[str, System]:
     """The agents' systems that a flake's folder makes. Raises BuildFailed, or TheMachine."""
+    systems = _evaluated(folder, "systems", (), EVALUATION_SECONDS)
+    return {name: System(found["drv"], found["out"]) for name, found in systems.items()}
+
+
+def describe(folder: Path) -> dict[str, dict[str, list[str]]]:
+    """What the agents' systems have, by topic; evaluated without a network. Raises as `evaluate`."""
+    found: dict[str, dict[str, list[str]]] = _evaluated(folder, "described", _ALONE, LOOKING_SECONDS)
+    return found
+
+
+def _evaluated(folder: Path, attribute: str, around: Sequence[str], seconds: float) -> Any:
     limited = ("prlimit", f"--as={EVALUATION_BYTES}", "--")
-    argv = [*limited, "nix", *_features(), "eval", "--json", "--no-write-lock-file", *_options(), "path:.#systems"]
+    evaluation = ("eval", "--json", "--no-write-lock-file", *_options(), f"path:.#{attribute}")
     try:
-        done = _run(argv, cwd=folder, timeout=EVALUATION_SECONDS)
+        done = _run([*around, *limited, "nix", *_features(), *evaluation], cwd=folder, timeout=seconds)
     except ProgramFailed as error:
         if "took longer" in error.message:
-            raise BuildFailed(f"Its Nix was not evaluated within {EVALUATION_SECONDS:g} seconds.") from error
+            raise BuildFailed(f"Its Nix was not evaluated within {seconds:g} seconds.") from error
         raise
     _judge(done)
-    return {name: System(found["drv"], found["out"]) for name, found in json.loads(done.stdout).items()}
+    return json.loads(done.stdout)
 
 
 def realise(drvs: Sequence[str], root: Path | None = None) -> None:

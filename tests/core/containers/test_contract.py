@@ -139,6 +139,16 @@ def test_a_configuration_that_cannot_be_is_refused_by_file_line_and_key(backend:
         backend.host.build("a", backend.home / "applied/a", commit(backend.home / "applied/a", {"x": ""}), backend.lock)
 
 
+def test_what_a_system_has_is_told_before_it_is_built_or_not_at_all(backend: Backend) -> None:
+    revision = backend.commit("a", "command = ['x']\n")
+    repository = backend.home / "applied/a"
+    found = backend.host.configuration_of("a", repository, revision, lambda: backend.lock)
+    assert found is None or {"packages", "ports", "mounts", "users", "units", "environment"} <= found.keys()
+    assert backend.host.containers() == {}
+    with pytest.raises(BuildFailed):
+        backend.host.switch("a", revision, backend.view("a"), run=True)
+
+
 def test_what_was_not_built_cannot_be_switched_to(backend: Backend) -> None:
     revision = backend.commit("a", f"command = {json.dumps(list(FOR_EVER))}\n")
     with pytest.raises(BuildFailed, match="no build of"):

@@ -70,6 +70,17 @@ def test_what_was_approved_is_built_and_runs(made: TestHive) -> None:
     assert any(line.endswith(" two") for line in made.inside().host.journal("coder", 10))
 
 
+def test_a_request_shows_what_it_changes_of_the_system(made: TestHive) -> None:
+    module = (
+        "{ pkgs, ... }: { environment.systemPackages = [ pkgs.jq ]; networking.firewall.allowedTCPPorts = [ 80 ]; }"
+    )
+    request = str(made.request("coder", RUNS.format("one"), files={"agent.nix": module}))
+    told = [one["text"] for one in made.json("show", request)["consequences"]]
+    assert told == ["opens the ports TCP 80", "has the packages jq"]
+    broken = str(made.request("coder", RUNS.format("one"), files={"agent.nix": "{ nothing.here = 1; }"}))
+    assert "coder has a system that could not be looked at: " in made.run("show", broken).stdout
+
+
 def test_a_build_that_fails_is_told_in_its_tag_and_everything_is_as_it_was(made: TestHive) -> None:
     before = state(made)
     request = made.request(

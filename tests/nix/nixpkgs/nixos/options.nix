@@ -25,6 +25,9 @@ in
     boot.enableContainers = free false;
     networking.hostName = free "nixos";
     networking.firewall.enable = free true;
+    networking.firewall.allowedTCPPorts = list types.port;
+    fileSystems = sets;
+    environment.variables = sets;
     system.stateVersion = free null;
     system.build = sets;
     # No option of NixOS: a test's builds do what it says.
