@@ -79,7 +79,9 @@ class Shown:
             parts += ["", "consequences (+ widens, - narrows, ~ neither):", *told]
         if self.beyond_text:
             parts += ["", "beyond the text:", *(f"  ! {sentence}" for sentence in self.beyond_text)]
-        return "\n".join([*parts, "", self.diff])
+        if self.diff:
+            parts += ["", self.diff.rstrip("\n")]
+        return "\n".join(parts)
 
 
 @operation(callers=LOOKING_AFTER, group="Approvals", reads=True)

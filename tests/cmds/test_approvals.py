@@ -60,6 +60,8 @@ def test_an_approved_commit_runs_and_tags_lock_and_log_say_so(coder: TestHive) -
     shown = coder.run("show", "2").stdout
     assert "+command = [" in shown
     assert "say new" in shown
+    assert not shown.endswith("\n\n")
+    assert not coder.run("show", "1").stdout.endswith("\n\n")
     assert coder.json("approve", "2", "--sha", sha)["status"] == "approved"
     assert says(coder, "new")
     assert tags(coder) == {"proposal/2", "approved/2", "building/2", "deployed/2"}
