@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from hive_fleet.needs.need import Need
@@ -14,6 +15,9 @@ HOUR, DAY = 3600.0, 1440
 SETTLED = 2.0
 # Seconds after which a service is told anew of what has changed, or is there again: a loop is told of once.
 SAME = 900.0
+# Of the notifications of an hour half may be of one agent alone, and so many in any case: one that asks question after
+# question must not keep the operator from what happens to the others.
+LEAST_SHARE = 3
 
 
 class Telling(NamedTuple):
@@ -24,10 +28,14 @@ class Telling(NamedTuple):
 
 
 class Past(NamedTuple):
-    """What a service was told. tellings: last of each need. hour: when, and of which kinds, in the last hour."""
+    """What a service was told. tellings: last of each need. hour: when, and of which kinds, in the last hour.
+
+    alone: by agent, when in the last hour it was told of nothing but that one.
+    """
 
     tellings: Mapping[str, Telling]
     hour: Sequence[tuple[float, frozenset[str]]]
+    alone: Mapping[str, Sequence[float]] = MappingProxyType({})
 
 
 class Clock(NamedTuple):
@@ -92,14 +100,19 @@ def _held(before: Past, need: Need, wishes: Wishes, service: str, clock: Clock) 
         since = float(need.since or 0)
         at = max(since + SETTLED, 0.0 if last is None else last.at + SAME)
         due = max(at, since + rule.digest)
-    free = max(_free_at(before, need.kind, rule.most, clock), _loud_at(rule, clock))
+    own = _room_at(before.alone.get(need.agent or "", ()), max(LEAST_SHARE, wishes.most // 2), clock)
+    free = max(_free_at(before, need.kind, rule.most, clock), own, _loud_at(rule, clock))
     return _Held(need, max(at, free), max(due, free))
 
 
 def _free_at(before: Past, kind: str | None, most: int, clock: Clock) -> float:
     """When the next notification may go, so that there are at most so many an hour: of a kind, or of any."""
-    sent = sorted(at for at, kinds in before.hour if kind is None or kind in kinds)
-    recent = [at for at in sent if clock.now - HOUR < at <= clock.now]
+    return _room_at([at for at, kinds in before.hour if kind is None or kind in kinds], most, clock)
+
+
+def _room_at(sent: Sequence[float], most: int, clock: Clock) -> float:
+    """When one more may go after these, so that there are at most so many an hour."""
+    recent = sorted(at for at in sent if clock.now - HOUR < at <= clock.now)
     return clock.now if len(recent) < most else recent[-most] + HOUR
 
 

@@ -41,8 +41,14 @@ def history(db: sqlite3.Connection, service: str, now: float) -> Past:
     """What a service was told, or is about to be."""
     rows = db.execute("select need, content, at from tellings where service = ?", (service,))
     tellings = {row["need"]: Telling(row["content"], row["at"]) for row in rows}
-    made = db.execute("select made_at, kinds from notices where service = ? and made_at > ?", (service, now - HOUR))
-    return Past(tellings, [(row["made_at"], frozenset(json.loads(row["kinds"]))) for row in made])
+    query = "select made_at, kinds, rows from notices where service = ? and made_at > ?"
+    made = db.execute(query, (service, now - HOUR)).fetchall()
+    alone: dict[str, list[float]] = {}
+    for notice in made:
+        agents = {each.get("agent") for each in json.loads(notice["rows"])}
+        if len(agents) == 1 and (agent := agents.pop()):
+            alone.setdefault(agent, []).append(notice["made_at"])
+    return Past(tellings, [(row["made_at"], frozenset(json.loads(row["kinds"]))) for row in made], alone)
 
 
 def put(

@@ -158,3 +158,19 @@ def test_a_clock_that_was_set_back_neither_repeats_nor_silences() -> None:
     assert decide(later, [need], wishes, "phone", Clock(1002.0, 0)).needs == (need,)
     told = Past({"crash/a": Telling(fingerprint(need, wishes.rules["crash"]), 9000.0)}, [])
     assert decide(told, [need], wishes, "phone", Clock(1000.0, 0)) == ((), None)
+
+
+def test_who_asks_question_after_question_keeps_nobody_from_what_happens_to_the_others() -> None:
+    wishes = from_table({"services": {"phone": "ntfy://x/y"}})
+    times: list[float] = []
+    for number in range(40):
+        now = 36_000.0 + 3 * number
+        asked = Need("question", str(number), "asker", "asker asks you", "hive answer", None, int(now) - 3)
+        past = Past({}, [(at, frozenset({"question"})) for at in times], {"asker": times})
+        if decide(past, [asked], wishes, "phone", Clock(now, 600)).needs:
+            times.append(now)
+    assert len(times) == 10
+    past = Past({}, [(at, frozenset({"question"})) for at in times], {"asker": times})
+    crash = Need("crash", "coder", "coder", "crashed", "hive journal coder", None, int(now) - 3)
+    told = decide(past, [asked, crash], wishes, "phone", Clock(now, 600)).needs
+    assert [need.id for need in told] == ["crash/coder"]

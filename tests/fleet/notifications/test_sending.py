@@ -322,3 +322,14 @@ def test_what_is_over_is_forgotten_and_so_is_a_service_that_is_no_more(
         services = {row["service"] for name in ("notices", "tellings", "services")
                     for row in db.execute(f"select service from {name}")}  # fmt: skip
     assert services == {"other"}
+
+
+def test_it_is_remembered_of_which_agent_alone_a_service_was_told(hive: TestHive) -> None:
+    with hive.inside().store.write() as db:
+        for agents in (["coder"], ["coder", "other"], ["coder", "coder"], [None]):
+            rows = [
+                {"id": f"crash/{agent}", "kind": "crash", **({"agent": agent} if agent else {})} for agent in agents
+            ]
+            outbox.put(db, "phone", rows, {}, 1000.0)
+        past = outbox.history(db, "phone", 1001.0)
+    assert (past.alone, len(past.hour)) == ({"coder": [1000.0, 1000.0]}, 4)
