@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from hive_agent import MANAGER
 from hive_core.arguments import AgentName, agent_name
@@ -11,6 +11,7 @@ from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.operation import CONTAINERS, LOOKING_AFTER, OPERATOR, Needed, Only, operation
 from hive_fleet.agents import table
 from hive_fleet.agents.refusals import refuse_self
+from hive_fleet.changes import canaries
 from hive_fleet.changes.rebuilds import Rebuilt, build_together, rebuild_one
 from hive_fleet.changes.takeovers import take_over
 from hive_fleet.flake import meta, staleness
@@ -38,35 +39,49 @@ def inputs(hive: Hive) -> list[Input]:
     columns=("name", "ok", "error"),
     empty="No agent had to be rebuilt: there is none yet.",
 )
-def meta_update(hive: Hive, inputs: list[InputName]) -> list[Rebuilt]:
+def meta_update(hive: Hive, inputs: list[InputName], canary: AgentName | None = None) -> list[Rebuilt]:
     """Move inputs of the meta flake to their newest commits, then rebuild the agents built from them.
 
     inputs: `hive` (rebuilds every agent) or `agent-NAME`, as `hive inputs` lists them
+    canary: which of them comes first; when it does not live, all is put back, and no other agent is touched
     """
     chosen = sorted(set(inputs), key=lambda name: (name != meta.HIVE_INPUT, name))
     with hive.store.read() as db:
         fleet = table.names(db)
     meta.require_inputs(fleet, chosen)
     going = fleet if meta.HIVE_INPUT in chosen else [name.removeprefix("agent-") for name in chosen]
+    if canary is not None:
+        canaries.require(hive, canary, going)
     with staleness.rebuilding(hive, going) as fan_out:
-        _move(hive, chosen, fleet)
-        return _rebuild_each(hive, going, fan_out)
+        before = _move(hive, chosen, fleet)
+        if canary is None:
+            return _rebuild_each(hive, going, fan_out)
+        hive.say(f"rebuilding {canary}, the canary (1 of {len(going)})")
+        first = canaries.tried(hive, canary)
+        if not first.ok:
+            first = canaries.take_back(hive, first, fleet, before)
+        fan_out.done(canary, first.error)
+        rest = [name for name in going if name != canary]
+        return [first, *(_rebuild_each(hive, rest, fan_out, first=2) if first.ok else [])]
 
 
-def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> None:
+def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> dict[str, Any]:
+    """Move inputs; their entries in the lock as they were."""
     with meta.opened(hive, f"updating {', '.join(chosen)}") as flake:
+        before = flake.entries(chosen)
         flake.stage(fleet, chosen)
         flake.commit(f"lock update: {', '.join(chosen)}")
     with hive.store.write() as db:
         meta.announce(hive, db)
+    return before
 
 
-def _rebuild_each(hive: Hive, names: list[str], fan_out: staleness.FanOut) -> list[Rebuilt]:
+def _rebuild_each(hive: Hive, names: list[str], fan_out: staleness.FanOut, *, first: int = 1) -> list[Rebuilt]:
     """Rebuild agents one after the other, and say which one it is."""
     results = []
     build_together(hive, names)
-    for count, name in enumerate(names, 1):
-        hive.say(f"rebuilding {name} ({count} of {len(names)})")
+    for count, name in enumerate(names, first):
+        hive.say(f"rebuilding {name} ({count} of {len(names) + first - 1})")
         results.append(rebuild_one(hive, name))
         fan_out.done(name, results[-1].error)
     return results

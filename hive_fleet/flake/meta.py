@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -80,6 +80,16 @@ class Meta:
         kept = {name: node for name, node in before.items() if name not in update and _asks_for(node, inputs.get(name))}
         nodes = {name: kept.get(name) or self._newest(name) for name in inputs}
         atomic.write(self.path / LOCK, flake.lock_text(nodes))
+
+    def entries(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The entries of the lock for these inputs, as far as it has them."""
+        return {name: node for name, node in flake.read_lock(self.path).items() if name in names}
+
+    def put_back(self, names: Sequence[str], entries: Mapping[str, dict[str, Any]]) -> None:
+        """As `stage`, with these entries of the lock as they were once; nothing is committed."""
+        there = flake.read_lock(self.path)
+        atomic.write(self.path / LOCK, flake.lock_text({**there, **{n: e for n, e in entries.items() if n in there}}))
+        self.stage(names)
 
     def _base_url(self, update: Sequence[str]) -> str:
         """The url of the input `hive`: as it was locked, until that input itself is updated."""

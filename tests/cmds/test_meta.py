@@ -184,6 +184,48 @@ def test_one_rebuild_that_fails_does_not_stop_the_rest(three: TestHive) -> None:
     assert [row["name"] for row in three.json("list")] == ["coder", "tester", "writer"]
 
 
+def test_a_canary_comes_first_and_then_the_rest(hive: TestHive) -> None:
+    base(hive)
+    for name in ("coder", "tester"):
+        hive.spawn(name)
+    new = bump(hive)
+    done = hive.run("meta-update", "hive", "--canary", "tester", "--json")
+    assert [row["name"] for row in json.loads(done.stdout) if row["ok"]] == ["tester", "coder"]
+    assert done.stderr.splitlines() == ["rebuilding tester, the canary (1 of 2)", "rebuilding coder (2 of 2)"]
+    assert locked(hive, "hive") == new
+    assert [row["needs_update"] for row in hive.json("list")] == [False, False]
+
+
+@pytest.mark.parametrize("toml", [BROKEN, SAY.replace("exec sleep infinity", "exit 3")])
+def test_a_canary_that_does_not_live_has_all_put_back_and_no_other_touched(hive: TestHive, toml: str) -> None:
+    base(hive)
+    for name in ("coder", "tester"):
+        hive.spawn(name)
+    before, instance, own = json.loads(lock(hive)), hive.instance("coder"), hive.instance("tester")
+    bump(hive)
+    commit_applied(hive, "tester", toml)
+    (row,) = json.loads(hive.run("meta-update", "hive", "--canary", "tester", "--json", code=1).stdout)
+    assert (row["name"], row["ok"]) == ("tester", False)
+    assert "No other agent was touched. The lock is as it was." in row["error"]
+    assert json.loads(lock(hive))["nodes"]["hive"] == before["nodes"]["hive"]
+    assert hive.instance("coder") == instance
+    # What could not even be built took nothing from it.
+    assert (hive.instance("tester") == own) == (toml == BROKEN)
+    assert log(hive)[0].startswith(("lock update taken back: tester", "rebuild tester"))
+    assert hive.git("meta", "status", "--porcelain") == ""
+    assert "coder" not in rebuilt(hive)
+    commit_applied(hive, "tester", PLAIN)
+    hive.run("meta-update", "hive", "--canary", "tester")
+
+
+def test_a_canary_is_one_that_is_rebuilt_and_runs(three: TestHive) -> None:
+    before = lock(three)
+    assert "A canary is one of coder" in three.run("meta-update", "agent-coder", "--canary", "tester", code=2).stderr
+    three.run("stop", "tester")
+    assert "a canary has to run" in three.run("meta-update", "hive", "--canary", "tester", code=1).stderr
+    assert lock(three) == before
+
+
 @pytest.mark.parametrize(
     ("name", "code"),
     [("agent-nobody", 1), ("nixpkgs", 2), ("agent-", 2), ("agent-../x", 2), ("coder", 2), ("root", 2), ("*", 2)],
