@@ -49,7 +49,7 @@ def events(
     with hive.store.read() as db:
         seq = _begin(db, since, agents, kinds, every=every)
     found = _following(hive, seq, kinds, agents) if follow else after(hive, seq, kinds, agents)
-    return lines(found, whole=every, numbered=True, told=said)
+    return lines(found, whole=every, numbered=True, with_sentence=said)
 
 
 def _begin(

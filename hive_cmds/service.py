@@ -20,16 +20,16 @@ BackupFolder = Annotated[str, words(4096, "a path", "DIR")]
 
 @dataclass(frozen=True, slots=True)
 class UnitFile:
-    """A unit. state: written, unchanged, removed, or `not written`. text: what it holds, or held."""
+    """A unit. state: written, unchanged, removed, or `not written`. content: what it holds, or held."""
 
     unit: str
     path: str
     state: str
-    text: str
+    content: str
 
     def in_full(self) -> str:
         """What has become of it; all of it where it was only to be shown."""
-        return f"# {self.path}\n{self.text}" if self.state == "not written" else f"{self.path}: {self.state}"
+        return f"# {self.path}\n{self.content}" if self.state == "not written" else f"{self.path}: {self.state}"
 
 
 @operation(callers=OPERATOR, group="Running", shell_only=True, empty="There was no service of hive's.")
@@ -100,7 +100,7 @@ def _remove(hive: Hive, place: Layout, names: list[str], *, dry_run: bool) -> li
     found = [name for name in names if _is_ours(place.units / name)]
     removed = [UnitFile(name, str(place.units / name), "removed", (place.units / name).read_text()) for name in found]
     if dry_run:
-        return [UnitFile(unit.unit, unit.path, "would be removed", unit.text) for unit in removed]
+        return [UnitFile(unit.unit, unit.path, "would be removed", unit.content) for unit in removed]
     if found and manager.runs(place):
         trouble = manager.stop_quietly(place, found)
         if trouble is not None:

@@ -20,19 +20,19 @@ from hive_fleet.events.sentences import QUOTED, sentence, tone_of
 class Line:
     """An event on its way to a face: for a program the event as it is, for a person `said`.
 
-    said: the sentence, or None for nothing. numbered: whether its seq is shown. told: whether a program gets both, the
-    event and the sentence. terminal_title: what it is from here; None where it stays as it is.
+    said: the sentence, or None for nothing. numbered: whether its seq is shown. with_sentence: whether a program gets
+    both, the event and the sentence. terminal_title: what it is from here; None where it stays as it is.
     """
 
     event: Event
     said: str | None
     numbered: bool
-    told: bool = False
+    with_sentence: bool = False
     terminal_title: str | None = None
 
     def wire(self) -> dict[str, Any]:
         """The event as every stream sends it."""
-        return with_words(self.event, self.said) if self.told else self.event.wire()
+        return with_words(self.event, self.said) if self.with_sentence else self.event.wire()
 
     def text(self) -> str | None:
         """When, about whom, what; None for an event that a person is not told."""
@@ -57,11 +57,11 @@ def with_words(event: Event, said: str | None) -> dict[str, Any]:
 
 
 def lines(
-    events: Iterator[Event], *, whole: bool = False, numbered: bool = False, told: bool = False
+    events: Iterator[Event], *, whole: bool = False, numbered: bool = False, with_sentence: bool = False
 ) -> Iterator[Line]:
     """Every event with its sentence. The state of an agent is told when it has changed, and not again.
 
-    whole: say something of every event, also of one that has no sentence. told: a program is told the sentence, too.
+    whole: say something of every event, also of one that has no sentence. with_sentence: a program is told that, too.
     """
     conditions: dict[str | None, str | None] = {}
     # The source is closed with this generator: what it holds is given back before hive ends.
@@ -72,7 +72,7 @@ def lines(
             if event.kind in ("container_state_changed", "killed"):
                 known, conditions[event.agent] = conditions.get(event.agent), said
                 said = None if said == known and not whole else said
-            yield Line(event, said or (_raw(event) if whole else None), numbered, told)
+            yield Line(event, said or (_raw(event) if whole else None), numbered, with_sentence)
 
 
 def _raw(event: Event) -> str:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -481,7 +482,7 @@ def test_up_says_who_stays_stopped_and_how_to_start_it(managed: TestHive) -> Non
         managed.run("stop", name)
     up = managed.start("up")
     assert up.stderr is not None
-    said = [up.stderr.readline() for _ in range(2)]
+    said = list(islice((line for line in up.stderr if "stopped by hand" in line), 2))
     assert said == [
         f"{name} was stopped by hand and stays so; `hive start {name}` starts it\n" for name in (MANAGER, "coder")
     ]

@@ -25,7 +25,7 @@ STRANGE = "a %n $HOME ${X} \\n 'q' \"d\" ;b é"
 
 
 def rendered(hive: TestHive, *flags: str) -> dict[str, str]:
-    return {row["unit"]: row["text"] for row in hive.json("install-service", "--dry-run", *flags)}
+    return {row["unit"]: row["content"] for row in hive.json("install-service", "--dry-run", *flags)}
 
 
 def settings_of(text: str) -> dict[str, list[str]]:

@@ -30,7 +30,7 @@ def test_everything_in_a_group_is_killed_and_the_group_removed() -> None:
     with subprocess.Popen(["sh", "-c", enter + script], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert len(cgroups._members(folders[0])) == 3
+        assert len(cgroups.members(folders[0])) == 3
         assert cgroups.kill(folders)
     assert cgroups.remove(folders) == []
     assert not any(Path(folder).exists() for folder in folders)
