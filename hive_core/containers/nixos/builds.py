@@ -8,7 +8,6 @@ and hive's; neither is a place for a key.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from hive_agent import atomic
 from hive_core.containers import config
 from hive_core.containers.base import Lock, Threaded
 from hive_core.containers.nixos import nix
+from hive_core.containers.nixos.workrooms import workroom
 from hive_core.errors import BuildFailed, HiveError
 from hive_core.nix_text import arguments, string
 
@@ -26,13 +26,16 @@ _OF_HIVE = ("hive_agent", "nix", "flake.lock")
 _MAKER, _TOML = "nix/mk-agent.nix", "agent.toml"
 # Beside the containers: the links of builds that were kept together.
 _ROOTS = ".roots"
+_PINNED = "nixpkgs-"
 _FLAKE = """\
 {{
   outputs = {{ self }}:
     let
       hive = "${{./hive}}";
       mkAgent = import (hive + "/nix/mk-agent.nix") {{ harness = hive; }};
-      made = _: agent: let top = agent.config.system.build.toplevel; in {{ drv = top.drvPath; out = top.outPath; }};
+      nixpkgs = "${{import (hive + "/nix/pinned.nix")}}";
+      made = _: agent:
+        let top = agent.config.system.build.toplevel; in {{ drv = top.drvPath; out = top.outPath; inherit nixpkgs; }};
       agents = {{
 {agents}
       }};
@@ -79,8 +82,10 @@ def build(folder: Path, name: str, repository: Path, revision: str, lock: Lock) 
         return
     nix.require_safe()
     link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with candidate({name: files}, lock) as made:
-        nix.realise([nix.evaluate(made)[name].drv], link)
+    with candidate(folder.parent, {name: files}, lock) as made:
+        system = nix.evaluate(made)[name]
+        nix.realise([system.drv], link)
+    _keep_nixpkgs(folder.parent, system.nixpkgs, lock)
 
 
 def build_together(builds: Mapping[str, tuple[Path, Path, str]], lock: Lock) -> None:
@@ -98,13 +103,15 @@ def build_together(builds: Mapping[str, tuple[Path, Path, str]], lock: Lock) -> 
                 continue
     if len(wanted) < 2:
         return
-    with candidate(wanted, lock) as made:
+    containers = next(iter(builds.values()))[0].parent
+    with candidate(containers, wanted, lock) as made:
         systems = nix.evaluate(made)
     # Those that can be built are; `build` says of the others what is wrong with them.
     with suppress(BuildFailed):
         nix.realise([system.drv for system in systems.values()])
     missing = nix.invalid([system.out for system in systems.values()])
     built_ones = {name: system.out for name, system in systems.items() if system.out not in missing}
+    _keep_nixpkgs(containers, next(iter(systems.values())).nixpkgs, lock)
     if built_ones:
         _keep_all(built_ones, {name: _link(builds[name][0], builds[name][2], lock.hive) for name in built_ones})
 
@@ -118,6 +125,25 @@ def _keep_all(outs: Mapping[str, str], links: Mapping[str, Path]) -> None:
         link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to(root)
+
+
+def _keep_nixpkgs(containers: Path, nixpkgs: str, lock: Lock) -> None:
+    """Keep what the locked hive builds from: without it nothing is built, however long ago it came onto the machine."""
+    if not (root := _pinned(containers, lock.hive)).exists():
+        root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.unlink(missing_ok=True)
+        nix.keep([nixpkgs], root)
+
+
+def forget_nixpkgs(containers: Path, lock: Lock) -> None:
+    """Keep no other hive's any more."""
+    for root in (containers / _ROOTS).glob(f"{_PINNED}*"):
+        if root != _pinned(containers, lock.hive):
+            root.unlink(missing_ok=True)
+
+
+def _pinned(containers: Path, hive: str) -> Path:
+    return containers / _ROOTS / f"{_PINNED}{hive}"
 
 
 def configuration(repository: Path, revision: str) -> config.AgentConfig:
@@ -166,12 +192,11 @@ def checked(repository: Path, revision: str) -> Files:
 
 
 @contextmanager
-def candidate(agents: Mapping[str, Files], lock: Lock) -> Iterator[Path]:
-    """A folder with what nix is to evaluate; gone when the block ends."""
+def candidate(containers: Path, agents: Mapping[str, Files], lock: Lock) -> Iterator[Path]:
+    """A folder with what nix is to evaluate; gone when the block ends. containers: the folder of them all."""
     assert lock.threaded is not None, "who builds says what is threaded in"
     hive = _of_hive(lock)
-    with tempfile.TemporaryDirectory(prefix="hive-build-") as made:
-        folder = Path(made)
+    with workroom(containers) as folder:
         _write(folder / "hive", hive)
         for name, files in agents.items():
             _write(folder / "agents" / name, files)

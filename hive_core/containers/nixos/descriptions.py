@@ -26,17 +26,17 @@ def of(folder: Path, name: str, repository: Path, revision: str, lock: Lock) -> 
     # One at a time for each agent, however many look: no agent keeps more than one nix busy by it.
     with file_lock(kept.parent / "lock", f"evaluating {name}"):
         if not kept.exists():
-            atomic.write(kept, json.dumps(_evaluated(name, repository, revision, lock)))
+            atomic.write(kept, json.dumps(_evaluated(folder, name, repository, revision, lock)))
         found = json.loads(kept.read_text())
     if isinstance(found, str):
         raise BuildFailed(found)
     return {topic: frozenset(things) for topic, things in found.items()}
 
 
-def _evaluated(name: str, repository: Path, revision: str, lock: Lock) -> object:
+def _evaluated(folder: Path, name: str, repository: Path, revision: str, lock: Lock) -> object:
     """What is kept of it: its description, or why it has none; what the machine is to blame for is not kept."""
     try:
-        with builds.candidate({name: builds.checked(repository, revision)}, lock) as made:
+        with builds.candidate(folder.parent, {name: builds.checked(repository, revision)}, lock) as made:
             return nix.describe(made)[name]
     except BuildFailed as error:
         return error.message

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from hive_core.containers.base import GRACE, Activity, Container, Host, Lock, View
 from hive_core.containers.nixos import builds, descriptions, files, nix, places, units
 from hive_core.containers.nixos.files import LastStart
+from hive_core.containers.nixos.workrooms import sweep, workroom
 from hive_core.containers.revisions import full
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
 from hive_core.process import Owner, boot_id
@@ -80,10 +80,10 @@ class NixosHost:
                 nix.set_profile(place.profile, system)
             return
         # In a folder of its own: nixos-container leaves links in the present one, which others would find.
-        with tempfile.TemporaryDirectory(prefix="hive-create-") as alone:
+        with workroom(self._settings.containers) as alone:
             argv = ["nixos-container", "create", place.container, "--system-path", str(system)]
             try:
-                run(argv, cwd=Path(alone))
+                run(argv, cwd=alone)
             except HiveError:
                 # One that was made half-way is listed like any other.
                 run(["nixos-container", "destroy", place.container], check=False)
@@ -254,8 +254,11 @@ class NixosHost:
             descriptions.remove_but(folder, kept)
         return freed
 
-    def shared_leftovers(self, lock: Lock, *, dry: bool) -> int:  # noqa: ARG002
-        return 0  # What containers share is in the store, which nix keeps clean.
+    def shared_leftovers(self, lock: Lock, *, dry: bool) -> int:
+        # What containers share is in the store, which nix keeps clean.
+        if not dry:
+            builds.forget_nixpkgs(self._settings.containers, lock)
+        return sweep(self._settings.containers, dry=dry)
 
     def usage(self, name: str) -> Mapping[str, int]:
         from hive_core.hostile_folders import measure

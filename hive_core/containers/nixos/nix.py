@@ -45,16 +45,17 @@ class TheMachine(HiveError):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """An agent's system as it was evaluated: what builds it, and where it is once it is built."""
+    """An agent's system as it was evaluated: what builds it, where it is once it is built, and what it is made from."""
 
     drv: str
     out: str
+    nixpkgs: str
 
 
 def evaluate(folder: Path) -> dict[str, System]:
     """The agents' systems that a flake's folder makes. Raises BuildFailed, or TheMachine."""
     systems = _evaluated(folder, "systems", (), EVALUATION_SECONDS)
-    return {name: System(found["drv"], found["out"]) for name, found in systems.items()}
+    return {name: System(**found) for name, found in systems.items()}
 
 
 def describe(folder: Path) -> dict[str, dict[str, list[str]]]:

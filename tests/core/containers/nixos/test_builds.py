@@ -190,6 +190,18 @@ def test_several_are_built_at_once_and_one_that_cannot_be_is_left_to_itself(back
     assert [link.is_symlink() for link in kept] == [False, True]
 
 
+def test_what_the_locked_hive_builds_from_is_kept_and_no_other_hives(backend: Backend) -> None:
+    build(backend)
+    (root,) = (backend.home / "containers/.roots").glob("nixpkgs-*")
+    assert (root.resolve() / "nixos/lib/eval-config.nix").is_file()
+    subprocess.run(["nix-store", "--delete", root.resolve()], capture_output=True, check=False)
+    assert root.exists()
+    backend.host.shared_leftovers(backend.lock, dry=False)
+    assert root.is_symlink()
+    backend.host.shared_leftovers(backend.lock._replace(hive="1" * 40), dry=False)
+    assert not root.is_symlink()
+
+
 @pytest.mark.parametrize("program", ["nix", "nix-store"])
 def test_a_killed_hive_leaves_no_nix_behind(backend: Backend, program: str) -> None:
     """Neither while it evaluates nor while it builds; what it was at can be done again."""
@@ -221,9 +233,12 @@ def test_a_killed_hive_leaves_no_nix_behind(backend: Backend, program: str) -> N
     process.send_signal(signal.SIGKILL)
     process.wait()
     eventually(lambda: not owner.alive())
+    assert backend.host.shared_leftovers(backend.lock, dry=True) > 0
     (backend.home / "machine/bin" / program).unlink()
     backend.host.build("a", repository, revision, backend.lock)
     assert len(links(backend)) == 1
+    # Nor a folder, once somebody builds.
+    assert backend.host.shared_leftovers(backend.lock, dry=True) == 0
 
 
 def test_what_is_threaded_in_is_in_the_system(backend: Backend) -> None:
