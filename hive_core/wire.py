@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -44,6 +45,21 @@ def outline(value: Any) -> Any:
 def line(value: Any) -> str:
     """One JSON document without line breaks."""
     return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def read(document: str | bytes) -> Any:
+    """What a document says. Raises ValueError or RecursionError for what is no JSON, or too deep."""
+    return json.loads(document, parse_constant=_refuse, parse_float=_finite)
+
+
+def _refuse(text: str) -> Any:
+    """NaN and Infinity are Python's, not JSON's: passed on, they would be no document."""
+    raise ValueError(f"{text} is no JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text[:20])
 
 
 def pieces(value: Any) -> Iterator[str]:

@@ -251,9 +251,9 @@ class ClientConnection:
         """Tell of each item of a stream, and of its end."""
         end: dict[str, Any] = {"kind": "end"}
         try:
-            async with aclosing(self._calls.streams.follow(items)) as stream:
-                async for item in stream:
-                    await self._tell(line(_item(item)))
+            async with aclosing(self._calls.streams.follow(items, _written)) as stream:
+                async for told in stream:
+                    await self._tell(line({"kind": "heartbeat"}) if told is None else told)
         except ConnectionError:
             return  # It has hung up, or was hung up on.
         except Exception as error:  # noqa: BLE001 - whatever breaks a stream off, the peer is told
@@ -283,10 +283,12 @@ class ClientConnection:
             raise ConnectionResetError from None
 
 
+def _written(item: Any) -> Slices:
+    return line(_item(item))
+
+
 def _item(item: Any) -> Any:
     """A thing of a stream as it is told: with its kind."""
-    if item is None:
-        return {"kind": "heartbeat"}
     if isinstance(item, str):
         return {"kind": "line", "text": item}
     shown = wire.outline(item)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -26,15 +26,17 @@ class Streams:
     def __init__(self) -> None:
         self._open = 0
 
-    async def follow(self, items: Iterator[Any]) -> AsyncGenerator[Any, None]:
+    async def follow(self, items: Iterator[Any], write: Callable[[Any], Any]) -> AsyncGenerator[Any, None]:
         """What comes of `items`, as it comes; None after each while of quiet. Raises Refused where there are too many.
 
+        write: makes of an item what is given, in the stream's own thread: an agent's may take long to write,
+        and be many times as large as what is written.
         An error of the items' own is raised when everything before it was read.
         """
         if self._open >= MOST_STREAMS:
             raise Refused("Too many streams are followed already.", "Close some tabs.")
         self._open += 1
-        stream = _Stream(items, asyncio.get_running_loop())
+        stream = _Stream(items, write, asyncio.get_running_loop())
         try:
             while (item := await stream.next()) is not _END:
                 yield item
@@ -49,8 +51,8 @@ _END = object()
 class _Stream:
     """One stream, made in a thread of its own. Closed, it ends at the next sign of life of its source."""
 
-    def __init__(self, items: Iterator[Any], loop: asyncio.AbstractEventLoop) -> None:
-        self._items, self._loop = items, loop
+    def __init__(self, items: Iterator[Any], write: Callable[[Any], Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._items, self._write, self._loop = items, write, loop
         self._made: asyncio.Queue[Any] = asyncio.Queue()
         self._room = threading.Semaphore(MOST_AHEAD)
         self._closed = threading.Event()
@@ -83,7 +85,7 @@ class _Stream:
         try:
             with signals.ended_by(self._stop), closing(self._items):  # type: ignore[type-var]
                 for item in self._items:
-                    if not self._give(item):
+                    if not self._give(self._write(item)):
                         return
         except signals.ToldToEnd:
             return

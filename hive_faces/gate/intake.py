@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 import time
 from typing import Any
+
+from hive_core import wire
 
 # Bytes of lines that a caller may have in work at once. As Python's objects they are up to 25 times as large.
 MOST_HELD = 2 * 1024 * 1024
@@ -53,20 +53,10 @@ class Intake:
                 await asyncio.sleep(rest)
             begun = time.monotonic()
             try:
-                return json.loads(line, parse_constant=_refuse, parse_float=_finite)
+                return wire.read(line)
             finally:
                 ended = time.monotonic()
                 if ended - begun > MOMENT:
                     self._again = ended + REST * (ended - begun)
                 # One line of a caller's, from whichever of its connections, and everybody else has a turn.
                 await asyncio.sleep(0)
-
-
-def _refuse(text: str) -> Any:
-    """NaN and Infinity are Python's, not JSON's: sent back, they would be no answer."""
-    raise ValueError(text)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    return value if math.isfinite(value) else _refuse(text)

@@ -8,6 +8,7 @@ the turns are recorded: no parser of ours ever opens a database that an agent wr
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +16,7 @@ from socket import create_connection, socket
 from typing import Any
 
 from hive_agent.lines import LineBuffer
+from hive_core import wire
 from hive_core.errors import HiveError
 from hive_core.signals import readable
 from hive_core.text import one_line
@@ -23,6 +25,11 @@ from hive_fleet.agents.page import PageAddress, authorization, request
 LONGEST_STREAM_LINE, MOST_IN_HEAD = 1024 * 1024, 100
 # The page gives a sign of life twice as often.
 SILENCE_SECONDS = 30.0
+# Who shows a stream may be the hive that is up, which has others to serve. A message that took longer than a moment to
+# read and to write is followed by so many times as long in which nothing more is read. In seconds of a processor.
+MOMENT, REST = 0.005, 5
+# Of so many turns it is known that they were told to begin; an id has so many characters at the most.
+MOST_BEGUN, LONGEST_ID = 500, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +86,35 @@ def _head(lines: Iterator[str]) -> str:
 
 def _told(lines: Iterator[str]) -> Iterator[Told]:
     """Read a stream of server-sent events. Raises ValueError for anything else."""
-    kind, begun = "", set()
+    kind, begun = "", dict[str, None]()
     for line in lines:
         field, _, value = line.partition(": ")
         if field == "event":
             kind = value
         elif field == "data" and kind in _TEXTS:
-            data = json.loads(value)
+            before = time.thread_time()
+            data = wire.read(value)
             if not isinstance(data, dict):
                 raise ValueError("it sent something that is no JSON object")
             # Earlier turns come first; of those that are over only the events were asked for.
-            if kind == "turn" and data.get("ended") is None:
-                begun.add(str(data.get("id")))
-            elif kind == "turn" and str(data.get("id")) not in begun:
+            if kind == "turn" and not _is_told(data, begun):
                 continue
             told = Told(kind, data)
             if told.text():
                 yield told
+            if (spent := time.thread_time() - before) > MOMENT:
+                readable([], REST * spent)
+
+
+def _is_told(turn: dict[str, Any], begun: dict[str, None]) -> bool:
+    """Whether a turn begins, or is one of those that have."""
+    key = str(turn.get("id"))[:LONGEST_ID]
+    if turn.get("ended") is not None:
+        return key in begun
+    begun[key] = None
+    if len(begun) > MOST_BEGUN:
+        del begun[next(iter(begun))]
+    return True
 
 
 def _state(data: dict[str, Any]) -> str:
