@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hive_core import last_backup, run_folder
 from hive_core.context import Hive
-from hive_core.human import ago
+from hive_core.human import ago, count
 from hive_fleet.checkup.finding import Examination, Finding, Findings
 from hive_fleet.notifications import outbox
 from hive_fleet.notifications.rules import wishes
@@ -44,9 +44,12 @@ def _sockets(hive: Hive) -> Findings:
     stale = list(_stale(hive))
     if not stale:
         yield Finding("sockets", True, "nobody has left one behind")
-    for path in stale:
-        wrong = hive.running("gate") is not None
-        yield Finding("sockets", False if wrong else None, f"nobody listens on {path}", "hive doctor --fix")
+        return
+    more = f", nor on {count(len(stale) - 1, 'other')} here" if len(stale) > 1 else ""
+    # A gate that runs makes its own: one that it does not serve is taken from it only when it starts again.
+    wrong = hive.running("gate") is not None
+    todo = "end `hive up` and start it again" if wrong else "`hive up` makes it anew, `hive doctor --fix` removes it"
+    yield Finding("sockets", False if wrong else None, f"nobody listens on {stale[0]}{more}", todo)
 
 
 def _stale(hive: Hive) -> Iterator[Path]:
