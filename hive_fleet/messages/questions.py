@@ -85,8 +85,9 @@ class Question:
         head = f"{self.id}: {self.asker} asks {self.target}, {ago(self.asked_at)} ago{until}"
         options = [indented(f"- {one_line(option)}") for option in self.options]
         if self.answer is not None:
-            end = f"  {self.answer} by {self.answerer}" if self.cancelled else f"  answered by {self.answerer}:"
-            return "\n".join([head, indented(self.question), *options, end, indented(self.answer)])
+            answered = f"  answered by {self.answerer}:\n{indented(self.answer)}"
+            told = f"  {self.answer} by {self.answerer}" if self.cancelled else answered
+            return "\n".join([head, indented(self.question), *options, told])
         one = 'some of these, joined by ", "' if self.multi else "one of these or anything else"
         end = f"  `hive answer {self.id} TEXT`" + (f": {one}" if options else "")
         return "\n".join([head, indented(self.question), *options, end])
