@@ -45,6 +45,8 @@ def page(
         renew(hive)
         hive.say("no link to the status page from before opens it any more; `hive open` prints the new one")
         return
+    if hive.running("page"):
+        raise Refused("The status page is served already.", "`hive open` prints its link.")
     path = Path(socket).absolute() if socket is not None else hive.settings.run / "host.sock"
     with (
         hive.lone("page", "serving the status page"),
@@ -59,13 +61,20 @@ def page(
 def page_beside(hive: Hive) -> Iterator[None]:
     """Serve the page for as long as the block runs, unless the settings say no; one that cannot be served is told."""
     with ExitStack() as stack:
+        alone = stack.enter_context(ExitStack())
+
+        def given_up(error: Exception) -> None:
+            # Another may serve one now, on the port that it is told to name.
+            alone.close()
+            _warn(hive, error)
+
         if hive.settings.choices_or_defaults.values["page.serve"] == "on":
             try:
-                stack.enter_context(hive.lone("page", "hive up"))
+                alone.enter_context(hive.lone("page", "hive up"))
             except HiveError as error:
                 _warn(hive, error)
             else:
-                stack.enter_context(serving(hive, hive.settings.run / "host.sock", failed=lambda e: _warn(hive, e)))
+                stack.enter_context(serving(hive, hive.settings.run / "host.sock", failed=given_up))
         yield
 
 
@@ -110,13 +119,14 @@ def serving(
         except Exception as error:
             if failed is None:
                 raise
+            gone.close()
             failed(error)
 
-    try:
+    with ExitStack() as gone:
+        # At once when it has failed: what is remembered later is somebody else's.
+        gone.callback(forget, hive)
         with beside("page", work, served.end) as working:
             yield working
-    finally:
-        forget(hive)
 
 
 def _serve(served: Serving, port: int) -> None:

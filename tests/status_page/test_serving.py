@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import ExitStack
 
 import pytest
 
 from hive_agent.page import binding
+from hive_faces.page import page_beside
 from tests.agent.browser import Client, free_port
 from tests.hives import TestHive, eventually
 from tests.status_page.near import page_near, served_near
@@ -45,6 +47,25 @@ def test_a_port_that_cannot_be_had_is_told_to_whoever_serves_the_page(
         assert len(near.said) == binding.TRIES - 1
     assert "in use" in str(failed[0])
     assert "`hive page --port PORT` takes another" in str(failed[0])
+
+
+def test_who_cannot_have_its_port_leaves_the_page_to_others(hive: TestHive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binding, "LONGEST_PAUSE", 0.0)
+    hive.home.mkdir(mode=0o700)
+    hive.extra["HIVE_PAGE"] = "on"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        (hive.home / "hive.toml").write_text(f"[ports]\npage = {other.getsockname()[1]}\n")
+        inside, said = hive.inside(), list[str]()
+        inside.say = said.append
+        with ExitStack() as up:
+            up.enter_context(page_beside(inside))
+            eventually(lambda: said and said[-1].startswith("warning: there is no status page."))
+            with page_near(hive) as near:
+                eventually(near.file.exists)
+                up.close()
+                assert near.file.exists()
+                refused = hive.run("page", code=1).stderr
+                assert refused == "hive: The status page is served already.\n  `hive open` prints its link.\n"
 
 
 def test_new_keys_lock_out_the_links_and_the_tabs_from_before(hive: TestHive, monkeypatch: pytest.MonkeyPatch) -> None:
