@@ -12,7 +12,10 @@ from hive_core.text import one_line, visible
 
 MOST_DIFF = 512 << 10
 LARGE_FILE = 1 << 20
+# Of a file before and after. Comparing ten times as many takes seconds, in which libgit2 lets no other thread run.
+MOST_LINES = 50_000
 LONG_LINE = 500
+MOST_PAIRS = 10_000
 MOST_SENTENCES = 200
 MOST_SHOWN = 50
 LONGEST_MESSAGE = 4096
@@ -47,7 +50,17 @@ class Changes:
         new = self._commit(after).tree
         # Against nothing, libgit2 diffs from the tree to the empty one: `swap` turns that round.
         self._diff = old.diff_to_tree(new) if old is not None else new.diff_to_tree(swap=True)
-        self._diff.find_similar(DiffFind.FIND_RENAMES)
+        self._diff.find_similar(self._renames())
+
+    def _renames(self) -> DiffFind:
+        """How renames are looked for: where very many pairs would have to be compared, only those that changed nothing.
+
+        libgit2 lets no other thread run until it is done, which takes many seconds where a thousand files make way
+        for a thousand others.
+        """
+        status = [delta.status for delta in self._diff.deltas]
+        few = status.count(DeltaStatus.ADDED) * status.count(DeltaStatus.DELETED) <= MOST_PAIRS
+        return DiffFind.FIND_RENAMES if few else DiffFind.FIND_RENAMES | DiffFind.FIND_EXACT_MATCH_ONLY
 
     def _commit(self, sha: str) -> pygit2.Commit:
         commit = self._store[sha]
@@ -59,7 +72,7 @@ class Changes:
         parts: list[str] = []
         size = 0
         for delta, patch in self._patches():
-            data = _named(delta) if patch is None else patch.data
+            data = _named(delta, patch) if isinstance(patch, str) else patch.data
             parts.append(data[: MOST_DIFF - size].decode("utf-8", "replace"))
             size += len(data)
             if size > MOST_DIFF:
@@ -82,8 +95,8 @@ class Changes:
         size = 0
         for delta, patch in self._patches():
             yield from self._of_the_entry(delta)
-            if patch is None:
-                yield f"{_path(delta)} is larger than 1 MiB; the diff does not show it."
+            if isinstance(patch, str):
+                yield f"{_path(delta)} is {patch}; the diff does not show it."
             elif patch.delta.is_binary:
                 yield f"{_path(delta)} is binary; the diff does not show what is in it."
             else:
@@ -93,11 +106,23 @@ class Changes:
                 yield f"The diff is longer than {MOST_DIFF >> 10} KiB: it is cut, and nothing further was looked at."
                 return
 
-    def _patches(self) -> Iterator[tuple[pygit2.DiffDelta, pygit2.Patch | None]]:
+    def _patches(self) -> Iterator[tuple[pygit2.DiffDelta, pygit2.Patch | str]]:
+        """Each entry and its patch, or what the file is of which none is made."""
         for number, delta in enumerate(self._diff.deltas):
             # Each patch is made only when it is asked for; those of large files never are.
-            large = max(self._size(delta.old_file), self._size(delta.new_file)) > LARGE_FILE
-            yield delta, None if large else self._diff[number]
+            yield delta, self._too_large(delta) or self._diff[number] or "without a patch"
+
+    def _too_large(self, delta: pygit2.DiffDelta) -> str:
+        old, new = delta.old_file, delta.new_file
+        if max(self._size(old), self._size(new)) > LARGE_FILE:
+            return "larger than 1 MiB"
+        if self._size(old) and self._size(new) and max(self._lines(old), self._lines(new)) > MOST_LINES:
+            return f"longer than {MOST_LINES} lines"
+        return ""
+
+    def _lines(self, file: pygit2.DiffFile) -> int:
+        # A line has a byte at least.
+        return 0 if self._size(file) <= MOST_LINES else self._store.odb.read(file.id)[1].count(b"\n")
 
     def _size(self, file: pygit2.DiffFile) -> int:
         if str(file.id) == _NO_OBJECT or file.mode == FileMode.COMMIT:
@@ -194,8 +219,9 @@ def _of_the_lines(patch: pygit2.Patch) -> Iterator[str]:
             yield f"{path}, line {number} is {len(text)} characters long."
 
 
-def _named(delta: pygit2.DiffDelta) -> bytes:
-    return f"diff --git a/{_shown(delta.old_file)} b/{_shown(delta.new_file)}\nLarger than 1 MiB, not shown\n".encode()
+def _named(delta: pygit2.DiffDelta, why: str) -> bytes:
+    names = f"diff --git a/{_shown(delta.old_file)} b/{_shown(delta.new_file)}"
+    return f"{names}\n{why[:1].upper()}{why[1:]}, not shown\n".encode()
 
 
 def _path(delta: pygit2.DiffDelta) -> str:

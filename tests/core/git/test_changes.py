@@ -210,3 +210,21 @@ def test_the_files_of_a_name_that_differ_are_told_as_they_were_and_are(proposals
         ("new.nix", None, b"n"),
     ]
     assert [path for path, *_ in proposals.applied.changed(None, before, ".nix")] == ["a.nix", "gone/b.nix", "kept.nix"]
+
+
+def test_of_very_many_files_only_those_that_moved_unchanged_are_called_renamed(proposals: Proposals) -> None:
+    texts = ["".join(f"{number} {line}\n" for line in range(9)) for number in range(101)]
+    before = proposals.take({"same": "all of this\n", **{f"a/{number}": text for number, text in enumerate(texts)}})
+    gone: dict[str, str | bytes | None] = {"same": None, **{f"a/{number}": None for number in range(101)}}
+    new = {f"b/{number}": f"{text}more\n" for number, text in enumerate(texts)}
+    said = proposals.sentences(before, proposals.take({**gone, "moved": "all of this\n", **new}))
+    assert "same is renamed to moved." in said
+    assert said.count("renamed") == 1
+
+
+def test_a_file_of_very_many_lines_is_shown_when_it_is_new_and_afterwards_named(proposals: Proposals) -> None:
+    before = proposals.take({"long": "a\n" * 50_001})
+    after = proposals.take({"long": "b\n" * 50_001})
+    assert "long is longer than 50000 lines; the diff does not show it." in proposals.sentences(before, after)
+    assert proposals.applied.diff(before, after) == "diff --git a/long b/long\nLonger than 50000 lines, not shown\n"
+    assert "+a\n+a\n" in proposals.applied.diff(None, before)
