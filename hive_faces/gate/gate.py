@@ -6,7 +6,7 @@ import asyncio
 import socket
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
@@ -56,7 +56,7 @@ class Gate:
         self._calls = Calls(hive)
         self._open: Counter[str] = Counter()
         self._followers = Followers(hive)
-        self._clients: set[asyncio.Task[Any]] = set()
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._servers: dict[str, asyncio.Server] = {}
         self._seq: int | None = None
         self._admission = Trouble(hive.say, "the gate")
@@ -192,29 +192,35 @@ class Gate:
         for server in self._servers.values():
             server.close()
         # Each client's task is ended while the loop still runs, so that nothing is left to complain at its end.
-        for task in self._clients:
+        open_now = dict(self._clients)
+        for task in open_now:
             task.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
+        await asyncio.gather(*open_now, return_exceptions=True)
+        for writer in open_now.values():
+            # Also of a client that was cancelled before it began, or that does not read what is left for it.
+            writer.transport.abort()
+        await asyncio.sleep(0)
         self._calls.close()
         self._followers.close()
 
-    def _handler(self, place: Listening) -> Any:
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            name = place.identity.name
-            self._open[name] += 1
-            client = asyncio.current_task()
-            assert client is not None
-            self._clients.add(client)
-            try:
-                await self._admit(place, reader, writer)
-            except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                return  # The peer has hung up, or the gate closes: nobody is left to tell.
-            finally:
-                self._clients.discard(client)
-                self._open[name] -= 1
-                writer.close()
+    def _handler(self, place: Listening) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            client = asyncio.get_running_loop().create_task(self._serve(place, reader, writer))
+            self._clients[client] = writer
+            client.add_done_callback(self._clients.pop)
 
-        return handle
+        return accept
+
+    async def _serve(self, place: Listening, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        name = place.identity.name
+        self._open[name] += 1
+        try:
+            await self._admit(place, reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            return  # The peer has hung up, or the gate closes: nobody is left to tell.
+        finally:
+            self._open[name] -= 1
+            writer.close()
 
     async def _admit(self, place: Listening, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         refusal = await self._refusal(place, writer.get_extra_info("socket"))

@@ -10,22 +10,25 @@ from tests.hives import TestHive, eventually
 
 # The first turn hangs, the next one works.
 HANGS = "test -e /state/again || { touch /state/again; exec sleep infinity; }; cat > /state/said"
+# Of a name, so of a port, that no other test has meanwhile: the harness is asked by its page.
+NAME = "hangs"
 CONFIGURATION = f'runner = "exec"\ncommand = ["sh", "-c", "{HANGS}"]\n'
 
 
 def test_a_turn_that_hangs_is_given_up_and_its_message_comes_again(hive: TestHive) -> None:
     hive.start("gate")
-    hive.spawn("coder", CONFIGURATION)
-    state = hive.home / "agents" / "coder" / "state"
-    hive.run("send", "coder", "hello there")
-    eventually(lambda: (state / "again").exists() and hive.agent("coder").get("turn") == "thinking")
-    started = hive.instance("coder")
-    hive.run("nudge", "coder")
+    hive.spawn(NAME, CONFIGURATION)
+    state = hive.home / "agents" / NAME / "state"
+    hive.run("send", NAME, "hello there")
+    eventually(lambda: (state / "again").exists() and hive.agent(NAME).get("turn") == "thinking")
+    eventually(lambda: hive.forked("open", NAME).returncode == 0)
+    started = hive.instance(NAME)
+    hive.run("nudge", NAME)
     assert [event["how"] for event in hive.events("nudged")] == ["turn"]
     # A turn that failed is tried again after a while.
     said = eventually(lambda: (state / "said").exists() and (state / "said").read_text())
     assert "hello there" in said
-    assert hive.instance("coder") == started
+    assert hive.instance(NAME) == started
 
 
 @pytest.mark.remembered
