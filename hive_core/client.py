@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 from hive_agent.back_off import BackOff
 from hive_core.errors import Refused
+from hive_core.unix_socket import connected
 
 # Seconds without a word after which nobody is at the other end: the gate says something every ten.
 SILENCE = 30.0
@@ -37,12 +37,12 @@ class Client:
 
     def call(self, op: str, **arguments: Any) -> Any:
         """What an operation returns. Raises Refused with what it was refused for; OSError where nobody serves."""
-        with closing(self._connect(None)) as connection:
+        with closing(connected(self._path, None)) as connection:
             return _ask(_lines(connection), connection, {"op": op, **arguments})
 
     def stream(self, op: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         """What an operation gives that goes on and on, with its heartbeats. Raises as `call` does, before the first."""
-        connection = self._connect(SILENCE)
+        connection = connected(self._path, SILENCE)
         try:
             lines = _lines(connection)
             _ask(lines, connection, {"op": op, **arguments})
@@ -86,7 +86,7 @@ class Client:
 
     def _follow(self, since: int, said: bool) -> Iterator[dict[str, Any]]:
         """Events over one connection. Raises an error when it ends."""
-        with closing(self._connect(SILENCE)) as connection, self._registered(connection):
+        with closing(connected(self._path, SILENCE)) as connection, self._registered(connection):
             lines = _lines(connection)
             _ask(lines, connection, {"op": "events", "since": since, "follow": True, "said": said})
             for line in lines:
@@ -106,21 +106,6 @@ class Client:
             yield
         finally:
             self._following.discard(connection)
-
-    def _connect(self, patience: float | None) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(patience)
-        try:
-            # By way of its folder's descriptor: the address of a socket may be 107 bytes long, a path may be more.
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                connection.connect(f"/proc/self/fd/{folder}/{self._path.name}")
-            finally:
-                os.close(folder)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
 
 def _lines(connection: socket.socket) -> Iterator[bytes]:

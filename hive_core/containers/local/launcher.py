@@ -25,6 +25,7 @@ from hive_core.containers.local.launch import START_SECONDS, launch
 from hive_core.containers.local.membership import container_of
 from hive_core.errors import BuildFailed, HiveError
 from hive_core.settings import Settings
+from hive_core.unix_socket import connected
 
 SOCKET = "launch.sock"
 # Seconds between two looks at whether the socket is still where it was made.
@@ -42,7 +43,7 @@ def start(settings: Settings, order: dict[str, Any]) -> None:
     the sandbox's), values (see supervise.Supervisor). Raises what `launch` does, and HiveError for limits.
     """
     try:
-        connection = _connected(settings)
+        connection = connected(settings.run / SOCKET)
     except (FileNotFoundError, ConnectionRefusedError):
         carry_out(order)
         return
@@ -194,17 +195,3 @@ def _identity(settings: Settings) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _connected(settings: Settings) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        folder = os.open(settings.run, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            connection.connect(f"/proc/self/fd/{folder}/{SOCKET}")
-        finally:
-            os.close(folder)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
