@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,23 +13,15 @@ from tests.agent.browser import KEY, Client, free_port
 from tests.agent.conftest import Place
 from tests.agent.test_harness import acknowledged
 from tests.agent.test_page import client, paged, wait_log
+from tests.chromium import browser
 from tests.needs import requires
 from tests.stand_ins.login_program import LINK, install
 
-__all__ = ["client", "paged"]
+__all__ = ["browser", "client", "paged"]
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 pytestmark = requires("chromium")
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script> \u202egnp.exe \x1b[31m"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as runner:
-        found = runner.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,10 +11,12 @@ from hive_agent.turns.record import Record
 from tests.agent.browser import KEY, free_port
 from tests.agent.conftest import Place
 from tests.axe import faults, needs_axe
+from tests.chromium import browser
 from tests.hives import eventually
 from tests.needs import requires
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+__all__ = ["browser"]
+
 pytestmark = requires("chromium")
 
 OWN = "document.title='owned'"
@@ -53,14 +54,6 @@ LARGE = [
     for text in ("**a ", "*a ", "_a ", "[a](", "`", "``a", "<https://", "> ", "- ", "|a", "1. \n", "~~a", "https://a(")
 ]
 LARGE += ["\n".join(" " * depth + "- x" for depth in range(300)), "\n".join(["a|b", "-|-", *["c|d"] * 9000])]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as runner:
-        found = runner.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 class Turns:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from tests.agent.browser import Client, free_port
+from tests.chromium import browser
 from tests.hives import PLAIN, TestHive
 from tests.status_page.near import follows
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+__all__ = ["browser"]
 
 
 @dataclass
@@ -67,14 +68,6 @@ class Tab:
 
     def states(self) -> int:
         return sum(1 for url in self.asked if url.endswith("/api/state"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as runner:
-        found = runner.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from tests.axe import faults, needs_axe
+from tests.chromium import browser
 from tests.clients import Client
 from tests.hives import PLAIN, TestHive
 from tests.needs import requires
 from tests.status_page.near import NearPage, served_near
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+__all__ = ["browser"]
+
 pytestmark = [requires("chromium"), pytest.mark.remembered]
 
 OWN = "document.title='owned'"
@@ -23,14 +25,6 @@ HOSTILE = (
 )
 # What is to be seen of it, whatever is around it.
 SEEN = f"<script>{OWN}</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as runner:
-        found = runner.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture

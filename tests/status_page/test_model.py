@@ -14,11 +14,13 @@ from hive_core.events import newest
 from hive_faces.gate import gate
 from status_page import broadcaster
 from tests.agent.browser import Client
+from tests.chromium import browser
 from tests.hives import PLAIN, TestHive, eventually
 from tests.needs import requires
 from tests.status_page.near import NearPage, follows, page_near
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+__all__ = ["browser"]
+
 pytestmark = [requires("chromium"), pytest.mark.remembered]
 
 # Makes models in the browser, by the page's own code, of everything that a tab learned and of another cold load, and
@@ -180,14 +182,6 @@ def flood(world: World) -> None:
     """More than who sleeps can have waiting for it."""
     for _ in range(20):
         assert world.client.ask("POST", "/send", {"to": "coder", "body": "x" * 60_000})[0] == 200
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as runner:
-        found = runner.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture
