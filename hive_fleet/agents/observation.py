@@ -29,13 +29,15 @@ class Observed(NamedTuple):
     """One agent as it was seen.
 
     logins: what lies in its login folder, for each CLI. taken: whether somebody else serves its port, that is a
-    process of another user, or any process while the agent does not run. host: the address where its port is reached.
+    process of another user, or any process while the agent does not run. serves: whether it serves its port itself.
+    host: the address where its port is reached.
     """
 
     container: Container | None
     logins: Mapping[str, credentials.Found]
     port: int
     taken: bool
+    serves: bool
     host: str
 
 
@@ -65,8 +67,9 @@ def observe(
     for name, port in port_of.items():
         container = containers[name]
         logins = {runner: found_login(hive, name, runner) for runner in CLIS}
-        taken = _is_anothers(container, users.get(name), served.get(port, set()))
-        agents[name] = Observed(container, logins, port, taken, hive.host.page_host(name))
+        by = served.get(port, set())
+        taken = _is_anothers(container, users.get(name), by)
+        agents[name] = Observed(container, logins, port, taken, bool(by) and not taken, hive.host.page_host(name))
     return Observation(seq, staleness.newest_base(hive) if wanted else None, agents)
 
 

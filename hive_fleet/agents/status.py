@@ -34,7 +34,8 @@ LONGEST_TEXT = 60
 class StatusRow:
     """One agent as the host socket shows it: exactly these fields, in this order.
 
-    deployed_sha: 12 digits. status_set_at: RFC 3339; present exactly when status_text is.
+    deployed_sha: 12 digits. status_set_at: RFC 3339; present exactly when status_text is. url: of its page, while it
+    runs and has one.
     """
 
     name: str
@@ -197,7 +198,7 @@ def _view(
         active_model=row["active_model"],
         status_text=row["status_text"] or None,
         status_set_at=moment(row["status_set_at"] or 0) if row["status_text"] else None,
-        url=None if seen.taken else f"http://{seen.host}:{seen.port}/",
+        url=_url(row, seen) if running else None,
         operation=doing.kind if doing else None,
         operation_since=int(doing.since) if doing else None,
         operation_step=doing.step.step if doing and doing.step else None,
@@ -212,6 +213,12 @@ def _view(
         halted=True if row["halted"] else None,
         stuck_since=int(row["stuck_at"]) if running and row["stuck_at"] else None,
     )
+
+
+def _url(row: sqlite3.Row, seen: Observed) -> str | None:
+    """Where a running agent can be looked at: its harness has a page, a command of its own may have one or not."""
+    has_page = row["runner"] != "command" or seen.serves
+    return f"http://{seen.host}:{seen.port}/" if has_page and not seen.taken else None
 
 
 def _cause(container: Container | None, row: sqlite3.Row) -> str | None:

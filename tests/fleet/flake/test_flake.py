@@ -14,6 +14,7 @@ from hive_core import nix_text
 from hive_core.errors import Refused
 from hive_fleet.changes import spawns
 from hive_fleet.flake import flake, meta
+from hive_fleet.home import ports
 from tests.git import commit, git
 from tests.hives import TestHive
 from tests.needs import needs_nix
@@ -89,7 +90,7 @@ def test_every_agent_has_a_system_that_is_built_from_the_lock_alone(made: TestHi
     before = made.git("meta", "rev-parse", "HEAD")
     script = build(made, "coder")["hive-agent"]["script"]
     assert "export HIVE_LABEL='coder'" in script
-    assert f"export HIVE_PORT='{made.agent('coder')['url'].rpartition(':')[2].strip('/')}'" in script
+    assert f"export HIVE_PORT='{ports.of(made.inside(), 'coder')}'" in script
     assert ODD.replace("'", "'\\''") in script
     assert list(build(made, "manager")) == ["hive-manager"]
     assert (made.git("meta", "rev-parse", "HEAD"), made.git("meta", "status", "--porcelain")) == (before, "")

@@ -60,10 +60,8 @@ def url(port: int) -> str:
 
 
 def shown(hive: TestHive) -> str:
-    """Where the page of the agent is, by its port; a test beside this one may serve that for a moment."""
-    row = hive.agent("porter")
-    found: str = row.get("url") or url(row["port_taken"])
-    return found
+    """Where a page of the agent would be, by its port."""
+    return url(ports.of(hive.inside(), "porter"))
 
 
 def alike(count: int) -> list[str]:
@@ -237,16 +235,15 @@ def test_a_port_that_another_program_serves_is_told_and_no_url_leads_there(hive:
         hive.run("watch", "--once")
         shown = hive.events("container_state_changed")[-1]["container"]
         assert (shown.get("url"), shown["port_taken"]) == (None, port)
-    assert (hive.agent("porter")["url"], hive.agent("porter").get("port_taken")) == (url(port), None)
+    assert hive.agent("porter").get("port_taken") is None
 
 
 def test_who_serves_the_port_of_a_stopped_agent_is_another_program_whoever_it_is(hive: TestHive) -> None:
     port = with_a_port_of_its_own(hive)
     hive.spawn("porter")
     hive.run("stop", "porter")
-    assert hive.agent("porter")["url"] == url(port)
     with listening(port):
-        assert hive.agent("porter").get("url") is None
+        assert hive.agent("porter")["port_taken"] == port
 
 
 def test_an_agent_that_serves_its_own_port_is_nobody_else(hive: TestHive) -> None:
@@ -255,3 +252,13 @@ def test_an_agent_that_serves_its_own_port_is_nobody_else(hive: TestHive) -> Non
     hive.spawn("porter", f'runner = "command"\ncommand = ["python3", "-c", "{serve}"]\n')
     eventually(lambda: listeners([port]).get(port))
     assert (hive.agent("porter")["url"], hive.agent("porter").get("port_taken")) == (url(port), None)
+
+
+@pytest.mark.remembered
+def test_a_url_is_told_of_who_has_a_page_while_it_runs(hive: TestHive) -> None:
+    hive.run("spawn", "porter")
+    hive.spawn("plain")
+    assert [row.get("url") for row in hive.asked("list")] == [None, shown(hive)]
+    hive.run("stop", "porter")
+    assert hive.agent("porter").get("url") is None
+    assert "http" not in hive.run("list").stdout
