@@ -60,9 +60,12 @@ class LoginProgram(NamedTuple):
 
 
 class Cli(NamedTuple):
-    """One CLI. name: its program on the PATH, and the runner's word in agent.toml. runner: `module:class`."""
+    """One CLI. name: its program on the PATH, and the runner's word in agent.toml. package: what npm calls it.
+    runner: `module:class`.
+    """
 
     name: str
+    package: str
     runner: str
     credentials: Credentials
     login: LoginProgram
@@ -76,6 +79,7 @@ class Cli(NamedTuple):
 _ENTRIES = (
     Cli(
         name="claude",
+        package="@anthropic-ai/claude-code",
         runner="hive_agent.runners.claude:ClaudeRunner",
         # https://docs.claude.com/en/docs/claude-code/settings (environment variables)
         credentials=Credentials(
@@ -112,6 +116,7 @@ _ENTRIES = (
     ),
     Cli(
         name="codex",
+        package="@openai/codex",
         runner="hive_agent.runners.codex:CodexRunner",
         # https://developers.openai.com/codex/auth; which of the two a login has depends on how it was made.
         credentials=Credentials(

@@ -15,7 +15,10 @@ from hive_fleet.agents import harness_state, last_seen, status, table
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.home import ports
 
-STATES = ("idle", "thinking", "compacting", "rate_limited", "needs_login", "key_refused", "account_trouble")
+STATES = (
+    *("idle", "thinking", "compacting", "rate_limited"),
+    *("no_program", "needs_login", "key_refused", "account_trouble"),
+)
 
 HarnessState = Annotated[str, choice(STATES, "a state of the harness", "STATE")]
 StatusText = Annotated[str, words(500, "the status", "TEXT", empty=True)]
@@ -51,7 +54,7 @@ def set_status(
 ) -> None:
     """Say what the harness is doing; the badge shows this and nothing else.
 
-    state: idle, thinking, compacting, rate_limited, needs_login, key_refused or account_trouble
+    state: idle, thinking, compacting, rate_limited, no_program, needs_login, key_refused or account_trouble
     text: more of it, for a person
     model: the one in use
     until: when a rate limit ends, or the next try is

@@ -21,6 +21,7 @@ NEED_KINDS: Mapping[str, NeedKind] = {
     "question": NeedKind(WAITING, of_agent=False),
     "crash": NeedKind(GRAVE),
     "crash_loop": NeedKind(GRAVE),
+    "no_program": NeedKind(GRAVE),
     "needs_login": NeedKind(GRAVE),
     "stuck": NeedKind(WAITING),
     "key_refused": NeedKind(GRAVE),

@@ -18,6 +18,7 @@ from tests.house import FLOORS
 ENTRY = """
     Cli(
         name="parrot",
+        package="parrot",
         runner="hive_agent.runners.parrot:ParrotRunner",
         credentials=Credentials(
             variable="PARROT_HOME",

@@ -265,7 +265,7 @@ class Harness:
                 self._runner.start()
             except AgentError as error:
                 if not said:
-                    self._say("idle", text=_first_line(error.message))
+                    self._say("no_program", text=_first_line(error.message))
                     _log(str(error))
                     said = True
                 self._waits.pause(LOOK_SECONDS)

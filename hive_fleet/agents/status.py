@@ -25,7 +25,7 @@ from hive_fleet.agents.observation import Observation, Observed, observe
 from hive_fleet.flake import staleness
 
 # States of a harness that call for action: its own text says which.
-_EXPLAINED = ("idle", "key_refused", "account_trouble")
+_EXPLAINED = ("idle", "no_program", "key_refused", "account_trouble")
 # The most characters of a harness's text that fit in a list.
 LONGEST_TEXT = 60
 
@@ -59,10 +59,11 @@ class AgentStatus(StatusRow):
 
     operation: what is being done to it, since operation_since. operation_step: the step that it is at, or was
     cut off at; operation_steps: all of them. cause: why it does not run, where it should.
-    turn: what its harness says it is doing: idle, thinking, compacting, rate_limited (until turn_until), needs_login,
-    key_refused or account_trouble (it tries again at turn_until). restart_at: when it is restarted after a crash.
-    crash_loop: it has crashed so often in a row that the next try is hours away. repair: why an operation that was cut
-    short could not be mended yet. unknown: true where only a container exists, and the database has no such agent.
+    turn: what its harness says it is doing: idle, thinking, compacting, rate_limited (until turn_until), no_program,
+    needs_login, key_refused or account_trouble (it tries again at turn_until). restart_at: when it is restarted after a
+    crash. crash_loop: it has crashed so often in a row that the next try is hours away. repair: why an operation that
+    was cut short could not be mended yet. unknown: true where only a container exists, and the database has no such
+    agent.
     halted: stopped by `hive estop`, and started by `hive resume --all`.
     stuck_since: when its turn last made any progress, where that is too long ago.
     port_taken: its port, where another program serves it; there is no url then, as it would lead to that program.

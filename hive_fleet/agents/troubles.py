@@ -10,7 +10,10 @@ from hive_core.text import one_line
 from hive_fleet.needs.need import Need
 
 KINDS = frozenset(
-    {"crash", "crash_loop", "stuck", "needs_login", "key_refused", "account_trouble", "repair", "port_taken", "stale"}
+    {
+        *("crash", "crash_loop", "stuck", "no_program", "needs_login", "key_refused", "account_trouble"),
+        *("repair", "port_taken", "stale"),
+    }
 )
 
 
@@ -34,7 +37,11 @@ def _account(shown: Mapping[str, Any]) -> Iterator[Need]:
     name, turn = shown["name"], shown.get("turn")
     # Its harness's own words.
     quote = one_line(shown["status_text"]) if shown.get("status_text") else None
-    if turn == "key_refused":
+    if turn == "no_program":
+        # Before the login: which that program would do.
+        said = f"lacks the program that runs its turns: install it, then `hive restart {name}`"
+        yield Need("no_program", name, name, said, "hive doctor", quote)
+    elif turn == "key_refused":
         yield Need("key_refused", name, name, "has a key that was refused", f"hive login {name}", quote)
     elif turn == "account_trouble":
         yield Need("account_trouble", name, name, "has trouble with its account", f"hive journal {name}", quote)

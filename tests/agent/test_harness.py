@@ -243,8 +243,7 @@ def test_a_runner_that_is_not_there_is_told_and_waited_for(place: Place) -> None
     place.configure(runner="exec", command=[str(program)])
     place.gate.put("operator", "do it")
     place.start()
-    missing = lambda gate: any("is not on the PATH" in str(status.get("text")) for status in gate.statuses)  # noqa: E731
-    place.gate.wait(missing, "status that tells what is missing")
+    place.gate.wait_state("no_program", text="later is not on the PATH")
     program.with_name("soon").write_text("#!/bin/sh\ncat >/dev/null\n")
     program.with_name("soon").chmod(0o755)
     program.with_name("soon").rename(program)

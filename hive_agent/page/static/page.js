@@ -6,7 +6,7 @@ import { call } from "./tools.js";
 const RETRY_MS = [500, 1000, 2000, 5000];
 const STATES = {
   starting: "starting", idle: "idle", thinking: "thinking", compacting: "compacting",
-  rate_limited: "rate limited", needs_login: "needs login",
+  rate_limited: "rate limited", needs_login: "needs login", no_program: "no program",
   key_refused: "key refused", account_trouble: "account trouble",
 };
 const TRIES_AGAIN = ["key_refused", "account_trouble"];

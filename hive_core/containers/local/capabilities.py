@@ -35,7 +35,10 @@ def _cli(settings: Settings, name: str) -> tuple[str, bool | None, str]:
         found = programs.find(settings, name)
     except HiveError as error:
         return name, False, error.message
-    missing = f"not found: agents with the runner {name} wait for it; put it on the PATH of `hive`"
+    missing = (
+        f"not found: agents with the runner {name} wait for it; install it where the PATH of `hive` has it"
+        f" (npm has it as {CLIS[name].package}), then restart them"
+    )
     return (name, None, missing) if found is None else (name, True, str(found))
 
 

@@ -79,7 +79,7 @@ class Chance:
             self.call(verb, id=self.random.choice(found).id)
 
     def report(self) -> None:
-        state = self.random.choice(["idle", "needs_login", "key_refused", "account_trouble"])
+        state = self.random.choice(["idle", "no_program", "needs_login", "key_refused", "account_trouble"])
         self.call("set_status", self.agent(), state=state, text=f"at {self.random.randint(1, 3)}")
 
     def fail(self) -> None:
