@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from hive_agent.errors import Exit, HiveError
 
-__all__ = ["BuildFailed", "Damaged", "Exit", "HiveError", "Invalid", "NotFound", "ProgramFailed", "Refused", "Replaced"]
+__all__ = [
+    "BuildFailed",
+    "Damaged",
+    "Exit",
+    "HiveError",
+    "Invalid",
+    "NotFound",
+    "ProgramFailed",
+    "Refused",
+    "Replaced",
+    "TookTooLong",
+    "WroteTooMuch",
+]
 
 
 class Refused(HiveError):
@@ -35,3 +47,11 @@ class BuildFailed(HiveError):
 
 class ProgramFailed(HiveError):
     """A program that hive ran did not succeed."""
+
+
+class TookTooLong(ProgramFailed):
+    """A program was killed, as it had not ended in its time."""
+
+
+class WroteTooMuch(ProgramFailed):
+    """A program was killed, as it wrote more than anybody reads."""

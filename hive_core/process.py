@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hive_core.errors import ProgramFailed
+from hive_core.errors import ProgramFailed, TookTooLong, WroteTooMuch
 from hive_core.transaction import never_inside
 
 # On NixOS all of the system's programs are found by this link into the store, and none in /usr.
@@ -66,8 +66,12 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+# Bytes of what a program gives; an agent's whole journal is less.
+MOST = 64 * 2**20
+
+
 class Completed(NamedTuple):
-    """What a program did: its exit code and everything it wrote."""
+    """What a program did: its exit code, and what it wrote; of stderr, where that is long, the head and the tail."""
 
     argv: tuple[str, ...]
     code: int
@@ -82,38 +86,45 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float = 600.0,
+    most: int = MOST,
     check: bool = True,
     text: str | None = None,
 ) -> Completed:
     """Run a program to its end, in an environment that holds only `env`.
 
-    timeout: seconds after which it is killed. text: its standard input; without one it has none.
-    Raises ProgramFailed with argv, code and what it wrote when it cannot be run, takes too long, or
-    (with `check`) exits non-zero.
+    timeout: seconds after which it is killed. most: bytes of stdout after which it is, for a part is of no use.
+    text: its standard input; without one it has none. Raises ProgramFailed with argv, code and what it wrote when it
+    cannot be run, takes too long or writes too much, or (with `check`) exits non-zero.
     """
     # Imported here: most commands run no program, and plumbum takes longer to import than they take to run.
     from shutil import which
-    from subprocess import DEVNULL
+    from subprocess import DEVNULL, TimeoutExpired
 
-    from plumbum import ProcessTimedOut, local
+    from plumbum import local
+
+    from hive_core.human import size
+    from hive_core.program_output import TooMuch, read
 
     environment = {"PATH": os.environ.get("PATH", SAFE_PATH), "LC_ALL": "C.UTF-8", **(env or {})}
     # plumbum looks where the PATH led when it was imported.
     program = which(argv[0], path=environment["PATH"])
     if program is None:
         raise ProgramFailed(f"{argv[0]} is not installed, or not on the PATH.")
+    # env(1) clears the environment: plumbum's own is one for the whole process, threads and all.
+    pairs = [f"{name}={value}" for name, value in environment.items()]
+    command = local["/usr/bin/env"]["-i", pairs, program, list(argv[1:])]
+    given: Any = command if text is None else command << text
+    source = {"stdin": DEVNULL} if text is None else {}
+    process = given.popen(cwd=None if cwd is None else str(cwd), **source)
+    told = f"`{' '.join(argv)}`"
     try:
-        # env(1) clears the environment: plumbum's own is one for the whole process, threads and all.
-        pairs = [f"{name}={value}" for name, value in environment.items()]
-        command = local["/usr/bin/env"]["-i", pairs, program, list(argv[1:])]
-        given: Any = command if text is None else command << text
-        source = {"stdin": DEVNULL} if text is None else {}
-        folder = None if cwd is None else str(cwd)
-        code, stdout, stderr = given.run(retcode=None, timeout=timeout, cwd=folder, **source)
-    except ProcessTimedOut as error:
-        raise ProgramFailed(f"`{' '.join(argv)}` took longer than {timeout:g} seconds and was killed.") from error
-    done = Completed(tuple(argv), code, stdout, stderr)
-    if check and code != 0:
+        stdout, stderr = read(process, most, timeout)
+    except TimeoutExpired as error:
+        raise TookTooLong(f"{told} took longer than {timeout:g} seconds and was killed.") from error
+    except TooMuch as error:
+        raise WroteTooMuch(f"{told} wrote more than {size(most)} and was killed.") from error
+    done = Completed(tuple(argv), process.returncode, stdout, stderr)
+    if check and done.code != 0:
         raise ProgramFailed(failure(done))
     return done
 

@@ -52,7 +52,8 @@ def _entries(folder: Path, unit: str | None, *options: str) -> list[dict[str, An
     if not folder.is_dir():
         return []
     chosen = [f"--unit={unit}"] if unit is not None else []
-    argv = ["journalctl", f"--directory={folder}", "--output=json", "--no-pager", "--quiet", *chosen, *options]
+    asked = ["--output=json", "--output-fields=MESSAGE", "--no-pager", "--quiet"]
+    argv = ["journalctl", f"--directory={folder}", *asked, *chosen, *options]
     found = [json.loads(line) for line in run(argv, timeout=60.0).stdout.splitlines()]
     return [entry for entry in found if "MESSAGE" in entry]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hive_core.containers.nixos.places import TESTING
-from hive_core.errors import BuildFailed, HiveError, ProgramFailed, Refused
+from hive_core.errors import BuildFailed, HiveError, ProgramFailed, Refused, TookTooLong, WroteTooMuch
 from hive_core.process import Completed, run
 
 EVALUATION_SECONDS, BUILD_SECONDS = 600.0, 6 * 3600.0
@@ -36,6 +37,7 @@ _OPTIONS = {
 # What nix does to itself when an expression has no end; other signals come from outside.
 _ITS_OWN = (signal.SIGABRT, signal.SIGSEGV)
 MOST_WORDS = 8000
+_STORED = re.compile(r"/[A-Za-z0-9/._-]*/[0-9a-z]{32}-[A-Za-z0-9+._?=-]+")
 _CHATTER = ("warning:", "building '", "this derivation will be", "these ", "  /nix/store/")
 
 
@@ -55,6 +57,10 @@ class System:
 def evaluate(folder: Path) -> dict[str, System]:
     """The agents' systems that a flake's folder makes. Raises BuildFailed, or TheMachine."""
     systems = _evaluated(folder, "systems", (), EVALUATION_SECONDS)
+    for name, found in systems.items():
+        # It is an agent's Nix that says them: one that is no path would be an option of the program that is given it.
+        if wrong := [text for text in found.values() if not (isinstance(text, str) and _STORED.fullmatch(text))]:
+            raise BuildFailed(f"The system of {name} is no derivation: it has {str(wrong[0])[:200]!r} for a path.")
     return {name: System(**found) for name, found in systems.items()}
 
 
@@ -69,10 +75,10 @@ def _evaluated(folder: Path, attribute: str, around: Sequence[str], seconds: flo
     evaluation = ("eval", "--json", "--no-write-lock-file", *_options(), f"path:.#{attribute}")
     try:
         done = _run([*around, *limited, "nix", *_features(), *evaluation], cwd=folder, timeout=seconds)
-    except ProgramFailed as error:
-        if "took longer" in error.message:
-            raise BuildFailed(f"Its Nix was not evaluated within {seconds:g} seconds.") from error
-        raise
+    except TookTooLong as error:
+        raise BuildFailed(f"Its Nix was not evaluated within {seconds:g} seconds.") from error
+    except WroteTooMuch as error:
+        raise BuildFailed("Its Nix comes to more text than a system is described by.") from error
     _judge(done)
     return json.loads(done.stdout)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hive_core.containers.nixos.places import Places
-from hive_core.errors import HiveError, ProgramFailed
+from hive_core.errors import HiveError, TookTooLong
 from hive_core.process import Owner, failure, run
 
 _ASKED = ("Id", "ActiveState", "InvocationID", "MainPID", "ExecMainStartTimestamp")
@@ -102,12 +102,9 @@ def _said(invocation: str) -> str:
 def stop(places: Places, grace: float) -> None:
     """End it: SIGTERM's way, after `grace` seconds SIGKILL, at once with grace 0. Raises HiveError."""
     if grace:
-        try:
+        with suppress(TookTooLong):
             run(["systemctl", "stop", "--", places.unit], timeout=grace)
             return
-        except ProgramFailed as error:
-            if "took longer" not in error.message:
-                raise
     # What has ended meanwhile cannot be killed, and need not be.
     run(["systemctl", "kill", "--signal=SIGKILL", "--", places.unit], check=False)
     run(["systemctl", "stop", "--", places.unit], timeout=SECONDS_TO_END)

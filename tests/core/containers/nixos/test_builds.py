@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from tests.needs import needs_nix, needs_root
 
 pytestmark = needs_nix
 TOML = 'command = ["sleep", "1000"]\n'
+TOPLEVEL = "{{ lib, ... }}: {{ system.build.toplevel = lib.mkForce {{ drvPath = {0}; outPath = {0}; }}; }}"
 
 
 def build(backend: Backend, module: str = "{ }", name: str = "a") -> str:
@@ -61,12 +64,35 @@ def play(backend: Backend, program: str, script: str) -> None:
         ("{ networking.hostName = let x = x; in x; }", "infinite recursion"),
         ('{ networking.hostName = builtins.readFile "/etc/passwd"; }', "forbidden in pure eval"),
         ('{ networking.hostName = builtins.readFile (builtins.fetchurl "file:///etc/passwd"); }', "fetch"),
+        (TOPLEVEL.format('"--no-sandbox"'), "no derivation: it has '--no-sandbox' for a path"),
+        (TOPLEVEL.format('"/etc"'), "no derivation: it has '/etc' for a path"),
+        (TOPLEVEL.format("[ ]"), r"no derivation: it has '\[\]' for a path"),
     ],
 )
 def test_what_is_wrong_with_the_configuration_is_told_in_nixs_words(backend: Backend, module: str, told: str) -> None:
     with pytest.raises(BuildFailed, match=told):
         build(backend, module)
     assert links(backend) == []
+
+
+def test_what_a_configuration_has_nix_say_without_end_is_cut(backend: Backend) -> None:
+    said = 'builtins.concatStringsSep "" (builtins.genList (n: "on and on ") 200)'
+    loop = f"builtins.foldl' (a: n: builtins.trace ({said}) a) 0 (builtins.genList (n: n) 5000)"
+    tracemalloc.start()
+    with pytest.raises(BuildFailed, match=r"(?s)on and on.*\[\.\.\.\].*the end of it") as told:
+        build(backend, f'{{ networking.hostName = builtins.seq ({loop}) (throw "the end of it"); }}')
+    assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    tracemalloc.stop()
+    assert len(str(told.value)) < nix.MOST_WORDS + 1000
+
+
+def test_what_a_configuration_comes_to_without_end_is_not_read(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = 'builtins.concatStringsSep "" (builtins.genList (n: "on and on ") 10000000)'
+    monkeypatch.setattr(nix, "run", partial(nix.run, most=2**20))
+    with pytest.raises(BuildFailed, match="more text than"):
+        build(backend, TOPLEVEL.format(f"({long})"))
 
 
 def test_an_evaluation_has_an_end(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
