@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pwd
 from collections.abc import Iterator
+from pathlib import Path
 
 from hive_core import progress
 from hive_core.context import Hive
@@ -48,7 +50,7 @@ def _of_one(hive: Hive, name: str, locked: str | None) -> Iterator[Finding]:
 
 
 def _ports(hive: Hive) -> Findings:
-    """Whether two agents have the same port, or one has the status page's."""
+    """Whether two agents have the same port, or one has the status page's, or another program's."""
     with hive.store.read() as db:
         names = table.names(db)
     taken = {ports.chosen(hive).page: "the status page"}
@@ -56,10 +58,33 @@ def _ports(hive: Hive) -> Findings:
     for name in sorted(names, key=natural):
         port = ports.of(hive, name)
         if port in taken:
-            todo = f"write another into {hive.agent_path(name) / 'port'}, hive restart {name}"
+            todo = f"write another into {_port_file(hive, name)}, hive restart {name}"
             shared.append(Finding("ports", False, f"{name} and {taken[port]} both have port {port}", todo))
         taken.setdefault(port, name)
+    shared += _taken_by_others(hive)
     yield from shared or [Finding("ports", True, "each agent has its own")]
+
+
+def _taken_by_others(hive: Hive) -> Findings:
+    """Whose port another program serves, and whose that is."""
+    for view in status.of_all(hive):
+        if (port := view.port_taken) is None:
+            continue
+        users = " and ".join(map(_user_name, sorted(hive.host.listeners([port]).get(port, set()))))
+        said = f"port {port} of {view.name} is served by another program" + (f", of {users}" if users else "")
+        other = f"end it (`ss -ltnp sport = :{port}` names it), or write another into {_port_file(hive, view.name)}"
+        yield Finding("ports", False, said, f"{other}; then hive restart {view.name}")
+
+
+def _port_file(hive: Hive, name: str) -> Path:
+    return hive.agent_path(name) / "port"
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def _hive(hive: Hive) -> Findings:

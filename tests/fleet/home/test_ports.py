@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from hive_core.containers.local.listeners import listeners
+from hive_fleet.checkup import agents
+from hive_fleet.checkup.finding import Finding
 from hive_fleet.home import ports
 from tests.agent.browser import free_port
 from tests.hives import TestHive, eventually
@@ -216,6 +218,11 @@ def listening(port: int) -> socket.socket:
     return taken
 
 
+def examined(hive: TestHive) -> list[Finding]:
+    """What the doctor finds of the ports."""
+    return [found for check in agents.CHECKS if check.name == "ports" for found in check.findings(hive.inside())]
+
+
 def with_a_port_of_its_own(hive: TestHive) -> int:
     """Give the agent that is yet to be made a port that no test beside this one serves."""
     port = free_port()
@@ -235,6 +242,10 @@ def test_a_port_that_another_program_serves_is_told_and_no_url_leads_there(hive:
         hive.run("watch", "--once")
         shown = hive.events("container_state_changed")[-1]["container"]
         assert (shown.get("url"), shown["port_taken"]) == (None, port)
+        (found,) = examined(hive)
+        assert (found.ok, found.said) == (False, f"port {port} of porter is served by another program, of root")
+        assert str(port_file(hive, "porter")) in found.todo
+    assert [found.ok for found in examined(hive)] == [True]
     assert hive.agent("porter").get("port_taken") is None
 
 
