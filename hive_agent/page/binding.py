@@ -15,18 +15,18 @@ Bound = TypeVar("Bound")
 
 
 def bind(port: int, make: Callable[[int], Bound], pause: Callable[[float], None], say: Callable[[str], None]) -> Bound:
-    """Make what listens on the port, trying again while that is in use; `pause` waits, `say` tells of it.
+    """Make what listens on the port, trying again while that is in use; `pause` waits, `say` tells of it, once.
 
     Raises OSError: EADDRINUSE after the last of 12 tries, any other at once.
     """
     tries = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
-    for _ in range(TRIES - 1):
+    for number in range(TRIES - 1):
         try:
             return make(port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-        seconds = tries.failed()
-        say(f"port {port} is in use, next try in {seconds:g} s")
-        pause(seconds)
+        if number == 0:
+            say(f"port {port} is in use; it is tried again for a while")
+        pause(tries.failed())
     return make(port)
