@@ -12,7 +12,8 @@ from hive_core.human import count, size
 from hive_fleet.checkup.finding import Examination, Finding, Findings
 from hive_fleet.upkeep import leftovers, repositories
 
-_OTHERS = 0o077
+# What others may do with a file, and whether they come to what is in a folder at all.
+_OTHERS, _LETS_IN = 0o077, 0o011
 
 
 def _home(hive: Hive) -> Findings:
@@ -28,7 +29,7 @@ def _home(hive: Hive) -> Findings:
 
 
 def _permissions(hive: Hive) -> Findings:
-    """Whether what holds messages and logins is closed to others by its own mode, too."""
+    """Whether what holds messages and logins is closed to others, where they come into hive's folder at all."""
     found = list(_open_to_others(hive))
     if not found:
         yield Finding("permissions", True, "the database and the agents' folders are closed to other users")
@@ -37,11 +38,13 @@ def _permissions(hive: Hive) -> Findings:
 
 
 def _open_to_others(hive: Hive) -> Iterator[Path]:
-    agents = hive.settings.agents
+    home, agents = hive.settings.home, hive.settings.agents
+    if not home.is_dir() or not home.stat().st_mode & _LETS_IN:
+        return
     folders = sorted(agents.iterdir()) if agents.is_dir() else []
-    files = [hive.settings.home / name for name in hive.store.file_names()]
+    files = [home / name for name in hive.store.file_names()]
     # Where somebody is notified, an address that is as good as a password stands there.
-    secret = [hive.settings.home / choices.FILE] if hive.settings.choices_or_defaults.notify else []
+    secret = [home / choices.FILE] if hive.settings.choices_or_defaults.notify else []
     for path in (*files, *folders, *secret):
         if not path.is_symlink() and path.exists() and path.stat().st_mode & _OTHERS:
             yield path

@@ -93,6 +93,16 @@ def test_what_is_open_to_others_is_closed(hive: TestHive) -> None:
     assert {path.stat().st_mode & 0o077 for path in places} == {0}
 
 
+def test_what_nobody_else_comes_to_may_have_any_mode(coder: TestHive) -> None:
+    (coder.home / "hive.toml").write_text('[notify]\nto = ["me"]\n[notify.services]\nme = ["/bin/true"]\n')
+    (coder.home / "hive.toml").chmod(0o644)
+    inside = coder.inside()
+    look = next(check for check in doctor.CHECKS if check.name == "permissions")
+    assert [found.ok for found in look.findings(inside)] == [True]
+    coder.home.chmod(0o711)
+    assert f"chmod go= {coder.home / 'hive.toml'}" in [found.todo for found in look.findings(inside)]
+
+
 def test_what_is_left_over_is_swept_away(hive: TestHive) -> None:
     hive.spawn("coder")
     hive.run("approve", str(hive.request("coder", OTHER)))
