@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hive_agent.runners import account
 from hive_agent.runners.base import End, Outcome, TurnEvent
-from hive_agent.runners.json_lines import Json
+from hive_agent.runners.json_lines import Json, items, number, table
 
 _RESULT = ("is_error", "api_error_status", "terminal_reason", "num_turns", "duration_ms", "total_cost_usd", "result")
 
@@ -23,8 +23,7 @@ def events(line: Json) -> Iterator[TurnEvent]:
     elif kind == "user" and not line.get("isReplay"):
         yield from (event for block in _blocks(line) for event in _returned(block))
     elif kind == "system" and subtype == "init":
-        servers = {server.get("name"): server.get("status") for server in line.get("mcp_servers") or []}
-        yield TurnEvent("model", {"model": line.get("model"), "mcp_servers": servers})
+        yield TurnEvent("model", {"model": line.get("model"), "mcp_servers": _servers(line)})
     elif kind == "system" and subtype == "status":
         if line.get("status") == "compacting":
             yield TurnEvent("compacting")
@@ -34,14 +33,18 @@ def events(line: Json) -> Iterator[TurnEvent]:
         names = ("attempt", "max_retries", "retry_delay_ms", "error_status", "error")
         yield TurnEvent("retry", {name: line.get(name) for name in names})
     elif kind == "rate_limit_event":
-        yield TurnEvent("rate_limit", dict(line.get("rate_limit_info") or {}))
+        yield TurnEvent("rate_limit", table(line.get("rate_limit_info")))
     elif kind == "result":
         yield TurnEvent("result", {name: line.get(name) for name in _RESULT})
 
 
 def _blocks(line: Json) -> list[Json]:
-    content = (line.get("message") or {}).get("content")
-    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+    return [block for block in items(table(line.get("message")).get("content")) if isinstance(block, dict)]
+
+
+def _servers(line: Json) -> Json:
+    """The MCP servers that it was to reach: how each is, by its name."""
+    return {str(table(server).get("name")): table(server).get("status") for server in items(line.get("mcp_servers"))}
 
 
 def _said(block: Json) -> Iterator[TurnEvent]:
@@ -91,15 +94,12 @@ class ClaudeTurn:
         elif kind == "user" and line.get("uuid") == mark:
             self.ours = True
         elif kind == "rate_limit_event":
-            info = line.get("rate_limit_info") or {}
-            resets = info.get("resetsAt")
-            if info.get("status") == "rejected" and isinstance(resets, int | float):
-                self.resets = float(resets)
+            info = table(line.get("rate_limit_info"))
+            resets = number(info.get("resetsAt"))
+            if info.get("status") == "rejected" and resets is not None:
+                self.resets = resets
         elif kind == "system" and line.get("subtype") == "init":
-            servers = line.get("mcp_servers") or []
-            self.unconnected = any(
-                server.get("name") == "hive" and server.get("status") == "failed" for server in servers
-            )
+            self.unconnected = _servers(line).get("hive") == "failed"
         elif kind == "system" and line.get("compact_result"):
             self.compacted = line["compact_result"]
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hive_agent.runners.base import End, TurnEvent
 from hive_agent.runners.codex_events import CodexTurn, events
-from hive_agent.runners.json_lines import Json
+from hive_agent.runners.json_lines import Json, dump, parse
+from tests.properties import documents, thorough
 
 
 def told(method: str, **params: object) -> Json:
@@ -135,3 +138,39 @@ def test_what_has_another_form_than_expected_breaks_nothing(params: object) -> N
         assert all(isinstance(event, TurnEvent) for event in events(message))
         reading.note(message)
         assert reading.outcome(message).end is End.FAILED
+
+
+_METHODS = ["item/started", "item/completed", "error", "warning", "account/rateLimits/updated", "turn/started"]
+_KINDS = ["agentMessage", "reasoning", "contextCompaction", "mcpToolCall", "commandExecution", "fileChange"]
+_items = st.fixed_dictionaries(
+    {"type": st.sampled_from(_KINDS)},
+    optional={name: documents() for name in ("text", "summary", "result", "error", "changes", "status")},
+)
+_windows = st.fixed_dictionaries({"usedPercent": documents(), "resetsAt": documents()})
+_errors = st.fixed_dictionaries(
+    {
+        "codexErrorInfo": st.fixed_dictionaries({"x": st.fixed_dictionaries({"httpStatusCode": documents()})})
+        | documents()
+    }
+)
+_params = documents() | st.fixed_dictionaries(
+    {},
+    optional={
+        "item": _items | documents(),
+        "rateLimits": st.fixed_dictionaries({"primary": _windows}) | documents(),
+        "turn": st.fixed_dictionaries({"status": st.just("failed"), "error": _errors}) | documents(),
+        "willRetry": documents(),
+        "error": documents(),
+    },
+)
+
+
+@thorough
+@given(st.sampled_from([*_METHODS, "turn/completed"]), _params)
+def test_whatever_a_later_version_tells_is_an_event_that_can_be_kept_or_nothing(method: str, params: object) -> None:
+    message = {"method": method, "params": params}
+    for event in events(message):
+        assert parse(dump(event.data)) == event.data
+    reading = CodexTurn()
+    reading.note(message)
+    assert reading.outcome(message).end in End
