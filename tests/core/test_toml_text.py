@@ -5,20 +5,27 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from hive_core.toml_text import dumps
+from tests.properties import texts, thorough
 
-TABLES: list[dict[str, Any]] = [
-    {},
-    {"runner": "claude", "settle_seconds": 0.5, "limits": {"memory": "2G", "processes": 7}},
-    {"command": ["sh", "-c", 'echo "a\\b"\n\t\x7f\x1f\u2028é'], "yes": True},
-    {"environment": {"A.B": "x", 'odd "key"': "y", "": "z"}},
-    {"mcp_servers": {"one": {"command": "a", "args": [], "environment": {"K": ""}}, "two": {"command": "b"}}},
-    {"empty": {}, "after": 1},
-]
+numbers = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
+values = st.recursive(st.booleans() | numbers | texts, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
+tables = st.recursive(
+    st.dictionaries(texts, values, max_size=3), lambda inner: st.dictionaries(texts, inner | values, max_size=3)
+)
 
 
-@pytest.mark.parametrize("table", TABLES, ids=range(len(TABLES)))
+@thorough
+@given(tables)
+@example({"mcp_servers": {"one": {"command": "a", "args": [], "environment": {"K": ""}}, "two": {"command": "b"}}})
+@example({"empty": {}, "after": 1})
+@example({"environment": {"A.B": "x", 'odd "key"': "y", "": "z"}})
 def test_what_is_written_is_read_back_the_same(table: dict[str, Any]) -> None:
     assert tomllib.loads(dumps(table)) == table
+
+
+def test_a_table_stands_behind_the_values_beside_it() -> None:
+    assert dumps({"inner": {"b": 1}, "a": True}) == "a = true\n\n[inner]\nb = 1\n"
