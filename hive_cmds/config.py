@@ -26,6 +26,8 @@ def config(hive: Hive) -> list[Setting]:
 
     chosen = hive.settings.choices
     hive.say(f"note: the file is {hive.settings.home / FILE}")
+    if chosen.notify_error is not None:
+        hive.say(f"warning: nobody is notified of anything. {chosen.notify_error}")
     rows = [Setting(key.name, chosen.values[key.name], chosen.origins[key.name]) for key in KEYS]
     for name, value in {**SEED, **chosen.new_agents}.items():
         shown = value if isinstance(value, str) else " ".join(dumps({name: value}).split())

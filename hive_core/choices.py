@@ -74,13 +74,15 @@ class Choices(NamedTuple):
     """What holds. values: by the key's name. origins: where each of them comes from, in words.
 
     new_agents: what the `agent.toml` of a new agent holds, as it was written. notify: whom to notify of what, as in
-    notify_toml.py; it holds secrets, and is shown nowhere as it is.
+    notify_toml.py; it holds secrets, and is shown nowhere as it is. notify_error: why that cannot be used, which costs
+    the notifications and nothing else.
     """
 
     values: Mapping[str, Any]
     origins: Mapping[str, str]
     new_agents: Mapping[str, Any] = MappingProxyType({})
     notify: Mapping[str, Any] = MappingProxyType({})
+    notify_error: str | None = None
 
     @property
     def programs(self) -> dict[str, str]:
@@ -147,12 +149,27 @@ def _read(path: str, identity: Hashable, environment: tuple[tuple[str, str], ...
     new = table.get(NEW_AGENTS, {})
     for name in new:
         lines[f"{NEW_AGENTS}.{name}"] = f"{FILE}, line {checker.line((NEW_AGENTS, name))}"
-    notify = checked.get(NOTIFY, {})
-    for name in notify:
-        lines[f"{NOTIFY}.{name}"] = f"{FILE}, line {checker.line((NOTIFY, name))}"
-    for name in notify.get("services", {}):
-        lines[f"{NOTIFY}.services.{name}"] = f"{FILE}, line {checker.line((NOTIFY, 'services', name))}"
-    return _merged(flat, lines, dict(environment), new, notify)
+    merged = _merged(flat, lines, dict(environment), new)
+    try:
+        return merged._replace(**_whom_to_notify(checker, checked.get(NOTIFY, {}), merged.origins))
+    except Refused as error:
+        return merged._replace(notify_error=error.message)
+
+
+def _as_it_is(_checker: Any, value: Any, _path: tuple[str, ...]) -> Any:
+    """What is checked by itself: one error there costs nothing else."""
+    return value
+
+
+def _whom_to_notify(checker: Any, given: Any, origins: Mapping[str, str]) -> dict[str, Any]:
+    """The checked table, and where each of its keys comes from. Raises Refused."""
+    from hive_core import notify_toml
+
+    checked = notify_toml.check(checker, given, (NOTIFY,))
+    places = [(NOTIFY, name) for name in checked]
+    places += [(NOTIFY, "services", name) for name in checked.get("services", {})]
+    lines = {".".join(place): f"{FILE}, line {checker.line(place)}" for place in places}
+    return {"notify": checked, "origins": {**origins, **lines}}
 
 
 def _merged(
@@ -160,7 +177,6 @@ def _merged(
     lines: Mapping[str, str],
     environment: Mapping[str, str],
     new_agents: Mapping[str, Any] | None = None,
-    notify: Mapping[str, Any] | None = None,
 ) -> Choices:
     values, origins = {}, dict(lines)
     for key in KEYS:
@@ -172,7 +188,7 @@ def _merged(
         raise Invalid(f"HIVE_BACKEND is {values['backend']!r}; this hive knows: {', '.join(OFFERED)}.")
     if values["page.serve"] not in SWITCH:
         raise Invalid(f"HIVE_PAGE is {values['page.serve']!r}; it is one of: {', '.join(SWITCH)}.")
-    return Choices(values, origins, new_agents or {}, notify or {})
+    return Choices(values, origins, new_agents or {})
 
 
 def _at(table: Mapping[str, Any], name: str) -> Any:
@@ -191,7 +207,7 @@ def _schema() -> dict[str, Any]:
             schema[first] = _table(tables[first])
         else:
             schema[first] = checks[key.kind]
-    return {**schema, NEW_AGENTS: _new_agents, NOTIFY: _notify}
+    return {**schema, NEW_AGENTS: _new_agents, NOTIFY: _as_it_is}
 
 
 def _table(checks: Mapping[str, Any]) -> Callable[..., Any]:
@@ -237,12 +253,6 @@ def _new_agents(checker: Any, value: Any, path: tuple[str, ...]) -> Any:
     if not isinstance(value, dict):
         checker.wrong(value, path, "give a table of what an agent.toml may hold")
     return check_table(checker, {**SEED, **value}, path)
-
-
-def _notify(checker: Any, value: Any, path: tuple[str, ...]) -> Any:
-    from hive_core import notify_toml
-
-    return notify_toml.check(checker, value, path)
 
 
 def _check_range(checker: Any, checked: Mapping[str, Any]) -> None:

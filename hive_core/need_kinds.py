@@ -31,5 +31,6 @@ NEED_KINDS: Mapping[str, NeedKind] = {
     "stale": NeedKind(LIGHT),
     "disk": NeedKind(GRAVE, of_agent=False),
     "backup": NeedKind(LIGHT, of_agent=False),
+    "settings": NeedKind(WAITING, of_agent=False),
     "notification": NeedKind(WAITING, of_agent=False),
 }

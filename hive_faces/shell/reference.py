@@ -122,7 +122,7 @@ def settings() -> str:
         "not be started again, an agent that runs has to be. `hive config` shows what holds and where it comes from.",
         "A variable of the environment goes before the file, for the one process that has it. With a file that cannot",
         "be used `list`, `kill`, `events`, `doctor` and whatever else has no need of it go on; the rest is refused",
-        "with file, line and key.",
+        "with file, line and key. An error below `[notify]` costs the notifications alone.",
         "",
         "| key | default | environment | what it decides |",
         "|---|---|---|---|",

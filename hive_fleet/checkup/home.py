@@ -44,7 +44,8 @@ def _open_to_others(hive: Hive) -> Iterator[Path]:
     folders = sorted(agents.iterdir()) if agents.is_dir() else []
     files = [home / name for name in hive.store.file_names()]
     # Where somebody is notified, an address that is as good as a password stands there.
-    secret = [home / choices.FILE] if hive.settings.choices_or_defaults.notify else []
+    chosen = hive.settings.choices_or_defaults
+    secret = [home / choices.FILE] if chosen.notify or chosen.notify_error else []
     for path in (*files, *folders, *secret):
         if not path.is_symlink() and path.exists() and path.stat().st_mode & _OTHERS:
             yield path
@@ -58,6 +59,8 @@ def _close(hive: Hive) -> None:
 
 def _settings(hive: Hive) -> Findings:
     """Whether the operator's settings can be used. While they cannot, whatever needs them is refused."""
+    if (error := hive.settings.choices.notify_error) is not None:
+        yield Finding("settings", False, f"nobody is notified of anything. {error}", "correct that line, hive notify")
     own = sum(origin != choices.DEFAULT for origin in hive.settings.choices.origins.values())
     yield Finding("settings", True, f"{count(own, 'setting')} other than the defaults: `hive config` shows them")
 

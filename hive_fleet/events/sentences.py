@@ -85,7 +85,7 @@ def _recovered(data: Data) -> str:
 
 
 # What no other event tells of.
-_TOLD_BY_THE_NEED = ("port_taken", "disk", "backup", "notification")
+_TOLD_BY_THE_NEED = ("port_taken", "disk", "backup", "settings", "notification")
 
 
 def _need(data: Data) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from hive_core.errors import Refused
 from hive_core.need_kinds import NEED_KINDS, WAITING
 from hive_core.notify_toml import quiet_hours, scheme
 from hive_core.settings import Settings
@@ -60,7 +61,10 @@ class Wishes(NamedTuple):
 
 def wishes(settings: Settings) -> Wishes:
     """What the operator wants now. Raises HiveError for settings that cannot be used."""
-    return from_table(settings.choices.notify)
+    chosen = settings.choices
+    if chosen.notify_error is not None:
+        raise Refused(f"Nobody is notified of anything. {chosen.notify_error}")
+    return from_table(chosen.notify)
 
 
 def from_table(table: Mapping[str, Any]) -> Wishes:

@@ -7,6 +7,7 @@ import sqlite3
 
 from hive_core import last_backup, repairs
 from hive_core.context import Hive
+from hive_core.errors import HiveError
 from hive_core.human import size, span
 from hive_core.trouble import TROUBLES, Trouble
 from hive_fleet.agents import last_seen, troubles
@@ -61,7 +62,7 @@ def _repairs_of_nobody(hive: Hive, db: sqlite3.Connection, known: set[str]) -> l
 
 
 def _machine(hive: Hive) -> list[Need]:
-    return [need for need in (_disk(hive), _backup(hive)) if need is not None]
+    return [need for need in (_disk(hive), _backup(hive), _settings(hive)) if need is not None]
 
 
 def _disk(hive: Hive) -> Need | None:
@@ -86,3 +87,14 @@ def _backup(hive: Hive) -> Need | None:
     if last is None or hive.clock() - last.made_at <= OLD_BACKUP:
         return None
     return Need("backup", "", None, f"the last backup is older than {span(OLD_BACKUP)}", "hive backup DIR")
+
+
+def _settings(hive: Hive) -> Need | None:
+    """Settings that cannot be used: all of them, or whom to notify."""
+    try:
+        error = hive.settings.choices.notify_error
+    except HiveError as unusable:
+        return Need("settings", "", None, f"the settings cannot be used: {unusable.message}", "hive config")
+    if error is None:
+        return None
+    return Need("settings", "", None, f"nobody is notified of anything: {error}", "hive config")

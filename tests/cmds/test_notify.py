@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -103,10 +104,25 @@ def test_settings_of_notifications_are_checked_and_no_url_is_repeated(hive: Test
     }
     for text, sentence in wrong.items():
         wish(hive, text)
-        said = hive.run("config", code=1).stderr
+        said = hive.run("config").stderr
         assert sentence in said
         assert "line 2" in said or "line 1" in said
         assert "secret" not in said
+
+
+def test_an_error_in_the_settings_of_notifications_costs_those_alone(hive: TestHive) -> None:
+    wish(hive, "[notify]\nleast = 4\n")
+    hive.run("spawn", "coder")
+    assert "line 2: notify.least is 4" in hive.run("notify", code=1).stderr
+    assert "line 2: notify.least is 4" in hive.run("doctor").stdout
+    watch = hive.start("watch", "--interval", "3600")
+    (need,) = eventually(lambda: [row for row in hive.asked("needs_you") if row["kind"] == "settings"])
+    assert "line 2: notify.least is 4" in need["text"]
+    watch.send_signal(signal.SIGINT)
+    assert watch.communicate()[1].count("notify.least is 4") == 1
+    wish(hive, "[notify]\nleast = 3\n")
+    hive.run("watch", "--once")
+    assert [row for row in hive.asked("needs_you") if row["kind"] == "settings"] == []
 
 
 def test_settings_of_notifications_are_shown_without_what_is_secret(hive: TestHive) -> None:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.remembered
 
 AGENTS = ("coder", "tester")
 # What no database tells.
-LOOKED_AT = ("disk", "backup")
+LOOKED_AT = ("disk", "backup", "settings")
 
 
 class Chance:
