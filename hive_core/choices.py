@@ -166,7 +166,7 @@ def _whom_to_notify(checker: Any, given: Any, origins: Mapping[str, str]) -> dic
     from hive_core import notify_toml
 
     checked = notify_toml.check(checker, given, (NOTIFY,))
-    places = [(NOTIFY, name) for name in checked]
+    places: list[tuple[str, ...]] = [(NOTIFY, name) for name in checked]
     places += [(NOTIFY, "services", name) for name in checked.get("services", {})]
     lines = {".".join(place): f"{FILE}, line {checker.line(place)}" for place in places}
     return {"notify": checked, "origins": {**origins, **lines}}
