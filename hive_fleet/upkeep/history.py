@@ -30,7 +30,7 @@ def sweep(hive: Hive, dry: bool) -> Iterator[Swept]:
     yield from rows
     yield from contained("database", partial(_give_back, hive, dry))
     if not dry:
-        gone = sum(row.count for row in rows if row.what.startswith("messages"))
+        gone = sum(row.count or 0 for row in rows if row.what.startswith("messages"))
         yield from contained("index of words", partial(_merge, hive, FEW if gone > MANY else SEVERAL))
 
 
@@ -52,10 +52,10 @@ def _rows(hive: Hive, dry: bool) -> Iterator[Swept]:
     yield (theirs := orphans.swept(hive, dry, "messages of the purged", "sent or got by agents that were purged"))
     yield (asked := questions.swept(hive, dry, "questions", "of agents that were purged"))
     yield events.swept(hive, dry, "events", f"older than {choices['retention.events']} d")
-    gone = said.count + theirs.count
+    gone = (said.count or 0) + (theirs.count or 0)
     if not dry and (gone or asked.count):
         with hive.store.write() as db:
-            emit(db, "vacuumed", messages=gone, questions=asked.count)
+            emit(db, "vacuumed", messages=gone, questions=asked.count or 0)
 
 
 def _forget_questions(hive: Hive, db: sqlite3.Connection, ids: list[int]) -> int:
@@ -127,7 +127,7 @@ def _give_back(hive: Hive, dry: bool) -> Iterator[Swept]:
     before = database_file.space(hive.store)
     if dry:
         more = "" if before.gives else "; it is rewritten once before, where that takes a moment"
-        yield Swept("database", True, 0, before.free, f"free in its file now{more}")
+        yield Swept("database", True, None, before.free, f"free in its file now{more}")
         return
     # Without room for it everything goes on as before.
     with suppress(Refused):
@@ -136,7 +136,7 @@ def _give_back(hive: Hive, dry: bool) -> Iterator[Swept]:
     shorten_log(hive.store)
     after = database_file.space(hive.store)
     held = "" if after.gives else "; `hive vacuum --rewrite` has it become smaller, who writes waits meanwhile"
-    yield Swept("database", True, 0, max(0, before.total - after.total), f"given back to the disk{held}")
+    yield Swept("database", True, None, max(0, before.total - after.total), f"given back to the disk{held}")
 
 
 def _merge(hive: Hive, segments: int) -> Iterator[Swept]:
@@ -144,4 +144,4 @@ def _merge(hive: Hive, segments: int) -> Iterator[Swept]:
     _Merging(hive).merge(segments)
     given = database_file.give_back(hive.store, Slicer(hive.store))
     shorten_log(hive.store)
-    yield Swept("index of words", True, 0, given, "given back to the disk")
+    yield Swept("index of words", True, None, given, "given back to the disk")

@@ -31,7 +31,7 @@ def _of_one(hive: Hive, name: str, dry: bool) -> Iterator[Swept]:
             # An operation that was cut off may go back to what is not named any more.
             if not _half_done(hive, name):
                 freed = hive.host.leftovers(name, dry=False)
-    yield Swept(f"builds of {name}", True, 0, freed, "of configurations that it neither runs nor would start with")
+    yield Swept(f"builds of {name}", True, None, freed, "of configurations that it neither runs nor would start with")
 
 
 def _half_done(hive: Hive, name: str) -> bool:
@@ -41,11 +41,11 @@ def _half_done(hive: Hive, name: str) -> bool:
 
 def _shared(hive: Hive, dry: bool) -> Iterator[Swept]:
     freed = hive.host.shared_leftovers(meta.lock(hive), dry=dry)
-    yield Swept("harnesses", True, 0, freed, "revisions of hive that no agent was started with and no lock names")
+    yield Swept("harnesses", True, None, freed, "revisions of hive that no agent was started with and no lock names")
 
 
 def _half_made(hive: Hive, dry: bool) -> Iterator[Swept]:
     from hive_core.git import made
 
     freed = sum(made.sweep(folder, dry=dry) for folder in (hive.settings.applied, hive.settings.home))
-    yield Swept("half-made", True, 0, freed, "repositories that were cut off in their making")
+    yield Swept("half-made", True, None, freed, "repositories that were cut off in their making")

@@ -18,13 +18,13 @@ DAY = 86400.0
 class Swept:
     """Of one thing: how much of it went, or would go.
 
-    what: as 'messages', 'record of coder'. ok: False where something of it could not be done. count: how many.
-    size: bytes. detail: what they are, or what was wrong.
+    what: as 'messages', 'record of coder'. ok: False where something of it could not be done. count: how many, where they
+    are counted. size: bytes. detail: what they are, or what was wrong.
     """
 
     what: str
     ok: bool | None
-    count: int
+    count: int | None
     size: int
     detail: str
 
@@ -43,4 +43,4 @@ def contained(what: str, sweep: Callable[[], Iterator[Swept]]) -> Iterator[Swept
         yield from sweep()
     except (HiveError, OSError, sqlite3.Error) as error:
         known = error if isinstance(error, HiveError) else disk.told(error)
-        yield Swept(what, False, 0, 0, known.message if known else f"{type(error).__name__}: {error}")
+        yield Swept(what, False, None, 0, known.message if known else f"{type(error).__name__}: {error}")

@@ -89,7 +89,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(hive: TestHive) -> Non
     assert (bodies(hive), seqs(hive)) == before
     done = swept(hive)
     assert {what: row["count"] for what, row in done.items()} == {
-        what: row["count"] for what, row in would.items() if row["count"]
+        what: row["count"] for what, row in would.items() if row.get("count")
     }
 
 
