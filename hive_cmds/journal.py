@@ -70,6 +70,8 @@ def journal(
     names = list(dict.fromkeys([name, *(others or [])]))
     for each in names:
         _require_container(hive, each)
+    if since is not None and until is not None and since.at > until.at:
+        raise Invalid("Nothing is in between: --since is later than --until.", "Give the earlier time to --since.")
     count = lines or (LINES if since is None and until is None else MOST_LINES)
     wanted = _wanted(since, until, grep)
     if follow:

@@ -85,6 +85,8 @@ def test_what_is_followed_is_only_what_is_asked_for(written: TestHive) -> None:
         assert [line_of(follow).partition("Z ")[2] for _ in range(2)] == ["this is wanted\n", "wanted, too\n"]
         follow.kill()
         follow.wait()
+    mixed_up = written.run("journal", "coder", "--since", "1h", "--until", "2h", code=2)
+    assert "--since is later than --until" in mixed_up.stderr
     assert "give --follow or --until" in written.run("journal", "coder", "--follow", "--until", "1h", code=2).stderr
 
 
