@@ -14,6 +14,7 @@ from hive_core.events import Event
 from hive_core.moments import Moment, SeqOrMoment
 from hive_core.operation import OPERATOR, SHELL, operation
 from hive_core.wake import Wake
+from hive_fleet.agents import table
 from hive_fleet.events.feed import Line, after, lines
 from hive_fleet.events.sentences import FROM_SYSTEM, SILENT
 
@@ -47,9 +48,21 @@ def events(
     """
     kinds, agents, every = kind or [], agent or [], bool(kind) or system
     with hive.store.read() as db:
+        _require_known(hive, db, agents, follow=follow)
         seq = _begin(db, since, agents, kinds, every=every)
     found = _following(hive, seq, kinds, agents) if follow else after(hive, seq, kinds, agents)
     return lines(found, whole=every, numbered=True, with_sentence=said)
+
+
+def _require_known(hive: Hive, db: sqlite3.Connection, agents: list[str], *, follow: bool) -> None:
+    """Raises NotFound for an agent that is not there and of which nothing was told. What is followed may come yet."""
+    for name in agents:
+        if table.is_there(db, name) or log.tell_of(db, name):
+            continue
+        missing = table.not_found(db, name)
+        if not follow:
+            raise missing
+        hive.say(f"note: {missing.message} What will be told of it is shown.")
 
 
 def _begin(

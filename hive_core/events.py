@@ -99,6 +99,11 @@ def since(
         yield _from_row(row)
 
 
+def tell_of(db: sqlite3.Connection, agent: str) -> bool:
+    """Whether any event is about this agent."""
+    return db.execute("select 1 from events where agent = ? limit 1", (agent,)).fetchone() is not None
+
+
 def newest_about(db: sqlite3.Connection, agent: str, kind: str, limit: int) -> Iterator[Event]:
     """The newest events of a kind that are about an agent, the newest first, at most `limit`."""
     query = (

@@ -18,8 +18,8 @@ DAY = 86400.0
 class Swept:
     """Of one thing: how much of it went, or would go.
 
-    what: as 'messages', 'record of coder'. ok: False where something of it could not be done. count: how many, where they
-    are counted. size: bytes. detail: what they are, or what was wrong.
+    what: as 'messages', 'record of coder'. ok: False where something of it could not be done. count: how many, where
+    they are counted. size: bytes. detail: what they are, or what was wrong.
     """
 
     what: str

@@ -10,7 +10,7 @@ import pytest
 from hive_core.client import Client as OperatorClient
 from hive_core.errors import Refused
 from hive_fleet.messages.messages import post
-from tests.hives import TestHive
+from tests.hives import TestHive, line_of
 
 
 def test_events_are_sentences_for_a_person_and_json_for_a_program(hive: TestHive) -> None:
@@ -49,6 +49,21 @@ def test_events_are_chosen_by_agent_and_by_time(hive: TestHive) -> None:
     assert [event["kind"] for event in hive.asked("events", agent=["tester"], kind=["spawned"])] == ["spawned"]
     both = hive.asked("events", since=0, agent=["coder", "tester"], kind=["spawned"])
     assert [event["agent"] for event in both] == ["coder", "tester"]
+
+
+@pytest.mark.remembered
+def test_an_agent_of_which_nothing_was_ever_told_is_not_known(hive: TestHive) -> None:
+    hive.spawn("coder")
+    said = hive.run("events", "--agent", "coders", code=1).stderr
+    assert "There is no agent 'coders'." in said
+    assert "Did you mean 'coder'?" in said
+    hive.run("destroy", "coder", "--purge", "--yes")
+    assert "destroyed" in hive.run("events", "--agent", "coder").stdout
+    follow = hive.start("events", "--follow", "--agent", "later", "--kind", "spawned", "--json")
+    assert follow.stderr is not None
+    assert "There is no agent 'later'." in follow.stderr.readline()
+    hive.spawn("later")
+    assert json.loads(line_of(follow))["agent"] == "later"
 
 
 @pytest.mark.remembered
