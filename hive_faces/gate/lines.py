@@ -24,16 +24,13 @@ class Lines:
         What comes after the last line break is no line: half a request is never carried out.
         Raises LineTooLong, after which the line behind it can be read.
         """
-        while True:
-            # What is blank before a line is no part of it, and however much of it is sent is skipped at once.
-            self._rest = self._rest.lstrip()
-            line = await self._line()
-            if line is None or line.strip():
-                return line
-
-    async def _line(self) -> bytes | None:
         seen = 0
-        while (end := self._rest.find(b"\n", seen)) < 0:
+        while True:
+            # What is blank before a line is no part of it, and however much of it is sent is skipped as it comes.
+            if self._rest[:1].isspace():
+                self._rest = self._rest.lstrip()
+            if (end := self._rest.find(b"\n", seen)) >= 0:
+                return self._taken(end)
             if len(self._rest) > MOST_LINE_BYTES:
                 await self._skip()
                 return None
@@ -42,6 +39,9 @@ class Lines:
             if not chunk:
                 return None
             self._rest += chunk
+
+    def _taken(self, end: int) -> bytes:
+        """The line up to there, which is then no longer among what is left."""
         line = bytes(self._rest[:end])
         del self._rest[: end + 1]
         if len(line) > MOST_LINE_BYTES:
