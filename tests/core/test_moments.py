@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hive_core.errors import Invalid
-from hive_core.moments import Moment, moment, seq_or_moment
+from hive_core.moments import HOW, Moment, moment, seq_or_moment
+from tests.properties import thorough
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,24 @@ def test_a_number_is_the_seq_of_an_event_however_it_is_spelt() -> None:
     for value in (-1, True, "soon", 1.5):
         with pytest.raises(Invalid):
             seq_or_moment(value)
+
+
+@thorough
+@given(st.text(alphabet="0123456789smhdwiag :-TZ+.", max_size=22))
+def test_whatever_is_typed_is_a_moment_or_refused_with_how_to_give_one(text: str) -> None:
+    try:
+        found = moment(text)
+    except Invalid as refused:
+        hint = refused.hint
+    else:
+        assert isinstance(found.at, float)
+        return
+    assert hint == HOW
+
+
+@thorough
+@given(st.integers(0, 10**18 - 1))
+def test_a_seq_is_a_number_of_eighteen_digits_at_the_most(number: int) -> None:
+    assert seq_or_moment(number) == seq_or_moment(f" {number} ") == number
+    with pytest.raises(Invalid, match="neither the seq of an event nor a moment"):
+        seq_or_moment(number + 10**18)

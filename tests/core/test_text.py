@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from hive_core.text import one_line, visible
+import pytest
+from hypothesis import given
+
+from hive_core.text import ascii_json, indented, one_line, safe_json, visible
+from tests.properties import documents, texts, thorough
 
 
 @pytest.mark.parametrize(
@@ -28,3 +32,31 @@ def test_what_is_seen(text: str, shown: str) -> None:
 
 def test_a_table_cell_stays_on_its_line() -> None:
     assert one_line("a\nb\tc") == "a\\nb\\tc"
+
+
+@thorough
+@given(texts)
+def test_what_is_shown_can_be_printed_and_is_shown_again_as_it_is(text: str) -> None:
+    shown = visible(text)
+    assert all(character.isprintable() or character in "\n\t" for character in shown)
+    assert shown.count("\n") == text.count("\n")
+    assert visible(shown) == shown
+    assert one_line(text).isprintable()
+
+
+@thorough
+@given(documents())
+def test_a_document_means_the_same_when_it_is_made_safe(value: object) -> None:
+    document = json.dumps(value, ensure_ascii=False)
+    assert json.loads(safe_json(document)) == value
+    assert json.loads(ascii_json(document)) == value
+    assert visible(safe_json(document)) == safe_json(document)
+    assert ascii_json(document).isascii()
+
+
+@thorough
+@given(texts)
+def test_what_is_set_off_can_pass_for_nothing_that_hive_says(text: str) -> None:
+    lines = indented(text).split("\n")
+    assert all(line.startswith("  | ") for line in lines)
+    assert "\n".join(line.removeprefix("  | ") for line in lines) == text
