@@ -107,11 +107,8 @@ def up_to_date(db: sqlite3.Connection, steps: Mapping[str, str] = STEPS) -> bool
     return done == steps.keys()
 
 
-def apply(db: sqlite3.Connection, steps: Mapping[str, str] = STEPS, after: int = 0) -> None:
-    """Run the steps that have not run yet, in order.
-
-    after: every number that is never used twice is to be greater than this.
-    """
+def apply(db: sqlite3.Connection, steps: Mapping[str, str] = STEPS) -> None:
+    """Run the steps that have not run yet, in order."""
     db.execute("create table if not exists migrations (name text primary key, applied_at real not null) strict")
     up_to_date(db, steps)
     for name, script in steps.items():
@@ -121,8 +118,6 @@ def apply(db: sqlite3.Connection, steps: Mapping[str, str] = STEPS, after: int =
                 for statement in _statements(script):
                     db.execute(statement)
                 db.execute("insert into migrations values (?, ?)", (name, time.time()))
-                if after:
-                    number_after(db, after)
         except BaseException:
             db.rollback()
             raise

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from hive_core import migrations
@@ -65,7 +66,6 @@ class Store:
         self._local = threading.local()
         self._writing = threading.Lock()
         self._bell: int | None = None
-        self._blank: bytes | None = None
 
     @property
     def bell(self) -> Path:
@@ -169,12 +169,7 @@ class Store:
 
     def _empty(self) -> Connection:
         db = _connected(":memory:")
-        if self._blank is None:
-            migrations.apply(db, self._steps)
-            self._blank = db.serialize()
-        else:
-            # A command reads several times, and the steps would be most of what it does.
-            db.deserialize(self._blank)
+        db.deserialize(_blank(tuple(self._steps.items())))
         return db
 
     def file(self) -> FileIdentity | None:
@@ -225,11 +220,18 @@ class Store:
             made = self._make_file()
             db = _connect(self.path)
             with _closed_on_error(db):
-                # Counts in a new file alone, and before all else: what is free in it can be given back to the disk.
-                db.execute("pragma auto_vacuum = incremental")
+                if made:
+                    self._begin(db)
                 db.execute("pragma journal_mode = wal")
-                migrations.apply(db, self._steps, self._first_numbers() if made else 0)
+                migrations.apply(db, self._steps)
         return db
+
+    def _begin(self, db: Connection) -> None:
+        """Make a new file a whole database in one transaction: each step's own would sync the disk several times."""
+        with closing(self._empty()) as blank:
+            if first := self._first_numbers():
+                migrations.number_after(blank, first)
+            blank.backup(db)
 
     def opening(self) -> AbstractContextManager[None]:
         """Be the one process that makes the file or changes which one it is."""
@@ -358,6 +360,16 @@ def _connected(uri: str) -> Connection:
         db.execute("pragma synchronous = full")
         db.execute("pragma foreign_keys = on")
     return db
+
+
+@cache
+def _blank(steps: tuple[tuple[str, str], ...]) -> bytes:
+    """A database in which all steps have run, and nothing else; a command that finds none asks for it several times."""
+    with closing(_connected(":memory:")) as db:
+        # Counts in a new database alone, and before all else: what is free in it can be given back to the disk.
+        db.execute("pragma auto_vacuum = incremental")
+        migrations.apply(db, dict(steps))
+        return db.serialize()
 
 
 @contextmanager

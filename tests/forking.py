@@ -273,6 +273,9 @@ def import_everything() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{room}."):
             importlib.import_module(module.name)
     sysconfig.get_config_vars()
+    # The database that every new hive begins with.
+    with importlib.import_module("hive_core.store").Store(Path("/nonexistent/database")).read():
+        pass
 
 
 if __name__ == "__main__":
