@@ -24,7 +24,7 @@ def list_(hive: Hive) -> list[AgentStatus]:
     try:
         known = status.of_all(hive)
     except TROUBLES as error:
-        refused = disk.refusal(error)
+        refused = disk.no_database(error)
         containers = hive.host.containers().values() if refused is not None else ()
         if refused is None or not containers:
             raise

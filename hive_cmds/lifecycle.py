@@ -9,7 +9,7 @@ from hive_core import disk
 from hive_core.arguments import AgentName
 from hive_core.containers.base import GRACE
 from hive_core.context import Hive
-from hive_core.errors import Refused
+from hive_core.errors import Outdated, Refused
 from hive_core.locks import Busy
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
 from hive_core.progress import all_in_progress, held_first, recorded
@@ -66,15 +66,16 @@ def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentStatu
             _end_recorded(hive, name, grace, note)
         except Busy as busy:
             _end_beside(hive, name, grace, note, busy.holder)
-    except (OSError, sqlite3.OperationalError) as error:
-        refused = disk.refusal(error)
+    except (OSError, sqlite3.OperationalError, Outdated) as error:
+        refused = disk.no_database(error)
         if refused is None or name not in hive.host.containers():
             raise
-        # An agent that has filled the disk must not escape being ended by that.
+        # An agent that has filled the disk must not escape being ended by that; nor by an update of hive.
         hive.host.end(name, grace=grace)
+        how = error.hint if isinstance(error, Outdated) else "Make room, or make it writable."
         raise Refused(
             f"{name} was ended, but that could not be recorded. {refused.message}",
-            f"Make room, or make it writable, then `hive stop {name}`; until then it counts as crashed.",
+            f"{how} Then `hive stop {name}`; until then it counts as crashed.",
         ) from error
     return status.of(hive, name)
 

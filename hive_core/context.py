@@ -40,7 +40,7 @@ class Hive:
 
     @classmethod
     def open(cls, settings: Settings, say: Say = _silent) -> Hive:
-        return cls(settings, Store(settings.database), say=say)
+        return cls(settings, Store(settings.database, locks=settings.locks), say=say)
 
     def acting_as(self, caller: Identity, say: Say = _silent) -> Hive:
         """The same hive for another caller."""

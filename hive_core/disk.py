@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from hive_core.errors import Damaged, HiveError, Refused
+from hive_core.errors import Damaged, HiveError, Outdated, Refused
 
 _SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
@@ -49,6 +49,11 @@ def refusal(error: BaseException) -> Refused | None:
     if name.startswith(_DATABASE):
         return Refused(f"The database could not be used: {error} ({name}).", "Is the disk full, or read-only?")
     return None
+
+
+def no_database(error: BaseException) -> Refused | None:
+    """What to tell of an error that keeps the database from being used, also of that it is another hive's."""
+    return error if isinstance(error, Outdated) else refusal(error)
 
 
 def cause(error: BaseException) -> Refused | None:

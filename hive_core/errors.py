@@ -11,6 +11,7 @@ __all__ = [
     "HiveError",
     "Invalid",
     "NotFound",
+    "Outdated",
     "ProgramFailed",
     "Refused",
     "Replaced",
@@ -29,6 +30,10 @@ class NotFound(Refused):
 
 class Damaged(Refused):
     """The database is there, and cannot be read as one."""
+
+
+class Outdated(Refused):
+    """The database is of another hive than this one: a newer one, or an older one that runs."""
 
 
 class Replaced(Refused):

@@ -13,6 +13,9 @@ from pathlib import Path
 from hive_core.errors import Refused
 from hive_core.transaction import outside
 
+# What there is one of at the most, for long, with the database open meanwhile.
+SERVING = ("up", "watch", "gate")
+
 Say = Callable[[str], None]
 
 

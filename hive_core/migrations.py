@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Mapping
 
-from hive_core.errors import Refused
+from hive_core.errors import Outdated
 from hive_core.first_migrations import FIRST
 
 # Never edit a step that has been released: add another.
@@ -94,13 +94,13 @@ STEPS: Mapping[str, str] = {
 
 
 def up_to_date(db: sqlite3.Connection, steps: Mapping[str, str] = STEPS) -> bool:
-    """Whether every step has run. Raises Refused for a database made by a newer hive."""
+    """Whether every step has run. Raises Outdated for a database made by a newer hive."""
     try:
         done = {row[0] for row in db.execute("select name from migrations")}
     except sqlite3.OperationalError:
         return False
     if unknown := done - steps.keys():
-        raise Refused(
+        raise Outdated(
             f"The database was made by a newer hive (it knows {', '.join(sorted(unknown))}).",
             "Run that newer hive, or point HIVE_HOME at another folder.",
         )

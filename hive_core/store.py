@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 
 from hive_core import migrations
-from hive_core.errors import Damaged, Refused
-from hive_core.locks import file_lock
+from hive_core.errors import Damaged, Outdated, Refused
+from hive_core.locks import SERVING, file_lock, holder
 from hive_core.signals import deferring
 from hive_core.transaction import under_way
 
@@ -58,11 +58,13 @@ class Store:
     """Connections to the database, one per thread, opened at first use.
 
     Each commit is synced to the disk (synchronous=FULL), so what was acknowledged survives a power cut.
+
+    locks: where those are that run for long; while one of an older hive does, the schema stays as it knows it.
     """
 
-    def __init__(self, path: Path, steps: Mapping[str, str] = migrations.STEPS) -> None:
+    def __init__(self, path: Path, steps: Mapping[str, str] = migrations.STEPS, locks: Path | None = None) -> None:
         self.path = path
-        self._steps = steps
+        self._steps, self._locks = steps, locks
         self._local = threading.local()
         self._writing = threading.Lock()
         self._bell: int | None = None
@@ -222,6 +224,8 @@ class Store:
             with _closed_on_error(db):
                 if made:
                     self._begin(db)
+                elif not migrations.up_to_date(db, self._steps):
+                    self._require_nobody_older()
                 db.execute("pragma journal_mode = wal")
                 migrations.apply(db, self._steps)
         return db
@@ -232,6 +236,18 @@ class Store:
             if first := self._first_numbers():
                 migrations.number_after(blank, first)
             blank.backup(db)
+
+    def _require_nobody_older(self) -> None:
+        """Raises Outdated while a process of an older hive serves the database: whoever is of this one has changed it
+        before it takes the lock of its kind."""
+        for kind in SERVING:
+            process = holder(self._locks / f"{kind}.lock") if self._locks is not None else None
+            if process not in (None, os.getpid()):
+                raise Outdated(
+                    f"`hive {kind}` is still the one from before the update (process {process}), and works with the"
+                    " database as it is.",
+                    f"End it and start it again: Ctrl-C and `hive {kind}`, or `systemctl restart hive`.",
+                )
 
     def opening(self) -> AbstractContextManager[None]:
         """Be the one process that makes the file or changes which one it is."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from hive_core import progress
 from hive_core.context import Hive
-from hive_core.errors import HiveError
+from hive_core.errors import HiveError, Outdated
 from hive_core.operation import Operation
 from hive_fleet.requests import denials
 
@@ -33,6 +33,8 @@ def _mend(hive: Hive) -> None:
     try:
         progress.mend_all(hive)
         denials.tag_all(hive)
+    except Outdated:
+        pass  # Who is of the other hive mends it.
     except (sqlite3.Error, OSError, HiveError) as error:
         hive.say(f"warning: what was left half-done could not be looked up: {error}")
 
