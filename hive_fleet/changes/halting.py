@@ -32,10 +32,12 @@ def _end(hive: Hive, name: str) -> str | None:
 
 
 def tell_ended(hive: Hive, names: list[str]) -> None:
-    """Tell of the agents that a halt has ended, and show them stopped; of one at which a command is, that does it."""
+    """Tell of the agents that a halt has ended, and show all that it holds; one at which a command is, that shows."""
     with hive.store.read() as db:
         known = set(table.names(db)) - progress.all_in_progress(db).keys()
-    records = [after_operation(hive, name) for name in names if name in known]
+        # One that did not run is held, too: it is not restarted after its crash, and has not failed any more.
+        shown = {*names, *halt.held_back(db)} & known
+    records = [after_operation(hive, name) for name in sorted(shown)]
     with hive.store.write() as db:
         for name in sorted(set(names) & set(table.names(db))):
             tell(hive, db, "killed", name, note=NOTE)

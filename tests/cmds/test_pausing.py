@@ -73,6 +73,27 @@ def test_everything_stops_though_every_lock_is_held_and_no_agent_listens(hive: T
 
 
 @pytest.mark.remembered
+def test_one_that_waits_for_its_restart_is_shown_halted_at_once_too(hive: TestHive) -> None:
+    hive.spawn(
+        "coder", 'runner = "command"\nrestart = "always"\nsettle_seconds = 0\ncommand = ["sh", "-c", "sleep 9"]\n'
+    )
+    hive.spawn("tester")
+    look(hive)
+    hive.inside().host.finish("coder", 3)  # type: ignore[attr-defined]
+    look(hive)
+    assert "restart_at" in shown(hive)["coder"]
+    hive.run("estop")
+    told = shown(hive)["coder"]
+    assert (told["halted"], told["failed"], told.get("restart_at")) == (True, False, None)
+    assert shown(hive)["tester"]["halted"] is True
+
+
+def shown(hive: TestHive) -> dict[str, Any]:
+    """Each agent as a client of the stream knows it."""
+    return {row["name"]: row for row in hive.asked("state")["agents"]}
+
+
+@pytest.mark.remembered
 def test_nothing_starts_until_it_is_lifted_and_then_what_ran_does(hive: TestHive) -> None:
     for name in ("coder", "tester", "idle"):
         hive.spawn(name, RESTARTING)
