@@ -119,8 +119,8 @@ def _watching(
 class Rounds:
     """When a watch looks, and at whom: at everything every `interval` seconds, and at one agent whenever needed.
 
-    That is when its container has ended, when an operation on it has ended, and when it is shown otherwise than the
-    watch last concluded. Messages need no look.
+    That is when its container has ended, when an operation on it has ended, when something of it was mended or could
+    not be, and when it is shown otherwise than the watch last concluded. Messages need no look.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Rounds:
         """Take note of an event that makes a look necessary."""
         if event.agent is None:
             pass
-        elif event.kind in ("transient_cleared", "repair_failed"):
+        elif event.kind in ("transient_cleared", "repair_failed", "recovered"):
             self._asked.add(event.agent)
         elif event.kind == "container_state_changed":
             with self._hive.store.read() as db:

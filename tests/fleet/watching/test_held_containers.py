@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hive_core.context import Hive
-from hive_core.events import Event
+from hive_core.events import Event, emit
 from hive_faces.verbs import find
 from hive_fleet.agents import last_seen, restarts
 from hive_fleet.agents.observation import observe
@@ -116,6 +116,23 @@ def test_for_an_end_one_is_looked_at(pair: TestHive, told: tuple[Asked, queue.Qu
     os.kill(pair.pid("coder"), signal.SIGKILL)
     assert heard(seen, "container_crash").agent == "coder"
     assert set(asked.names) == {"coder"}
+
+
+def test_of_whom_something_was_mended_is_looked_at(pair: TestHive, told: tuple[Asked, queue.Queue[Event]]) -> None:
+    asked, seen = told
+    for kind, fields in (
+        ("repair_failed", {"agent": "coder", "repair": "denied/1", "note": "its commit is lost"}),
+        ("recovered", {"name": "coder", "transient_kind": "denying", "outcome": "tagged denied/1"}),
+    ):
+        pair.run("send", "operator", "the first")
+        heard(seen, "sent")
+        asked.names.clear()
+        with pair.inside().store.write() as db:
+            emit(db, kind, **fields)
+        pair.run("send", "operator", "what followed from that is done by then")
+        heard(seen, "sent")
+        eventually(lambda: asked.names)
+        assert set(asked.names) == {"coder"}, kind
 
 
 def test_whoever_is_started_while_the_watch_runs_is_held(
