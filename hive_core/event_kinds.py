@@ -36,10 +36,13 @@ EVENT_KINDS: Mapping[str, EventKind] = {
         ("sha_short", "sha", "note", "description"),
     ),
     "question_added": EventKind(
-        "a question was asked", ("id", "asker", "question", "options", "multi", "asked_at"), ("deadline_at",)
+        "the operator was asked a question",
+        ("id", "asker", "question", "options", "multi", "asked_at"),
+        ("deadline_at",),
     ),
     "question_resolved": EventKind(
-        "a question was answered, cancelled, or has expired", ("id", "answer", "answerer", "answered_at", "cancelled")
+        "a question to the operator was answered, cancelled, or has expired",
+        ("id", "answer", "answerer", "answered_at", "cancelled"),
     ),
     "transient_set": EventKind("an operation began on an agent", ("name", "transient_kind", "since_unix")),
     "transient_cleared": EventKind("an operation on an agent ended, however it did", ("name",)),

@@ -7,40 +7,58 @@ nothing of what is noticed is hive's own word.
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from hive_core.context import Hive
+from hive_core.event_stream import BREAKS
 from hive_core.operation import REGISTRY
 from hive_core.store import Connection, Store
+from hive_core.wire import moment
+from hive_fleet.agents.restarts import LOOP
 
-# Table -> the column that names a row of it, for whoever reads what was noticed.
-STATE = {"agents": "name", "approvals": "id", "messages": "id", "questions": "id", "needs": "id"}
-# What is written without an event, and why nobody misses one.
+# Table -> the column that names a row of it, and the events of which one tells of each change of it, in its transaction.
+STATE = {
+    "agents": ("name", {"container_state_changed", "container_removed"}),
+    "approvals": ("id", {"approval_added", "approval_resolved"}),
+    "messages": ("id", {"sent", "delivered"}),
+    "questions": ("id", {"question_added", "question_resolved"}),
+    "needs": ("id", {"need_added", "need_changed", "need_resolved"}),
+    "operations": ("agent", {"transient_set", "operation_step", "transient_cleared"}),
+    "fan_outs": ("agent", {"fan_out_changed"}),
+    "halts": ("one", {"halted", "resumed"}),
+}
+# What is written without an event, because nothing that follows the events shows it, and why that is right.
 SILENT = {
-    "delete messages": "those of a purge, or old ones, a few at a time; the end of it tells that they are gone",
+    "delete messages": "a few at a time; the event at the end of it (`inbox_forgotten`, `vacuumed`) has all ask anew",
     "delete questions": "those of a purged agent, as its messages",
-    "insert approvals": "it is told of when its commit is held, or was not to be had",
-    "update agents.crashed_at": "counted towards the next crash, which is told",
-    "update agents.crash_log": "the crash itself is told",
-    "update agents.crashes": "counted towards the next crash, which is told",
-    "update agents.desired": "a wish: what comes of it is told when it has come",
-    "update agents.halted": "a wish: what comes of it is told when it has come, and the halt itself is",
-    "update agents.moved": "what the watch compares its next look with",
-    "update agents.restart_at": "told with the crash; that it is over, with the start or the stop that comes of it",
-    "update agents.stuck_at": "it goes with the turn, whose end is told; that it begins is",
-    "update agents.stuck_minutes": "of its configuration, whose deploy is told",
-    "update agents.active_model": "goes with the state, of a harness that runs",
-    "update agents.until": "goes with the state, of a harness that runs",
-    "update agents.model": "the harness asks before each turn, and tells what it runs with",
-    "update agents.state": "told where what is shown differs: a badge is of one that runs",
-    "update agents.status_text": "told where what is shown differs: a badge is of one that runs",
-    "update agents.status_set_at": "goes with the text that it is the time of",
-    "update approvals.tagged": "whether a denial has its tag yet, which only its repair asks",
-    "update messages.delivered_at": "that it waits again; each delivery is counted, and told",
-    "update messages.acknowledged_at": "between the gate and the harness; `hive why` says it to who asks",
+    "insert approvals": "a commit that is still being fetched; `approval_added` or `approval_resolved` tells how that ended",
+    "update approvals.base_sha": "what a diff is made from; whoever asks for the request (`show`) is told",
+    "update approvals.tagged": "whether a denial has its tag in the repository yet: only what makes it asks",
+    "update messages.delivered_at": "a message that is put back; what is shown of it is how often it was delivered",
+    "update messages.acknowledged_at": "between the gate and the harness; whoever asks for the message (`why`) is told",
+    "update operations.detail": "what a recovery goes by, and that somebody waits; of an operation its steps are shown",
+}
+# Columns of an agent's row, and what its row in the `state` shows of them: there it has to be as it was told last. What
+# stands in no other column is shown of nobody: what the next crash, build, look or turn goes by.
+SHOWN = {
+    "desired": ("failed", "crash_loop", "restart_at"),
+    "paused": ("paused",),
+    "parent": ("parent",),
+    "active_model": ("active_model",),
+    "status_text": ("status_text", "status_set_at"),
+    "status_set_at": ("status_set_at",),
+    "state": ("turn",),
+    "until": ("turn_until",),
+    "restart_at": ("restart_at",),
+    "crashes": ("crash_loop",),
+    "halted": ("halted",),
+    "stuck_at": ("stuck_since",),
 }
 # What of an agent's row only who holds its lock may change: what it is built with, and that there is one.
 LOCKED = {"hive_rev", "runner", "restart", "allowed_recipients", "given", "parent", "uid"}
@@ -113,16 +131,15 @@ def _watch(db: Connection) -> None:
         return
     db.execute("pragma temp_store = memory")
     db.execute('create temp table noticed ("table" text, "row" text, how text, "column" text)')
-    for table, key in {**STATE, "events": "kind"}.items():
+    _trigger(db, "events", "insert", ["values ('events', new.kind, 'insert', new.data)"])
+    for table, (key, _) in STATE.items():
         _trigger(db, table, "insert", [f"values ('{table}', new.{key}, 'insert', '')"])
-        if table in STATE:
-            _trigger(db, table, "delete", [f"values ('{table}', old.{key}, 'delete', '')"])
-            columns = [row["name"] for row in db.execute(f"pragma table_info({table})")]
-            what = [
-                f"select '{table}', new.{key}, 'update', '{each}' where old.{each} is not new.{each}"
-                for each in columns
-            ]
-            _trigger(db, table, "update", what)
+        _trigger(db, table, "delete", [f"values ('{table}', old.{key}, 'delete', '')"])
+        columns = [row["name"] for row in db.execute(f"pragma table_info({table})")]
+        what = [
+            f"select '{table}', new.{key}, 'update', '{each}' where old.{each} is not new.{each}" for each in columns
+        ]
+        _trigger(db, table, "update", what)
 
 
 def _trigger(db: Connection, table: str, how: str, rows: list[str]) -> None:
@@ -136,20 +153,85 @@ def _noticed(db: Connection) -> list[Written]:
 
 def _amiss(db: Connection, noticed: list[Written]) -> Iterator[str]:
     """A sentence for each thing that was forgotten, by the name of the operation."""
-    told = any(written.table == "events" and written.how == "insert" for written in noticed)
+    told = {(each.row, name) for each in noticed if each.table == "events" for name in _named(each.row, each.column)}
     state = [each for each in noticed if each.table in STATE and each.what not in SILENT and not _half_made(db, each)]
-    if state and not told:
-        yield f"{_operation()} changed without an event: {', '.join(sorted({str(each) for each in state}))}"
+    missed = [each for each in state if not (_is_told(told, each) or _is_shown_right(db, each) or _is_mail(db, each))]
+    if missed and not BREAKS & {kind for kind, _ in told}:
+        yield f"{_operation()} changed without an event: {', '.join(sorted({str(each) for each in missed}))}"
     for agent in sorted({written.row for written in noticed if _needs_lock(written)}):
         if agent not in _held:
             which = sorted({str(each) for each in noticed if _needs_lock(each) and each.row == agent})
             yield f"{_operation()} changed {agent} without holding its lock: {', '.join(which)}"
 
 
+def _named(kind: str, data: str) -> Iterator[str]:
+    """The rows that an event tells of, by what names them in their tables."""
+    event = json.loads(data)
+    row = event.get("need") or event.get("container") or event
+    yield str(row.get("id", row.get("name", "")))
+    yield from (*event.get("gone", []), *(each["agent"] for each in event.get("rows", [])))
+    # Whom a halt ends is shown with that, a moment later.
+    yield from ("1", *event.get("agents", [])) if kind in STATE["halts"][1] else ()
+
+
+def _is_told(told: set[tuple[str, str]], written: Written) -> bool:
+    kinds = STATE[written.table][1] | ({"halted"} if written.table == "agents" else set())
+    return any((kind, written.row) in told for kind in kinds)
+
+
+def _is_shown_right(db: Connection, written: Written) -> bool:
+    """Whether an agent's row is changed, and what was told of it last holds. The end of an operation tells it anew."""
+    if written.table != "agents" or written.how != "update":
+        return False
+    row = db.execute("select * from agents where name = ?", (written.row,)).fetchone()
+    told = db.execute("select view from pictures where name = ?", (written.row,)).fetchone()
+    if row is None or told is None or _in_operation(db, written.row):
+        return True
+    view = json.loads(told["view"])
+    now = _as_shown(row, view["running"])
+    # One that is due is taken, and shown as due until the start that comes of it ends.
+    if (due := view.get("restart_at")) is not None and due <= time.time():
+        now["restart_at"] = due
+    return all(now[name] == view.get(name) for name in SHOWN.get(written.column, ()))
+
+
+def _is_mail(db: Connection, written: Written) -> bool:
+    """Whether it is a question that was put to an agent: that is told to the two alone, by messages.
+
+    One that was removed in the same change is told of with that.
+    """
+    if written.table != "questions":
+        return False
+    row = db.execute("select target from questions where id = ?", (written.row,)).fetchone()
+    return row is None or row["target"] != "operator"
+
+
+def _as_shown(row: Any, running: bool) -> dict[str, object]:
+    """What is shown of an agent's row."""
+    missing = row["desired"] == "running" and not running
+    return {
+        "failed": missing,
+        "crash_loop": missing and row["crashes"] >= LOOP,
+        "restart_at": int(row["restart_at"]) if row["restart_at"] and missing else None,
+        "paused": bool(row["paused"]),
+        "parent": row["parent"],
+        "active_model": row["active_model"],
+        "status_text": row["status_text"] or None,
+        "status_set_at": moment(row["status_set_at"]) if row["status_text"] else None,
+        "turn": row["state"] if running else None,
+        "turn_until": int(row["until"]) if row["until"] and running else None,
+        "halted": True if row["halted"] else None,
+        "stuck_since": int(row["stuck_at"]) if row["stuck_at"] and running else None,
+    }
+
+
 def _half_made(db: Connection, written: Written) -> bool:
     """Whether an agent comes or goes in an operation that is in progress: the end of that is told, either way."""
-    found = db.execute("select 1 from operations where agent = ?", (written.row,)).fetchone()
-    return written.table == "agents" and written.how != "update" and found is not None
+    return written.table == "agents" and written.how != "update" and _in_operation(db, written.row)
+
+
+def _in_operation(db: Connection, agent: str) -> bool:
+    return db.execute("select 1 from operations where agent = ?", (agent,)).fetchone() is not None
 
 
 def _needs_lock(written: Written) -> bool:

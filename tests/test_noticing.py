@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from hive_core import progress
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_core.store import Store
+from hive_fleet.agents import last_seen
+from hive_fleet.changes.running import STOPPING
 from tests import noticing
 from tests.hives import TestHive
 
@@ -36,15 +39,52 @@ def test_a_change_with_its_event_under_the_lock_is_not(hive: TestHive, said: lis
     inside = hive.inside()
     with inside.lock("coder", "a test"), inside.store.write() as db:
         db.execute(ADD)
-        emit(db, "spawned", agent="coder")
+        emit(db, "container_state_changed", container={"name": "coder"})
     assert said == []
 
 
-def test_what_is_written_as_it_was_is_no_change(hive: TestHive, said: list[str]) -> None:
+def test_an_event_of_another_row_or_another_kind_tells_nothing_of_it(hive: TestHive, said: list[str]) -> None:
+    add = "insert into questions (asker, target, question, options, multi, asked_at) values ('operator', 'operator', '?', '[]', 0, 0)"
+    told = {"asker": "a", "question": "?", "options": [], "multi": False, "asked_at": 0}
+    with hive.inside().store.write() as db:
+        db.execute(add)
+        emit(db, "question_added", id=1, **told)
+    assert said == []
+    with hive.inside().store.write() as db:
+        db.execute(add)
+        emit(db, "question_added", id=1, **told)
+    with hive.inside().store.write() as db:
+        db.execute(add)
+        emit(db, "resumed")
+    assert said == [f"a test changed without an event: insert questions ({id})" for id in (2, 3)]
+
+
+def test_after_an_event_that_has_everybody_ask_anew_all_is_known(hive: TestHive, said: list[str]) -> None:
+    with hive.inside().store.write() as db:
+        db.execute("insert into halts (one, at) values (1, 0)")
+        emit(db, "restored")
+    assert said == []
+
+
+@pytest.mark.remembered
+def test_of_an_agents_row_nothing_is_otherwise_than_it_was_told_last(hive: TestHive, said: list[str]) -> None:
+    hive.spawn("coder")
     inside = hive.inside()
-    with inside.lock("coder", "a test"), inside.store.write() as db:
-        db.execute(ADD)
-        emit(db, "spawned", agent="coder")
-    with inside.store.write() as db:
-        db.execute("update agents set paused = 0, hive_rev = null")
-    assert said == []
+
+    def change(what: str) -> list[str]:
+        said.clear()
+        with inside.store.write() as db:
+            db.execute(f"update agents set {what}")
+        return said
+
+    assert change("active_model = 'x'") == ["a test changed without an event: update agents.active_model (coder)"]
+    with last_seen.showing(inside, "coder") as db:
+        db.execute("update agents set active_model = 'y', paused = 1")
+    assert change("crash_log = '[[0, \"exit code 3\"]]', moved = '{}', restart_at = 5, restart_told = 1") == []
+    assert change("paused = 0, stuck_minutes = 5") == ["a test changed without an event: update agents.paused (coder)"]
+    assert change("paused = 0, stuck_minutes = 5") == []
+    # It runs: shown is what its harness says, and not that it is missing.
+    assert change("state = 'thinking'") == ["a test changed without an event: update agents.state (coder)"]
+    assert change("crashes = 99") == []
+    with progress.exclusive(inside, "coder", STOPPING):
+        assert change("desired = 'stopped', state = null, status_text = null") == []
