@@ -34,3 +34,15 @@ class Told:
                 assert left > 0, f"{words!r} was not said, but:\n{self.text}"
                 assert self._more.wait(min(left, 1.0)) or self.process.poll() is None, self.text
             return at + len(words)
+
+    def repeated(self, words: str) -> list[str]:
+        """The lines with these words that were said again, though nobody had said in between that it goes on."""
+        told: set[str] = set()
+        again = []
+        for line in self.text.splitlines():
+            if line.endswith(" goes on"):
+                told.clear()
+            elif words in line:
+                again += [line] if line in told else []
+                told.add(line)
+        return again
