@@ -30,10 +30,13 @@ def test_the_machines_secrets_and_hives_are_not_visible(sandboxed: Machine) -> N
         "/sys",
         "/srv",
     ]
-    # The Python that the turn loop runs with is shown where it lies.
+    # The Python that the turn loop runs with is shown where it lies; of the folders on the way to it, the way alone.
     python = Path(sys.base_prefix)
-    tries = "; ".join(f"test -e {path} && echo sees {path}" for path in wanted if not python.is_relative_to(path))
-    sandboxed.run("a", "sh", "-c", f"{tries}; ls -A / | tr '\\n' ' '")
+    tries = [f"test -e {path} && echo sees {path}" for path in wanted if not python.is_relative_to(path)]
+    way = [folder for folder in python.parents if any(folder.is_relative_to(path) for path in wanted)]
+    for folder, step in zip(way, [python, *way], strict=False):
+        tries.append(f"test -e {folder} && ls -A {folder} | grep -vx {step.name} | sed s,^,sees,")
+    sandboxed.run("a", "sh", "-c", f"{'; '.join(tries)}; ls -A / | tr '\\n' ' '")
     sandboxed.end("a")
     (seen,) = sandboxed.written("a")
     allowed = {"bin", "config", "dev", "etc", "lib", "lib32", "lib64", "libx32", "nix", "opt"}
