@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -198,11 +199,15 @@ def test_a_disk_that_is_full_soon_is_listed_and_one_that_cannot_be_asked_is_not(
 ) -> None:
     inside = hive.inside()
     hive.run("send", "operator", "hello")
-    monkeypatch.setattr(attention, "SCARCE", 2**62)
+    disk = os.statvfs(hive.home)
+    free, whole = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    # How full this machine's disk is nobody knows: what is scarce is set around what is free, far enough for others.
+    for bytes_, share, listed in ((2 * free, 1 + free / whole, True), (free // 2, 2.0, False), (2 * free, 0.0, False)):
+        monkeypatch.setattr(attention, "SCARCE", bytes_)
+        monkeypatch.setattr(attention, "SHARE", share)
+        tick(inside, seed=False)
+        assert [(row["id"], row["weight"]) for row in hive.asked("needs_you")] == [("disk", 3)] * listed
     monkeypatch.setattr(attention, "SHARE", 2.0)
-    tick(inside, seed=False)
-    (row,) = hive.asked("needs_you")
-    assert (row["id"], row["weight"]) == ("disk", 3)
-    monkeypatch.setattr(attention, "SCARCE", 0)
-    tick(inside, seed=False)
-    assert hive.asked("needs_you") == []
+    assert attention._disk(inside) is not None
+    inside.settings = inside.settings._replace(home=hive.home / "gone")
+    assert attention._disk(inside) is None
