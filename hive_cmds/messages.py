@@ -94,7 +94,6 @@ def recent(hive: Hive, limit: Limit = 20, system: Annotated[bool, Only(OPERATOR)
     limit: how many
     system: also what the system tells agents, not only what they and people have said
     """
-    of_all = hive.caller.role is Role.OPERATOR
     me, of_all = hive.caller.name, hive.caller.role is Role.OPERATOR
     with hive.store.read() as db:
         rows = newest_messages(db, limit, inbox=None if of_all else me, system=system)
