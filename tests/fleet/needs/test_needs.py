@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hive_core.errors import Invalid, NotFound
 from hive_core.events import since
 from hive_core.need_kinds import NEED_KINDS
 from hive_core.store import Store
 from hive_fleet.needs import needs
-from hive_fleet.needs.need import QUOTED, Need, need_id
+from hive_fleet.needs.need import QUOTED, Need, in_short, kinds, need_id
+from tests.properties import thorough
 
 CRASH = Need("crash", "coder", "coder", "crashed: exit code 1", "hive journal coder", since=100)
 REQUEST = Need("request", "7", "coder", "manager asks to make coder", "hive show 7", "please", since=50)
@@ -120,3 +123,43 @@ def test_what_is_no_id_is_refused_at_the_door() -> None:
     for wrong in ("", "7", "../x", "crash/", "Crash/x", "crash/x y", "crash/\x1b[31m", 7, None, "a" * 500):
         with pytest.raises(Invalid):
             need_id(wrong)
+
+
+def test_needs_are_counted_by_their_kinds_the_gravest_first() -> None:
+    found = [REQUEST, CRASH, replace(REQUEST, subject="8"), replace(CRASH, subject="b"), replace(CRASH, subject="c")]
+    assert kinds(found) == {"crash": 3, "request": 2}
+    assert list(kinds(found)) == ["crash", "request"]
+    assert in_short(found) == "3 × crash, 2 × request"
+    assert in_short([Need("needs_login", "a", "a", "needs a login", "hive login a")]) == "1 × needs login"
+    assert in_short([]) == ""
+
+
+def test_a_need_is_shown_in_a_line_with_the_words_of_whom_it_is_about() -> None:
+    assert REQUEST.text() == "request/7: manager asks to make coder: please"
+    known = replace(REQUEST, acknowledged_at=60)
+    assert known.detail == "manager asks to make coder: please (acknowledged)"
+    assert (REQUEST.ok, known.ok) == (False, True)
+    assert (CRASH.sentence, REQUEST.sentence) == ("coder crashed: exit code 1", "manager asks to make coder")
+
+
+def test_of_agents_at_once_only_the_named_kinds_go(store: Store) -> None:
+    with store.write() as db:
+        for need in (CRASH, REQUEST, replace(CRASH, subject="b", agent="b")):
+            needs.put(db, need)
+        needs.resolve_of_agents(db, {"crash"})
+        assert [need.id for need in needs.every(db)] == ["request/7"]
+
+
+@thorough
+@given(st.text(alphabet="abz019/_-. \nA", max_size=20))
+def test_an_id_is_taken_if_it_names_a_kind_and_whose_it_is(text: str) -> None:
+    kind, slash, subject = text.partition("/")
+    plain = set("abcdefghijklmnopqrstuvwxyz_")
+    is_one = bool(kind) and set(kind) <= plain
+    if slash:
+        is_one = is_one and subject[:1].isalnum() and subject[:1] != "A" and set(subject) <= set("abz019/-")
+    if is_one:
+        assert need_id(text) == text
+    else:
+        with pytest.raises(Invalid, match="is not the id of something that needs you"):
+            need_id(text)
