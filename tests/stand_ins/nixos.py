@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -24,6 +25,8 @@ from pathlib import Path
 
 ROOT = Path(sys.argv[1])
 CONFS, STATES = ROOT / "etc/nixos-containers", ROOT / "var/lib/nixos-containers"
+# Descriptors: what a start waits for, and by which a container's program says that it is there. A shell knows one digit.
+TOLD, BEGUN = 8, 9
 PROFILES, UNITS = ROOT / "nix/var/nix/profiles/per-container", ROOT / "run/units"
 
 
@@ -137,16 +140,22 @@ def start(name):
         null = os.open("/dev/null", os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
-        run(name, told)
+        os.dup2(told, TOLD)
+        os.close(told)
+        run(name)
         os._exit(0)
     os.close(told)
     os.read(ready, 1)
 
 
 def stop(name):
-    ask(name, signal.SIGTERM)
-    while read(name).get("state") == "active":
-        time.sleep(0.01)
+    if read(name).get("state") != "active":
+        return
+    with contextlib.suppress(ProcessLookupError):
+        keeper = os.pidfd_open(read(name)["keeper"])
+        ask(name, signal.SIGTERM)
+        # Whoever looks after it ends when all is written down.
+        select.select([keeper], [], [])
 
 
 def kill(name):
@@ -175,7 +184,7 @@ def below(pid):
 # --- a container
 
 
-def run(name, told):
+def run(name):
     """Be what looks after one start of a container, as systemd does."""
     conf = dict(line.split("=", 1) for line in (CONFS / f"{name}.conf").read_text().splitlines())
     drop_in = ROOT / f"run/systemd/system/container@{name}.service.d/hive.conf"
@@ -185,13 +194,25 @@ def run(name, told):
     given = service["serviceConfig"].get("StandardInput", "").rpartition("/")[2]
     keys = dict(value.split(":", 1) for flag, value in flags if flag == "--load-credential")
     invocation = uuid.uuid4().hex
+    began, begun = os.pipe()
+    os.dup2(begun, BEGUN)
+    os.close(begun)
     with open(keys[given] if given else "/dev/null", "rb") as stdin:
         child = subprocess.Popen(
-            argv(conf, flags, service), stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={}
+            argv(conf, flags, service),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={},
+            pass_fds=[BEGUN],
         )
-    write(name, state="active", invocation=invocation, pid=child.pid, started_at=time.time())
-    os.write(told, b".")
-    os.close(told)
+    os.close(BEGUN)
+    # Before its program is there, nobody would hear a signal. This ends, too, where it never comes to be there.
+    os.read(began, 1)
+    now = {"invocation": invocation, "pid": child.pid, "started_at": time.time(), "keeper": os.getpid()}
+    write(name, state="active", **now)
+    os.write(TOLD, b".")
+    os.close(TOLD)
     for line in child.stdout:
         note(name, f"{unit}.service", line.decode(errors="replace").rstrip("\n"))
     code = child.wait()
@@ -235,7 +256,14 @@ def argv(conf, flags, service):
         user = int(conf["PRIVATE_USERS"]) + 1000
         words += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     path = ":".join([*(f"{package}/bin" for package in service["path"]), "/usr/bin:/bin"])
-    return [*words, "/usr/bin/env", f"PATH={path}", "/bin/sh", "-c", f"set -e\n{service['script']}"]
+    return [
+        *words,
+        "/usr/bin/env",
+        f"PATH={path}",
+        "/bin/sh",
+        "-c",
+        f"echo >&{BEGUN}; exec {BEGUN}>&-; set -e\n{service['script']}",
+    ]
 
 
 def note(name, unit, text):
