@@ -9,6 +9,7 @@ from functools import partial
 from typing import Annotated
 
 from hive_core.arguments import AgentName, choice, whole, words
+from hive_core.containers.base import HARNESS_UNITS
 from hive_core.context import Hive
 from hive_core.errors import Invalid, NotFound
 from hive_core.human import iso
@@ -17,13 +18,12 @@ from hive_core.moments import GivenMoment, Moment
 from hive_core.operation import BARE, LOOKING_AFTER, OPERATOR, Only, operation
 from hive_fleet.agents import table
 
-UNITS = ("hive-agent.service", "hive-manager.service")
 LINES, MOST_LINES = 100, 5000
 # Lines that are looked through where only some of them are wanted: more than a journal holds.
 MOST_LOOKED_THROUGH = 10_000_000
 
 LineCount = Annotated[int, whole(1, MOST_LINES, "the number of lines", "N")]
-Unit = Annotated[str, choice(UNITS, "a unit of the harness", "UNIT")]
+Unit = Annotated[str, choice(HARNESS_UNITS, "a unit of the harness", "UNIT")]
 Pattern = Annotated[str, words(200, "the text to look for", "TEXT")]
 
 
@@ -72,15 +72,16 @@ def journal(
         _require_container(hive, each)
     if since is not None and until is not None and since.at > until.at:
         raise Invalid("Nothing is in between: --since is later than --until.", "Give the earlier time to --since.")
+    units = [unit] if unit else []
     count = lines or (LINES if since is None and until is None else MOST_LINES)
     wanted = _wanted(since, until, grep)
     if follow:
         if until is not None:
             raise Invalid("What is followed has no end: give --follow or --until, not both.")
-        return _following(hive, names, unit, count, wanted, all_of_it=since is not None or grep is not None)
+        return _following(hive, names, units, count, wanted, all_of_it=since is not None or grep is not None)
     looked_through = count if not (since or until or grep) else MOST_LOOKED_THROUGH
     from_then = since.at if since else 0.0
-    found = {each: list(filter(wanted, hive.host.journal(each, looked_through, unit, since=from_then)))[-count:]
+    found = {each: list(filter(wanted, hive.host.journal(each, looked_through, units, since=from_then)))[-count:]
              for each in names}  # fmt: skip
     if len(names) == 1:
         return found[name]
@@ -108,25 +109,25 @@ def _wanted(since: Moment | None, until: Moment | None, grep: str | None) -> Cal
 
 
 def _following(
-    hive: Hive, names: list[str], unit: str | None, count: int, wanted: Callable[[str], bool], *, all_of_it: bool
+    hive: Hive, names: list[str], units: list[str], count: int, wanted: Callable[[str], bool], *, all_of_it: bool
 ) -> Iterator[str] | Iterator[JournalLine]:
     """The last lines of each, and every further one. all_of_it: those that are wanted may lie further back."""
-    begin = {name: partial(_one, hive, name, unit, count, wanted, all_of_it) for name in names}
+    begin = {name: partial(_one, hive, name, units, count, wanted, all_of_it) for name in names}
     if len(names) == 1:
         return begin[names[0]]()
     return _several(begin)
 
 
 def _one(
-    hive: Hive, name: str, unit: str | None, count: int, wanted: Callable[[str], bool], all_of_it: bool
+    hive: Hive, name: str, units: list[str], count: int, wanted: Callable[[str], bool], all_of_it: bool
 ) -> Iterator[str]:
     if not all_of_it:
-        yield from hive.host.follow_journal(name, count, unit)
+        yield from hive.host.follow_journal(name, count, units)
         return
-    before = list(filter(wanted, hive.host.journal(name, MOST_LOOKED_THROUGH, unit)))[-count:]
+    before = list(filter(wanted, hive.host.journal(name, MOST_LOOKED_THROUGH, units)))[-count:]
     yield from before
     # What was written in between is among the last lines again.
-    with closing(hive.host.follow_journal(name, MOST_LINES, unit)) as further:  # type: ignore[type-var]
+    with closing(hive.host.follow_journal(name, MOST_LINES, units)) as further:  # type: ignore[type-var]
         yield from _after(before[-1] if before else "", filter(wanted, further))
 
 

@@ -9,6 +9,8 @@ from typing import NamedTuple, Protocol
 
 # The users that containers run as where they have one each; the numbers belong to no account.
 AGENT_USERS = range(700_000, 1_700_000)
+# The units in which a container's program runs, where a container has units: an agent's and the manager's.
+HARNESS_UNITS = ("hive-agent.service", "hive-manager.service")
 # Seconds that a container has to end by itself when it is stopped politely: between SIGTERM and SIGKILL.
 GRACE = 10.0
 
@@ -173,13 +175,14 @@ class Host(Protocol):
     def activity(self, name: str) -> Activity | None:
         """What its processes are at; None while it does not run. Between two looks at one that works, this differs."""
 
-    def journal(self, name: str, lines: int, unit: str | None = None, *, since: float = 0.0) -> list[str]:
+    def journal(self, name: str, lines: int, units: Sequence[str] = (), *, since: float = 0.0) -> list[str]:
         """The last `lines` lines of its journal, oldest first: time, space, what was written.
 
+        units: only what these wrote; without any all that there is, which may be of the container's own doing.
         since: only those that were written then or later, in unix seconds.
         """
 
-    def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:
+    def follow_journal(self, name: str, lines: int, units: Sequence[str] = ()) -> Iterator[str]:
         """As `journal`, then every further line as it comes, for ever."""
 
     def capabilities(self) -> list[tuple[str, bool | None, str]]:

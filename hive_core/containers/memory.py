@@ -147,17 +147,17 @@ class MemoryHost:
         instance = run["instance"] if running else None
         return Container(name, running, instance, revision, has, run.get("started_at"), ended, run.get("hive"))
 
-    def journal(self, name: str, lines: int, unit: str | None = None, *, since: float = 0.0) -> list[str]:  # noqa: ARG002
+    def journal(self, name: str, lines: int, units: Sequence[str] = (), *, since: float = 0.0) -> list[str]:  # noqa: ARG002
         found = self._lines(name)[-lines:] if lines > 0 else []
         return [line for line in found if _written_at(line) >= since - 0.001]
 
-    def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:
+    def follow_journal(self, name: str, lines: int, units: Sequence[str] = ()) -> Iterator[str]:
         from inotify_simple import INotify, flags
 
         seen = len(self._lines(name))
         with INotify() as watch:
             watch.add_watch(str(self._folder(name)), flags.MODIFY | flags.CREATE | flags.DELETE_SELF)
-            yield from self.journal(name, lines, unit)
+            yield from self.journal(name, lines, units)
             while self._folder(name).is_dir():
                 further = self._lines(name)[seen:]
                 seen += len(further)

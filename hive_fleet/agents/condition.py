@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hive_core import wire
-from hive_core.containers.base import Container
+from hive_core.containers.base import HARNESS_UNITS, Container
 from hive_core.context import Hive
 from hive_core.events import newest_about
 from hive_core.human import ago
@@ -67,7 +67,7 @@ def of(hive: Hive, agent: AgentStatus) -> Condition:
         row = table.one(db, agent.name)
         killed = next(newest_about(db, agent.name, "killed", 1), None)
     end = _end(container, row, hive.clock())
-    lines = hive.host.journal(agent.name, LAST_LINES) if end is not None else []
+    lines = hive.host.journal(agent.name, LAST_LINES, HARNESS_UNITS) if end is not None else []
     ended_at = container.ended.at if container is not None and container.ended is not None else None
     if end is not None and not agent.failed:
         how = killed.data.get("note") or "killed" if killed is not None else "stopped"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hive_core import progress
-from hive_core.containers.base import Container
+from hive_core.containers.base import HARNESS_UNITS, Container
 from hive_core.context import Hive
 from hive_core.errors import BuildFailed, HiveError, NotFound
 from hive_core.text import indented
@@ -61,7 +61,7 @@ def last_lines(hive: Hive, name: str, container: Container | None) -> str:
     """The last lines of the run that has ended, not those of runs before; of all where another has begun."""
     since = 0.0 if container is None or container.running else container.started_at or 0.0
     try:
-        return "\n".join(hive.host.journal(name, LAST_LINES, since=since))
+        return "\n".join(hive.host.journal(name, LAST_LINES, HARNESS_UNITS, since=since))
     except NotFound:
         return ""  # It was destroyed in this moment.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hive_cmds.journal import UNITS
+from hive_core.containers.base import HARNESS_UNITS
 from hive_fleet.home.folders import _AGENT_NIX, _FLAKE_NIX
 from tests.needs import needs_nix, requires
 from tests.nix.evaluating import NIX, NixRefusedIt, evaluate, packages, quoted, written
@@ -74,7 +74,7 @@ def test_a_new_agents_files_make_a_system(packages: Path, tmp_path: Path) -> Non
     assert made["host"] == "coder"
     assert made["git"] == {"user": {"name": "coder", "email": "coder@hive"}}
     assert made["built"].endswith("nixos-system-coder.drv")
-    assert [f"{name}.service" for name in made["services"]] == [UNITS[0]]
+    assert [f"{name}.service" for name in made["services"]] == [HARNESS_UNITS[0]]
 
 
 def test_what_hive_says_reaches_the_turn_loop_unchanged(packages: Path, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_what_hive_says_reaches_the_turn_loop_unchanged(packages: Path, tmp_path
 
 def test_the_managers_unit_and_its_git_are_the_managers(packages: Path, tmp_path: Path) -> None:
     made = system(packages, tmp_path, SEEDED, name='"manager"', manager="true")
-    assert [f"{name}.service" for name in made["services"]] == [UNITS[1]]
+    assert [f"{name}.service" for name in made["services"]] == [HARNESS_UNITS[1]]
     assert environment_of(made, tmp_path)["HIVE_ROLE"] == "manager"
     assert made["git"]["safe"] == {"directory": "*"}
 

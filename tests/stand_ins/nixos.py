@@ -4,6 +4,7 @@
 bubblewrap with what the conf's flags show. What the real ones do to whoever relies on them, they do here:
 a failed `create` leaves its conf behind, `destroy` of what is not there succeeds, codes are errno's, and a start soon
 after a kill may find what that left in its way (ROOT/busy says how often): systemctl says nothing of it, the journal does.
+A container's journal is not its program's alone.
 """
 
 from __future__ import annotations
@@ -194,6 +195,7 @@ def run(name):
     given = service["serviceConfig"].get("StandardInput", "").rpartition("/")[2]
     keys = dict(value.split(":", 1) for flag, value in flags if flag == "--load-credential")
     invocation = uuid.uuid4().hex
+    note(name, "init.scope", f"Starting {unit}.service...")
     began, begun = os.pipe()
     os.dup2(begun, BEGUN)
     os.close(begun)
@@ -216,6 +218,8 @@ def run(name):
     for line in child.stdout:
         note(name, f"{unit}.service", line.decode(errors="replace").rstrip("\n"))
     code = child.wait()
+    for line in (f"{unit}.service: Main process exited.", "Shutting down."):
+        note(name, "init.scope", line)
     how, status = ("exited", str(code)) if code >= 0 else ("killed", signal.Signals(-code).name.removeprefix("SIG"))
     if code > 128:  # bubblewrap's way to say what its child was ended by
         how, status = "exited", str(code)
@@ -277,15 +281,17 @@ def note(name, unit, text):
 # --- journalctl
 
 
-def journalctl(*options):
+def journalctl(*words):
+    options = [word for word in words if word.startswith("--")]
+    units = {word.partition("=")[2] for word in words if word.startswith("_SYSTEMD_UNIT=")}
     given = dict(option.removeprefix("--").partition("=")[::2] for option in options)
     if "directory" not in given:  # the machine's own
         said = ROOT / "said"
         return print(said.read_text(), end="") if said.exists() else None
     files = Path(given["directory"]).glob("*/system.journal")
     entries = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    if "unit" in given:
-        entries = [entry for entry in entries if entry["_SYSTEMD_UNIT"] == given["unit"]]
+    if units:
+        entries = [entry for entry in entries if entry["_SYSTEMD_UNIT"] in units]
     if "since" in given:
         first = float(given["since"].removeprefix("@")) * 1e6
         entries = [entry for entry in entries if int(entry["__REALTIME_TIMESTAMP"]) >= first]

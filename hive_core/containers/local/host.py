@@ -147,11 +147,11 @@ class LocalHost:
     def container(self, name: str) -> Container | None:
         return records.read_container(self._folder(name))
 
-    def journal(self, name: str, lines: int, unit: str | None = None, *, since: float = 0.0) -> list[str]:  # noqa: ARG002
+    def journal(self, name: str, lines: int, units: Sequence[str] = (), *, since: float = 0.0) -> list[str]:  # noqa: ARG002
         # The harness is all that runs in a container here, so each of its units is the whole journal.
         return journal.since(journal.tail(self._existing(name) / "journal", lines), since)
 
-    def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:  # noqa: ARG002
+    def follow_journal(self, name: str, lines: int, units: Sequence[str] = ()) -> Iterator[str]:  # noqa: ARG002
         return journal.follow(self._existing(name) / "journal", lines)
 
     def activity(self, name: str) -> Activity | None:

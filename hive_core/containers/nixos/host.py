@@ -184,15 +184,15 @@ class NixosHost:
             files.await_end(folder, run)
         return Container(place.name, False, None, has, has, run.started_at, files.ended(folder, run), run.hive)
 
-    def journal(self, name: str, lines: int, unit: str | None = None, *, since: float = 0.0) -> list[str]:
+    def journal(self, name: str, lines: int, units: Sequence[str] = (), *, since: float = 0.0) -> list[str]:
         from hive_core.containers.nixos import journal
 
-        return journal.read(self._existing(name).journal, lines, unit, since)
+        return journal.read(self._existing(name).journal, lines, units, since)
 
-    def follow_journal(self, name: str, lines: int, unit: str | None = None) -> Iterator[str]:
+    def follow_journal(self, name: str, lines: int, units: Sequence[str] = ()) -> Iterator[str]:
         from hive_core.containers.nixos import journal
 
-        return journal.follow(self._existing(name).journal, lines, unit)
+        return journal.follow(self._existing(name).journal, lines, units)
 
     def activity(self, name: str) -> Activity | None:
         from hive_core.containers.nixos import activity

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from hive_core.process import run
 from hive_core.signals import readable
 
 
-def read(folder: Path, lines: int, unit: str | None = None, since: float = 0.0) -> list[str]:
+def read(folder: Path, lines: int, units: Sequence[str] = (), since: float = 0.0) -> list[str]:
     """The last lines, oldest first: time, space, what was written."""
-    return [_line(entry) for entry in _entries(folder, unit, f"--lines={lines}", *_since(since))] if lines > 0 else []
+    return [_line(entry) for entry in _entries(folder, units, f"--lines={lines}", *_since(since))] if lines > 0 else []
 
 
-def follow(folder: Path, lines: int, unit: str | None = None) -> Iterator[str]:
+def follow(folder: Path, lines: int, units: Sequence[str] = ()) -> Iterator[str]:
     """As `read`, then every further line as it comes; ends when the folder is gone."""
     from inotify_simple import INotify, flags
 
@@ -25,14 +25,14 @@ def follow(folder: Path, lines: int, unit: str | None = None) -> Iterator[str]:
         # A journal is in a folder of the machine's id; that comes with the first line.
         seen: set[Path] = set()
         cursor = ""
-        entries = _entries(folder, unit, f"--lines={lines}") if lines > 0 else []
+        entries = _entries(folder, units, f"--lines={lines}") if lines > 0 else []
         while folder.parent.is_dir():
             for place in {folder.parent, folder, *folder.glob("*/")} - seen:
                 if place.is_dir():
                     watch.add_watch(str(place), flags.MODIFY | flags.CREATE | flags.MOVED_TO | flags.DELETE_SELF)
                     seen.add(place)
             entries += _entries(
-                folder, unit, *([f"--after-cursor={_cursor(entries, cursor)}"] if entries or cursor else [])
+                folder, units, *([f"--after-cursor={_cursor(entries, cursor)}"] if entries or cursor else [])
             )
             yield from map(_line, entries)
             cursor, entries = _cursor(entries, cursor), []
@@ -48,12 +48,13 @@ def _since(moment: float) -> list[str]:
     return [f"--since=@{moment:.6f}"] if moment > 0 else []
 
 
-def _entries(folder: Path, unit: str | None, *options: str) -> list[dict[str, Any]]:
+def _entries(folder: Path, units: Sequence[str], *options: str) -> list[dict[str, Any]]:
     if not folder.is_dir():
         return []
-    chosen = [f"--unit={unit}"] if unit is not None else []
+    # What they wrote themselves: --unit= has what systemd says of them, too.
+    chosen = [f"_SYSTEMD_UNIT={unit}" for unit in units]
     asked = ["--output=json", "--output-fields=MESSAGE", "--no-pager", "--quiet"]
-    argv = ["journalctl", f"--directory={folder}", *asked, *chosen, *options]
+    argv = ["journalctl", f"--directory={folder}", *asked, *options, *chosen]
     found = [json.loads(line) for line in run(argv, timeout=60.0).stdout.splitlines()]
     return [entry for entry in found if "MESSAGE" in entry]
 

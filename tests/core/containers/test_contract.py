@@ -19,7 +19,7 @@ import pytest
 
 from hive_core.containers import hosts
 from hive_core.containers.backends import BACKENDS
-from hive_core.containers.base import AGENT_USERS, Container, Host, Lock, View
+from hive_core.containers.base import AGENT_USERS, HARNESS_UNITS, Container, Host, Lock, View
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
 from hive_core.hostile_folders import remove
 from hive_core.settings import from_environment
@@ -69,6 +69,10 @@ class Backend:
         found = self.host.container(name)
         assert found is not None
         return found
+
+    def written(self, name: str, lines: int = 10, *, since: float = 0.0) -> list[str]:
+        """What the container's program wrote last, with its times."""
+        return self.host.journal(name, lines, HARNESS_UNITS, since=since)
 
     def after_its_end(self, name: str) -> Container:
         for descriptor in self.host.exits([name]).values():
@@ -245,7 +249,7 @@ def test_what_is_destroyed_is_gone_with_its_journal_and_can_be_made_again(backen
         backend.host.journal("a", 10)
     backend.run("a", "sh", "-c", "echo second; exit 0")
     backend.after_its_end("a")
-    assert [line.split(" ", 1)[1] for line in backend.host.journal("a", 10)] == ["second"]
+    assert [line.split(" ", 1)[1] for line in backend.written("a")] == ["second"]
 
 
 # --- what is to be seen
@@ -254,16 +258,23 @@ def test_what_is_destroyed_is_gone_with_its_journal_and_can_be_made_again(backen
 def test_the_journal_has_the_last_lines_with_their_times_oldest_first(backend: Backend) -> None:
     backend.run("a", "sh", "-c", "echo one; echo two words; echo three; exit 0")
     backend.after_its_end("a")
-    lines = backend.host.journal("a", 2)
+    lines = backend.written("a", 2)
     assert [line.split(" ", 1)[1] for line in lines] == ["two words", "three"]
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", line) for line in lines)
-    assert backend.host.journal("a", 0) == []
+    assert backend.written("a", 0) == backend.host.journal("a", 0) == []
+
+
+def test_a_whole_journal_has_what_its_program_wrote_and_may_have_more(backend: Backend) -> None:
+    backend.run("a", "sh", "-c", "echo one; exit 0")
+    backend.after_its_end("a")
+    (line,) = backend.written("a")
+    assert line in backend.host.journal("a", 1000)
 
 
 def test_a_followed_journal_goes_on_with_what_comes(backend: Backend) -> None:
     revision = backend.run("a", "sh", "-c", "echo one; exit 0")
     backend.after_its_end("a")
-    lines = backend.host.follow_journal("a", 10)
+    lines = backend.host.follow_journal("a", 10, HARNESS_UNITS)
     assert next(lines).endswith(" one")
     backend.host.switch("a", revision, backend.view("a"), run=True)
     with ThreadPoolExecutor(1) as pool:
@@ -338,9 +349,9 @@ def test_only_lines_of_a_run_are_told_where_its_start_is_known(backend: Backend)
     backend.host.switch("a", revision, backend.view("a"), run=True)
     second = backend.after_its_end("a")
     assert (first.started_at or 0) < (second.started_at or 0)
-    assert len(backend.host.journal("a", 10)) == 2
-    assert len(backend.host.journal("a", 10, since=first.started_at or 0)) == 2
-    assert len(backend.host.journal("a", 10, since=second.started_at or 0)) == 1
+    assert len(backend.written("a")) == 2
+    assert len(backend.written("a", since=first.started_at or 0)) == 2
+    assert len(backend.written("a", since=second.started_at or 0)) == 1
 
 
 def test_containers_have_users_of_their_own_or_none_at_all(backend: Backend) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hive_core.containers.base import HARNESS_UNITS
 from hive_fleet.flake import flake
 from tests.core.containers.nixos import machine
 from tests.git import commit, git
@@ -67,7 +68,7 @@ def test_what_was_approved_is_built_and_runs(made: TestHive) -> None:
     main, locked, log, runs = state(made)
     assert main == locked == runs
     assert log == f"deploy coder deployed/{request} {main[:12]}"
-    assert any(line.endswith(" two") for line in made.inside().host.journal("coder", 10))
+    assert any(line.endswith(" two") for line in made.inside().host.journal("coder", 10, HARNESS_UNITS))
 
 
 def test_a_request_shows_what_it_changes_of_the_system(made: TestHive) -> None:
@@ -90,6 +91,16 @@ def test_a_build_that_fails_is_told_in_its_tag_and_everything_is_as_it_was(made:
     assert state(made) == before
     assert "its words" in made.git("applied/coder", "tag", "-l", "-n99", f"failed/{request}")
     assert status(made, request) == "failed"
+
+
+def test_what_dies_at_once_is_told_by_its_own_last_words_alone(made: TestHive) -> None:
+    dies = RUNS.format("two").replace("exec sleep 1000", "exit 3")
+    request = made.request("coder", dies)
+    made.run("approve", str(request), code=1)
+    tag = made.git("applied/coder", "tag", "-l", "-n99", f"failed/{request}")
+    # Its container's systemd had the last word.
+    assert "exit code 3" in tag
+    assert [line.rpartition("Z ")[2] for line in tag.splitlines() if "Z " in line] == ["two"]
 
 
 def test_a_machine_that_cannot_build_leaves_the_request_pending(made: TestHive) -> None:
@@ -148,7 +159,7 @@ def test_the_way_back_and_the_end(made: TestHive) -> None:
     made.run("rollback", "coder")
     host = made.inside().host
     assert running(made) not in (None, first)
-    assert any(line.endswith(" one") for line in host.journal("coder", 1))
+    assert any(line.endswith(" one") for line in host.journal("coder", 1, HARNESS_UNITS))
     made.run("destroy", "coder", "--yes")
     assert host.containers() == {}
     made.run("revive", "coder")

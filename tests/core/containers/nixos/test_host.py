@@ -228,8 +228,8 @@ def test_out_of_memory_is_systemds_word(tmp_path: Path) -> None:
 def test_the_journal_of_one_unit_alone_can_be_read(backend: Backend) -> None:
     backend.run("a", "sh", "-c", "echo hello; exit 0")
     backend.after_its_end("a")
-    assert len(backend.host.journal("a", 10, "hive-agent.service")) == 1
-    assert backend.host.journal("a", 10, "hive-manager.service") == []
+    assert len(backend.host.journal("a", 10, ["hive-agent.service"])) == 1
+    assert backend.host.journal("a", 10, ["hive-manager.service"]) == []
 
 
 def test_a_human_enters_by_systemd_run_as_the_agent(backend: Backend) -> None:
