@@ -64,7 +64,9 @@ in
       # What agent.nix installs is found without a word here.
       path = [ "/run/current-system/sw" ];
       # In a file of its own: in Environment= systemd would expand what a value holds.
-      script = lib.concatStrings exports + "exec ${command}";
+      # The shell stays, to tell by which signal it ended: of a program that systemd has itself it says 255 for all. What
+      # ends them both it leaves to the program.
+      script = lib.concatStrings exports + "trap : TERM\n${command} || exit $?";
       serviceConfig = {
         Type = "exec";
         User = "agent";

@@ -95,6 +95,9 @@ class MemoryHost:
             elif step.startswith("exit "):
                 self.finish(name, int(step.removeprefix("exit ")))
                 return
+            elif step.startswith("kill -"):
+                self.finish(name, 128 + signal.Signals[f"SIG{step.split()[1].removeprefix('-')}"])
+                return
 
     def write(self, name: str, text: str) -> None:
         """Be the program of a container, and write a line."""
@@ -269,4 +272,5 @@ def _written_at(line: str) -> float:
 def _steps(command: Sequence[str]) -> list[str]:
     """What a program does, as far as it is known here."""
     script = command[2] if tuple(command[:2]) == ("sh", "-c") and len(command) == 3 else ""
-    return [step for part in script.split(";") if re.fullmatch(r"echo .+|exit \d+", step := part.strip())]
+    known = re.compile(r"echo .+|exit \d+|kill -[A-Z]+ \$\$")
+    return [step for part in script.split(";") if known.fullmatch(step := part.strip())]

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -219,6 +220,13 @@ def test_a_program_that_ends_by_itself_leaves_its_code(backend: Backend) -> None
     ended = backend.after_its_end("a").ended
     assert ended is not None
     assert (ended.code, ended.out_of_memory, ended.cause) == (3, False, "exit code 3")
+
+
+def test_a_program_that_a_signal_ends_leaves_that(backend: Backend) -> None:
+    backend.run("a", "sh", "-c", "kill -SEGV $$")
+    ended = backend.after_its_end("a").ended
+    assert ended is not None
+    assert (ended.code, ended.out_of_memory, ended.cause) == (128 + signal.SIGSEGV, False, "SIGSEGV")
 
 
 def test_an_end_wakes_who_waits_for_it_and_only_of_what_runs_there_is_one_to_wait_for(backend: Backend) -> None:
