@@ -23,13 +23,15 @@ ENDED = "end/ended"
 _OURS = ("EXTRA_NSPAWN_FLAGS", "PRIVATE_NETWORK", "PRIVATE_USERS", "AUTO_START")
 # The agent's user in its container (nix/agent.nix); the container's users begin so far below the agent's.
 AGENT = 1000
-# An end is written down by systemd, whoever runs then, or nobody. Whether it comes back is hive's to say.
+# An end is written down by systemd, whoever runs then, or nobody. Whether it comes back is hive's to say, also where it
+# asked for a reboot, which is nspawn's 133: it would be booted again and again, as fast as the machine can.
 _DROP_IN = """\
 # Written by hive at every start of this container.
 [Unit]
 StartLimitIntervalSec=0
 [Service]
 Restart=no
+RestartForceExitStatus=
 {limits}ExecStopPost=+/bin/sh -c '{script}'
 """
 # `$$` is what systemd makes a `$` of.
