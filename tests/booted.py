@@ -45,6 +45,8 @@ PACKAGES = [
     "util-linux",
     "procps",
     "nix-bin",
+    # For tests that are run in it.
+    "python3-pytest",
     # libgit2 does not begin without.
     "ca-certificates",
 ]
@@ -172,7 +174,14 @@ class BootedMachine:
                 self.leader, ready = int(word.partition("=")[2]), False
             ready |= word == "READY=1"
 
-    def do(self, *argv: str, code: int = 0, user: bool = False, environment: Mapping[str, str] | None = None) -> str:
+    def do(
+        self,
+        *argv: str,
+        code: int = 0,
+        user: bool = False,
+        environment: Mapping[str, str] | None = None,
+        patience: float = 5 * PATIENCE,
+    ) -> str:
         """Run a command to its end, as root or as the plain user; what it wrote. Its environment is a bare one."""
         variables = {
             "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
@@ -184,9 +193,18 @@ class BootedMachine:
         become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--init-groups"] if user else []
         inside = ["nsenter", f"--target={self.leader}", "-m", "-u", "-i", "-n", "-p", "-C"]
         full = [*inside, *become, "env", "-i", "-C", "/", *pairs, *argv]
-        done = subprocess.run(full, capture_output=True, text=True, check=False, timeout=5 * PATIENCE)
+        done = subprocess.run(full, capture_output=True, text=True, check=False, timeout=patience)
         assert done.returncode == code, f"{argv}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def test(self, *arguments: str, environment: Mapping[str, str]) -> None:
+        """Run tests of this checkout in it, none of which is skipped; fails with what they print."""
+        (libraries,) = (self.root / PLACE.lstrip("/") / ".venv").glob("*/lib/*/site-packages")
+        inside = f"/{libraries.relative_to(self.root)}"
+        argv = ["env", "-C", PLACE, "python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+        self.do(
+            *argv, environment={"CI": "1", "PYTHONPATH": f"{PLACE}:{inside}", **environment}, patience=20 * PATIENCE
+        )
 
     def reboot(self) -> None:
         """Restart the machine."""

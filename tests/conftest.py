@@ -19,6 +19,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 REMEMBERED = {"HIVE_BACKEND": "memory", "HIVE_TESTING": "1"}
 _PERSONAL = ("HIVE_", "GIT_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_")
 _LONGEST = {
+    "test_booted",
     "test_booted_service",
     "test_killed",
     "test_no_message_lost",
@@ -35,7 +36,7 @@ _REAL = [Path("/var/lib/hive"), Path("/run/hive")]
 def _no_real_state(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Make touching the real state folder, home or git configuration an error."""
     for variable in [name for name in os.environ if name.startswith(_PERSONAL)]:
-        if variable not in ("HIVE_TEST_CLAUDE", "HIVE_TEST_CODEX"):
+        if not variable.startswith("HIVE_TEST_"):
             monkeypatch.delenv(variable)
     forbidden = tmp_path_factory.getbasetemp() / "not-a-folder"
     forbidden.write_text("a test must name its own HIVE_HOME")

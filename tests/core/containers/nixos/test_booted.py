@@ -1,4 +1,4 @@
-"""The backend under a real systemd, nspawn and journald: nixos-container's part alone is played."""
+"""The backend under a real systemd, nspawn, journald and nix, a newer one: nixos-container's part alone is played."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.booted import BootedMachine, needs_booted
+from tests.booted import PLACE, BootedMachine, needs_booted
+from tests.core.containers.nixos.machine import REAL
 from tests.hives import CHECKOUT, eventually
 from tests.needs import needs_root
-from tests.nix.evaluating import CONFIG, NIXPKGS
+from tests.nix.evaluating import CONFIG
 
 pytestmark = [needs_root, needs_booted]
 
@@ -29,8 +30,9 @@ ENVIRONMENT = {
     **{f"GIT_{who}_{what}": "t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
 BASE = """
-mkdir -p /srv/base/hive_agent && cd /srv/base && git init -q -b main && touch hive_agent/run.py && mv /opt/nix nix
-printf '{"type": "path", "path": "/opt/nixpkgs", "narHash": "%s"}' "$(nix hash path /opt/nixpkgs)" >nix/nixpkgs.json
+mkdir -p /srv/base/hive_agent && cd /srv/base && git init -q -b main && touch hive_agent/run.py && cp -r "$0/nix" nix
+packages=$0/tests/nix/nixpkgs
+printf '{"type": "path", "path": "%s", "narHash": "%s"}' "$packages" "$(nix hash path "$packages")" >nix/nixpkgs.json
 git add -A && git commit -qm It && systemctl daemon-reload
 """
 CONFIGURE = """
@@ -43,12 +45,11 @@ git rev-parse HEAD
 def machine(booted_machine: BootedMachine) -> BootedMachine:
     """A booted machine with what plays nixos-container, and a hive that makes systems."""
     root = booted_machine.root
-    shutil.copytree(CHECKOUT / "nix", root / "opt/nix")
-    shutil.copytree(NIXPKGS, root / "opt/nixpkgs")
+    shutil.copytree(CHECKOUT / "nix", root / PLACE.lstrip("/") / "nix")
     for name in ("nixos-container", "run-container"):
         shutil.copy(CHECKOUT / "tests/stand_ins/nspawn" / name, root / "usr/local/bin")
     shutil.copy(CHECKOUT / "tests/stand_ins/nspawn/container@.service", root / "etc/systemd/system")
-    booted_machine.do("sh", "-ec", BASE, environment=ENVIRONMENT)
+    booted_machine.do("sh", "-ec", BASE, PLACE, environment=ENVIRONMENT)
     return booted_machine
 
 
@@ -92,3 +93,15 @@ def test_an_agent_lives_and_ends_in_a_real_container(machine: BootedMachine) -> 
     hive(machine, "stop", "coder")
     hive(machine, "destroy", "coder", "--yes")
     assert machine.do("ls", "/etc/nixos-containers", "/var/lib/nixos-containers").count("h-coder") == 0
+
+
+def test_what_every_backend_promises_holds_of_real_containers(machine: BootedMachine) -> None:
+    """The contract's own tests, in the machine; and those of what stand-ins cannot show."""
+    here = "tests/core/containers"
+    machine.test(
+        f"{here}/test_contract.py",
+        f"{here}/nixos/in_a_booted_machine.py",
+        "--tb=short",
+        "-k=nixos",
+        environment={"NIX_CONFIG": CONFIG, REAL: "1"},
+    )

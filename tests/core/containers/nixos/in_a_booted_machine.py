@@ -1,0 +1,76 @@
+"""What only real containers show of this backend. tests/core/containers/nixos/test_booted.py has these run in a machine.
+
+Memory limits cannot be had there: the machine is a container itself, to which the kernel hands no memory controller.
+That systemd calls such an end oom-kill is taken from its manual; tests/core/containers/nixos/test_host.py reads that word.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+from contextlib import suppress
+
+from hive_core.containers.nixos import places, units
+from tests.core.containers.test_contract import Backend
+
+
+def systemctl(*words: str) -> str:
+    return subprocess.run(["systemctl", *words], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_its_processes_are_known_by_their_control_group(backend: Backend) -> None:
+    backend.run("a")
+    activity = backend.host.activity("a")
+    assert activity is not None
+    found = {backend.host.container_of(pid) for pid in activity.processes}
+    # Another hive has none of them, and the first process of the machine is in none.
+    assert (found, backend.host.container_of(1)) == ({"a"}, None)
+
+
+def test_systemd_holds_it_to_its_limits(backend: Backend) -> None:
+    revision = backend.commit(
+        "a", 'command = ["sleep", "1000"]\n[limits]\nmemory = "512M"\nprocesses = 100\ncpu = 1.5\n'
+    )
+    backend.host.build("a", backend.home / "applied/a", revision, backend.lock)
+    backend.host.switch("a", revision, backend.view("a"), run=True)
+    shown = systemctl("show", "--property=MemoryMax,TasksMax,CPUQuotaPerSecUSec", places.of("a").unit)
+    assert set(shown.splitlines()) == {"MemoryMax=536870912", "TasksMax=100", "CPUQuotaPerSecUSec=1.500000s"}
+
+
+def test_what_is_killed_or_reboots_stays_ended_and_can_be_started(backend: Backend) -> None:
+    backend.run("a")
+    place = places.of("a")
+    leader = str(units.look([place])["a"].pid)
+    reboots = ["systemd-run", "--quiet", f"--machine={place.container}", "/usr/bin/systemctl", "reboot"]
+    # A reboot has the code that it has for nspawn, which may be a SIGTRAP's as well.
+    for command, cause in ((["kill", "-9", leader], "SIGKILL"), (reboots, "SIGTRAP")):
+        subprocess.run(command, check=True)
+        found = backend.after_its_end("a")
+        # Whoever waits for it is woken by its first process, before systemd has written all of it down.
+        systemctl("stop", place.unit)
+        assert (found.running, backend.now("a").running) == (False, False)
+        assert found.ended is not None
+        assert found.ended.cause == cause
+        assert systemctl("show", "--value", "--property=NRestarts", place.unit) == "0"
+        backend.host.start("a", backend.view("a"))
+        assert backend.now("a").running
+
+
+def test_a_human_enters_as_the_agent_with_its_environment(backend: Backend) -> None:
+    backend.run("a")
+    view = backend.view("a")._replace(environment={"HIVE_LABEL": "it's %h"})
+    child, terminal = pty.fork()
+    if child == 0:
+        os._exit(
+            backend.host.enter(
+                "a", view, ["/bin/sh", "-c", '/usr/bin/id -un; pwd; echo "$HIVE_LABEL"; test -t 0 && exit 7']
+            )
+        )
+    said = b""
+    # Linux tells so that the other end was closed.
+    with suppress(OSError), open(terminal, "rb", buffering=0) as stream:
+        while more := stream.read(4096):
+            said += more
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7, said
+    assert said.decode().split("\r\n")[:3] == ["agent", "/state", "it's %h"]
