@@ -10,12 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hive_core.containers.local import records
-from hive_core.containers.local.tree import below
+from hive_core.containers.local.tree import children_of
 from hive_core.process import Owner
 
 # As cgroups.place makes them; another hive's on this machine, too.
 _GROUP = re.compile(r"hive-[0-9a-f]{16}-([a-z][a-z0-9-]*)")
 _TRIES = 100
+# Between the supervisor and the program: the one that builds the sandbox, and the sandbox's pid 1.
+_OF_THE_SANDBOX = 2
 
 
 def container_of(pid: int, root: Path) -> str | None:
@@ -92,13 +94,18 @@ def holds_removed(supervisor: int, target: str) -> bool:
     """Whether a container shows, at `target`, a folder that has been removed from the machine since.
 
     Linux says so where it lists a process's mounts (proc(5), mountinfo): what is gone has `//deleted` at its end.
+    Only the sandbox's own two processes are asked: the agent's could be many, with a great many mounts of their own.
     """
-    for pid in below(supervisor):
+    at = [supervisor]
+    for _ in range(_OF_THE_SANDBOX):
+        at = children_of(at[0])
+        if not at:
+            return False
         try:
-            lines = Path(f"/proc/{pid}/mountinfo").read_text(errors="surrogateescape").splitlines()
+            lines = Path(f"/proc/{at[0]}/mountinfo").read_text(errors="surrogateescape").splitlines()
         except OSError:
-            continue
-        # The sandbox's own first process sees the machine, where something else may be mounted there.
+            return False
+        # The sandbox's first process sees the machine, where something else may be mounted there.
         mounted = {fields[4]: fields[3] for fields in (line.split(" ") for line in lines)}
         if mounted.get(target, "").endswith("//deleted"):
             return True

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from hive_core.containers.local.membership import container_of
+from hive_core.containers.local.membership import container_of, holds_removed
 from tests.core.containers.local.machine import Machine
 
 # What a process does that wants to be nobody's: parents that have ended, a session and a name of its own.
@@ -54,6 +54,19 @@ def test_a_process_whose_first_thread_has_ended_is_known_and_so_are_its_children
     anywhere.run("a", "python3", "-c", script)
     anywhere.await_line("a", "ready")
     assert set(members(anywhere, "a").values()) == {"a"}
+
+
+# In a namespace of mounts of its own it sees a folder that has been removed.
+PRETEND = (
+    "mkdir /tmp/sockets /state/gone; unshare -Urm sh -c 'mount --bind /state/gone /tmp/sockets; rmdir /state/gone; "
+    "grep -q //deleted /proc/self/mountinfo && echo removed; exec sleep 100'"
+)
+
+
+def test_an_agent_has_no_say_in_whether_its_sockets_are_still_there(sandboxed: Machine) -> None:
+    sandboxed.run("a", "sh", "-c", PRETEND)
+    sandboxed.await_line("a", "removed")
+    assert not holds_removed(sandboxed.supervisor("a"), "/tmp/sockets")
 
 
 def test_processes_of_the_machine_are_in_none(plain: Machine) -> None:
