@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 # Measuring looks no deeper and at no more than this: it is done while others wait.
 MOST_DEEP = 100
 MOST_ENTRIES = 50_000
+# A removal gives up after so many that were made, or given another name, since it began.
+MOST_MADE_ANEW = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,48 +165,68 @@ def remove(folder: Path) -> None:
     """Remove a folder and everything in it, following no link, however deep and whatever its modes; absent is fine.
 
     What lies deeper than a level is first moved up beside it, so that neither the depth of the tree nor the length
-    of a path matters. Raises OSError when something cannot be removed, or is made anew faster than it is removed.
+    of a path matters. A link in its place goes, too. Raises OSError when something cannot be removed, or is made anew
+    faster than it is removed.
     """
     parent = os.open(folder.parent, _FOLDER)
     try:
         if _is_folder(parent, folder.name):
-            _empty(_open_for_us(parent, folder.name))
+            _Removal(folder).empty(_open_for_us(parent, folder.name))
             os.rmdir(folder.name, dir_fd=parent)
+        elif os.path.lexists(folder):
+            os.unlink(folder.name, dir_fd=parent)
     finally:
         os.close(parent)
 
 
-def _empty(top: int) -> None:
-    """Empty the folder of this descriptor, and close it: each folder in it is emptied into it, then removed."""
-    count = 0
-    try:
-        while names := _names(top, _Room()):
-            for name in names:
-                if not _is_folder(top, name):
-                    os.unlink(name, dir_fd=top)
-                    continue
-                count = _raise_up(top, name, count)
-                os.rmdir(name, dir_fd=top)
-    finally:
-        os.close(top)
+class _Removal:
+    """One removal: how much it has moved up, and how much it has met that was not there when it began."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._began = time.time()
+        self._raised = self._new = 0
 
-def _raise_up(top: int, name: str, count: int) -> int:
-    """Remove the files of a folder in `top`, and move its folders up into `top`; returns how many were moved so far."""
-    folder = _open_for_us(top, name)
-    try:
-        while names := _names(folder, _Room()):
-            for inner in names:
-                if not _is_folder(folder, inner):
-                    os.unlink(inner, dir_fd=folder)
-                    continue
-                # Moving a folder changes its `..`, for which it must be writable.
-                os.close(_open_for_us(folder, inner))
-                count += 1
-                os.rename(inner, _free(top, count), src_dir_fd=folder, dst_dir_fd=top)
-    finally:
-        os.close(folder)
-    return count
+    def empty(self, top: int) -> None:
+        """Empty the folder of this descriptor, and close it: each folder in it is emptied into it, then removed."""
+        try:
+            while names := _names(top, _Room()):
+                for name in names:
+                    if not self._meets_folder(top, name):
+                        os.unlink(name, dir_fd=top)
+                        continue
+                    self._raise_up(top, name)
+                    os.rmdir(name, dir_fd=top)
+        finally:
+            os.close(top)
+
+    def _raise_up(self, top: int, name: str) -> None:
+        """Remove the files of a folder in `top`, and move its folders up into `top`."""
+        folder = _open_for_us(top, name)
+        try:
+            while names := _names(folder, _Room()):
+                for inner in names:
+                    if not self._meets_folder(folder, inner):
+                        os.unlink(inner, dir_fd=folder)
+                        continue
+                    # Moving a folder changes its `..`, for which it must be writable.
+                    os.close(_open_for_us(folder, inner))
+                    self._raised += 1
+                    os.rename(inner, _free(top, self._raised), src_dir_fd=folder, dst_dir_fd=top)
+        finally:
+            os.close(folder)
+
+    def _meets_folder(self, parent: int, name: str) -> bool:
+        """Whether it is a folder. Raises OSError when too much has been made since the removal began."""
+        try:
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        # What was moved up was changed by us. So were the further names of a file that had many.
+        self._new += status.st_ctime > self._began
+        if self._new - self._raised > MOST_MADE_ANEW:
+            raise OSError(errno.ENOTEMPTY, "somebody makes files in it faster than they are removed", str(self._folder))
+        return stat.S_ISDIR(status.st_mode)
 
 
 def _free(top: int, count: int) -> str:
@@ -224,9 +247,12 @@ def _is_folder(parent: int, name: str) -> bool:
 
 
 def _open_for_us(parent: int, name: str) -> int:
-    """Open a folder, having given ourselves the right to change it: as a plain user, its mode counts."""
+    """Open a folder, having given ourselves the right to change it, as root nobody else: as a plain user, its mode
+    counts, and whoever owns it may be at work in it."""
     look = os.open(name, _LOOK | os.O_DIRECTORY, dir_fd=parent)
     try:
+        if os.geteuid() == 0:
+            os.chown(f"/proc/self/fd/{look}", 0, 0)
         # By the descriptor: whatever takes the name meanwhile, this very folder is meant.
         Path(f"/proc/self/fd/{look}").chmod(0o700)
         return os.open(f"/proc/self/fd/{look}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -12,6 +12,7 @@ import pytest
 
 from hive_core.hostile_folders import MOST_ENTRIES, hand_over, measure, remove
 from tests.needs import needs_root
+from tests.users import USER, become, open_folder
 
 
 @pytest.fixture
@@ -134,3 +135,53 @@ def test_a_hole_takes_up_nothing_and_a_part_says_that_it_is_one(state: Path) -> 
 
 def test_removing_what_is_not_there_is_fine(tmp_path: Path) -> None:
     remove(tmp_path / "nothing")
+
+
+# Makes files in a folder that it has open, by whatever name that goes, until it may not.
+MAKE = """
+import os, sys
+at = os.open(sys.argv[1], os.O_RDONLY)
+try:
+    for number in range(10**9):
+        os.close(os.open(str(number), os.O_CREAT | os.O_WRONLY, dir_fd=at))
+        if number == 10:
+            print("making", flush=True)
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+@needs_root
+def test_whoever_is_at_work_in_a_folder_that_root_removes_is_kept_from_it(tmp_path: Path) -> None:
+    with open_folder() as folder:
+        inner = folder / "state" / "inner"
+        inner.mkdir(parents=True)
+        os.chown(inner, USER, USER)
+        argv = [*become(USER), "/usr/bin/python3", "-c", MAKE, str(inner)]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as maker:
+            assert maker.stdout is not None
+            assert maker.stdout.readline() == "making\n"
+            remove(folder / "state")
+            assert maker.stdout.read() == "PermissionError\n"
+        assert not (folder / "state").exists()
+
+
+def test_a_removal_gives_up_where_much_is_made_meanwhile(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        (state / "a" / str(number)).mkdir(parents=True)
+        (state / "a" / f"file {number}").touch()
+    # To a removal that begins before all of that.
+    monkeypatch.setattr("hive_core.hostile_folders.MOST_MADE_ANEW", 40)
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    with pytest.raises(OSError, match="faster than they are removed"):
+        remove(state)
+    monkeypatch.undo()
+    remove(state)
+    assert not state.exists()
+
+
+def test_a_link_in_the_place_of_a_folder_is_removed_itself(tmp_path: Path, state: Path) -> None:
+    (tmp_path / "link").symlink_to(state)
+    remove(tmp_path / "link")
+    assert not os.path.lexists(tmp_path / "link")
+    assert state.is_dir()
