@@ -246,12 +246,13 @@ _INCOMPLETE = "Objects in other repositories (alternates, shallow or partial clo
 def open_untrusted(repository: Path, bounds: Bounds | None = None) -> Iterator[UntrustedObjects]:
     """Open the object store of the repository whose work tree is `repository`, for the block.
 
-    Raises Refused when the folder, its `.git` or `.git/objects` is missing or anything but a real folder.
+    Raises Refused when the folder, the one around it, its `.git` or `.git/objects` is missing or anything but a real
+    folder.
     """
     with ExitStack() as stack:
         folder: int | None = None
         git = -1
-        for name, shown in ((str(repository), str(repository)), (".git", ".git"), ("objects", ".git/objects")):
+        for name, shown in _steps_to_objects(repository):
             if name == ".git":
                 _require_own_git(folder)
             git, folder = folder or -1, open_folder(name, folder, shown)
@@ -260,6 +261,18 @@ def open_untrusted(repository: Path, bounds: Bounds | None = None) -> Iterator[U
             stack.callback(os.close, folder)
         assert folder is not None
         yield UntrustedObjects(git, folder, stack, bounds or Bounds.of_a_proposal())
+
+
+def _steps_to_objects(repository: Path) -> Iterator[tuple[str, str]]:
+    """What is opened one in the other, without a link, and how it is called.
+
+    Where hive is no root, an agent's user may have put a link in the place of the folder around its repository, too.
+    """
+    around = repository.parent
+    # Whatever is above may be where the operator likes, by links, too.
+    yield f"{around.parent}/.", str(around.parent)
+    yield from ((folder.name, str(folder)) for folder in (around, repository))
+    yield from ((".git", ".git"), ("objects", ".git/objects"))
 
 
 def _require_own_git(repository: int | None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hive_agent import MANAGER
@@ -113,15 +115,39 @@ def ensure_managers_clone(hive: Hive, name: str, manager_uid: int | None) -> Non
     """
     from hive_core.git.repository import Repository
 
-    folder = hive.settings.proposed / name
-    shared_folder.make(folder)
-    link = folder / "applied.git"
-    if not link.is_symlink():
-        link.symlink_to(f"/applied/{name}/.git")
-    if not (folder / "config").exists():
-        applied = Repository(hive.applied_path(name))
-        owner = None if manager_uid is None else (manager_uid, manager_uid)
-        Repository.clone(applied, folder / "config", origin=f"/agents/{name}/applied.git", owner=owner)
+    with _held(hive.settings.proposed, name) as folder:
+        link = folder / "applied.git"
+        if not link.is_symlink():
+            link.symlink_to(f"/applied/{name}/.git")
+        if not (folder / "config").exists():
+            applied = Repository(hive.applied_path(name))
+            owner = None if manager_uid is None else (manager_uid, manager_uid)
+            Repository.clone(applied, folder / "config", origin=f"/agents/{name}/applied.git", owner=owner)
+
+
+@contextmanager
+def _held(parent: Path, name: str) -> Iterator[Path]:
+    """A folder that others may look into, made where it is missing: a path by which it is this one, whatever takes its
+    name meanwhile.
+
+    Where hive is no root, the manager is its user, and can put a link in the place of what it is shown: what hive made
+    there would be made wherever that leads. Raises HiveError.
+    """
+    shared_folder.make(parent)
+    with suppress(FileExistsError):
+        (parent / name).mkdir()
+    try:
+        folder = os.open(parent / name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise HiveError(
+            f"{parent / name} is no folder, but a link or a file.", "Remove it: the manager has put it there."
+        ) from error
+    try:
+        held = Path(f"/proc/self/fd/{folder}")
+        shared_folder.make(held)
+        yield held
+    finally:
+        os.close(folder)
 
 
 def give_clones(hive: Hive, uid: int | None) -> None:
@@ -152,7 +178,7 @@ def remove(hive: Hive, name: str, *, kept: Sequence[str] = ()) -> None:
     }
     for place, folder in places.items():
         anothers = place == "sockets" and run_folder.is_anothers(hive.settings)
-        if place not in kept and folder.exists() and not anothers:
+        if place not in kept and os.path.lexists(folder) and not anothers:
             _remove(folder)
 
 
