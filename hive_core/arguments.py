@@ -205,7 +205,6 @@ FLAG = Kind(flag, {"type": "boolean"}, "", FREE)
 AgentName = Annotated[str, named(agent_name, "agents")]
 NewAgentName = Annotated[str, named(new_agent_name, FREE)]
 Sha = Annotated[str, Kind(sha, {"type": "string", "pattern": f"^{_SHA.pattern}$"}, "SHA", FREE)]
-Seq = Annotated[int, whole(0, 2**63 - 1, "a seq", "SEQ")]
 Limit = Annotated[int, whole(1, 1000, "the limit", "N")]
 Description = Annotated[str, words(4096, "the description", "TEXT", empty=True)]
 Note = Annotated[str, words(16384, "the note", "TEXT", empty=True)]

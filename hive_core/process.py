@@ -50,14 +50,19 @@ class Owner(NamedTuple):
         return Owner.of(self.pid) == self
 
 
-def _start_ticks(pid: int) -> int | None:
+def fields_of(pid: int) -> list[bytes] | None:
+    """What the kernel says of a process (proc(5), stat) from its state on; None where there is none."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The command's name is in parentheses and may hold anything; what follows the last ')' is fixed (proc(5)).
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    # The command's name is in parentheses and may hold anything; what follows the last ')' is fixed.
+    return stat[stat.rindex(b")") + 2 :].split()
+
+
+def _start_ticks(pid: int) -> int | None:
+    fields = fields_of(pid)
+    return None if fields is None or fields[0] in (b"Z", b"X") else int(fields[19])
 
 
 @cache

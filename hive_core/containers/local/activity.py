@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from hive_core.containers.base import Activity
 from hive_core.containers.local import cgroups
 from hive_core.containers.local.tree import below
+from hive_core.process import fields_of
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 # So many processes are looked at: an agent that has more makes nobody wait for the look at the others.
@@ -24,10 +24,5 @@ def of(supervisor: int, groups: Iterable[str]) -> Activity:
 
 def _used(pid: int) -> float | None:
     """Seconds of the processor that a process, and the children it has waited for, have used (proc(5), stat)."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The command's name is in parentheses and may hold anything; what follows the last ')' is fixed.
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return sum(map(int, fields[11:15])) / _TICKS
+    fields = fields_of(pid)
+    return None if fields is None else sum(map(int, fields[11:15])) / _TICKS

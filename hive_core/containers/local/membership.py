@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hive_core.containers.local import records
 from hive_core.containers.local.tree import children_of
-from hive_core.process import Owner
+from hive_core.process import Owner, fields_of
 
 # As cgroups.place makes them; another hive's on this machine, too.
 _GROUP = re.compile(r"hive-[0-9a-f]{16}-([a-z][a-z0-9-]*)")
@@ -82,12 +82,8 @@ def _ancestors(pid: int) -> list[Owner]:
 
 def _stat(pid: int) -> tuple[int, int] | None:
     """The parent of a process and when it was started; also of one whose first thread alone has ended, a zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return int(fields[1]), int(fields[19])
+    fields = fields_of(pid)
+    return None if fields is None else (int(fields[1]), int(fields[19]))
 
 
 def holds_removed(supervisor: int, target: str) -> bool:
