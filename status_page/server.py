@@ -6,18 +6,15 @@ import os
 import select
 import socket
 import sys
-import threading
 import time
 from functools import partial
 from http import HTTPStatus
-from http.server import ThreadingHTTPServer
-from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
 
+from hive_agent.page.admission import AdmittingServer
 from hive_agent.page.door import HEADERS, Denied, Door
-from hive_agent.page.parting import hang_up, part
 from status_page.broadcaster import Broadcaster
 from status_page.metrics import Answers
 
@@ -29,24 +26,18 @@ MOST_KNOWN = 256
 ARRIVAL = 10.0
 
 
-class PageServer(ThreadingHTTPServer):
-    """The server, bound to an address. Raises OSError when it cannot be.
+class PageServer(AdmittingServer):
+    """The page's server. application: a WSGI application."""
 
-    application: a WSGI application.
-    """
-
-    daemon_threads = True
-    allow_reuse_address = True
     request_queue_size = 256
+    most_strangers, most_known = MOST_AT_ONCE, MOST_KNOWN
+    called = "hive page"
 
     def __init__(
         self, address: tuple[str, int], application: Any, door: Door, broadcaster: Broadcaster, answers: Answers
     ) -> None:
         self.application, self.door, self.broadcaster, self.answers = application, door, broadcaster, answers
-        self._strangers: dict[socket.socket, None] = {}
-        self._known: set[socket.socket] = set()
         self._handed: set[socket.socket] = set()
-        self._counting = threading.Lock()
         self.base_environ: dict[str, Any] = {}
         self._bell = -1
         # Closes itself where it fails.
@@ -54,9 +45,7 @@ class PageServer(ThreadingHTTPServer):
         self._bell = os.eventfd(0, os.EFD_CLOEXEC)
 
     def server_bind(self) -> None:
-        # Not HTTPServer's: that asks the resolver for this machine's name, which may take long.
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
+        super().server_bind()
         WSGIServer.setup_environ(self)  # type: ignore[arg-type]
 
     def serve(self) -> None:
@@ -79,51 +68,24 @@ class PageServer(ThreadingHTTPServer):
     def get_app(self) -> Any:
         return self.application
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._counting:
-            self._strangers[request] = None
-            oldest = next(iter(self._strangers)) if len(self._strangers) > MOST_AT_ONCE else None
-        if oldest is not None:
-            hang_up(oldest)
-        super().process_request(request, client_address)
-
-    def know(self, request: socket.socket) -> bool:
-        """Move a connection to those that have shown the key, which no stranger drives out; False when full."""
-        with self._counting:
-            self._strangers.pop(request, None)
-            self._known.add(request)
-            return len(self._known) <= MOST_KNOWN
-
-    def shutdown_request(self, request: Any) -> None:
+    def end_request(self, request: Any) -> None:
         if request in self._handed:
             # The stream goes on at the broadcaster's own descriptor.
             request.close()
-        elif request in self._known:
-            super().shutdown_request(request)
+            self._handed.discard(request)
         else:
-            part(request)
-        with self._counting:
-            for kept in (self._handed, self._known):
-                kept.discard(request)
-            self._strangers.pop(request, None)
+            super().end_request(request)
 
     def hand_over(self, request: socket.socket, last: int | None, history: str, authorization: str) -> bool:
         """Give a connection to the broadcaster, for as long as its key is one; False when there are too many."""
         welcome = partial(self._welcome, authorization)
         if not self.broadcaster.take(request.dup(), last, history, welcome):
             return False
-        with self._counting:
-            self._handed.add(request)
+        self._handed.add(request)
         return True
 
     def _welcome(self, authorization: str) -> bool:
         return self.door.opens(authorization) is not None
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        error = sys.exc_info()[1]
-        # A browser that closes a tab is no news.
-        if not isinstance(error, (ConnectionError, TimeoutError)):
-            sys.stderr.write(f"hive page: {error!r}\n")
 
 
 class _Handler(WSGIRequestHandler):

@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
-import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import TCPServer
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from hive_agent import LOOPBACK
 from hive_agent.errors import AgentError, Stopped
 from hive_agent.live import Live
+from hive_agent.page.admission import AdmittingServer
 from hive_agent.page.controls import Controls, text_of
 from hive_agent.page.door import HEADERS, Denied, Door
-from hive_agent.page.parting import hang_up, part
 from hive_agent.page.reading import EVENTS, RecordReader
 from hive_agent.page.shield import NONCE, prove
 from hive_agent.page.stream import follow
@@ -42,12 +39,13 @@ _STATIC = {
 }
 
 
-class Page(ThreadingHTTPServer):
-    """The server, bound. Raises OSError when it cannot be."""
+class Page(AdmittingServer):
+    """The page's server."""
 
-    daemon_threads = True
-    allow_reuse_address = True
     request_queue_size = 64
+    most_strangers, most_known = MOST_STRANGERS, MOST_KNOWN
+    called = "hive agent: page"
+    no_news = (*AdmittingServer.no_news, Stopped)
 
     def __init__(
         self, port: int, settings: HarnessSettings, live: Live, controls: Controls, address: str = LOOPBACK
@@ -55,45 +53,7 @@ class Page(ThreadingHTTPServer):
         self.settings, self.live, self.controls = settings, live, controls
         keys = {settings.page_token: "all"} if settings.page_token else {}
         self.door = Door(lambda: keys, (f"{name}:{port}" for name in (LOOPBACK, "localhost")), "hive open")
-        self._strangers: dict[Any, None] = {}
-        self._known: set[Any] = set()
-        self._doors = threading.Lock()
         super().__init__((address, port), _Handler)
-
-    def server_bind(self) -> None:
-        # Not HTTPServer's: that asks the resolver for this machine's name, which may take long.
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = LOOPBACK, self.server_address[1]
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._doors:
-            self._strangers[request] = None
-            oldest = next(iter(self._strangers)) if len(self._strangers) > MOST_STRANGERS else None
-        if oldest is not None:
-            hang_up(oldest)
-        super().process_request(request, client_address)
-
-    def know(self, request: Any) -> bool:
-        """Move a connection to those that have shown the key; False when these are too many."""
-        with self._doors:
-            self._strangers.pop(request, None)
-            self._known.add(request)
-            return len(self._known) <= MOST_KNOWN
-
-    def shutdown_request(self, request: Any) -> None:
-        if request in self._known:
-            super().shutdown_request(request)
-        else:
-            part(request)
-        with self._doors:
-            self._strangers.pop(request, None)
-            self._known.discard(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        error = sys.exc_info()[1]
-        # A browser that closes a tab is no news.
-        if not isinstance(error, (ConnectionError, TimeoutError, Stopped)):
-            sys.stderr.write(f"hive agent: page: {error!r}\n")
 
 
 class _Handler(BaseHTTPRequestHandler):
