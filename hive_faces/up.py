@@ -103,8 +103,6 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
 
     left: what becomes of the agents at the end. again: the database has become another while hive was up.
     """
-    if not again:
-        _tell_what_needs_you(hive)
     _tell_of_no_sandbox(hive)
     adoptions.adopt_all(hive)
     with hive.store.read() as db:
@@ -118,6 +116,9 @@ def bring_up(hive: Hive, left: str, again: bool) -> None:
     if known and not again:
         meta.update(hive, stale=True)
     hive.say(f"hive is up in {hive.settings.home}; Ctrl-C ends this and {left}")
+    # At the end, where it is seen, and known: of a manager that was just made, too.
+    if not again:
+        _tell_what_needs_you(hive)
 
 
 def _tell_of_no_sandbox(hive: Hive) -> None:

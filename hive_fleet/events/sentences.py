@@ -37,7 +37,7 @@ def _asked_for(data: Data) -> str:
     description = _after_colon(data.get("description"))
     if data["approval_kind"] == "spawn":
         return f"asked for (`hive approve {data['id']}`){description}"
-    return f"asks for {data.get('sha_short')} (`hive show {data['id']}`){description}"
+    return f"commit {data.get('sha_short')} asked for (`hive show {data['id']}`){description}"
 
 
 def _decided(data: Data) -> str:
@@ -85,7 +85,7 @@ def _recovered(data: Data) -> str:
 
 
 # What no other event tells of.
-_TOLD_BY_THE_NEED = ("port_taken", "disk", "backup", "settings", "notification")
+_TOLD_BY_THE_NEED = ("no_program", "port_taken", "disk", "backup", "settings", "notification")
 
 
 def _need(data: Data) -> str | None:

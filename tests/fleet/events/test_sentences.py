@@ -32,7 +32,7 @@ def test_a_sentence_is_one_printable_line_whatever_an_agent_wrote(kind: str) -> 
         (event("approval_added", id=4, approval_kind="spawn"), "asked for (`hive approve 4`)"),
         (
             event("approval_added", id=4, approval_kind="apply_commit", sha_short="abc", description="why"),
-            "asks for abc (`hive show 4`): why",
+            "commit abc asked for (`hive show 4`): why",
         ),
         (event("approval_resolved", id=4, status="denied", note="too broad"), "request 4 denied: too broad"),
         (event("question_added", id=2, question="Which?"), "question 2 (`hive answer 2 TEXT`): Which? [a / b]"),
