@@ -56,7 +56,7 @@ def _others(shown: Mapping[str, Any]) -> Iterator[Need]:
     if shown.get("repair"):
         yield left_half_done(name, shown["repair"])
     if shown.get("port_taken"):
-        said = f"has another program on its port, {shown['port_taken']}, in place of its page"
+        said = f"has another program on its port, {shown['port_taken']}"
         yield Need("port_taken", name, name, said, "hive doctor")
     if shown["needs_update"]:
         yield Need("stale", name, name, "was built with another hive than there is now", "hive update --stale")
