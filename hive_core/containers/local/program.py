@@ -42,7 +42,7 @@ def check_program(config: AgentConfig, generation: Path) -> None:
     # Only what a container sees is looked at: an answer about any other file would be news of the machine.
     if name.startswith("/config/"):
         own = Path(os.path.normpath(generation / name.removeprefix("/config/")))
-        if not own.is_relative_to(generation) or not os.access(own, os.X_OK):
+        if not own.is_relative_to(generation) or not own.is_file() or not os.access(own, os.X_OK):
             raise BuildFailed(f"agent.toml: command names {name}, which is no executable file of the configuration.")
         return
     path = config.environment.get("PATH", defaults()["PATH"]).split(":")

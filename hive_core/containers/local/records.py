@@ -38,7 +38,7 @@ def current(folder: Path) -> str | None:
     """The full sha of the revision the container has."""
     try:
         return (folder / "current").readlink().name
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
