@@ -26,6 +26,7 @@ from hive_fleet.watching.rounds import tick
 from tests import noticing
 
 CONFIGURATION = 'runner = "claude"\n'
+THE_MANAGER, CODER = Identity(Role.MANAGER, MANAGER), Identity(Role.AGENT, "coder")
 AUDITED = {"open", "os.listdir", "os.scandir", "subprocess.Popen", "os.posix_spawn", "fcntl.flock", "socket.connect"}
 
 local = threading.local()
@@ -88,37 +89,61 @@ def commit(config: Path, toml: str) -> str:
 
 def operations() -> None:
     """Every operation that a change is part of, in an order in which all of them have something to do."""
-    operators, managers = hive.agent_path("coder") / "config", hive.settings.proposed / "coder" / "config"
-    manager, coder = Identity(Role.MANAGER, MANAGER), Identity(Role.AGENT, "coder")
+    made()
+    for part in (requested, run_and_ended, talked_to, notified, updated, looked_at, removed, kept):
+        part()
+    call("destroy", name="coder")
+    call("purge", name="coder")
+    call("vacuum"), call("disk")
+
+
+def made() -> None:
+    """An agent that there is something to look at of."""
     call("spawn", name="coder")
-    # Now there is something to look at.
     for kind in ("claude", "codex"):
         (hive.agent_path("coder") / kind / ".credentials.json").write_text('{"claudeAiOauth": {"accessToken": "fake"}}')
     tick(hive, seed=True)
+
+
+def requested() -> None:
+    """Its configuration changed, and what else becomes of a request."""
+    operators, managers = hive.agent_path("coder") / "config", hive.settings.proposed / "coder" / "config"
     request = call("request_commit", agent="coder", sha=commit(operators, f"{CONFIGURATION}# another\n"))
     call("show", id=request.id)
     call("approve", id=request.id)
     request = call("request_commit", agent="coder", sha=commit(operators, f"{CONFIGURATION}# the next\n"))
     call("approve", id=request.id)
     call("rollback", name="coder")
-    request = call("request_commit", caller=manager, agent="coder", sha=commit(managers, f"{CONFIGURATION}# more\n"))
-    call("cancel", id=request.id, caller=manager)
+    request = call(
+        "request_commit", caller=THE_MANAGER, agent="coder", sha=commit(managers, f"{CONFIGURATION}# more\n")
+    )
+    call("cancel", id=request.id, caller=THE_MANAGER)
     request = call("request_commit", agent="coder", sha=commit(operators, f"{CONFIGURATION}# still more\n"))
     call("deny", id=request.id)
+
+
+def run_and_ended() -> None:
     for verb in ("stop", "start", "restart", "kill", "rebuild", "pause", "resume"):
         call(verb, name="coder")
     call("estop"), call("resume", all=True)
     call("model", name="coder", model="x")
-    call("set_status", caller=coder, state="thinking")
-    call("set_model", caller=coder, model="y")
-    call("turn_settings", caller=coder)
+    call("set_status", caller=CODER, state="thinking")
+    call("set_model", caller=CODER, model="y")
+    call("turn_settings", caller=CODER)
+
+
+def talked_to() -> None:
     call("send", to="coder", body="hello")
     for verb in ("recv", "ack", "nack"):
-        call(verb, caller=coder)
+        call(verb, caller=CODER)
     call("recent"), call("search", words="hello"), call("why", id=1)
-    for caller in (coder, manager):
+    for caller in (CODER, THE_MANAGER):
         call("ask", caller=caller, question="what?")
-    call("ask_operator", caller=manager, question="what?")
+    call("ask_operator", caller=THE_MANAGER, question="what?")
+
+
+def notified() -> None:
+    """The operator told of the questions, and then those answered."""
     call("needs_you"), call("acknowledge", id="question/2")
     settings_file = hive.settings.home / "hive.toml"
     settings_file.write_text('[notify.services]\nlog = ["/bin/true"]\n')
@@ -127,23 +152,33 @@ def operations() -> None:
     hive.clock = time.time
     settings_file.unlink()
     call("answer", id=1, text="this"), call("cancel_question", id=2)
+
+
+def updated() -> None:
     call("update", stale=True), call("meta_update", inputs=["hive"]), call("update", name="coder")
     call("watch", once=True)
+
+
+def looked_at() -> None:
     for verb in ("state", "list", "approvals", "questions", "inputs", "tombstones", "doctor", "config", "migrate"):
         call(verb)
     for verb in ("journal", "timeline", "configuration", "history", "status"):
         call(verb, name="coder")
+
+
+def removed() -> None:
+    """The agent removed and brought back, and another asked for."""
     call("destroy", name="coder")
     call("approve", id=call("revive", name="coder").id)
-    call("request_spawn", name="other", caller=manager)
+    call("request_spawn", name="other", caller=THE_MANAGER)
     call("adopt")
+
+
+def kept() -> None:
     with TemporaryDirectory() as folder:
         call("backup", folder=f"{folder}/kept")
         call("install_service", dry_run=True)
         call("restore", folder=f"{folder}/kept")
-    call("destroy", name="coder")
-    call("purge", name="coder")
-    call("vacuum"), call("disk")
 
 
 def main() -> None:
