@@ -63,4 +63,8 @@ class RecordReader:
 
 
 def _event(row: sqlite3.Row) -> Row:
-    return {**dict(row), "data": json.loads(row["data"])}
+    """An event. What the agent's own programs have put into the record in place of one is told, and keeps no other."""
+    try:
+        return {**dict(row), "data": json.loads(row["data"])}
+    except (ValueError, TypeError, RecursionError):
+        return {**dict(row), "kind": "note", "data": {"text": "(something that cannot be read)"}}

@@ -66,11 +66,17 @@ def trim(folder: Path, before: float, newest: int, *, dry: bool) -> dict[str, in
         values = {"before": before, "newest": newest, "most": AT_ONCE}
         if dry:
             return {"events": _count(db, values), "turns": 0, "size": 0}
-        size, end = file.stat().st_size, begin + LONGEST
+        size, end = _taken(file), begin + LONGEST
         events = _delete(db, "turn_events", _OLD, values, end) + _delete(db, "turn_events", _MANY, values, end)
         turns = _delete(db, "turns", _TURNS, values, end)
         _give_back(db, end)
-        return {"events": events, "turns": turns, "size": max(0, size - file.stat().st_size)}
+        return {"events": events, "turns": turns, "size": max(0, size - _taken(file))}
+
+
+def _taken(file: Path) -> int:
+    """The bytes that a file takes up; holes, which an agent can make, take up none."""
+    status = file.stat()
+    return min(status.st_size, status.st_blocks * 512)
 
 
 def _is_there(folder: Path) -> bool:

@@ -30,6 +30,8 @@ SILENCE_SECONDS = 30.0
 MOMENT, REST = 0.005, 5
 # Of so many turns it is known that they were told to begin; an id has so many characters at the most.
 MOST_BEGUN, LONGEST_ID = 500, 40
+# How deep the data of a message may be nested: more is neither shown nor passed on.
+MOST_LEVELS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,7 @@ def _told(lines: Iterator[str]) -> Iterator[Told]:
             kind = value
         elif field == "data" and kind in _TEXTS:
             before = time.thread_time()
-            data = wire.read(value)
-            if not isinstance(data, dict):
-                raise ValueError("it sent something that is no JSON object")
+            data = _read(value, kind)
             # Earlier turns come first; of those that are over only the events were asked for.
             if kind == "turn" and not _is_told(data, begun):
                 continue
@@ -104,6 +104,33 @@ def _told(lines: Iterator[str]) -> Iterator[Told]:
                 yield told
             if (spent := time.thread_time() - before) > MOMENT:
                 readable([], REST * spent)
+
+
+def _read(document: str, kind: str) -> dict[str, Any]:
+    """A message's data, as deep as it can be shown. An event that is deeper is told of: what comes after it is read."""
+    try:
+        data = wire.read(document)
+        deep = not _is_shallow(data)
+    except RecursionError:
+        data, deep = {}, True
+    if not isinstance(data, dict):
+        raise ValueError("it sent something that is no JSON object")
+    if not deep:
+        return data
+    if kind != "event":
+        raise ValueError("it sent something that is nested too deeply")
+    return {"kind": "note", "data": {"text": "(something nested too deeply to be shown)"}}
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether a value has at most so many levels. One after the other: a function that calls itself could not tell."""
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        level = [item for each in level if isinstance(each, (dict, list))
+                 for item in (each.values() if isinstance(each, dict) else each)]  # fmt: skip
+        if not level:
+            return True
+    return False
 
 
 def _is_told(turn: dict[str, Any], begun: dict[str, None]) -> bool:

@@ -87,6 +87,14 @@ def test_who_has_seen_more_than_there_is_loads_anew(record: Record) -> None:
     assert first(5, told(record, after=99)) == ["reset", "now", "turn 1 None", "text 1", "turn 1 done"]
 
 
+def test_what_cannot_be_read_in_the_record_keeps_nothing_else(record: Record) -> None:
+    turn_of(record, "text", "text", "text", "text")
+    with closing(sqlite3.connect(record.path)) as db, db:
+        for seq, data in enumerate(["[" * 100_000, "rubbish", b"\xff"], 1):
+            db.execute("update turn_events set data = ? where seq = ?", (data, seq))
+    assert first(6, told(record))[2:] == ["note 1", "note 2", "note 3", "text 4"]
+
+
 def test_a_change_of_what_is_live_is_told_once(record: Record) -> None:
     live = Live()
     stream = told(record, live=live)

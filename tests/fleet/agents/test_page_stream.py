@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hive_core import signals
+from hive_core import signals, wire
 from hive_core.errors import HiveError
 from hive_fleet.agents.page import PageAddress
 from hive_fleet.agents.page_stream import Told, stream
@@ -54,6 +54,14 @@ def page(*messages: tuple[str, str]) -> Iterator[PageAddress]:
 def test_what_no_browser_could_read_breaks_the_stream_off(number: str) -> None:
     with page(("now", f'{{"state": {number}}}')) as address, pytest.raises(HiveError, match="is no JSON"):
         next(stream("coder", address, 1))
+
+
+def test_what_is_nested_too_deeply_is_told_of_and_what_comes_after_it_is_read() -> None:
+    deep = [f'{{"kind": "tool_call", "data": {{"input": {"[" * depth}{"]" * depth}}}}}' for depth in (600, 100_000)]
+    with page(*[("event", each) for each in deep], ("now", '{"state": "idle"}')) as address:
+        told = list(stream("coder", address, 1))
+    assert [each.text() for each in told] == ["  (something nested too deeply to be shown)"] * 2 + ["* idle"]
+    assert [wire.read(wire.line(each)) for each in told]
 
 
 def test_what_took_long_to_read_and_show_is_followed_by_a_rest(monkeypatch: pytest.MonkeyPatch) -> None:

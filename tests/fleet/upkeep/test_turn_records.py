@@ -81,6 +81,13 @@ def test_what_there_is_no_time_for_goes_the_next_time(tmp_path: Path, monkeypatc
     assert seqs(path) == [2001]
 
 
+def test_holes_that_an_agent_has_made_in_its_record_are_no_bytes_that_were_freed(tmp_path: Path) -> None:
+    path = record(tmp_path, *[8] * 2000, 1)
+    taken = path.stat().st_size
+    os.truncate(path, 2**36)
+    assert 0 < trimming.trim(tmp_path, time.time() - 7 * DAY, 100, dry=False)["size"] < 2 * taken
+
+
 def test_how_long_turns_are_kept_is_a_setting(one: TestHive) -> None:
     path = record(state_of(one, "coder"), 3, 1)
     (one.home / "hive.toml").write_text("[retention]\nturns = 2\n")
