@@ -92,10 +92,8 @@ def folded(cells: Sequence[str], names: Sequence[str], columns: Sequence[Column]
     """The lines of one row, each cell in exactly its column's width: one line, or more where a cell may go on."""
     going_on = len(cells) - 1
     parts = [cells[going_on]]
-    if names[going_on] in FOLDED and cells_of(cells[going_on]) > columns[going_on].width:
-        import textwrap
-
-        parts = textwrap.wrap(cells[going_on], columns[going_on].width)
+    if names[going_on] in FOLDED:
+        parts = list(_pieces(cells[going_on], columns[going_on].width))
     for number, part in enumerate(parts):
         shown = [*cells[:going_on], part] if number == 0 else [*[""] * going_on, part]
         yield [fitted(cell, column.width) for cell, column in zip(shown, columns, strict=True)]
@@ -106,17 +104,25 @@ def set_off(text: str, width: int) -> str:
 
     Else a terminal would begin what does not fit at its left edge, where hive itself speaks.
     """
-    return "\n".join(piece for line in text.split("\n") for piece in _pieces(line, width))
+    lines = text.split("\n")
+    # On a terminal of a few columns it would be nothing but marks.
+    quotes = width > 2 * len(QUOTE)
+    return "\n".join(
+        piece
+        for line in lines
+        for piece in (_pieces(line, width, QUOTE) if quotes and line.startswith(QUOTE) else (line,))
+    )
 
 
-def _pieces(line: str, width: int) -> Iterator[str]:
-    while line.startswith(QUOTE) and cells_of(line) > width > 2 * len(QUOTE):
-        piece = line[:width]
-        while cells_of(piece) > width:
+def _pieces(line: str, width: int, mark: str = "") -> Iterator[str]:
+    """A line in pieces of at most `width` columns. mark: what it begins with, and each further piece, too."""
+    while cells_of(line) > width:
+        piece = line[: max(1, width)]
+        while cells_of(piece) > width and len(piece) > 1:
             piece = piece[:-1]
         # Between words, unless one alone takes half the line.
         at_word = piece.rfind(" ") + 1
         piece = piece[:at_word] if at_word > width // 2 else piece
         yield piece.rstrip()
-        line = QUOTE + line[len(piece) :]
+        line = mark + line[len(piece) :].lstrip()
     yield line

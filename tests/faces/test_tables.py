@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hive_cmds import requests
-from hive_faces.shell.tables import GIVES_WAY, TEXTS, cells_of, cut, fitted, folded, layout, set_off
+from hive_faces.shell.tables import GIVES_WAY, TEXTS, Column, cells_of, cut, fitted, folded, layout, set_off
 from hive_faces.verbs import everything
+from tests.properties import thorough
 
 LIST = ("name", "state", "badges", "deployed_sha", "url")
 WIDTHS = (7, 7, 11, 12, 22)
@@ -66,3 +69,49 @@ def test_a_quote_that_is_too_long_is_set_off_in_every_line() -> None:
     assert max(map(len, lines)) <= 40
     assert all(line.startswith("  | ") for line in lines[1:])
     assert "".join(line[4:] for line in lines[1:]).replace(" ", "") == "word" * 30 + "x" * 100
+
+
+_ALL = ("name", "state", "badges", "deployed_sha", "url", "description", "age", "detail")
+_TEXTS = st.text(alphabet="ab c漢🙂|  ", max_size=40)
+
+
+@thorough
+@given(st.lists(st.sampled_from(_ALL), max_size=5, unique=True), st.lists(_TEXTS, min_size=6, max_size=6),
+       st.integers(4, 120))  # fmt: skip
+def test_no_line_of_a_table_is_wider_than_the_terminal_and_all_of_a_row_are_as_wide(
+    names: list[str], cells: list[str], room: int
+) -> None:
+    # Every table has one that never goes.
+    names = ["badges", *(name for name in names if name != "badges")]
+    row = cells[: len(names)]
+    chosen = layout(names, [max(len(name), cells_of(cell)) for name, cell in zip(names, row, strict=True)], room)
+    assert [column.place for column in chosen] == sorted({column.place for column in chosen})
+    for line in folded([row[each.place] for each in chosen], [names[each.place] for each in chosen], chosen):
+        widths = [cells_of(cell) for cell in line]
+        assert widths == [column.width for column in chosen]
+        assert sum(widths) + 2 * (len(widths) - 1) <= room
+
+
+@thorough
+@given(_TEXTS, st.integers(1, 50))
+def test_a_text_is_cut_to_a_width_or_whole(text: str, width: int) -> None:
+    assert cells_of(cut(text, width)) <= max(width, cells_of(text) if cells_of(text) <= width else 0)
+    assert cut(text, width) == text or cut(text, width).endswith("…")
+    assert cells_of(fitted(text, width)) == width
+
+
+@thorough
+@given(_TEXTS, st.integers(9, 60))
+def test_a_quote_of_any_length_is_set_off_in_every_line_and_loses_no_word(text: str, width: int) -> None:
+    shown_ = set_off(f"  | {text}", width).split("\n")
+    assert all(line.startswith("  |") for line in shown_)
+    assert all(cells_of(line) <= width for line in shown_)
+    assert "".join("".join(line.removeprefix("  |").split()) for line in shown_) == "".join(text.split())
+
+
+@thorough
+@given(_TEXTS, st.integers(4, 30))
+def test_what_is_read_nowhere_else_loses_nothing_however_narrow_its_column_is(text: str, width: int) -> None:
+    lines = list(folded(["ok", text], ["ok", "detail"], [Column(0, 2), Column(1, width)]))
+    assert "".join("".join(line[1].split()) for line in lines) == "".join(text.split())
+    assert [line[0] for line in lines] == ["ok", *["  "] * (len(lines) - 1)]
