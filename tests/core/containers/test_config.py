@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hive_core.containers.config import AgentConfig, Limits, McpServer, parse
 from hive_core.errors import BuildFailed
+from hive_core.toml_text import dumps
+from tests.properties import texts, thorough
 
 WHOLE = """\
 runner = "command"
@@ -163,3 +169,43 @@ def test_the_file_is_named_as_the_caller_calls_it() -> None:
 def test_keys_within_a_text_over_several_lines_are_not_taken_for_keys() -> None:
     with pytest.raises(BuildFailed, match=r"line 5: limits\.memory"):
         parse("model = '''\n[limits]\nmemory = 1\n'''\nlimits.memory = 1")
+
+
+_values = (
+    st.booleans() | st.integers(-1, 70000) | st.floats() | texts | st.lists(texts, max_size=2)
+    | st.sampled_from(["none", "512M", "always", "claude", "exec", ["sh"], ["*"], ["coder", "operator"]])
+)  # fmt: skip
+_named = st.dictionaries(st.sampled_from(["A", "b_1", "HIVE_X", "1A", "A-B", "hive", "x"]), texts | _values, max_size=2)
+_server = st.fixed_dictionaries(
+    {}, optional={"command": texts, "args": _values, "environment": _named, "comand": texts}
+)
+_tables = st.fixed_dictionaries(
+    {"command": st.just(["sh"]) | _values},
+    optional={
+        "runner": _values, "model": _values, "restart": _values, "allowed_recipients": _values,
+        "settle_seconds": _values, "stuck_minutes": _values, "environment": _named | _values,
+        "limits": st.dictionaries(st.sampled_from(["memory", "processes", "cpu", "disk"]), _values, max_size=2) | _values,
+        "mcp_servers": st.dictionaries(st.sampled_from(["files", "a b", "hive"]), _server, max_size=2) | _values,
+    },
+)  # fmt: skip
+
+
+@thorough
+@given(_tables)
+def test_whatever_an_agent_asks_for_is_taken_within_bounds_or_refused_by_line_and_key(table: dict[str, Any]) -> None:
+    text = dumps(table)
+    try:
+        found = parse(text)
+    except BuildFailed as error:
+        said = re.match(r"agent\.toml, line (\d+): (\w+)", error.message)
+        refused = said is not None and 1 <= int(said[1]) <= text.count("\n") + 1
+    else:
+        bounded = (found.limits.memory, found.limits.processes, found.limits.cpu)
+        assert all(amount is None or amount > 0 for amount in bounded)
+        assert 0 <= found.settle_seconds <= 60
+        for environment in (found.environment, *(server.environment for server in found.mcp_servers.values())):
+            assert not [name for name in environment if name.startswith("HIVE_")]
+        assert "hive" not in found.mcp_servers
+        assert found.runner != "command" or found.command
+        return
+    assert refused

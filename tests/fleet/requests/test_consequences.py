@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import math
 
-from hive_core.containers.config import parse
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hive_core.containers.config import RESTARTS, AgentConfig, Limits, McpServer, parse
 from hive_fleet.requests.consequences import Consequence, Weight, consequences
+from tests.properties import thorough, words
 
 CLAUDE = 'runner = "claude"\n'
 WIDENS, NARROWS, NEUTRAL = Weight.WIDENS, Weight.NARROWS, Weight.NEUTRAL
@@ -125,3 +130,57 @@ def test_a_command_of_any_length_is_told_in_a_line() -> None:
 )
 def test_how_long_it_has_to_live_is_told(seconds: str, text: str) -> None:
     assert told(CLAUDE, f"{CLAUDE}settle_seconds = {seconds}\n") == [(NEUTRAL, text)]
+
+
+SECRET = "sk-SECRET"
+_environment = st.dictionaries(words, st.sampled_from([SECRET, f"{SECRET}2", ""]), max_size=2)
+_amount = st.none() | st.sampled_from([1.0, 1024.0**3, math.inf])
+_configs = st.builds(
+    AgentConfig,
+    runner=st.sampled_from(["claude", "codex", "exec", "command"]),
+    command=st.sampled_from([("sh", "-c", "x" * 500), ("true",)]),
+    model=st.none() | words,
+    restart=st.sampled_from(RESTARTS),
+    allowed_recipients=st.lists(st.sampled_from(["*", "operator", "coder", "tester"]), max_size=3).map(tuple),
+    environment=_environment,
+    limits=st.builds(Limits, _amount, _amount, _amount),
+    mcp_servers=st.dictionaries(words, st.builds(McpServer, words, st.just(("a",)), _environment), max_size=2),
+    settle_seconds=st.sampled_from([0.0, 2.0]),
+    stuck_minutes=st.none() | st.sampled_from([0, 5]),
+)
+
+
+@thorough
+@given(_configs, _configs)
+def test_whatever_changes_is_told_the_gravest_first_and_no_value_of_an_environment(
+    before: AgentConfig, after: AgentConfig
+) -> None:
+    found = consequences(before, after)
+    assert (found == []) == (_told_of(before) == _told_of(after))
+    assert consequences(after, after) == []
+    order = list(Weight)
+    assert [order.index(each.weight) for each in found] == sorted(order.index(each.weight) for each in found)
+    assert all(each.text and SECRET not in each.text for each in found)
+    # What is new widens, as far as it says anything at all.
+    assert {each.topic for each in consequences(None, after)} >= {"runner"}
+
+
+def _told_of(config: AgentConfig) -> AgentConfig:
+    """The same, with what makes no difference left away: the order of recipients, and who is named beside everybody."""
+    import dataclasses
+
+    recipients = ("*",) if "*" in config.allowed_recipients else tuple(sorted(set(config.allowed_recipients)))
+    return dataclasses.replace(config, allowed_recipients=recipients)
+
+
+@thorough
+@given(
+    st.sets(st.sampled_from(["operator", "coder", "tester", "*"])), st.sets(st.sampled_from(["operator", "coder", "*"]))
+)
+def test_who_may_be_written_to_widens_and_narrows_by_who_comes_and_goes(before: set[str], after: set[str]) -> None:
+    found = consequences(*(AgentConfig(runner="claude", allowed_recipients=tuple(each)) for each in (before, after)))
+    everybody = {"operator", "coder", "tester", "another"}
+    reach = [everybody if "*" in each else each for each in (before, after)]
+    weights = {each.weight for each in found}
+    assert (WIDENS in weights) == bool(reach[1] - reach[0])
+    assert (NARROWS in weights) == (bool(reach[0] - reach[1]))

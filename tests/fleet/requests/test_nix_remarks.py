@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hive_fleet.requests import nix_remarks
 from hive_fleet.requests.consequences import Weight
+from tests.properties import AWKWARD, thorough
 
 WIDENS, NARROWS, NEUTRAL = Weight.WIDENS, Weight.NARROWS, Weight.NEUTRAL
 HARMLESS = """\
@@ -99,3 +102,43 @@ def test_more_than_is_looked_at_is_said_and_costs_nothing() -> None:
     assert found[-1].text == f"has more Nix than was looked at, from {nix_remarks.MOST_FILES}.nix on"
     large = b"import " * (nix_remarks.MOST_BYTES // 7) + b"mkForce "
     assert "more Nix than was looked at" in nix_remarks.remarks([("x.nix", None, large)])[0].text
+
+
+_words = st.sampled_from(
+    [
+        "mkForce",
+        "fetchurl",
+        "builtins.fetchTarball",
+        "import (",
+        "getEnv",
+        "# fetchgit",
+        "x",
+        "jq",
+        "\n",
+        " ",
+        "\x1b[2J",
+    ]
+)
+_nix = st.lists(_words | st.text(alphabet=AWKWARD, max_size=4), max_size=10).map(" ".join)
+_files = st.lists(st.tuples(st.sampled_from(["a.nix", "b\x1b.nix"]), st.none() | _nix, st.none() | _nix), max_size=3)
+
+
+@thorough
+@given(_files)
+def test_whatever_a_file_holds_it_is_told_in_printable_lines(files: list[tuple[str, str | None, str | None]]) -> None:
+    changed = [(path, *(None if text is None else text.encode() for text in texts)) for path, *texts in files]
+    found = nix_remarks.remarks(changed)  # type: ignore[arg-type]
+    assert all(each.text.isprintable() for each in found)
+    order = list(Weight)
+    assert [order.index(each.weight) for each in found] == sorted(order.index(each.weight) for each in found)
+    # What stays as it is neither widens nor narrows anything.
+    same = [(path, after, after) for path, _before, after in changed]
+    assert {each.weight for each in nix_remarks.remarks(same)} <= {NEUTRAL}
+
+
+@thorough
+@given(st.binary(max_size=60))
+def test_bytes_that_are_no_text_are_looked_at_all_the_same(data: bytes) -> None:
+    (found,) = nix_remarks.remarks([("a.nix", None, data + b" mkForce ")]) or [None]
+    assert found is not None
+    assert found.text.startswith("overrides what others say of its system: ")
