@@ -6,13 +6,18 @@ import base64
 import itertools
 import json
 import os
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given as tried_with
+from hypothesis import strategies as st
 
 from hive_agent.clis import CLIS, Credentials
 from hive_agent.credentials import LARGEST, LOGIN, fingerprint, given, has_login, look, means, why_no_login
+from hive_agent.own_settings import Own
+from tests.properties import documents, texts, thorough
 
 CLAUDE, CODEX = (CLIS[name].credentials for name in ("claude", "codex"))
 GOOD = json.dumps({"claudeAiOauth": {"accessToken": "fake-token"}})
@@ -244,3 +249,52 @@ def test_settings_behind_a_link_or_a_pipe_are_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "config.toml")
     assert let_in(CLAUDE, tmp_path) is None
     assert let_in(CODEX, tmp_path) is None
+
+
+_token = (
+    documents() | texts | st.sampled_from(["fake", "a.b.c", "e30.e30.x", "e30.eyJleHAiOiAxZTk5OX0.x", "..", "é.é.é"])
+)
+_login = st.fixed_dictionaries(
+    {},
+    optional={
+        "claudeAiOauth": st.fixed_dictionaries(
+            {"accessToken": _token, "expiresAt": documents(), "refreshToken": _token}
+        )
+        | documents(),
+        "tokens": st.fixed_dictionaries({"access_token": _token, "refresh_token": _token}) | documents(),
+        "OPENAI_API_KEY": _token,
+    },
+)
+
+
+@thorough
+@tried_with(_login | documents(), st.binary(max_size=20), st.sampled_from([CLAUDE, CODEX]))
+def test_whatever_an_agent_has_written_into_its_login_is_one_or_none(
+    login: object, more: bytes, kind: Credentials
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        put(Path(folder), json.dumps(login), kind)
+        (Path(folder) / kind.settings).write_bytes(more)
+        found = look(kind, folder)
+        assert isinstance(found.login, bool)
+        assert isinstance(found.own, Own)
+        assert means(kind, found, frozenset()) in (LOGIN if found.login else None, None) or found.own != Own()
+        # Whatever follows it, a document that is torn is none.
+        with (Path(folder) / kind.file).open("ab") as file:
+            file.write(b"{")
+        assert not has_login(kind, folder)
+
+
+@thorough
+@tried_with(
+    st.dictionaries(st.sampled_from([*CLAUDE.keys, *CLAUDE.switches, "PATH"]), texts | st.just("1"), max_size=4)
+)
+def test_a_variable_gives_something_unless_it_is_blank_or_a_switch_that_says_no(environment: dict[str, str]) -> None:
+    found = given(environment)
+    for name, value in environment.items():
+        yes = value.strip() == "1" if name in CLAUDE.switches else bool(value.strip())
+        assert (name in found) == yes
+    # What goes before a login is named, and a login would be of no use then.
+    by = means(CLAUDE, look(CLAUDE, "/nonexistent"), found)
+    assert (by is not None) == bool(found - {"PATH"})
+    assert (why_no_login(CLAUDE, look(CLAUDE, "/nonexistent"), found) is not None) == bool(found - {"PATH"})
