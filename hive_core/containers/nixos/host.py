@@ -55,9 +55,12 @@ class NixosHost:
         if system is None:
             raise BuildFailed(f"{name} has no build of {revision}.", "It has to be built first.")
         self._require_ours(place, folder)
+        if place.conf.exists():
+            # While the old one runs: where nix cannot do it, nothing has changed.
+            self._install(place, system)
         if run:
             self.stop(name, grace=GRACE)
-        # Remembered first: what it has is what is written here, and whoever starts it sees to it.
+        # What it has is what is written here; whoever starts it sees to it.
         files.record(folder, {"revision": revision, "hive": hive})
         self._install(place, system)
         if run:

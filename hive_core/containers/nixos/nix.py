@@ -11,6 +11,7 @@ import os
 import re
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,11 @@ _OPTIONS = {
 }
 # What nix does to itself when an expression has no end; other signals come from outside.
 _ITS_OWN = (signal.SIGABRT, signal.SIGSEGV)
+_STORE, _STATE = Path("/nix/store"), Path("/nix/var/nix")
+# A disk with less is full, to nix; and what it says then of a build that has failed. A build that says so itself waits
+# to be tried again, as that of a full disk does.
+_ROOM = 8 * 2**20
+_NO_ROOM = "lack of free disk space"
 MOST_WORDS = 8000
 _STORED = re.compile(r"/[A-Za-z0-9/._-]*/[0-9a-z]{32}-[A-Za-z0-9+._?=-]+")
 _CHATTER = ("warning:", "building '", "this derivation will be", "these ", "  /nix/store/")
@@ -176,13 +182,28 @@ def _judge(done: Completed) -> None:
         return
     if done.code < 0 and -done.code not in _ITS_OWN:
         raise TheMachine(f"nix was ended by {signal.Signals(-done.code).name}.", "Try again.")
-    probe()
-    raise BuildFailed(_words(done))
+    # What was half-built is gone by now, and with it what had filled the disk.
+    if _NO_ROOM not in done.stderr:
+        probe()
+        raise BuildFailed(_words(done))
+    _alive(done)
 
 
 def _alive(done: Completed) -> None:
     if done.code:
-        raise TheMachine(f"Nix cannot build here now: {_words(done)}", "Mend that, and try again: see `hive doctor`.")
+        raise TheMachine(f"Nix cannot build here now: {_words(done)}", _advice(done))
+
+
+def _advice(done: Completed) -> str:
+    """What to do about a machine that cannot build. Of its store's disk nix says little that can be understood."""
+    with suppress(OSError):
+        # NixOS has the store itself read-only for all but nix, though not what is beside it.
+        if os.statvfs(_STATE).f_flag & os.ST_RDONLY:
+            return f"{_STATE} is read-only. Mount it for writing, and try again: the kernel's log may say why it is so."
+        disk = os.statvfs(_STORE)
+        if disk.f_bavail * disk.f_frsize < _ROOM or _NO_ROOM in done.stderr:
+            return f"The disk of {_STORE} is full: `nix-collect-garbage` removes what nothing needs. Then try again."
+    return "Mend that, and try again: see `hive doctor`."
 
 
 def _words(done: Completed) -> str:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from hive_core.containers.base import HARNESS_UNITS
-from hive_fleet.flake import flake
-from tests.core.containers.nixos import machine
-from tests.git import commit, git
+from tests.git import commit
 from tests.hives import TestHive
 from tests.needs import needs_nix
 
@@ -20,23 +16,10 @@ RUNS = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo 
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Iterator[TestHive]:
+def made(without_agents: TestHive) -> TestHive:
     """A hive on a machine of its own, with an agent."""
-    hive = TestHive(tmp_path / "hive")
-    base = hive.root / "base"
-    (base / "hive_agent").mkdir(parents=True)
-    git(base, "init", "-q", "-b", "main")
-    machine.maker(base)
-    commit(base, {"hive_agent/run.py": ""})
-    hive.extra |= machine.installed(hive.root / "machine")
-    hive.extra |= {"HIVE_BACKEND": "nixos", "HIVE_FLAKE": flake.local_url(base, "ref", "main")}
-    with pytest.MonkeyPatch.context() as patch:
-        # What a test looks at in this process is on that machine, too.
-        for name, value in hive.extra.items():
-            patch.setenv(name, value)
-        hive.spawn("coder", RUNS.format("one"))
-        yield hive
-        hive.close()
+    without_agents.spawn("coder", RUNS.format("one"))
+    return without_agents
 
 
 def running(hive: TestHive) -> str | None:
