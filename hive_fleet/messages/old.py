@@ -1,4 +1,5 @@
-"""Messages and questions that nobody needs any more: old ones that were read, and those of agents that were purged.
+"""Messages and questions that nobody needs any more: old ones that were read or answered, and those of agents that were
+purged.
 
 What is undelivered is never old. What was handed out and not acknowledged may be handed out again: it counts as read
 when it has been in its reader's hand for as long.
@@ -18,6 +19,10 @@ from hive_fleet.messages.questions import CANCELLED, one, resolve
 _AT_ONCE = 1000
 _READ = "delivered_at is not null and (acknowledged_at is not null or delivered_at < :before)"
 _OLD = f"select id, sent_at < :before and {_READ} as old from messages where id > :after order by id limit :most"  # noqa: S608
+_ANSWERED = """
+    select id, answered_at is not null and answered_at < :before as old from questions where id > :after
+    order by id limit :most
+"""
 # Of an agent that was purged nothing but its key is left, which is never used again. Asked key by key: each is one
 # step in an index, however many messages there are.
 _NEXT_KEY = "select min({side}_key) from messages where {side}_key > ?"
@@ -37,8 +42,17 @@ def old_messages(store: Store, before: float) -> Iterator[int]:
 
     All are looked at, some at a time: their order is that of their ids, not that of the clock.
     """
+    return _old(store, _OLD, before)
+
+
+def old_questions(store: Store, before: float) -> Iterator[int]:
+    """The ids of the questions that were answered, expired or cancelled before a moment, as `old_messages`."""
+    return _old(store, _ANSWERED, before)
+
+
+def _old(store: Store, query: str, before: float) -> Iterator[int]:
     after = 0
-    while rows := _fetched(store, _OLD, before=before, after=after, most=_AT_ONCE):
+    while rows := _fetched(store, query, before=before, after=after, most=_AT_ONCE):
         yield from (row["id"] for row in rows if row["old"])
         after = rows[-1]["id"]
 
@@ -95,6 +109,12 @@ def forget_questions(hive: Hive, db: sqlite3.Connection, ids: list[int]) -> int:
             resolve(hive, db, row, CANCELLED, SYSTEM)
         db.execute("delete from questions where id = ?", (id,))
     return len(ids)
+
+
+def measure_questions(db: sqlite3.Connection, ids: list[int]) -> int:
+    """The bytes of these questions, with their options and answers."""
+    size = "select length(cast(question || options || coalesce(answer, '') as blob)) from questions where id = ?"
+    return sum(int(row[0]) for id in ids for row in db.execute(size, (id,)))
 
 
 def merge_words(db: sqlite3.Connection, blocks: int, segments: int) -> bool:

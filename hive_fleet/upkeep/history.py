@@ -35,62 +35,69 @@ def sweep(hive: Hive, dry: bool) -> Iterator[Swept]:
 
 
 def _rows(hive: Hive, dry: bool) -> Iterator[Swept]:
-    now, choices = hive.clock(), hive.settings.choices.values
-    read, happened = (now - choices[f"retention.{name}"] * DAY for name in ("messages", "events"))
-    messages = _Kind(
-        lambda: old.old_messages(hive.store, read),
-        lambda db, ids: old.forget_messages(db, ids, read),
-        old.measure_messages,
-        merges=True,
-    )
-    orphans = _Kind(
-        lambda: old.messages_of_the_purged(hive.store, read), messages.forget, old.measure_messages, merges=True
-    )
-    questions = _Kind(lambda: old.questions_of_the_purged(hive.store), partial(_forget_questions, hive))
-    events = _Kind(lambda: old_events.old(hive.store, happened), old_events.forget, old_events.measure)
-    yield (said := messages.swept(hive, dry, "messages", f"read, and older than {choices['retention.messages']} d"))
-    yield (theirs := orphans.swept(hive, dry, "messages of the purged", "sent or got by agents that were purged"))
-    yield (asked := questions.swept(hive, dry, "questions", "of agents that were purged"))
-    yield events.swept(hive, dry, "events", f"older than {choices['retention.events']} d")
-    gone = (said.count or 0) + (theirs.count or 0)
-    if not dry and (gone or asked.count):
+    gone = {"messages": 0, "questions": 0}
+    for kind in _kinds(hive):
+        row = kind.swept(hive, dry)
+        yield row
+        if (noun := row.what.partition(" ")[0]) in gone:
+            gone[noun] += row.count or 0
+    if not dry and any(gone.values()):
         with hive.store.write() as db:
-            emit(db, "vacuumed", messages=gone, questions=asked.count or 0)
+            emit(db, "vacuumed", messages=gone["messages"], questions=gone["questions"])
 
 
-def _forget_questions(hive: Hive, db: sqlite3.Connection, ids: list[int]) -> int:
-    return old.forget_questions(hive, db, ids)
+def _kinds(hive: Hive) -> Iterator[_Kind]:
+    """What is old, kind by kind; of one it is looked up when those before it are done with."""
+    now, choices, store = hive.clock(), hive.settings.choices.values, hive.store
+    days, longer = choices["retention.messages"], choices["retention.events"]
+    done, happened = now - days * DAY, now - longer * DAY
+    messages = partial(_Kind, forget=partial(_forget_messages, done), measure=old.measure_messages, merges=True)
+    questions = partial(_Kind, forget=partial(old.forget_questions, hive), measure=old.measure_questions)
+    events = partial(_Kind, forget=old_events.forget, measure=old_events.measure)
+    yield messages("messages", f"read, and older than {days} d", old.old_messages(store, done))
+    theirs = old.messages_of_the_purged(store, done)
+    yield messages("messages of the purged", "sent or got by agents that were purged", theirs)
+    yield questions("questions", f"answered more than {days} d ago", old.old_questions(store, done))
+    yield questions("questions of the purged", "of agents that were purged", old.questions_of_the_purged(store))
+    yield events("events", f"older than {longer} d", old_events.old(store, happened))
+
+
+def _forget_messages(before: float, db: sqlite3.Connection, ids: list[int]) -> int:
+    return old.forget_messages(db, ids, before)
 
 
 class _Kind:
     """One kind of rows.
 
-    find: which are old. forget: removes some. measure: how many bytes they hold, where that is told. merges: whether
-    the index of words has to be kept in order meanwhile.
+    what, detail: as in `Swept`. found: the ids of those that are old. forget: removes some. measure: how many bytes
+    they hold. merges: whether the index of words has to be kept in order meanwhile.
     """
 
     def __init__(
         self,
-        find: Callable[[], Iterable[int]],
-        forget: OnItems,
-        measure: Callable[[sqlite3.Connection, list[int]], int] | None = None,
+        what: str,
+        detail: str,
+        found: Iterable[int],
         *,
+        forget: OnItems,
+        measure: Callable[[sqlite3.Connection, list[int]], int],
         merges: bool = False,
     ) -> None:
-        self._find, self.forget, self._measure, self._merges = find, forget, measure, merges
+        self._what, self._detail = what, detail
+        self._found, self._forget, self._measure, self._merges = found, forget, measure, merges
 
-    def swept(self, hive: Hive, dry: bool, what: str, detail: str) -> Swept:
+    def swept(self, hive: Hive, dry: bool) -> Swept:
         if not dry:
             between = _Merging(hive).between if self._merges else None
-            return Swept(what, True, Slicer(hive.store).each(self._find(), self.forget, between), 0, detail)
+            gone = Slicer(hive.store).each(self._found, self._forget, between)
+            return Swept(self._what, True, gone, 0, self._detail)
         count = size = 0
-        found = iter(self._find())
+        found = iter(self._found)
         while ids := list(islice(found, _AT_ONCE)):
             count += len(ids)
-            if self._measure is not None:
-                with hive.store.read() as db:
-                    size += self._measure(db, ids)
-        return Swept(what, True, count, size, detail)
+            with hive.store.read() as db:
+                size += self._measure(db, ids)
+        return Swept(self._what, True, count, size, self._detail)
 
 
 class _Merging:

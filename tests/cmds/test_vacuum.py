@@ -140,6 +140,24 @@ def test_who_follows_has_to_look_anew_when_what_it_shows_was_removed(hive: TestH
     assert told == ["vacuumed", "resync"]
 
 
+def test_a_question_goes_long_after_it_was_answered_and_one_that_waits_never(hive: TestHive) -> None:
+    for question in ("answered long ago", "cancelled long ago", "answered now", "open"):
+        hive.asked("ask", question=question)
+    hive.asked("answer", id=1, text="this")
+    hive.asked("cancel_question", id=2)
+    hive.asked("answer", id=3, text="that")
+    with hive.inside().store.write() as db:
+        db.execute("update questions set asked_at = asked_at - 40 * 86400")
+        db.execute("update questions set answered_at = answered_at - 31 * 86400 where id in (1, 2)")
+    would = swept(hive, "--dry-run")["questions"]
+    assert (would["count"], would["size"]) == (2, len("answered long ago[]this" + "cancelled long ago[][cancelled]"))
+    assert swept(hive)["questions"]["count"] == 2
+    assert [row["question"] for row in hive.asked("questions", all=True)] == ["answered now", "open"]
+    assert [event["questions"] for event in hive.events("vacuumed")] == [2]
+    # Their numbers are given to nobody again.
+    assert hive.asked("ask", question="another")["id"] == 5
+
+
 def test_what_is_left_of_a_purged_agent_goes_and_its_open_questions_are_cancelled(hive: TestHive) -> None:
     hive.spawn("coder")
     hive.spawn("other")
