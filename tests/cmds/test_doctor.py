@@ -73,11 +73,11 @@ def test_the_exit_code_says_whether_anything_is_wrong(coder: TestHive, monkeypat
 
 def test_whatever_is_wrong_is_said_with_what_to_do(hive: TestHive) -> None:
     hive.home.mkdir(mode=0o755)
-    for rows in findings(hive).values():
-        for row in rows:
-            if row.get("ok") is False:
-                assert row["todo"], row
-                assert row["todo"] in row["detail"]
+    wrong = [row for rows in findings(hive).values() for row in rows if row.get("ok") is False]
+    assert "home" in {row["check"] for row in wrong}
+    for row in wrong:
+        assert row["todo"], row
+        assert row["todo"] in row["detail"]
 
 
 def test_what_is_open_to_others_is_closed(hive: TestHive) -> None:

@@ -208,13 +208,6 @@ def test_one_thing_is_a_json_object(hive: TestHive) -> None:
     assert hive.json("destroy", "coder", "--yes") == {}
 
 
-def test_a_stream_is_one_json_object_a_line(hive: TestHive) -> None:
-    hive.spawn("coder")
-    rows = hive.events()
-    assert [row["seq"] for row in rows] == sorted({row["seq"] for row in rows})
-    assert {"seq", "kind", "at"} <= set(rows[0])
-
-
 # --- help and completion
 
 

@@ -83,7 +83,9 @@ def test_a_machine_whose_agents_are_containers_has_what_these_need(packages: Pat
 
 def test_every_command_of_a_unit_is_one_of_hives(packages: Path, tmp_path: Path) -> None:
     verbs = {operation.verb for operation in everything().values()}
-    for service in machine(packages, tmp_path, EVERYTHING)["services"].values():
+    services = machine(packages, tmp_path, EVERYTHING)["services"]
+    assert "hive" in services
+    for service in services.values():
         words = service["script"].rpartition("/bin/hive ")[2].split()
         assert words[0] in verbs
 

@@ -46,16 +46,24 @@ def choose(page: Any, name: str, tab: str) -> None:
     page.get_by_role("tab", name=tab).click()
 
 
+def loads(tab: Tab, path: str) -> int:
+    """How often the page has asked for this, also by what it has drawn just now."""
+    tab.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    return sum(path in url for url in tab.asked)
+
+
 def test_a_request_from_elsewhere_is_looked_at_and_approved_and_its_deploy_is_seen(served: Served, tab: Tab) -> None:
     page = tab.page
     number = served.hive.request(
         "coder", PLAIN.replace("echo ready", "echo ready again") + "[environment]\nKEY = 'x'\n"
     )
     row = page.locator(f"[data-key=request-{number}]")
+    row.get_by_role("button", name="Look").wait_for()
+    assert loads(tab, f"/api/request/{number}") == 0
     row.get_by_role("button", name="Look").click()
     row.get_by_text("is given KEY, an environment variable").wait_for()
     row.locator(".diff .add mark", has_text="again").wait_for()
-    assert not any(f"/api/request/{number}" in url for url in tab.asked[:1])
+    assert loads(tab, f"/api/request/{number}") == 1
     row.get_by_role("button", name="Approve").click()
     page.get_by_role("list", name="Steps").get_by_text("building").wait_for()
     row.wait_for(state="detached")
@@ -239,10 +247,12 @@ def test_turns_are_seen_as_they_happen(served: Served, tab: Tab) -> None:
 def test_a_log_is_loaded_when_it_is_unfolded_and_followed_and_searched(served: Served, tab: Tab) -> None:
     page = tab.page
     page.locator(".agent[data-name=coder]").click()
-    assert not any("/api/log" in url for url in tab.asked)
+    page.locator("#detail h3", has_text="coder").wait_for()
+    assert loads(tab, "/api/log/coder") == 0
     page.get_by_role("tab", name="Logs").click()
     ready = page.locator(".log div", has_text="ready")
     ready.first.wait_for()
+    assert loads(tab, "/api/log/coder") == 1
     count = ready.count()
     served.hive.run("restart", "coder")
     ready.nth(count).wait_for()

@@ -33,6 +33,7 @@ def test_a_port_in_use_is_tried_again_and_no_link_is_printed_before_it_is_had(hi
 def test_a_page_that_waits_for_its_port_ends_at_once(hive: TestHive) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other, page_near(hive, other.getsockname()[1]) as near:
         eventually(lambda: near.said)
+        assert {"page", "pages"} <= {thread.name for thread in threading.enumerate()}
     assert not {"page", "pages"} & {thread.name for thread in threading.enumerate()}
 
 
