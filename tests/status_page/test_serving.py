@@ -11,7 +11,7 @@ import pytest
 from hive_agent.page import binding
 from hive_faces.page import page_beside
 from tests.agent.browser import Client, free_port
-from tests.hives import TestHive, eventually
+from tests.hives import PATIENCE, TestHive, eventually
 from tests.status_page.near import page_near, served_near
 
 pytestmark = pytest.mark.remembered
@@ -30,10 +30,18 @@ def test_a_port_in_use_is_tried_again_and_no_link_is_printed_before_it_is_had(hi
     assert not near.file.exists()
 
 
-def test_a_page_that_waits_for_its_port_ends_at_once(hive: TestHive) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other, page_near(hive, other.getsockname()[1]) as near:
+def test_a_page_that_waits_for_its_port_ends_at_once(hive: TestHive, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Else to wait for the end of its pause would pass for that.
+    monkeypatch.setattr(binding, "FIRST_PAUSE", 2 * PATIENCE)
+    monkeypatch.setattr(binding, "LONGEST_PAUSE", 2 * PATIENCE)
+    with socket.create_server(("127.0.0.1", 0)) as other, ExitStack() as served:
+        near = served.enter_context(page_near(hive, other.getsockname()[1]))
         eventually(lambda: near.said)
         assert {"page", "pages"} <= {thread.name for thread in threading.enumerate()}
+        ending = threading.Thread(target=served.close, daemon=True)
+        ending.start()
+        ending.join(PATIENCE)
+        assert not ending.is_alive()
     assert not {"page", "pages"} & {thread.name for thread in threading.enumerate()}
 
 
