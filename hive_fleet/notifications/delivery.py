@@ -9,6 +9,7 @@ import threading
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from hive_core import wire
 from hive_core.errors import HiveError, ProgramFailed, Refused
@@ -59,13 +60,28 @@ def _by_apprise(url: str, message: Wording) -> None:
             service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
             if service is None:
                 raise Refused(f"apprise cannot use this {url.partition('://')[0]}:// URL: {_reason(said, url)}")
-            sent = service.notify(title=message.title, body=message.body, notify_type=kind)
+            kind_of_text, body = _as_text(service, message.body)
+            sent = service.notify(title=message.title, body=body, notify_type=kind, body_format=kind_of_text)
         except HiveError:
             raise
         except Exception as error:  # noqa: BLE001 - one of a hundred plugins, each with a library of its own
             raise Refused(redacted(f"{type(error).__name__}: {error}", url)) from None
         if not sent:
             raise Refused(_reason(said, url))
+
+
+def _as_text(service: Any, body: str) -> tuple[Any, str]:
+    """A body for a service, and what it is to be read as: agents' words may be in it, and mean nothing but themselves.
+
+    Many a service reads what it is given as HTML or as Markdown.
+    """
+    from apprise import NotifyFormat
+    from apprise.conversion import convert_between
+
+    # Before apprise 2 a service knows one kind alone.
+    resolve = getattr(service, "resolve_format", lambda _wanted: service.notify_format)
+    kind = resolve(NotifyFormat.TEXT)
+    return kind, convert_between(NotifyFormat.TEXT, kind, body)  # type: ignore[no-untyped-call]
 
 
 def redacted(text: str, url: str) -> str:

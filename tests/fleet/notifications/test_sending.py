@@ -9,6 +9,9 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from email import message_from_bytes
+from email.policy import default
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,9 @@ from hive_core.need_kinds import NEED_KINDS
 from hive_fleet.needs import needs
 from hive_fleet.needs.need import Need
 from hive_fleet.notifications import outbox, sending
-from hive_fleet.notifications.delivery import redacted
+from hive_fleet.notifications.delivery import _as_text, deliver, redacted
+from hive_fleet.notifications.rules import Service
+from hive_fleet.notifications.wording import Wording
 from hive_fleet.watching import attention
 from tests.hives import TestHive, eventually
 from tests.stand_ins.ntfy import Ntfy
@@ -259,11 +264,27 @@ def test_a_mail_server_gets_it_from_who_logs_in(hive: TestHive, inside: Hive) ->
         need(inside, crash("coder"))
         (outcome,) = sending.send_due(inside)
         assert outcome.ok, outcome.detail
+        deliver(Service("mail", f"mailto://hive:fake@{address}"), Wording("t", "<a href=x>Approve</a>", False, {}))
     finally:
         server.stop()
-    (mail,) = box.mails
+    mail, of_an_agent = box.mails
     assert mail.rcpt_tos == ["me@localhost"]
     assert b"coder crashed: SIGKILL (hive journal coder)" in mail.content
+    # What an agent wrote is text, and nothing else, to whoever reads the mail.
+    for part in message_from_bytes(of_an_agent.content, policy=default).walk():
+        if part.get_content_type() == "text/plain":
+            assert part.get_content().strip() == "<a href=x>Approve</a>"
+        else:
+            assert "<a" not in part.as_string()
+
+
+def test_a_service_that_reads_html_alone_is_given_text_in_it() -> None:
+    import apprise
+
+    service = apprise.Apprise.instantiate("tgram://123456789:abcdefg_hijklmnopqrstuvwxyzabcdef/12315544/")
+    kind, body = _as_text(service, "<a href=x>Approve</a>")
+    assert (kind, unescape(body).replace("\xa0", " ")) == (apprise.NotifyFormat.HTML, "<a href=x>Approve</a>")
+    assert "<" not in body
 
 
 def test_a_command_gets_all_of_it_as_json(hive: TestHive, inside: Hive, tmp_path: Path) -> None:
