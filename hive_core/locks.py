@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from hive_core.transaction import outside
 SERVING = ("up", "watch", "gate")
 
 Say = Callable[[str], None]
+# The folder of a hive's locks; a Settings says where.
+FOLDER = "locks"
 
 
 class Busy(Refused):
@@ -42,6 +45,24 @@ def file_lock(path: Path, purpose: str, *, wait: bool = True, say: Say | None = 
         yield
     finally:
         os.close(descriptor)
+
+
+def beyond_reach(path: Path) -> Path | None:
+    """The lock file of a folder in a hive that agents may look into: among that hive's locks, which they do not see.
+
+    Who can open a file can lock it, to read it is enough (flock(2)), and so keep everybody waiting. None for a folder
+    in no hive.
+    """
+    own = path.absolute()
+    for folder in (own, *own.parents):
+        try:
+            status = (folder / FOLDER).lstat()
+        except OSError:
+            continue
+        # A hive's is its own and nobody else's.
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077:
+            return folder / FOLDER / f"{'.'.join(('in', *own.relative_to(folder).parts))}.lock"
+    return None
 
 
 def _write(descriptor: int, text: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hive_core.errors import Refused
 from hive_core.hostile_folders import measure, remove
+from hive_core.locks import Busy, beyond_reach, file_lock
 
 
 @contextmanager
@@ -22,9 +23,7 @@ def made_beside(path: Path, folder: Path) -> Iterator[Path]:
     Raises Refused when there is something at `path`.
     """
     temporary = folder / f".{path.name}.new"
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with _alone(folder, wait=True):
         if temporary.exists():
             shutil.rmtree(temporary)
         if os.path.lexists(path):
@@ -39,26 +38,44 @@ def made_beside(path: Path, folder: Path) -> Iterator[Path]:
         finally:
             if temporary.exists():
                 shutil.rmtree(temporary)
-    finally:
-        os.close(descriptor)
 
 
 def sweep(folder: Path, *, dry: bool) -> int:
     """Remove what was cut off in its making inside `folder`, unless somebody is at it; returns how many bytes."""
     if not folder.is_dir():
         return 0
+    try:
+        with _alone(folder, wait=False):
+            left = [path for path in folder.glob(".*.new") if path.is_dir() and not path.is_symlink()]
+            freed = sum(measure(path).size for path in left)
+            for path in left if not dry else ():
+                remove(path)
+            return freed
+    except Busy:
+        return 0
+
+
+@contextmanager
+def _alone(folder: Path, *, wait: bool) -> Iterator[None]:
+    """Keep every other process from making something inside `folder` meanwhile. Raises Busy."""
+    lock = beyond_reach(folder)
+    if lock is not None:
+        with file_lock(lock, f"making something in {folder.name}", wait=wait, say=_nobody):
+            yield
+        return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        left = [path for path in folder.glob(".*.new") if path.is_dir() and not path.is_symlink()]
-        freed = sum(measure(path).size for path in left)
-        for path in left if not dry else ():
-            remove(path)
-        return freed
-    except BlockingIOError:
-        return 0
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise Busy(folder.name, "another process") from None
+        yield
     finally:
         os.close(descriptor)
+
+
+def _nobody(text: str) -> None:
+    """Such a wait lasts milliseconds: it is not worth a word."""
 
 
 def give_away(root: Path, owner: tuple[int, int]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hive_core.errors import Refused
 from hive_core.git.library import pygit2
 from hive_core.git.made import make_readable
-from hive_core.locks import file_lock
+from hive_core.locks import beyond_reach, file_lock
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def only_writer(git: Path, purpose: str) -> Iterator[None]:
     otherwise they belong to somebody's git that is at work in there, and are respected.
     Raises Refused with git's reason when git or the file system fails. What was written is readable to others.
     """
-    with file_lock(git / "hive-lock", purpose, say=_nobody):
+    with file_lock(beyond_reach(git.parent) or git / "hive-lock", purpose, say=_nobody):
         unfinished = git / "hive-unfinished"
         if unfinished.exists():
             for lock in git.rglob("*.lock"):

@@ -69,7 +69,7 @@ def test_who_takes_in_a_proposal_holds_no_lock_of_the_agent(hive: TestHive) -> N
     first = str(hive.json("request-commit", "coder", sha)["id"])
     late = hive.propose("coder", PLAIN + "# changed again\n")
     # Whatever a proposal is made of, it is written into the applied repository under the lock of that alone.
-    lock = hive.home / "applied/coder/.git/hive-lock"
+    lock = hive.home / "locks/in.applied.coder.lock"
     with file_lock(lock, "a test"):
         requesting = hive.start("request-commit", "coder", late, "--json")
         waiting = f":{lock.stat().st_ino} "

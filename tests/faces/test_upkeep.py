@@ -76,7 +76,8 @@ def test_what_it_cannot_do_is_told_once_and_ends_nothing(
         (repository / ".git" / "refs" / str(number)).write_text("nonsense")
     with upkeep.upkeep_beside(inside):
         eventually(lambda: said)
-        (repository / ".git" / "hive-lock").unlink()
-        eventually((repository / ".git" / "hive-lock").exists)
+        lock = hive.home / "locks" / "in.applied.coder.lock"
+        lock.unlink()
+        eventually(lock.exists)
     assert said == [said[0]]
     assert said[0].startswith("warning: the upkeep: not all of it could be done: repository applied/coder")

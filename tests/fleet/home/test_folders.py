@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -44,3 +47,17 @@ def test_no_commit_is_taken_by_a_link_and_a_purge_removes_the_link_alone(hive: T
     hive.run("destroy", "coder", "--purge", "--yes")
     assert not clone.is_symlink()
     assert (private / "config" / "agent.toml").is_file()
+
+
+@pytest.mark.remembered
+def test_what_the_manager_may_look_at_it_cannot_keep_locked(hive: TestHive) -> None:
+    hive.spawn("coder")
+    seen = [hive.home / place for place in ("applied", "proposed", "meta")]
+    with ExitStack() as held:
+        for path in (*seen, *(path for folder in seen for path in folder.rglob("*") if not path.is_symlink())):
+            descriptor = os.open(path, os.O_RDONLY)
+            held.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        hive.run("approve", str(hive.request("coder", PLAIN + "stuck_minutes = 5\n")))
+        hive.spawn("writer")
+        assert hive.run("vacuum").returncode == 0
