@@ -72,6 +72,8 @@ in
         User = "agent";
         WorkingDirectory = "/state";
         NoNewPrivileges = true;
+        # What is over the limit of memory is killed, and nothing else.
+        OOMPolicy = "continue";
       } // lib.optionalAttrs turns {
         # The page's key, which its programs cannot read there: only root can.
         StandardInput = "file:/run/credentials/@system/hive-page-key";

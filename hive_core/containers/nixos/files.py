@@ -19,6 +19,7 @@ from hive_core.process import boot_id
 RECORD, RUN, PAGE_KEY = "nixos.json", "start.json", "page-key"
 # In a folder of its own: whoever waits for an end watches that.
 ENDED = "end/ended"
+AT_END = "at-end"
 # What nixos-container leaves to us of its conf; all else in it stays.
 _OURS = ("EXTRA_NSPAWN_FLAGS", "PRIVATE_NETWORK", "PRIVATE_USERS", "AUTO_START")
 # The agent's user in its container (nix/agent.nix); the container's users begin so far below the agent's.
@@ -32,12 +33,17 @@ StartLimitIntervalSec=0
 [Service]
 Restart=no
 RestartForceExitStatus=
-{limits}ExecStopPost=+/bin/sh -c '{script}'
+{limits}ExecStopPost=+/bin/sh {script}
 """
-# `$$` is what systemd makes a `$` of.
-_WRITE_DOWN = (
-    'echo "$$INVOCATION_ID $$SERVICE_RESULT $$EXIT_CODE $$EXIT_STATUS" >{ended}.new && exec mv {ended}.new {ended}'
-)
+# systemd's own result is never oom-kill here: of a unit that has groups of its own it takes such a kill for its affair.
+# So they are counted as on the other backends. This runs in a group of its own, right below the container's.
+_AT_END = """# Written by hive at every start of this container.
+group=$(sed -n 's/^0:://p' /proc/self/cgroup)
+case $group in
+*/.control) killed=$(sed -n 's/^oom_kill //p' "/sys/fs/cgroup${{group%/.control}}/memory.events" 2>/dev/null) ;;
+esac
+echo "$INVOCATION_ID $SERVICE_RESULT $EXIT_CODE $EXIT_STATUS ${{killed:-0}}" >{ended}.new && exec mv {ended}.new {ended}
+"""
 _SECONDS_TO_WRITE = 5.0
 # What an agent may use that asks for nothing else: as on the other backends, nearly all, and what stops a fork bomb.
 _DEFAULTS = {"MemoryMax": "75%", "TasksMax": "4096", "CPUQuota": ""}
@@ -73,9 +79,9 @@ def write_drop_in(places: Places, folder: Path, limits: Limits) -> None:
     """Have systemd write down how the container ends, keep it within its limits, and leave restarts to hive."""
     (folder / ENDED).parent.mkdir(exist_ok=True)
     places.drop_in.parent.mkdir(parents=True, exist_ok=True)
-    script = _WRITE_DOWN.format(ended=plain(folder / ENDED))
+    atomic.write(folder / AT_END, _AT_END.format(ended=plain(folder / ENDED)))
     lines = "".join(f"{name}={value}\n" for name, value in properties(limits).items())
-    atomic.write(places.drop_in, _DROP_IN.format(limits=lines, script=script))
+    atomic.write(places.drop_in, _DROP_IN.format(limits=lines, script=plain(folder / AT_END)))
 
 
 def properties(limits: Limits) -> dict[str, str]:
@@ -145,10 +151,10 @@ def ended(folder: Path, run: LastStart) -> Ended:
     words = _ended_words(folder)
     if words is None or (words[0] != run.instance and (folder / ENDED).stat().st_mtime < run.started_at):
         return Ended(None, False, run.started_at, run.boot != boot_id())
-    _instance, result, how, status = words
+    _instance, _result, how, status, killed = words
     stopped = run.stopped if words[0] == run.instance else None
     code = _code(how, status) if stopped is None else 128 + stopped
-    return Ended(code, result == "oom-kill", (folder / ENDED).stat().st_mtime)
+    return Ended(code, killed != "0", (folder / ENDED).stat().st_mtime)
 
 
 def _ended_words(folder: Path) -> list[str] | None:
@@ -156,7 +162,8 @@ def _ended_words(folder: Path) -> list[str] | None:
         words = (folder / ENDED).read_text().split()
     except FileNotFoundError:
         return None
-    return words if len(words) == 4 else None
+    # Those of a start by an older hive end without what its limit killed.
+    return {4: [*words, "0"], 5: words}.get(len(words))
 
 
 def _code(how: str, status: str) -> int | None:

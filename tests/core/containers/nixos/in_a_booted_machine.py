@@ -1,7 +1,7 @@
 """What only real containers show of this backend. tests/core/containers/nixos/test_booted.py has these run in a machine.
 
-Memory limits cannot be had there: the machine is a container itself, to which the kernel hands no memory controller.
-That systemd calls such an end oom-kill is taken from its manual; tests/core/containers/nixos/test_host.py reads that word.
+A limit of memory cannot be reached there: the machine is a container itself, to which the kernel hands no memory
+controller. So the file in which the kernel counts whom it killed is written by a test; all else of that end is real.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import os
 import pty
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 
-from hive_core.containers.nixos import places, units
+from hive_core.containers.nixos import files, places, units
 from tests.core.containers.test_contract import Backend
 
 
@@ -36,6 +37,23 @@ def test_systemd_holds_it_to_its_limits(backend: Backend) -> None:
     backend.host.switch("a", revision, backend.view("a"), run=True)
     shown = systemctl("show", "--property=MemoryMax,TasksMax,CPUQuotaPerSecUSec", places.of("a").unit)
     assert set(shown.splitlines()) == {"MemoryMax=536870912", "TasksMax=100", "CPUQuotaPerSecUSec=1.500000s"}
+
+
+def test_an_end_by_the_limit_of_memory_is_told_as_that(backend: Backend) -> None:
+    backend.run("a")
+    unit, folder = places.of("a").unit, backend.home / "containers/a"
+    # What is counted of the container's group as systemd has made it, not of one below.
+    counted = Path(
+        f"{backend.home}/groups{systemctl('show', '--value', '--property=ControlGroup', unit)}/memory.events"
+    )
+    counted.parent.mkdir(parents=True)
+    counted.write_text("oom 3\noom_kill 2\noom_group_kill 0\n")
+    script = (folder / files.AT_END).read_text()
+    (folder / files.AT_END).write_text(script.replace("/sys/fs/cgroup", f"{backend.home}/groups"))
+    systemctl("kill", "--signal=KILL", unit)
+    ended = backend.after_its_end("a").ended
+    assert ended is not None
+    assert (ended.out_of_memory, ended.code, ended.cause) == (True, 137, "out of memory")
 
 
 def test_what_is_killed_or_reboots_stays_ended_and_can_be_started(backend: Backend) -> None:

@@ -213,12 +213,13 @@ def test_an_end_that_nobody_wrote_down_is_the_machines(backend: Backend) -> None
     assert (ended.cause, ended.at) == ("the machine went down", run.started_at)
 
 
-def test_out_of_memory_is_systemds_word(tmp_path: Path) -> None:
+def test_an_end_is_read_as_it_was_written_down_also_by_an_older_hive(tmp_path: Path) -> None:
     run = files.LastStart("abc", "r", "h", 1.0, boot_id())
     (tmp_path / "end").mkdir()
     for words, cause in {
-        "abc oom-kill killed KILL": "out of memory",
-        "abc signal killed SEGV": "SIGSEGV",
+        "abc exit-code exited 137 1": "out of memory",
+        "abc signal killed SEGV 0": "SIGSEGV",
+        "abc exit-code exited 3 0": "exit code 3",
         "abc exit-code exited 3": "exit code 3",
     }.items():
         (tmp_path / files.ENDED).write_text(f"{words}\n")
