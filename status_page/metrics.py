@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hive_core.caller import THE_OPERATOR
 from hive_core.client import Client
 from hive_core.errors import Refused
 from hive_core.need_kinds import NEED_KINDS
@@ -115,7 +116,17 @@ def _of_the_fleet(state: Mapping[str, Any], now: float) -> Iterator[Metric]:
     yield operations
     yield _gauge("hive_requests_waiting", "Requests that wait for the operator", len(state["approvals"]))
     yield _gauge("hive_questions_waiting", "Questions that wait for the operator", len(state["questions"]))
+    unread = sum(1 for row in _told(state) if row["to"] != THE_OPERATOR.name and not row["deliveries"])
+    yield _gauge(
+        "hive_messages_unread", "Messages to agents that wait to be read, of the newest that are shown", unread
+    )
     yield _gauge("hive_tombstones", "Destroyed agents whose state was kept", len(state["tombstones"]))
+
+
+def _told(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The newest messages, of whoever said or told something."""
+    yield from state["messages"]
+    yield from state["system_messages"]
 
 
 def _oldest(needs: list[dict[str, Any]], now: float) -> float:

@@ -31,6 +31,7 @@ def test_the_fleet_and_the_page_are_measured_as_they_are(hive: TestHive) -> None
     hive.run("ask", "which?")
     hive.spawn("gone")
     hive.run("destroy", "gone", "--yes")
+    hive.run("send", "idle", "read it some day")
     with served_near(hive) as near:
         seq = near.client.ask("GET", "/api/state")[1]["result"]["seq"]
         near.client.ask("GET", "/nowhere")
@@ -38,6 +39,7 @@ def test_the_fleet_and_the_page_are_measured_as_they_are(hive: TestHive) -> None
             hive.run("send", "operator", "x")
             assert "sent" in (kind for kind, _, _ in news)
             found = measured(near)
+    told = [*hive.asked("state")["messages"], *hive.asked("state")["system_messages"]]
     wanted = {
         "hive_up": 1,
         "hive_events_total": seq + 1,
@@ -49,6 +51,8 @@ def test_the_fleet_and_the_page_are_measured_as_they_are(hive: TestHive) -> None
         "hive_questions_waiting": 1,
         "hive_needs request": 1,
         "hive_needs question": 1,
+        # What an agent has yet to read, its kicks among it; what the operator was sent is there to be seen.
+        "hive_messages_unread": sum(1 for row in told if row["to"] != "operator"),
         "hive_tombstones": 1,
         "hive_page_subscribers": 1,
         "hive_page_answers_total 4xx": 1,
