@@ -21,15 +21,18 @@ from hive_fleet.agents.strays import is_stray
 from hive_fleet.changes import starts
 from hive_fleet.changes.rebuilds import rebuild_again
 from hive_fleet.changes.running import STOPPING, before, tell_what_happened
+from hive_fleet.events.precondition import AsOf, require_unchanged
 from hive_fleet.messages.messages import tell
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")
-def start(hive: Hive, name: AgentName) -> AgentStatus:
+def start(hive: Hive, name: AgentName, as_of: AsOf | None = None) -> AgentStatus:
     """Start an agent's container; nothing happens when it runs.
 
     name: which agent
+    as_of: refuse when anything was done to it after this event; the status page always sends what it showed
     """
+    require_unchanged(hive, name, as_of)
     refuse_self(hive, name, "start")
     refuse_unknown(hive, name)
     refuse_halted(hive)
@@ -39,11 +42,13 @@ def start(hive: Hive, name: AgentName) -> AgentStatus:
 
 
 @operation(callers=OPERATOR, group="Agents")
-def stop(hive: Hive, name: AgentName) -> AgentStatus:
+def stop(hive: Hive, name: AgentName, as_of: AsOf | None = None) -> AgentStatus:
     """Stop an agent's container: it is asked to end, and killed when it does not within ten seconds.
 
     name: which agent
+    as_of: refuse when anything was done to it after this event; the status page always sends what it showed
     """
+    require_unchanged(hive, name, as_of)
     return _end(hive, name, grace=GRACE, note="stopped")
 
 
@@ -122,11 +127,13 @@ def _end_recorded(hive: Hive, name: str, grace: float, note: str | None) -> None
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")
-def restart(hive: Hive, name: AgentName) -> AgentStatus:
+def restart(hive: Hive, name: AgentName, as_of: AsOf | None = None) -> AgentStatus:
     """Stop an agent's container and start it again, with the configuration it has.
 
     name: which agent
+    as_of: refuse when anything was done to it after this event; the status page always sends what it showed
     """
+    require_unchanged(hive, name, as_of)
     refuse_self(hive, name, "restart")
     refuse_unknown(hive, name)
     refuse_halted(hive)
@@ -136,11 +143,13 @@ def restart(hive: Hive, name: AgentName) -> AgentStatus:
 
 
 @operation(callers=OPERATOR, group="Agents")
-def rebuild(hive: Hive, name: AgentName) -> AgentStatus:
+def rebuild(hive: Hive, name: AgentName, as_of: AsOf | None = None) -> AgentStatus:
     """Build the deployed configuration again, on the base that the meta flake names, and restart the agent with it.
 
     name: which agent
+    as_of: refuse when anything was done to it after this event; the status page always sends what it showed
     """
+    require_unchanged(hive, name, as_of)
     refuse_unknown(hive, name)
     rebuild_again(hive, name)
     return status.of(hive, name)

@@ -16,6 +16,7 @@ from hive_fleet.agents import halt, harness_state, last_seen, status, table
 from hive_fleet.agents.refusals import refuse_bad_settings
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.changes import halting, starts
+from hive_fleet.events.precondition import AsOf, require_unchanged
 
 COLUMNS = ("name", "state", "badges")
 # Seconds for which a stop of everything waits until it is written down; then it stops everything all the same.
@@ -23,14 +24,19 @@ RECORDED_WITHIN = 1.0
 
 
 @operation(callers=OPERATOR, group="Agents", columns=COLUMNS, empty="There is no agent with turns to pause.")
-def pause(hive: Hive, name: AgentName | None = None, all: bool = False) -> AgentStatus | list[AgentStatus]:
+def pause(
+    hive: Hive, name: AgentName | None = None, all: bool = False, as_of: AsOf | None = None
+) -> AgentStatus | list[AgentStatus]:
     """Let an agent start no further turn; one that runs goes on to its end.
 
     name: which agent
     all: every agent that has turns
+    as_of: refuse when anything was done to it after this event; the status page always sends what it showed
     """
+    _refuse_all_as_of(as_of, all=all)
     if name is None or all:
         return [_pause(hive, each, True) for each in _everyone(hive, name, "pause", all=all)]
+    require_unchanged(hive, name, as_of)
     with hive.store.read() as db:
         row = table.one(db, name)
     if row["runner"] == "command":
@@ -39,13 +45,18 @@ def pause(hive: Hive, name: AgentName | None = None, all: bool = False) -> Agent
 
 
 @operation(callers=OPERATOR, group="Agents", columns=COLUMNS, empty="There is no agent.")
-def resume(hive: Hive, name: AgentName | None = None, all: bool = False) -> AgentStatus | list[AgentStatus]:
+def resume(
+    hive: Hive, name: AgentName | None = None, all: bool = False, as_of: AsOf | None = None
+) -> AgentStatus | list[AgentStatus]:
     """Let a paused agent start turns again; with --all every one, and what `hive estop` has stopped is started.
 
     name: which agent
     all: every agent, and those that `hive estop` has stopped are started
+    as_of: refuse when anything was done to it after this event; the status page always sends what it showed
     """
+    _refuse_all_as_of(as_of, all=all)
     if name is not None and not all:
+        require_unchanged(hive, name, as_of)
         agent = _pause(hive, name, False)
         if agent.halted:
             hive.say(f"note: {name} was stopped by `hive estop`: `hive resume --all` starts it")
@@ -59,6 +70,11 @@ def resume(hive: Hive, name: AgentName | None = None, all: bool = False) -> Agen
             emit(db, "resumed")
     _start_held_back(hive)
     return status.of_all(hive)
+
+
+def _refuse_all_as_of(as_of: int | None, *, all: bool) -> None:
+    if all and as_of is not None:
+        raise Invalid("An event that was seen last is about one agent: give NAME and --as-of, or --all.")
 
 
 @operation(callers=OPERATOR, group="Agents", columns=COLUMNS, empty="There is no agent.", at_once=True)

@@ -17,6 +17,7 @@ from hive_fleet.agents.observation import found_login
 from hive_fleet.agents.refusals import refuse_manager, refuse_unknown
 from hive_fleet.agents.tombstones import DestroyedName, Tombstone, all_tombstones
 from hive_fleet.changes import removals
+from hive_fleet.events.precondition import AsOf, require_unchanged
 from hive_fleet.requests import queue
 
 
@@ -41,16 +42,20 @@ def _belongings(hive: Hive, name: str) -> str:
 
 
 @operation(callers=OPERATOR, group="Agents", confirm="Destroy {name}?", stakes=_what_destroy_takes)
-def destroy(hive: Hive, name: AgentName, purge: bool = False) -> None:
+def destroy(hive: Hive, name: AgentName, purge: bool = False, as_of: AsOf | None = None) -> None:
     """Remove an agent's container; its configuration, state and login are kept, so that revive can bring it back.
 
     name: which agent
     purge: remove those too; there is no undo
+    as_of: refuse when anything was done to it after this event; the status page always sends what it showed
     """
+    require_unchanged(hive, name, as_of)
     refuse_manager(name, "destroyed")
     refuse_unknown(hive, name)
     progress.hurry(hive, name)
     with progress.held_anyway(hive, name, "destroying") as left:
+        # Again: from now on nobody else begins anything.
+        require_unchanged(hive, name, as_of)
         if left is not None:
             progress.forget(hive, name)
         with progress.recorded(hive, name, removals.DESTROY, {"purge": purge}):
@@ -82,12 +87,14 @@ def _require_tombstone(hive: Hive, name: str) -> None:
 
 
 @operation(callers=OPERATOR, group="Agents", confirm="Purge {name}?", stakes=_what_purge_takes)
-def purge(hive: Hive, name: DestroyedName) -> None:
+def purge(hive: Hive, name: DestroyedName, as_of: AsOf | None = None) -> None:
     """Remove what was kept of a destroyed agent, for good.
 
     name: which agent
+    as_of: refuse when anything was done to it after this event; the status page always sends what it showed
     """
     with progress.held(hive, name, "purging"):
+        require_unchanged(hive, name, as_of)
         _require_tombstone(hive, name)
         with progress.recorded(hive, name, removals.PURGE):
             removals.purge_held(hive, name)

@@ -22,10 +22,10 @@ from status_page.metrics import Metrics
 LARGEST_BODY = 1 << 20
 # Arguments of an address that are numbers.
 NUMBERS = ("lines", "last", "hours")
-# What makes an agent another one than was shown: somebody else does something to it, or has removed it.
-CHANGING = ("transient_set", "container_removed")
 # Verbs that take the name of an agent and nothing else.
 OF_ONE_AGENT = ("start", "stop", "kill", "restart", "rebuild", "pause", "resume", "revive")
+# Those that mean whatever there is: a kill waits for no look, and revive only asks.
+WHATEVER = ("kill", "revive")
 # What has happened lately, as a page begins with it; messages are in the state.
 _UNTOLD = {
     *("sent", "delivered", "started", "operation_step", "transient_set", "transient_cleared", "inbox_forgotten"),
@@ -110,17 +110,10 @@ class Application:
         return acts
 
     def _as_shown(self, verb: str, name: str, **more: Any) -> Any:
-        """Do something to an agent that is as it was shown: as of the event `seq`, where the page says which.
-
-        A kill means whatever runs, and does not wait for a look.
-        """
-        seq = _given("seq").get("seq")
-        if seq is not None and verb != "kill":
-            began = self._client.call("events", since=seq, agent=[name], kind=list(CHANGING), said=True)
-            if began:
-                what = next((event["said"] for event in began if event.get("said")), "changed")
-                raise Refused(f"{name} is not as it was shown ({what.rstrip('…')}), and nothing was done. Look again.")
-        return self._client.call(verb, name=name, **more)
+        """Do something to an agent that is as it was shown, as of the event `seq`, where the page says which."""
+        seen = _given("seq") if verb not in WHATEVER else {}
+        as_of = {"as_of": seen["seq"]} if seen else {}
+        return self._client.call(verb, name=name, **more, **as_of)
 
     def _served(self, work: Serve, *, writes: bool, answer: Serve | None = None) -> Callable[..., Any]:
         """The route of a piece of work: for whoever has the key, and whatever comes of it told in JSON."""
