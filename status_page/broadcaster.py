@@ -125,7 +125,7 @@ class Broadcaster:
         history: the one that `last` is a number of, "" where the page does not say. welcome: asked now and then
         whether the page may still be told.
         """
-        if len(self._pages) + len(self._arrived) >= MOST_PAGES:
+        if self._closing.is_set() or len(self._pages) + len(self._arrived) >= MOST_PAGES:
             return False
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)
@@ -198,6 +198,8 @@ class Broadcaster:
                     self._to_all(b": still here\n\n")
         for descriptor in list(self._pages):
             self._drop(descriptor)
+        while self._arrived:
+            self._arrived.popleft().socket.close()
         self._epoll.close()
 
     def _show_out(self) -> None:
