@@ -1,78 +1,99 @@
-"""Running programs: what is kept of what they write, and what becomes of those that have no end."""
+"""Programs: run in an environment of their own, to their end or to a limit, and told of in full when they fail."""
 
 from __future__ import annotations
 
 import os
-import signal
-import sys
-import tracemalloc
-from collections.abc import Iterator
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from hive_core.errors import ProgramFailed, TookTooLong, WroteTooMuch
-from hive_core.process import run
-from hive_core.program_output import MOST_WORDS, HeadAndTail
-
-FLOOD = "printf 'the first words\\n{0}'; yes 'and on and on' | head -c 200000000; printf '{0}the last words'"
+from hive_core.process import Completed, Owner, boot_id, failure, fields_of, run
 
 
-@pytest.fixture
-def peak() -> Iterator[object]:
-    """How many bytes of memory were in use at once since the test began."""
-    tracemalloc.start()
-    yield lambda: tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+def test_a_program_is_given_what_it_is_given_and_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    done = run(["env"], env={"ODD": "a b\n$c'\""}, cwd=tmp_path)
+    # What env prints of a variable with a line break is two lines.
+    assert "ODD=a b\n$c'\"\n" in done.stdout
+    assert "SECRET" not in done.stdout
+    assert run(["pwd"], cwd=tmp_path).stdout == f"{tmp_path}\n"
 
 
-def test_a_program_gives_what_it_writes_and_its_code() -> None:
-    done = run(["sh", "-c", "read line; echo $line; echo words >&2; exit 3"], text="given\n", check=False)
-    assert (done.code, done.stdout, done.stderr) == (3, "given\n", "words\n")
-    with pytest.raises(ProgramFailed, match=r"(?s)ended with code 3\nstderr:\n    words"):
-        run(["sh", "-c", "echo words >&2; exit 3"])
+def test_a_program_reads_what_it_is_given_and_else_nothing() -> None:
+    assert run(["cat"], text="é\n").stdout == "é\n"
+    assert run(["cat"]).stdout == ""
 
 
-def test_of_a_flood_the_head_and_the_tail_are_kept(peak: object) -> None:
-    done = run(["sh", "-c", f"({FLOOD.format('ä')}) >&2; echo result"])
-    assert done.stdout == "result\n"
-    assert done.stderr.startswith("the first words\nä")
-    assert done.stderr.endswith("äthe last words")
-    assert "\n[... 189.7 MiB left out ...]\n" in done.stderr
-    assert len(done.stderr) < MOST_WORDS + 100
-    assert callable(peak)
-    assert peak() < 8 * MOST_WORDS
+def test_words_are_words_whatever_they_hold() -> None:
+    odd = ["a b", "$HOME", "`x`", "-n", "", "é", "x=y"]
+    assert run(["printf", "%s\\n", *odd]).stdout.split("\n")[:-1] == odd
 
 
-def test_a_program_that_gives_more_than_anybody_reads_is_killed(tmp_path: Path) -> None:
-    told = tmp_path / "pid"
-    with pytest.raises(WroteTooMuch, match=r"yes` wrote more than 1\.0 MiB and was killed"):
-        run(["sh", "-c", f"echo $$ >{told}; exec yes"], most=2**20)
-    assert not Path(f"/proc/{told.read_text().strip()}").exists()
-    assert len(run(["head", "-c", str(2**20), "/dev/zero"], most=2**20).stdout) == 2**20
+def test_what_fails_is_told_with_its_words_its_code_and_what_it_wrote() -> None:
+    with pytest.raises(ProgramFailed) as failed:
+        run(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert failed.value.message.splitlines()[0] == "`sh -c echo out; echo err >&2; exit 3` ended with code 3"
+    assert failed.value.message.splitlines()[1:] == ["stdout:", "    out", "stderr:", "    err"]
+    done = run(["sh", "-c", "exit 3"], check=False)
+    assert (done.code, done.stdout, done.stderr) == (3, "", "")
+    assert failure(Completed(("x",), 1, " \n", "")) == "`x` ended with code 1"
 
 
-@pytest.mark.parametrize("rest", ["exec sleep 1000", "exec sleep 1000 >&- 2>&-", "sleep 1000 & echo $! >{}.child"])
-def test_a_program_that_takes_too_long_is_killed_whoever_else_writes_for_it(tmp_path: Path, rest: str) -> None:
-    told = tmp_path / "pid"
-    with pytest.raises(TookTooLong, match=r"took longer than 0\.3 seconds"):
-        run(["sh", "-c", f"echo $$ >{told}; {rest.format(told)}"], timeout=0.3)
-    assert not Path(f"/proc/{told.read_text().strip()}").exists()
-    for child in tmp_path.glob("*.child"):
-        os.kill(int(child.read_text()), signal.SIGKILL)
+def test_what_is_killed_has_the_code_of_its_signal() -> None:
+    assert run(["sh", "-c", "kill -9 $$"], check=False).code == -9
 
 
-def test_what_is_cut_is_what_is_in_the_middle() -> None:
-    for pieces in ([b"0123456789"], [b"%d" % digit for digit in range(10)], [b"0", b"12345678", b"9"]):
-        kept = HeadAndTail(4)
-        for piece in pieces:
-            kept.add(piece)
-        assert kept.text() == "01\n[... 6 B left out ...]\n89"
-    whole = HeadAndTail(10)
-    whole.add(b"0123456789")
-    assert (whole.text(), whole.left_out) == ("0123456789", 0)
+def test_what_is_not_there_is_told_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ProgramFailed, match="nowhere-at-all is not installed, or not on the PATH"):
+        run(["nowhere-at-all"])
+    # Where the PATH that it is given leads, and not hive's own.
+    (tmp_path / "mine").write_text("#!/bin/sh\necho mine\n")
+    (tmp_path / "mine").chmod(0o755)
+    assert run(["mine"], env={"PATH": f"{tmp_path}:/bin:/usr/bin"}).stdout == "mine\n"
 
 
-def test_a_program_has_the_environment_it_is_given_and_no_other() -> None:
-    told = run([sys.executable, "-I", "-S", "-c", "import os; print(sorted(os.environ))"], env={"A": "1"}).stdout
-    assert {"A", "PATH"} <= set(eval(told)) <= {"A", "PATH", "LC_ALL", "LC_CTYPE"}
+def test_what_takes_too_long_is_killed() -> None:
+    begun = time.monotonic()
+    with pytest.raises(TookTooLong, match="`sleep 1000` took longer than 0.05 seconds and was killed"):
+        run(["sleep", "1000"], timeout=0.05)
+    assert time.monotonic() - begun < 100
+
+
+def test_what_writes_too_much_is_killed_and_a_part_is_no_answer() -> None:
+    with pytest.raises(WroteTooMuch, match=r"wrote more than 1\.0 KiB and was killed"):
+        run(["cat", "/dev/zero"], most=1024)
+    assert len(run(["head", "-c", "1024", "/dev/zero"], most=1024).stdout) == 1024
+
+
+def test_a_process_is_known_again_and_told_from_every_other() -> None:
+    me = Owner.current()
+    assert me == Owner.of(os.getpid()) == Owner.from_json(me.to_json())
+    assert me.alive()
+    assert (me.pid, me.boot) == (os.getpid(), boot_id())
+    for other in (me._replace(started=me.started + 1), me._replace(boot="another"), me._replace(pid=1)):
+        assert not other.alive()
+
+
+def test_one_that_has_ended_is_gone_also_while_nobody_has_asked_for_its_code() -> None:
+    with subprocess.Popen(["true"]) as process:
+        held = os.pidfd_open(process.pid)
+        os.waitid(os.P_PIDFD, held, os.WEXITED | os.WNOWAIT)
+        os.close(held)
+        assert fields_of(process.pid) is not None
+        assert Owner.of(process.pid) is None
+    assert fields_of(process.pid) is None
+
+
+def test_a_name_with_parentheses_does_not_deceive_who_asks_for_a_process(tmp_path: Path) -> None:
+    odd = tmp_path / "a) S 1 (b"
+    odd.symlink_to("/bin/sleep")
+    with subprocess.Popen([odd, "1000"]) as process:
+        try:
+            fields = fields_of(process.pid)
+            assert fields is not None
+            assert int(fields[1]) == os.getpid()
+        finally:
+            process.kill()
