@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -56,10 +55,8 @@ def test_what_is_not_there_is_told_by_its_name(tmp_path: Path) -> None:
 
 
 def test_what_takes_too_long_is_killed() -> None:
-    begun = time.monotonic()
-    with pytest.raises(TookTooLong, match="`sleep 1000` took longer than 0.05 seconds and was killed"):
+    with pytest.raises(TookTooLong, match=r"`sleep 1000` took longer than 0\.05 seconds and was killed"):
         run(["sleep", "1000"], timeout=0.05)
-    assert time.monotonic() - begun < 100
 
 
 def test_what_writes_too_much_is_killed_and_a_part_is_no_answer() -> None:

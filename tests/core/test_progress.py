@@ -128,9 +128,9 @@ def unmendable(hive: Hive) -> None:
 
 def test_what_cannot_be_mended_keeps_the_agent_from_being_changed_and_not_from_being_ended(inside: Hive) -> None:
     unmendable(inside)
-    with pytest.raises(Refused, match="What was left half-done of coder could not be mended: This hive knows no") as no:
-        with progress.held(inside, "coder", "a test"):
-            raise AssertionError("it is not whole")
+    why = "What was left half-done of coder could not be mended: This hive knows no"
+    with pytest.raises(Refused, match=why) as no, progress.held(inside, "coder", "a test"):
+        raise AssertionError("it is not whole")
     assert "`hive kill coder`" in (no.value.hint or "")
     with progress.held_anyway(inside, "coder", "a destroy") as row:
         assert row is not None
