@@ -12,7 +12,7 @@ from hive_core.context import Hive
 from hive_core.events import newest_about
 from hive_core.human import ago
 from hive_core.text import indented
-from hive_fleet.agents import restarts, table
+from hive_fleet.agents import restarts, table, troubles
 from hive_fleet.agents.ends import RunEnd, end_of
 from hive_fleet.agents.restarts import Crash
 from hive_fleet.agents.status import AgentStatus
@@ -52,12 +52,17 @@ class Condition:
         return "\n".join([*told, *self._advice()])
 
     def _advice(self) -> list[str]:
-        name = self.agent.name
-        if self.agent.crash_loop or self.agent.failed:
+        agent, name = self.agent, self.agent.name
+        if agent.crash_loop or agent.failed:
             return [f"`hive journal {name}` has more; `hive start {name}` starts it, and forgets its crashes"]
-        if self.agent.stuck_since is not None:
+        if agent.stuck_since is not None:
             return [f"`hive nudge {name}` has it give up the turn, and take its message again"]
-        return []
+        needed = [f"{need.said}: `{need.command}`" for need in troubles.troubles(wire.plain(agent))]
+        if agent.paused:
+            needed.append(f"`hive resume {name}` has it start turns again")
+        if not (agent.running or agent.halted or agent.operation or agent.unknown):
+            needed.append(f"`hive start {name}` starts it")
+        return needed
 
 
 def of(hive: Hive, agent: AgentStatus) -> Condition:

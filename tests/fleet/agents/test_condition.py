@@ -50,6 +50,20 @@ def test_one_that_makes_no_progress_can_be_nudged() -> None:
     assert stuck.text().splitlines()[-1].startswith("`hive nudge coder`")
 
 
+def test_whatever_it_lacks_is_told_with_what_to_type() -> None:
+    lacking = replace(AGENT, running=True, needs_login=True, needs_update=True, paused=True)
+    assert Condition(lacking, [], None, None, []).text().splitlines()[1:] == [
+        "needs a login: `hive login coder`",
+        "was built with another hive than there is now: `hive update --stale`",
+        "`hive resume coder` has it start turns again",
+    ]
+    assert Condition(AGENT, [], None, None, []).text().splitlines() == [
+        "coder: stopped",
+        "`hive start coder` starts it",
+    ]
+    assert Condition(replace(AGENT, halted=True), [], None, None, []).text() == "coder: halted, `hive resume --all`"
+
+
 def test_on_the_wire_it_is_the_row_of_the_list_and_what_explains_it() -> None:
     found = CRASHED.wire()
     assert found["name"] == "coder"
