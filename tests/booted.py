@@ -1,12 +1,13 @@
 """A machine with systemd, booted in a container of systemd-nspawn: for tests of what only a service manager does.
 
-Its system is made once by mmdebstrap, and kept in the folder for temporary files for every test to come; each machine is
+Its system is made once by mmdebstrap, and kept in the folder for temporary files for every run to come; each machine is
 a copy of it. What needs one takes the fixture `booted_machine`, one for its module; where the programs are missing it is skipped.
 """
 
 from __future__ import annotations
 
 import fcntl
+import inspect
 import json
 import os
 import queue
@@ -50,6 +51,8 @@ PACKAGES = [
     # libgit2 does not begin without.
     "ca-certificates",
 ]
+# Where the system is kept. What tests write beside lies in memory, and ends with them.
+KEPT = Path(os.environ.get("HIVE_TEST_KEPT") or tempfile.gettempdir())
 # Where a machine has hive.
 PLACE = "/opt/hive"
 # Its plain user, who may run services without a login.
@@ -61,8 +64,8 @@ needs_booted = requires("systemd-nspawn", "mmdebstrap")
 def system() -> Path:
     """The folder of the system that machines are copies of; made where there is none for what is wanted now."""
     libraries = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"]
-    digits = zlib.crc32(json.dumps([SUITE, PACKAGES, libraries]).encode())
-    kept = Path(tempfile.gettempdir()) / f"hive-test-system-{digits:08x}"
+    digits = zlib.crc32(json.dumps([SUITE, PACKAGES, libraries, inspect.getsource(_make)]).encode())
+    kept = KEPT / f"hive-test-system-{digits:08x}"
     with (kept.with_suffix(".lock")).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
@@ -79,13 +82,20 @@ def _make(folder: Path, libraries: list[str]) -> None:
     _do("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(folder))
     version = _do("chroot", str(folder), "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
     wheels = ["--only-binary=:all:", "--implementation=cp", f"--python-version={version}"]
-    _do(sys.executable, "-m", "pip", "install", "-q", *wheels, f"--target={folder}/opt/libraries", *libraries)
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-compile"]
+    _do(*pip, *wheels, f"--target={folder}/opt/libraries", *libraries)
+    _compile(folder, "/opt/libraries")
     _do("chroot", str(folder), "useradd", "--create-home", f"--uid={UID}", USER)
     # As `loginctl enable-linger` leaves it.
     (folder / "var/lib/systemd/linger").mkdir(parents=True, exist_ok=True)
     (folder / f"var/lib/systemd/linger/{USER}").touch()
     # Each machine has one of its own.
     (folder / "etc/machine-id").write_text("")
+
+
+def _compile(root: Path, *places: str) -> None:
+    """Compile for the machine's own Python: a plain user's would else compile all of it at each start."""
+    _do("chroot", str(root), "python3", "-m", "compileall", "-q", *places)
 
 
 def _do(*argv: str, **more: object) -> str:
@@ -116,6 +126,7 @@ def put_hive(root: Path) -> None:
     inside = ["chroot", str(root), "env", "-C", PLACE, "python3", "-c"]
     _do(*inside, script)
     _do(*inside, _STAMP, PLACE)
+    _compile(root, *(f"{PLACE}/{name}" for name in _COPIED if (place / name).is_dir() and name != "tests"))
     (root / "usr/local/bin/hive").symlink_to(f"{PLACE}/hive")
 
 

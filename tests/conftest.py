@@ -67,19 +67,19 @@ def hive(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
     made.close()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests first, so that no worker is left alone with one at the end.
+    """The longest tests first, so that no worker is left alone with one at the end; those that share something together.
 
-    Each worker begins with a stretch of the list of its own, so each stretch begins with its share of them.
+    A machine, a browser or a hive that is there for a whole module is made once, not in each worker that gets a test.
     """
-    longest = [item for item in items if item.path.stem in _LONGEST]
-    others = [item for item in items if item.path.stem not in _LONGEST]
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    size = -(-len(items) // workers)
-    items.clear()
-    for worker in range(workers):
-        own = longest[worker::workers]
-        taken = max(0, size - len(own))
-        items += [*own, *others[:taken]]
-        del others[:taken]
-    items += others
+    for item in items:
+        if _shares(item):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{item.path.stem}"))
+    items.sort(key=lambda item: item.path.stem not in _LONGEST)
+
+
+def _shares(item: pytest.Item) -> bool:
+    """Whether a test takes a fixture that is made for all tests of its module."""
+    definitions = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009  (pytest names it so)
+    return any(found[-1].scope == "module" for found in definitions)

@@ -229,17 +229,18 @@ class TestHive:
             list(pool.map(host.destroy, host.containers()))
 
 
-def eventually(what: Callable[[], T], *, wait_on: int | None = None) -> T:
+def eventually(what: Callable[[], T], *, wait_on: int | None = None, pause: float = 0.02) -> T:
     """Look until `what` is true, and return it; fail when it never is.
 
     wait_on: a file descriptor that becomes readable when it is worth looking again.
+    pause: seconds between two looks; longer where a look is a program's start.
     """
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         found = what()
         if found:
             return found
-        select.select([wait_on] if wait_on is not None else [], [], [], 0.02)
+        select.select([wait_on] if wait_on is not None else [], [], [], pause)
     raise AssertionError("what should have happened did not")
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import Any
 
 import pytest
 
+from tests import hives
 from tests.booted import PLACE, UID, USER, BootedMachine, needs_booted
-from tests.hives import eventually
 from tests.needs import needs_root
 
 pytestmark = [needs_root, needs_booted]
@@ -17,6 +18,9 @@ pytestmark = [needs_root, needs_booted]
 CODER = (
     'runner = "command"\ncommand = ["sh", "-c", "echo ready; while true; do sleep 1; done"]\nsettle_seconds = 0.05\n'
 )
+# A look is a program's start in the machine, or several.
+eventually = functools.partial(hives.eventually, pause=0.2)
+
 # An agent at work whose configuration its operator has written before it was made.
 CONFIGURE = (
     'mkdir -p "$1" && cd "$1" && git init -q -b main && printf %s "$2" >agent.toml && git add -A'
