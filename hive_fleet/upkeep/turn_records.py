@@ -50,7 +50,7 @@ def _understood(name: str, text: str) -> dict[str, int]:
     """What the agent's side says of it, which may be anything. Raises HiveError with what is wrong."""
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict):
         told = {"trouble": one_line(text[:200]) or "nothing was said"}

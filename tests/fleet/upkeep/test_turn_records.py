@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hive_agent.turns import trimming
 from hive_agent.turns.record import Record
+from hive_core.errors import HiveError
 from hive_fleet.upkeep import turn_records
 from tests.hives import PLAIN, TestHive
+from tests.properties import documents, texts, thorough
 
 DAY = 86400.0
 
@@ -234,3 +238,22 @@ def test_what_an_agents_side_says_is_not_believed() -> None:
 def test_an_agent_without_a_record_has_nothing_to_trim(hive: TestHive) -> None:
     hive.spawn("coder", PLAIN)
     assert records(hive) == {}
+
+
+@thorough
+@given(
+    documents().map(json.dumps)
+    | texts
+    | st.sampled_from(["[" * 100_000, '{"events": 1, "size": NaN}', '{"events": true, "size": 1}', "1" * 5000])
+    | st.fixed_dictionaries({"events": documents(), "size": documents()}).map(json.dumps)
+)
+def test_whatever_is_said_of_a_record_is_two_numbers_or_a_trouble_of_that_agent_alone(said: str) -> None:
+    try:
+        told = turn_records._understood("coder", said)
+    except HiveError as error:
+        trouble = str(error)
+    else:
+        assert all(isinstance(told[name], int) and told[name] >= 0 for name in ("events", "size"))
+        return
+    assert trouble.replace("\n", "").isprintable()
+    assert len(trouble) < 600
