@@ -6,7 +6,7 @@ Sources: cgroups(7), Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/ of L
 """
 
 # pathlib and what it imports would be paid once per container.
-# ruff: noqa: PTH102, PTH106, PTH110, PTH112, PTH116, PTH118, PTH119, PTH120, PTH123
+# ruff: noqa: PTH102, PTH106, PTH208, PTH110, PTH112, PTH116, PTH118, PTH119, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ _PERIOD = 100_000
 # Where hive itself is in a group that is its own, and which controllers it hands on there.
 LEAF = "hive"
 _OF_LIMITS = ("memory", "pids", "cpu")
+# What a mode says of a folder (inode(7)), and ENODEV, which a group says that is gone.
+_KIND, _FOLDER, _GONE = 0o170000, 0o040000, 19
 
 
 def place(home: str, name: str) -> str:
@@ -51,6 +53,10 @@ def create(group: str, limits: Mapping[str, float]) -> tuple[list[str], str | No
     if not made:
         return [], _without(limits) if limits else None
     try:
+        for folder in made:
+            # An agent that is hive's own user could make groups in its own, without end.
+            if os.path.exists(most := os.path.join(folder, "cgroup.max.descendants")):
+                _write(most, "0")
         for controller, value in limits.items():
             _limit(made, controller, value)
     except OSError as error:
@@ -229,7 +235,7 @@ def kill(folders: Iterable[str]) -> bool:
         if os.path.exists(os.path.join(folder, "pids.max")):
             # What cannot fork any more cannot outrun the loop below.
             _write(os.path.join(folder, "pids.max"), "0")
-    return all(_kill_members(folder) for folder in folders)
+    return all(_kill_members(folder) and _await_empty(folder) for folder in folders)
 
 
 def _kill_members(folder: str) -> bool:
@@ -257,6 +263,28 @@ def _kill_members(folder: str) -> bool:
     return True
 
 
+def _await_empty(folder: str) -> bool:
+    """Wait until no process is left in the groups below one of version 2 either; whether none is."""
+    try:
+        events = os.open(os.path.join(folder, "cgroup.events"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        poll, deadline = select.poll(), time.monotonic() + GONE_SECONDS
+        poll.register(events, select.POLLPRI)
+        while b"populated 1" in os.pread(events, 4096, 0):
+            if time.monotonic() > deadline:
+                return False
+            poll.poll(GONE_SECONDS * 1000)
+        return True
+    except OSError as error:
+        if error.errno != _GONE:
+            raise
+        return True
+    finally:
+        os.close(events)
+
+
 def members(folder: str) -> list[int]:
     """The processes in one folder of a group."""
     # 0 stands for a process of another pid namespace; there is none below our own.
@@ -278,12 +306,40 @@ def remove(folders: Iterable[str]) -> list[str]:
     left = []
     for folder in folders:
         try:
+            _remove_below(folder)
             os.rmdir(folder)
         except FileNotFoundError:
             continue
         except OSError:
             left.append(folder)
     return left
+
+
+def _remove_below(folder: str) -> None:
+    """Remove the groups in a group, however deep: where hive is no root, an agent can make some in its own.
+
+    It mounts the hierarchy in namespaces of its own, and its group belongs to its user (cgroup_namespaces(7)).
+    """
+    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    way: list[str] = []
+    try:
+        while True:
+            inner = next((name for name in os.listdir(at) if _is_group(at, name)), "..")
+            if inner == ".." and not way:
+                return
+            below = os.open(inner, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)
+            os.close(at)
+            at = below
+            if inner == "..":
+                os.rmdir(way.pop(), dir_fd=at)
+            else:
+                way.append(inner)
+    finally:
+        os.close(at)
+
+
+def _is_group(parent: int, name: str) -> bool:
+    return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode & _KIND == _FOLDER
 
 
 def _lines(path: str) -> list[str]:

@@ -48,6 +48,27 @@ def test_a_group_that_a_dead_supervisor_left_is_made_anew() -> None:
 
 
 @writable
+@pytest.mark.skipif(not Path("/proc/self/cgroup").read_text().count("0::"), reason="needs control groups of version 2")
+def test_groups_that_an_agent_made_in_its_own_go_with_it() -> None:
+    folders, _notice = cgroups.create(NAME, {})
+    deepest = Path(folders[0], *["in"] * 20)
+    with pytest.raises(OSError, match="temporarily unavailable"):
+        deepest.mkdir(parents=True)
+    # As its user can, where the machine lets it write to its own group.
+    Path(folders[0], "cgroup.max.descendants").write_text("max")
+    deepest.mkdir(parents=True)
+    (deepest / "beside").mkdir()
+    with subprocess.Popen(["sleep", "100"]) as hidden:
+        (deepest / "cgroup.procs").write_text(str(hidden.pid))
+        again, _notice = cgroups.create(NAME, {})
+        assert (again, hidden.wait(30)) == (folders, -9)
+    Path(folders[0], "cgroup.max.descendants").write_text("max")
+    (Path(folders[0]) / "more").mkdir()
+    assert cgroups.remove(folders) == []
+    assert not Path(folders[0]).exists()
+
+
+@writable
 def test_a_limit_that_cannot_be_set_is_an_error_and_leaves_nothing() -> None:
     with pytest.raises(HiveError, match="could not be set"):
         cgroups.create(NAME, {"pids": -5.0})
