@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hive_core.locks import Busy, file_lock
+from hive_core import locks
+from hive_core.locks import Busy, beyond_reach, file_lock
 
 HOLDER = (
     "import sys; from pathlib import Path; from hive_core.locks import file_lock\n"
@@ -52,3 +54,37 @@ def test_a_link_in_place_of_a_lock_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic"), file_lock(tmp_path / "a.lock", "x"):
         pass
     assert not (tmp_path / "victim").exists()
+
+
+def test_who_holds_it_is_known_without_all_the_locks_that_others_hold(
+    tmp_path: Path, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "agent-coder.lock"
+    monkeypatch.setattr(locks, "_TABLE", tmp_path / "not to be read")
+    assert locks.holder(lock) == holder.pid
+    with lock.open("rb"):
+        assert locks.holder(lock) == holder.pid
+    holder.communicate()
+    assert locks.holder(lock) is None
+    # A process has the number by now that has it open, too, but not locked.
+    lock.write_text(f"process {os.getpid()}, gone")
+    with lock.open("rb"):
+        assert locks.holder(lock) is None
+    assert locks.holder(tmp_path / "nothing.lock") is None
+
+
+def test_who_could_not_say_so_on_a_full_disk_is_known_all_the_same(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    (tmp_path / "agent-coder.lock").write_text("")
+    assert locks.holder(tmp_path / "agent-coder.lock") == holder.pid
+    holder.communicate()
+    assert locks.holder(tmp_path / "agent-coder.lock") is None
+
+
+def test_what_is_in_no_hive_has_its_lock_at_no_other_place(tmp_path: Path) -> None:
+    assert beyond_reach(tmp_path / "a") is None
+    (tmp_path / "locks").mkdir(mode=0o755)
+    assert beyond_reach(tmp_path / "a") is None
+    (tmp_path / "locks").chmod(0o700)
+    assert beyond_reach(tmp_path / "a" / "b") == tmp_path / "locks" / "in.a.b.lock"
