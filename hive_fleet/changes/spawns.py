@@ -6,6 +6,7 @@ before that it is undone, and what lay there before it (a revived agent's state)
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from hive_agent import MANAGER
@@ -31,7 +32,7 @@ def detail(hive: Hive, id: int | None, name: str) -> dict[str, Any]:
     """
     settings = hive.settings
     places = {"state": settings.agents, "applied": settings.applied, "proposed": settings.proposed}
-    kept = [key for key, folder in places.items() if (folder / name).exists()]
+    kept = [key for key, folder in places.items() if os.path.lexists(folder / name)]
     return {"approval": id, "kept": kept, "revived": is_kept(hive, name)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from hive_agent.clis import CLIS
 from hive_core import database_file
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.hostile_folders import measure
+from hive_core.hostile_folders import Measured, measure
 from hive_core.human import natural, size
 from hive_fleet.agents import table
 
@@ -87,10 +88,11 @@ def _of_agent(hive: Hive, name: str, there: bool) -> Iterator[Usage]:
 def _measured(of: str, what: str, places: list[Path], detail: str) -> Iterator[Usage]:
     total, whole = 0, True
     for path in places:
-        if path.is_file() and not path.is_symlink():
-            total += path.stat().st_size
-            continue
-        found = measure(path)
+        try:
+            status = path.lstat()
+        except OSError:
+            continue  # It is not there, or is closed to us by a manager that is the same user.
+        found = Measured(status.st_size, 0.0, True) if stat.S_ISREG(status.st_mode) else measure(path)
         total, whole = total + found.size, whole and found.whole
     if total:
         yield Usage(of, what, total, whole, detail if whole else f"at least; it is too much to look at all. {detail}")
