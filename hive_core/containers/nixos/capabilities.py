@@ -25,7 +25,15 @@ def look() -> Iterator[_Row]:
         try:
             yield part()
         except (HiveError, OSError) as error:
-            yield what, False, error.message if isinstance(error, HiveError) else str(error)
+            yield what, False, _told(error)
+
+
+def _told(error: HiveError | OSError) -> str:
+    """What is wrong, and what to do about it, unless that is to ask the doctor."""
+    if not isinstance(error, HiveError):
+        return str(error)
+    advice = error.hint if error.hint is not None and "hive doctor" not in error.hint else None
+    return f"{error.message.rstrip('.')}. {advice}" if advice else error.message
 
 
 def _nix() -> _Row:

@@ -28,11 +28,11 @@ class Apart:
 
     def __init__(self, hive: TestHive, inside: list[str]) -> None:
         self.hive, self._inside = hive, inside
+        self.program = [*inside, sys.executable, str(CHECKOUT / "hive")]
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """Run a command of hive's; what it says of what went wrong."""
-        program = [*self._inside, sys.executable, str(CHECKOUT / "hive")]
-        return self.hive.run(*arguments, code=code, program=program).stderr
+        return self.hive.run(*arguments, code=code, program=self.program).stderr
 
     def do(self, script: str) -> None:
         subprocess.run([*self._inside, "sh", "-c", script], env=self.hive.environment, capture_output=True, check=True)
@@ -70,6 +70,7 @@ def test_a_store_that_cannot_be_written_leaves_all_as_it_is(apart: Apart) -> Non
         apart.do(spoil)
         assert told in apart.run("approve", str(request), code=1)
         assert (apart.all_of_it(), status(hive, request)) == (before, "pending")
+        assert told in apart.hive.run("doctor", program=apart.program).stdout
         apart.do(mend)
 
     # There is room to begin with, and none in the middle of the build.
