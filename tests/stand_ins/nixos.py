@@ -14,13 +14,9 @@ import json
 import os
 import re
 import select
-import shlex
-import shutil
 import signal
-import subprocess
 import sys
 import time
-import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -46,6 +42,8 @@ def nixos_container(verb, name, *options):
     if verb == "create":
         create(conf, name, options)
     elif verb == "destroy" and conf.exists():
+        import shutil
+
         stop(name)
         conf.unlink()
         shutil.rmtree(STATES / name, ignore_errors=True)
@@ -130,7 +128,7 @@ def start(name):
     if busy.exists():
         left = int(busy.read_text()) - 1
         busy.write_text(str(left)) if left else busy.unlink()
-        write(name, state="failed", invocation=uuid.uuid4().hex, pid=0, started_at=time.time())
+        write(name, state="failed", invocation=os.urandom(16).hex(), pid=0, started_at=time.time())
         (ROOT / "said").write_text(f"Mount point '/run/systemd/nspawn/unix-export/{name}' exists already, refusing.\n")
         fail(f"Job for container@{name}.service failed because the control process exited with error code.")
     (ROOT / "said").unlink(missing_ok=True)
@@ -187,6 +185,10 @@ def below(pid):
 
 def run(name):
     """Be what looks after one start of a container, as systemd does."""
+    # Here: most that is asked of this program is how a container is.
+    import shlex
+    import subprocess
+
     conf = dict(line.split("=", 1) for line in (CONFS / f"{name}.conf").read_text().splitlines())
     drop_in = ROOT / f"run/systemd/system/container@{name}.service.d/hive.conf"
     settings = [line.split("=", 1) for line in drop_in.read_text().splitlines() if "=" in line]
@@ -194,7 +196,7 @@ def run(name):
     flags = [flag.split("=", 1) for flag in conf["EXTRA_NSPAWN_FLAGS"].split()]
     given = service["serviceConfig"].get("StandardInput", "").rpartition("/")[2]
     keys = dict(value.split(":", 1) for flag, value in flags if flag == "--load-credential")
-    invocation = uuid.uuid4().hex
+    invocation = os.urandom(16).hex()
     note(name, "init.scope", f"Starting {unit}.service...")
     began, begun = os.pipe()
     os.dup2(begun, BEGUN)
