@@ -29,6 +29,14 @@ ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     **{f"GIT_{who}_{what}": "t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
+# Of what is tested of this backend with stand-ins, that which they may play otherwise than it is.
+THERE_TOO = (
+    "a_container_that_was_removed_past_hive_is_gone",
+    "a_start_past_hive_is_another_instance",
+    "each_has_users_of_its_own",
+    "the_key_of_its_page_is_on_its_standard_input_and_nobody_elses_to_read",
+    "a_container_whose_socket_was_taken_from_the_machine_is_known",
+)
 BASE = """
 mkdir -p /srv/base/hive_agent && cd /srv/base && git init -q -b main && touch hive_agent/run.py && cp -r "$0/nix" nix
 packages=$0/tests/nix/nixpkgs
@@ -101,6 +109,7 @@ def test_what_every_backend_promises_holds_of_real_containers(machine: BootedMac
     machine.test(
         f"{here}/test_contract.py",
         f"{here}/nixos/in_a_booted_machine.py",
+        *(f"{here}/nixos/test_host.py::test_{name}" for name in THERE_TOO),
         "--tb=short",
         "-k=nixos",
         environment={"NIX_CONFIG": CONFIG, REAL: "1"},
