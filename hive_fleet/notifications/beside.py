@@ -84,7 +84,11 @@ def _newest(hive: Hive) -> int:
 
 
 def _send(hive: Hive, ended: int) -> None:
-    """What a service does not take stays, and is listed among what needs the operator: that is no error here."""
-    code, _ = own_command.run(hive.settings, ["notify", "--json"], ended)
-    if code not in (Exit.DONE, Exit.REFUSED):
+    """What a service does not take stays, and is listed among what needs the operator: that is no error here.
+
+    Raises HiveError where nothing was tried at all, unless that is because somebody else is at it.
+    """
+    code, told = own_command.run(hive.settings, ["notify", "--json"], ended)
+    refused = code == Exit.REFUSED and not told and hive.running("notify") is None
+    if refused or code not in (Exit.DONE, Exit.REFUSED):
         raise HiveError(f"`hive notify` ended with {code}.", "Type it, and see what it says.")

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from hive_core import events
+from hive_faces.verbs import find
 from tests.hives import PLAIN, TestHive, eventually, interrupt
 from tests.stand_ins.ntfy import Ntfy
 
@@ -77,6 +79,23 @@ def test_a_watch_sends_by_itself_whatever_a_service_does(hive: TestHive, ntfy: N
     eventually(lambda: hive.events("notified"))
     assert ntfy.taken[0]["message"] == "operator asks you (hive answer 1 TEXT)"
     assert interrupt(watch) == 130
+
+
+def test_a_watch_says_so_when_nothing_can_be_sent_because_hive_was_updated(hive: TestHive) -> None:
+    wish(hive, '[notify.services]\nlog = ["/bin/true"]\n')
+    inside = hive.inside()
+    inside.store.connection()
+    watch = hive.start("watch", "--interval", "3600")
+    assert watch.stderr is not None
+    assert "watching 0 agents\n" in iter(watch.stderr.readline, "")
+    ask = find("ask")
+    assert ask is not None
+    ask.call(inside, {"question": "Which?"})
+    eventually(lambda: [event for event in events.since(inside.store.connection(), 0) if event.kind == "notified"])
+    # What is started from now on is another hive than the one that the database is of.
+    inside.store.connection().execute("insert into migrations values ('m999_future', 0)")
+    ask.call(inside, {"question": "What?"})
+    assert any("the notifications: `hive notify` ended with 1" in line for line in iter(watch.stderr.readline, ""))
 
 
 def test_a_watch_that_ends_waits_for_no_service_and_loses_nothing(hive: TestHive, ntfy: Ntfy) -> None:
