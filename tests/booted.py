@@ -234,7 +234,9 @@ class BootedMachine:
             else:
                 self._nspawn.kill()
             self._nspawn.wait()
-        for group in sorted(self._group.glob("**/"), reverse=True):
+        # Where groups of version 1 are in use, nspawn makes one of the same name there.
+        older = Path("/sys/fs/cgroup/systemd").glob(f"{self._group.name}/**/")
+        for group in sorted([*self._group.glob("**/"), *older], reverse=True):
             eventually(lambda group=group: not (group / "cgroup.procs").read_text())
             group.rmdir()
         # An empty word ends the thread that listens.
