@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +18,8 @@ from hive_agent import atomic
 
 # Seconds in which the package index must have answered, before anything is installed.
 PATIENCE = 30
+# What whoever uses an environment holds a lock on.
+IN_USE = "in-use"
 _LINKS = ("bin", "lib", "pyvenv.cfg")
 
 
@@ -79,7 +81,7 @@ def choose(root: Path, folder: Path) -> None:
 
 def stamp(root: Path, folder: Path) -> None:
     """Say that this environment holds what pyproject.toml asks for."""
-    (folder / "in-use").touch()
+    (folder / IN_USE).touch(0o600)
     atomic.write(_stamp(root), f"{folder.name}\n{(root / 'pyproject.toml').read_text()}")
 
 
@@ -106,23 +108,38 @@ def _stamped(root: Path, file: Path, asked_for: str) -> Path | None:
     except FileNotFoundError:
         return None
     folder = root / ".venv" / name
-    return folder if made_for == asked_for and (folder / "in-use").is_file() else None
+    return folder if made_for == asked_for and (folder / IN_USE).is_file() else None
 
 
 def _held(root: Path) -> Path | None:
     """This interpreter's environment if it is ready; nobody removes it as long as this process is there."""
     import fcntl
 
-    folder = ready(root)
-    if folder is None:
-        return None
-    try:
-        held = os.open(folder / "in-use", os.O_RDONLY | os.O_CLOEXEC)
-        fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (FileNotFoundError, BlockingIOError):
-        # It is being removed: a newer one is stamped.
-        return _held(root)
+    while (folder := ready(root)) is not None:
+        try:
+            held = os.open(folder / IN_USE, os.O_RDONLY | os.O_CLOEXEC)
+            _close_to_others(held)
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except PermissionError:
+            break  # It is another user's, whose own processes hold it.
+        except (FileNotFoundError, BlockingIOError):
+            # One that is being removed is not the newest. Who locks that means no good: it is used without being held.
+            if ready(root) == folder:
+                break
+        else:
+            break
     return folder
+
+
+def _close_to_others(lock: int) -> None:
+    """Have nobody else be able to lock a file, which they can whenever they may read it (flock(2)).
+
+    Every agent is shown what lies in /opt.
+    """
+    status = os.fstat(lock)
+    if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+        with suppress(OSError):  # A file system that is only read.
+            os.fchmod(lock, 0o600)
 
 
 def _run_by_another(root: Path) -> None:
@@ -141,6 +158,7 @@ def _alone(file: Path) -> Iterator[None]:
     import fcntl
 
     with file.open("w") as lock:
+        _close_to_others(lock.fileno())
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -234,7 +252,7 @@ def _remove_unused(root: Path, kept: set[Path | None]) -> None:
     for older in (root / ".venv").glob(f"{_version()}-*"):
         if older in kept:
             continue
-        with (older / "in-use").open("a") as lock:
+        with (older / IN_USE).open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

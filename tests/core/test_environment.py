@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import zipfile
@@ -147,6 +149,21 @@ def test_an_environment_that_is_used_is_left_as_it_is_and_goes_when_it_no_longer
     assert not used.exists()
     assert [path.name for path in (root / ".venv").glob(f"{OWN}-*")] == [environment.wanted(root).name]
     assert (root / ".venv" / "bin" / "python").exists()
+
+
+def test_who_locks_an_environment_for_itself_keeps_nobody_from_using_it(root: Path) -> None:
+    assert run(root)[0] == 0
+    folder = environment.ready(root)
+    assert folder is not None
+    # No agent that is shown the checkout, as what lies in /opt is, can do so: it cannot open them.
+    locks = [folder / "in-use", root / ".venv" / "lock"]
+    assert [stat.S_IMODE(lock.stat().st_mode) for lock in locks] == [0o600, 0o600]
+    with locks[0].open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert run(root)[:2] == (0, f"{sys.version_info[1]} 1\n")
+    locks[0].chmod(0o644)
+    assert run(root)[0] == 0
+    assert stat.S_IMODE(locks[0].stat().st_mode) == 0o600
 
 
 def test_an_environment_with_tools_for_work_on_hive_stays_until_another_is_chosen(checkout: Checkout) -> None:
