@@ -15,6 +15,8 @@ from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_fleet.home import ports
 
+# The mode of a folder that an agent has for itself.
+_OWN = 0o700
 _AGENT_NIX = b"""# Packages and NixOS options of this agent's container (used by the nixos backend).
 { pkgs, ... }: {
   environment.systemPackages = [ ];
@@ -63,8 +65,11 @@ def ensure_state(hive: Hive, name: str, uid: int | None, *, new: bool) -> None:
     folder = hive.agent_path(name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for own in ("state", *(cli.credentials.folder for cli in CLIS.values())):
-        (folder / own).mkdir(mode=0o700, exist_ok=True)
+        (folder / own).mkdir(mode=_OWN, exist_ok=True)
         give(folder / own, uid)
+        # Its user can close it to itself, and no start would succeed any more.
+        if (folder / own).stat().st_mode & _OWN != _OWN:
+            (folder / own).chmod(_OWN)
     ports.settle_on(hive, name, new=new)
 
 

@@ -61,3 +61,14 @@ def test_what_the_manager_may_look_at_it_cannot_keep_locked(hive: TestHive) -> N
         hive.run("approve", str(hive.request("coder", PLAIN + "stuck_minutes = 5\n")))
         hive.spawn("writer")
         assert hive.run("vacuum").returncode == 0
+
+
+def test_an_agent_that_closed_its_own_folders_can_be_started_again(hive: TestHive) -> None:
+    hive.spawn("coder")
+    for own in ("state", "claude"):
+        (hive.home / "agents" / "coder" / own).chmod(0)
+    hive.run("restart", "coder")
+    assert hive.agent("coder")["running"]
+    assert {stat.S_IMODE((hive.home / "agents" / "coder" / own).stat().st_mode) for own in ("state", "claude")} == {
+        0o700
+    }
