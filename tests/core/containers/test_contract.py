@@ -202,17 +202,18 @@ def test_a_start_of_what_runs_does_nothing_and_of_nothing_is_refused(backend: Ba
     assert backend.now("a") == before
 
 
-@pytest.mark.parametrize("how", ["stop", "end"])
-@pytest.mark.parametrize(("grace", "cause"), [(30.0, "SIGTERM"), (0.0, "SIGKILL")])
-def test_an_end_is_told_by_its_signal(backend: Backend, how: str, grace: float, cause: str) -> None:
+def test_an_end_is_told_by_its_signal(backend: Backend) -> None:
     backend.run("a", "sh", "-c", "exec sleep 1000")
-    getattr(backend.host, how)("a", grace=grace)
-    found = backend.after_its_end("a")
-    assert (found.running, found.instance) == (False, None)
-    assert found.ended is not None
-    assert found.ended.cause == cause
-    getattr(backend.host, how)("a", grace=grace)
-    assert backend.now("a") == found
+    for end in (backend.host.stop, backend.host.end):
+        for grace, cause in ((30.0, "SIGTERM"), (0.0, "SIGKILL")):
+            backend.host.start("a", backend.view("a"))
+            end("a", grace=grace)
+            found = backend.after_its_end("a")
+            assert (found.running, found.instance) == (False, None)
+            assert found.ended is not None
+            assert found.ended.cause == cause
+            end("a", grace=grace)
+            assert backend.now("a") == found
 
 
 def test_a_program_that_ends_by_itself_leaves_its_code(backend: Backend) -> None:
@@ -318,11 +319,11 @@ def test_what_a_backend_finds_of_the_machine_is_in_words(backend: Backend) -> No
     assert all(words for _what, _will_do, words in rows)
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "A"])
-def test_a_name_is_checked_before_it_becomes_anything(backend: Backend, name: str) -> None:
-    for call in (backend.host.container, backend.host.destroy, backend.host.page_key):
-        with pytest.raises(HiveError):
-            call(name)
+def test_a_name_is_checked_before_it_becomes_anything(backend: Backend) -> None:
+    for name in ("../x", "a/b", "", ".", "A"):
+        for call in (backend.host.container, backend.host.destroy, backend.host.page_key):
+            with pytest.raises(HiveError):
+                call(name)
 
 
 def test_two_hives_do_not_meet(backend: Backend) -> None:
@@ -394,14 +395,11 @@ def test_an_errand_is_run_as_the_agent_on_what_it_is_shown_and_its_output_return
     assert said.split() == ["hello", str(os.getuid() if view.uid is None else view.uid), "/other"]
 
 
-@pytest.mark.parametrize(
-    "source",
-    ["import time; time.sleep(1000)", "raise SystemExit(3)", "raise ValueError", "this is no program"],
-)
-def test_an_errand_that_does_not_end_well_is_told_of(backend: Backend, source: str) -> None:
+def test_an_errand_that_does_not_end_well_is_told_of(backend: Backend) -> None:
     backend.run("a")
-    with pytest.raises(HiveError):
-        backend.host.errand("a", backend.view("a"), source, (), seconds=1.0 if "sleep" in source else DEADLINE)
+    for source in ("import time; time.sleep(1000)", "raise SystemExit(3)", "raise ValueError", "this is no program"):
+        with pytest.raises(HiveError):
+            backend.host.errand("a", backend.view("a"), source, (), seconds=1.0 if "sleep" in source else DEADLINE)
     assert backend.now("a").running
 
 
