@@ -51,9 +51,11 @@ def enduring(
                 if seq is None:
                     with hive.store.read() as db:
                         seq = newest(db)
-                if begun != hive.store.replaced:
+                if begun != (now := hive.store.replaced):
                     begin(begun is not None)
-                    begun = hive.store.replaced
+                    begun = now
+                    if hive.store.replaced != now:
+                        continue  # It has become another meanwhile, which has yet to be begun with.
                 for event in work(wake, seq, trouble):
                     seq = event.seq
                     yield event
