@@ -50,8 +50,10 @@ def own_store() -> Iterator[list[str]]:
     with holder:
         assert holder.stdout is not None
         assert holder.stdout.readline()
-        yield ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--"]
-        holder.kill()
+        try:
+            yield ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--"]
+        finally:
+            holder.kill()
 
 
 @pytest.fixture
