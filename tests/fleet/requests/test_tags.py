@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hive_core import migrations
 from hive_core.context import Hive
 from hive_core.git.repository import Repository
 from hive_fleet.requests import beginnings, chronicle, queue, tags
@@ -80,6 +81,15 @@ def test_a_database_that_knows_nothing_of_them_is_told_and_numbers_go_on_behind(
     with inside.store.write() as db:
         new = queue.add(inside, db, agent="coder", kind="spawn", commit_ref="", description=None)
     assert new == 10
+
+
+def test_numbers_go_on_behind_those_of_an_agent_that_is_gone(inside: Hive, applied: Repository) -> None:
+    # Nothing of it is taken back: it was destroyed. A database that was made anew begins with the time.
+    with inside.store.write() as db:
+        migrations.number_after(db, 1_700_000_000)
+    tags.number_on(inside)
+    with inside.store.write() as db:
+        assert queue.add(inside, db, agent="coder", kind="spawn", commit_ref="", description=None) == 10
 
 
 def test_a_decision_that_came_after_the_backup_is_taken_from_its_tag(inside: Hive, applied: Repository) -> None:
