@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from hive_core.git.library import pygit2
 from hive_core.git.packs import object_sha
 
 ROOT = Path(__file__).parent.parent
@@ -45,6 +46,24 @@ def commit(folder: Path, files: Mapping[str, str | bytes | None], message: str =
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", message)
     return git(folder, "rev-parse", "HEAD")
+
+
+def commit_here(folder: Path) -> str:
+    """Commit all of a work tree in this process; returns the sha.
+
+    What a test only needs to be there is made so: three programs for each commit are a good part of its time.
+    """
+    repository = pygit2.Repository(str(folder))
+    index = repository.index
+    index.add_all()
+    for path, status in repository.status().items():
+        if status & pygit2.enums.FileStatus.WT_DELETED:
+            index.remove(path)
+    index.write()
+    tree, parents = index.write_tree(), [] if repository.head_is_unborn else [repository.head.target]
+    assert not parents or repository[parents[0]].peel(pygit2.Tree).id != tree, "there is nothing to commit"
+    who = pygit2.Signature("t", "t@t")
+    return str(repository.create_commit("HEAD", who, who, "change", tree, parents))
 
 
 def write_object(folder: Path, kind: str, content: bytes, name: str | None = None) -> str:

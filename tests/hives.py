@@ -22,10 +22,11 @@ from typing import Any, TypeVar, cast
 
 from hive_core import settings, wire
 from hive_core.context import Hive
+from hive_core.git.library import pygit2
 from hive_faces.serve import serve
 from hive_faces.verbs import find
 from tests import forking, noticing
-from tests.git import git
+from tests.git import commit_here, git
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # How long a test waits for what must happen before it fails; nothing is measured with it.
@@ -184,9 +185,7 @@ class TestHive:
         for path, text in {"agent.toml": toml, **(files or {})}.items():
             (config / path).parent.mkdir(parents=True, exist_ok=True)
             (config / path).write_text(text)
-        self.git(f"agents/{name}/config", "add", "-A")
-        self.git(f"agents/{name}/config", "commit", "-qm", "change")
-        return self.git(f"agents/{name}/config", "rev-parse", "HEAD")
+        return commit_here(config)
 
     def request(self, name: str, toml: str, **more: Any) -> int:
         """Propose a configuration and request it; the request's id."""
@@ -201,7 +200,7 @@ class TestHive:
         """Write the configuration of an agent that is yet to be made, as an operator may."""
         config = self.home / "agents" / name / "config"
         config.mkdir(parents=True)
-        self.git(f"agents/{name}/config", "init", "-q", "-b", "main")
+        pygit2.init_repository(str(config), initial_head="main")
         self.propose(name, toml)
 
     def inside(self) -> Hive:
