@@ -20,14 +20,13 @@ def view_of(hive: Hive, name: str) -> View:
     That is its state, its login and its socket; the manager sees the repositories, too.
     """
     with hive.store.read() as db:
-        uid = table.one(db, name)["uid"]
+        agent = table.one(db, name)
+    uid = agent["uid"]
     folders.ensure_state(hive, name, uid, new=False)
     if name == MANAGER:
         folders.give_clones(hive, uid)
     read_write, read_only = _shown(hive, name)
-    container = hive.host.container(name)
-    lock = meta.lock(hive, None if container is None else container.hive)
-    return View(uid, read_write, read_only, _environment(hive, name), lock)
+    return View(uid, read_write, read_only, _environment(hive, name), meta.lock(hive, agent["hive_rev"]))
 
 
 def _shown(hive: Hive, name: str) -> tuple[dict[str, Path], dict[str, Path]]:

@@ -5,10 +5,12 @@ bubblewrap with what the conf's flags show. What the real ones do to whoever rel
 a failed `create` leaves its conf behind, `destroy` of what is not there succeeds, codes are errno's, and a start soon
 after a kill may find what that left in its way (ROOT/busy says how often): systemctl says nothing of it, the journal does.
 A container's journal is not its program's alone.
+A start may wait for a while, as that of a whole system does (ROOT/boot says for how many seconds).
 """
 
 from __future__ import annotations
 
+# Most calls are short, and there are many: each imports what it needs.
 import contextlib
 import json
 import os
@@ -17,7 +19,6 @@ import select
 import signal
 import sys
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 ROOT = Path(sys.argv[1])
@@ -25,6 +26,7 @@ CONFS, STATES = ROOT / "etc/nixos-containers", ROOT / "var/lib/nixos-containers"
 # Descriptors: what a start waits for, and by which a container's program says that it is there. A shell knows one digit.
 TOLD, BEGUN = 8, 9
 PROFILES, UNITS = ROOT / "nix/var/nix/profiles/per-container", ROOT / "run/units"
+DROP_INS, READ = ROOT / "run/systemd/system", ROOT / "run/read"
 
 
 def fail(text, code=1):
@@ -79,6 +81,9 @@ def systemctl(verb, *words):
         return show(units, options)
     if verb == "is-system-running":
         return print("running")
+    if verb == "daemon-reload":
+        for read_before in READ.glob("*"):
+            read_before.unlink()
     names = [re.fullmatch(r"container@(.+)\.service", unit)[1] for unit in units]
     for name in names:
         {"start": start, "stop": stop, "kill": kill, "reset-failed": lambda _name: None}[verb](name)
@@ -101,7 +106,27 @@ def show(units, options):
     print("\n\n".join(blocks))
 
 
+def drop_in(unit):
+    try:
+        return (DROP_INS / f"{unit}.d/hive.conf").read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def loaded(unit):
+    """What systemd has read of a unit: what was there when it first had to do with it, or since it was told to."""
+    READ.mkdir(parents=True, exist_ok=True)
+    kept = READ / unit
+    if not kept.exists():
+        beside = READ / f".{unit}.{os.getpid()}"
+        beside.write_text(drop_in(unit))
+        beside.replace(kept)
+    return kept.read_text()
+
+
 def moment(at):
+    from datetime import datetime, timezone
+
     return "" if at is None else datetime.fromtimestamp(at, timezone.utc).strftime("%a %Y-%m-%d %H:%M:%S.%f UTC")  # noqa: UP017
 
 
@@ -124,6 +149,7 @@ def start(name):
         fail(f"Failed to start container@{name}.service: Unit container@{name}.service not found.", 5)
     if read(name).get("state") == "active":
         return
+    loaded(f"container@{name}.service")
     busy = ROOT / "busy"
     if busy.exists():
         left = int(busy.read_text()) - 1
@@ -132,6 +158,8 @@ def start(name):
         (ROOT / "said").write_text(f"Mount point '/run/systemd/nspawn/unix-export/{name}' exists already, refusing.\n")
         fail(f"Job for container@{name}.service failed because the control process exited with error code.")
     (ROOT / "said").unlink(missing_ok=True)
+    if (ROOT / "boot").exists():
+        time.sleep(float((ROOT / "boot").read_text()))
     ready, told = os.pipe()
     if os.fork() == 0:
         os.setsid()
@@ -190,8 +218,7 @@ def run(name):
     import subprocess
 
     conf = dict(line.split("=", 1) for line in (CONFS / f"{name}.conf").read_text().splitlines())
-    drop_in = ROOT / f"run/systemd/system/container@{name}.service.d/hive.conf"
-    settings = [line.split("=", 1) for line in drop_in.read_text().splitlines() if "=" in line]
+    settings = [line.split("=", 1) for line in loaded(f"container@{name}.service").splitlines() if "=" in line]
     ((unit, service),) = json.loads((profile(name).resolve() / "services.json").read_text()).items()
     flags = [flag.split("=", 1) for flag in conf["EXTRA_NSPAWN_FLAGS"].split()]
     given = service["serviceConfig"].get("StandardInput", "").rpartition("/")[2]

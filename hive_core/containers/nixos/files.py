@@ -6,7 +6,7 @@ import json
 import math
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +14,11 @@ from hive_agent import atomic
 from hive_core.containers.base import Ended, View
 from hive_core.containers.config import Limits
 from hive_core.containers.nixos.places import Places, plain
-from hive_core.process import boot_id
+from hive_core.process import Owner, boot_id
 
 RECORD, RUN, PAGE_KEY = "nixos.json", "start.json", "page-key"
+# What systemd has read of the container's unit, and on which boot.
+READ = "unit-as-read"
 # In a folder of its own: whoever waits for an end watches that.
 ENDED = "end/ended"
 AT_END = "at-end"
@@ -52,7 +54,8 @@ _DEFAULTS = {"MemoryMax": "75%", "TasksMax": "4096", "CPUQuota": ""}
 class LastStart(NamedTuple):
     """The last start of a container by hive.
 
-    boot: of the machine. stopped: the signal that hive ended it by, None when it did not.
+    boot: of the machine. stopped: the signal that hive ended it by, None when it did not. pid, ticks: of its first
+    process, 0 where that had ended before it was seen.
     """
 
     instance: str
@@ -61,6 +64,13 @@ class LastStart(NamedTuple):
     started_at: float
     boot: str
     stopped: int | None = None
+    pid: int = 0
+    ticks: int = 0
+
+    @property
+    def lives(self) -> bool:
+        """Whether its first process is still there: then it is this start that runs."""
+        return self.pid > 0 and Owner(self.pid, self.ticks, self.boot).alive()
 
 
 def write_conf(places: Places, folder: Path, view: View) -> None:
@@ -75,13 +85,30 @@ def write_conf(places: Places, folder: Path, view: View) -> None:
     atomic.write(places.conf, "".join(f"{line}\n" for line in [*kept, *own]))
 
 
-def write_drop_in(places: Places, folder: Path, limits: Limits) -> None:
-    """Have systemd write down how the container ends, keep it within its limits, and leave restarts to hive."""
+def write_drop_in(places: Places, folder: Path, limits: Limits, reread: Callable[[], None]) -> None:
+    """Have systemd write down how the container ends, keep it within its limits, and leave restarts to hive.
+
+    reread: has systemd read its files again; called when it has not read this one on this boot.
+    """
     (folder / ENDED).parent.mkdir(exist_ok=True)
     places.drop_in.parent.mkdir(parents=True, exist_ok=True)
     atomic.write(folder / AT_END, _AT_END.format(ended=plain(folder / ENDED)))
     lines = "".join(f"{name}={value}\n" for name, value in properties(limits).items())
-    atomic.write(places.drop_in, _DROP_IN.format(limits=lines, script=plain(folder / AT_END)))
+    text = _DROP_IN.format(limits=lines, script=plain(folder / AT_END))
+    stamp = f"{boot_id()}\n{text}"
+    if _text(places.drop_in) != text or _text(folder / READ) != stamp:
+        # From here on, until it has read this, nobody knows what it has read.
+        (folder / READ).unlink(missing_ok=True)
+        atomic.write(places.drop_in, text)
+        reread()
+        atomic.write(folder / READ, stamp)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None
 
 
 def properties(limits: Limits) -> dict[str, str]:
@@ -106,10 +133,7 @@ def new_page_key(folder: Path) -> None:
 
 
 def page_key(folder: Path) -> str | None:
-    try:
-        return (folder / PAGE_KEY).read_text()
-    except FileNotFoundError:
-        return None
+    return _text(folder / PAGE_KEY)
 
 
 def record(folder: Path, values: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hive_core.containers.base import GRACE, Activity, Container, Host, Lock, View
 from hive_core.containers.nixos import builds, descriptions, files, nix, places, units
 from hive_core.containers.nixos.files import LastStart
+from hive_core.containers.nixos.units import ContainerUnit
 from hive_core.containers.nixos.workrooms import sweep, workroom
 from hive_core.containers.revisions import full
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
@@ -20,7 +21,6 @@ from hive_core.settings import Settings
 
 if TYPE_CHECKING:
     from hive_core.containers.nixos.places import Places
-    from hive_core.containers.nixos.units import ContainerUnit
 
 # Numbers of no account, from systemd's range for containers: each has 65536 users, of which this one is the agent's.
 USERS = range(0x1000_0000 + files.AGENT, 0x6000_0000, 0x1_0000)
@@ -58,13 +58,14 @@ class NixosHost:
         if place.conf.exists():
             # While the old one runs: where nix cannot do it, nothing has changed.
             self._install(place, system)
-        if run:
-            self.stop(name, grace=GRACE)
+        before = self._unit(place) if run else None
+        if before is not None:
+            self._end(place, before, GRACE)
         # What it has is what is written here; whoever starts it sees to it.
         files.record(folder, {"revision": revision, "hive": hive})
         self._install(place, system)
-        if run:
-            self.start(name, view)
+        if before is not None:
+            self._begin(place, view, before)
 
     def _require_ours(self, place: Places, folder: Path) -> None:
         if place.conf.exists() and files.recorded(folder) is None:
@@ -97,43 +98,57 @@ class NixosHost:
         known = files.recorded(folder)
         if known is None or not place.conf.exists():
             raise NotFound(f"{name} has no container.", "Spawn it first.")
-        before = units.look([place])[name]
+        before = self._unit(place)
         if before.running:
             return
+        self._bring_up_to_date(place, folder, known, view)
+        self._begin(place, view, before)
+
+    def _begin(self, place: Places, view: View, before: ContainerUnit) -> None:
+        """Start what has what it is to have. before: its unit, as it was before it was ended, if it was."""
+        folder = self._folder(place.name)
         if view.uid is not None and view.uid not in USERS:
             raise Refused(
-                f"{name} was made on another backend: its files belong to the user {view.uid}.",
-                f"`hive destroy {name} --purge` and a new spawn make it one of this backend.",
+                f"{place.name} was made on another backend: its files belong to the user {view.uid}.",
+                f"`hive destroy {place.name} --purge` and a new spawn make it one of this backend.",
             )
-        revision, hive = str(known["revision"]), self._current(name, folder, known, view)
+        known = files.recorded(folder) or {}
+        revision, hive = known["revision"], known["hive"]
         files.new_page_key(folder)
         files.write_conf(place, folder, view)
-        limits = builds.configuration(self._settings.applied / name, revision).limits
-        files.write_drop_in(place, folder, limits)
+        limits = builds.configuration(self._settings.applied / place.name, revision).limits
+        files.write_drop_in(place, folder, limits, units.reread)
         unit = units.start(place, before)
-        files.record_run(folder, LastStart(unit.invocation, revision, hive, unit.started_at or 0.0, boot_id()))
+        first = Owner.of(unit.pid) or Owner(0, 0, boot_id())
+        run = LastStart(unit.invocation, revision, hive, unit.started_at or 0.0, first.boot)
+        files.record_run(folder, run._replace(pid=first.pid, ticks=first.started))
 
-    def _current(self, name: str, folder: Path, known: Mapping[str, str], view: View) -> str:
-        """Have the container be of what it is to have, with the hive that is locked now; the revision of that."""
-        revision, hive = known["revision"], view.lock.hive if view.lock is not None else known["hive"]
+    def _bring_up_to_date(self, place: Places, folder: Path, known: Mapping[str, str], view: View) -> None:
+        """Have the container be of what it is to have, with the hive that is locked now."""
+        name, revision = place.name, known["revision"]
+        hive = view.lock.hive if view.lock is not None else known["hive"]
         if view.lock is not None:
             builds.build(folder, name, self._settings.applied / name, revision, view.lock)
         system = builds.built(folder, revision, hive)
         if system is None:
             raise HiveError(f"The build of {name} is gone.", f"`hive rebuild {name}` makes it again.")
         files.record(folder, {"revision": revision, "hive": hive})
-        self._install(places.of(name), system)
-        return hive
+        self._install(place, system)
 
     def stop(self, name: str, *, grace: float) -> None:
         self.end(name, grace=grace)
 
     def end(self, name: str, *, grace: float) -> None:
+        place = places.of(name)
+        if files.recorded(self._folder(name)) is not None and place.conf.exists():
+            self._end(place, self._unit(place), grace)
+
+    def _end(self, place: Places, unit: ContainerUnit, grace: float) -> None:
         import signal
 
-        place, folder = places.of(name), self._folder(name)
+        folder = self._folder(place.name)
         known, run = files.recorded(folder), files.last_run(folder)
-        if known is None or not place.conf.exists() or not (unit := units.look([place])[name]).running:
+        if known is None or not unit.running:
             return
         if run is None or run.instance != unit.invocation:
             # It was started past us.
@@ -161,7 +176,7 @@ class NixosHost:
         root = self._settings.containers
         known = [path.parent.name for path in sorted(root.glob(f"[a-z]*/{files.RECORD}"))]
         found = [place for name in known if (place := places.of(name)).conf.exists()]
-        seen = units.look(found)
+        seen = self._units(found)
         return {place.name: self._container(place, seen[place.name]) for place in found if place.name in seen}
 
     def container(self, name: str) -> Container | None:
@@ -170,7 +185,7 @@ class NixosHost:
         place = places.of(name)
         if files.recorded(self._folder(name)) is None or not place.conf.exists():
             return None
-        return self._container(place, units.look([place])[name])
+        return self._container(place, self._unit(place))
 
     def _container(self, place: Places, unit: ContainerUnit) -> Container:
         folder = self._folder(place.name)
@@ -201,7 +216,7 @@ class NixosHost:
         from hive_core.containers.nixos import activity
 
         place = places.of(name)
-        unit = units.look([place])[name] if place.conf.exists() else None
+        unit = self._unit(place) if place.conf.exists() else None
         return activity.of(unit.pid) if unit is not None and unit.running else None
 
     def capabilities(self) -> list[tuple[str, bool | None, str]]:
@@ -233,7 +248,7 @@ class NixosHost:
         from hive_core.containers.nixos import terminal
 
         place = self._existing(name)
-        if not units.look([place])[name].running:
+        if not self._unit(place).running:
             raise Refused(f"{name} is not running.", f"`hive start {name}` starts it.")
         return terminal.enter(place, view, command)
 
@@ -276,7 +291,7 @@ class NixosHost:
         from hive_core.containers.nixos import activity
 
         place = places.of(name)
-        unit = units.look([place])[name] if place.conf.exists() else None
+        unit = self._unit(place) if place.conf.exists() else None
         return unit is not None and unit.running and activity.holds_removed(unit.pid, "/run/hive")
 
     def container_of(self, pid: int) -> str | None:
@@ -289,7 +304,7 @@ class NixosHost:
     def exits(self, names: Sequence[str]) -> Mapping[str, int]:
         wanted = [place for name in names if places.can_be(name) and (place := places.of(name)).conf.exists()]
         found = {}
-        for name, unit in units.look([place for place in wanted if files.recorded(self._folder(place.name))]).items():
+        for name, unit in self._units([place for place in wanted if files.recorded(self._folder(place.name))]).items():
             owner = Owner.of(unit.pid) if unit.running else None
             if owner is None:
                 continue
@@ -314,6 +329,18 @@ class NixosHost:
 
     def _folder(self, name: str) -> Path:
         return self._settings.containers / places.of(name).name
+
+    def _unit(self, place: Places) -> ContainerUnit:
+        return self._units([place])[place.name]
+
+    def _units(self, places: Sequence[Places]) -> dict[str, ContainerUnit]:
+        """The units of these containers. Of those that run as hive has started them systemd need not be asked."""
+        known = {}
+        for place in places:
+            run = files.last_run(self._folder(place.name))
+            if run is not None and run.lives:
+                known[place.name] = ContainerUnit(True, run.instance, run.pid, run.started_at)
+        return known | units.look([place for place in places if place.name not in known])
 
     def _existing(self, name: str) -> Places:
         place = places.of(name)

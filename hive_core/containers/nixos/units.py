@@ -71,6 +71,11 @@ def _moment(text: str) -> float | None:
     return None
 
 
+def reread() -> None:
+    """Have systemd read the units of the machine again, all of them: that takes as long as several starts."""
+    run(["systemctl", "daemon-reload"], timeout=60.0)
+
+
 def start(places: Places, before: ContainerUnit) -> ContainerUnit:
     """Start what was so before; how it is then.
 
@@ -78,7 +83,6 @@ def start(places: Places, before: ContainerUnit) -> ContainerUnit:
     """
     import time
 
-    run(["systemctl", "daemon-reload"], timeout=60.0)
     for _ in range(_TRIES):
         done = run(["systemctl", "start", "--", places.unit], timeout=START_SECONDS, check=False)
         now = look([places])[places.name]

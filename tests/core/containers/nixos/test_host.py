@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import subprocess
 from pathlib import Path
 
@@ -83,6 +86,40 @@ def test_a_start_past_hive_is_another_instance(backend: Backend) -> None:
     ended = backend.now("a").ended
     assert ended is not None
     assert ended.cause == "SIGKILL"
+
+
+def test_systemd_is_asked_of_what_hive_has_not_started_alone(backend: Backend) -> None:
+    revision = backend.run("a")
+    systemctl = backend.home / "machine/bin/systemctl"
+    real = systemctl.read_text()
+    play(backend, "systemctl", "exit 1")
+    assert (backend.now("a").running, backend.now("a").revision) == (True, revision)
+    assert list(backend.host.containers()) == ["a"]
+    (exit_of_a,) = backend.host.exits(["a"]).values()
+    os.kill(files.last_run(backend.home / "containers/a").pid, signal.SIGKILL)
+    assert select.select([exit_of_a], [], [], 60)[0]
+    os.close(exit_of_a)
+    with pytest.raises(HiveError, match="systemctl show"):
+        backend.host.container("a")
+    systemctl.write_text(real)
+    assert eventually(lambda: backend.now("a").ended is not None)
+
+
+def test_systemd_reads_a_units_files_anew_when_they_are_others_also_after_a_kill(backend: Backend, root: Path) -> None:
+    revision = backend.run("a")
+    read = root / "run/read/container@h-a.service"
+    before = read.stat()
+    backend.host.switch("a", revision, backend.view("a"), run=True)
+    assert read.stat() == before
+    backend.host.stop("a", grace=0)
+    for left in (backend.home / "containers/a/unit-as-read", places.of("a").drop_in):
+        # What a hive that was killed here leaves.
+        left.unlink()
+        read.write_text("")
+        backend.host.start("a", backend.view("a"))
+        assert read.read_text() == places.of("a").drop_in.read_text() != ""
+        backend.host.stop("a", grace=0)
+    assert backend.now("a").ended is not None
 
 
 def test_no_link_is_left_in_the_folder_that_hive_was_called_in(
