@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from hive_agent import MANAGER
 from hive_core.arguments import AgentName, agent_name
@@ -43,7 +43,7 @@ def meta_update(hive: Hive, inputs: list[InputName], canary: AgentName | None = 
     """Move inputs of the meta flake to their newest commits, then rebuild the agents built from them.
 
     inputs: `hive` (rebuilds every agent) or `agent-NAME`, as `hive inputs` lists them
-    canary: which of them comes first; when it does not live, all is put back, and no other agent is touched
+    canary: which of them comes first; unless it lives nothing moves, and no other agent is touched
     """
     chosen = sorted(set(inputs), key=lambda name: (name != meta.HIVE_INPUT, name))
     with hive.store.read() as db:
@@ -53,27 +53,23 @@ def meta_update(hive: Hive, inputs: list[InputName], canary: AgentName | None = 
     if canary is not None:
         canaries.require(hive, canary, going)
     with staleness.rebuilding(hive, going) as fan_out:
-        before = _move(hive, chosen, fleet)
         if canary is None:
+            _move(hive, chosen, fleet)
             return _rebuild_each(hive, going, fan_out)
         hive.say(f"rebuilding {canary}, the canary (1 of {len(going)})")
-        first = canaries.tried(hive, canary)
-        if not first.ok:
-            first = canaries.take_back(hive, first, fleet, before)
+        first = canaries.tried(hive, canary, chosen)
         fan_out.done(canary, first.error)
         rest = [name for name in going if name != canary]
         return [first, *(_rebuild_each(hive, rest, fan_out, first=2) if first.ok else [])]
 
 
-def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> dict[str, Any]:
-    """Move inputs; their entries in the lock as they were."""
+def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> None:
+    """Move inputs in the lock."""
     with meta.opened(hive, f"updating {', '.join(chosen)}") as flake:
-        before = flake.entries(chosen)
         flake.stage(fleet, chosen)
         flake.commit(f"lock update: {', '.join(chosen)}")
     with hive.store.write() as db:
         meta.announce(hive, db)
-    return before
 
 
 def _rebuild_each(hive: Hive, names: list[str], fan_out: staleness.FanOut, *, first: int = 1) -> list[Rebuilt]:

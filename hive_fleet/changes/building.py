@@ -17,17 +17,22 @@ from hive_fleet.agents.view import view_of
 from hive_fleet.flake import meta
 
 if TYPE_CHECKING:
+    from hive_core.containers.base import Lock
     from hive_core.containers.config import AgentConfig
 
 
-def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool) -> None:
-    """Build a revision of the applied repository and make the container have it. Raises BuildFailed."""
+def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool, lock: Lock | None = None) -> None:
+    """Build a revision of the applied repository and make the container have it. Raises BuildFailed.
+
+    lock: what else it is built with; the committed lock unless it is given.
+    """
     progress.reach(hive, name, "building")
-    hive.host.build(name, hive.applied_path(name), revision, meta.lock(hive))
+    lock = lock or meta.lock(hive)
+    hive.host.build(name, hive.applied_path(name), revision, lock)
     with hive.store.write() as db:
         harness_state.forget(db, name)
     progress.reach(hive, name, "switching")
-    hive.host.switch(name, revision, view_of(hive, name), run=run)
+    hive.host.switch(name, revision, view_of(hive, name)._replace(lock=lock), run=run)
     if run:
         _end_unwanted(hive, name)
 
@@ -74,11 +79,16 @@ def _record_build(name: str, built: AgentConfig, base: str | None, db: sqlite3.C
     )
 
 
-def ensure_container(hive: Hive, name: str, revision: str) -> None:
-    """Bring the container to `revision` if it is not there, running or stopped as the operator wants it."""
+def ensure_container(hive: Hive, name: str, revision: str, base: str | None = None) -> None:
+    """Bring the container to `revision` if it is not there, running or stopped as the operator wants it.
+
+    base: the revision of hive that it has to be of, where that matters.
+    """
     container = hive.host.container(name)
     run = wanted(hive, name)
     whole = container is not None and container.revision == container.next_revision == revision
+    if base is not None and container is not None:
+        whole = whole and container.hive == base
     if container is None or not whole or (run and not container.running):
         build_and_switch(hive, name, revision, run=run)
     elif container.running and not run:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hive_core import disk
@@ -54,9 +55,15 @@ def rebuild_one(hive: Hive, name: str) -> Rebuilt:
 
 def rebuild_again(hive: Hive, name: str) -> None:
     """Rebuild an agent, whoever wants it; the manager hears of it when that fails, too. Raises HiveError."""
+    with telling(hive, name), acting_on(hive, name, REBUILD):
+        rebuild_held(hive, name)
+
+
+@contextmanager
+def telling(hive: Hive, name: str) -> Iterator[None]:
+    """Have the manager hear of what the block fails with. Raises HiveError, for what the machine refuses, too."""
     try:
-        with acting_on(hive, name, REBUILD):
-            rebuild_held(hive, name)
+        yield
     except (HiveError, OSError, sqlite3.Error) as error:
         told = disk.told(error)
         if told is None:

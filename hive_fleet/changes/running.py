@@ -58,9 +58,10 @@ def tell_what_happened(hive: Hive, name: str, kind: str, known: Mapping[str, Any
         end(db)
 
 
-def agree(hive: Hive, left: InProgress) -> str:
+def agree(hive: Hive, left: InProgress, base: str | None = None) -> str:
     """Make the container agree with what the operator wants and what is deployed: mends all but builds.
 
+    base: the revision of hive that it has to be of, where that matters.
     Where that cannot be done the container stays as it is, and shows as failed if it should run: whatever
     keeps it from starting must not keep the operator from every other command.
     """
@@ -72,7 +73,7 @@ def agree(hive: Hive, left: InProgress) -> str:
         # Destroyed while whoever began this waited for the lock: there is nothing to agree on.
         return "destroyed"
     try:
-        ensure_container(hive, left.agent, Repository(hive.applied_path(left.agent)).main())
+        ensure_container(hive, left.agent, Repository(hive.applied_path(left.agent)).main(), base)
     except HiveError as error:
         if error.__cause__ is not None and disk.refusal(error.__cause__):
             raise  # The machine's trouble passes, and then this can be done: it is tried again.

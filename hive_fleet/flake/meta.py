@@ -21,6 +21,8 @@ from hive_fleet.flake.flake import FLAKE, LOCK
 from hive_fleet.home import ports
 
 HIVE_INPUT = "hive"
+# Of the lock, by the names of the inputs.
+Entries = Mapping[str, dict[str, Any]]
 
 
 class Input(NamedTuple):
@@ -67,29 +69,59 @@ class Meta:
         """
         from hive_core.git.repository import Repository
 
-        inputs = {HIVE_INPUT: self._base_url(update)}
-        inputs |= {agent_input(name): upstream.applied_url(self.hive, name) for name in sorted(names)}
+        inputs = self._inputs(names, update)
         require_inputs(names, update)
         if not self.path.exists():
             empty = {FLAKE: flake.render({}, {}).encode(), LOCK: flake.lock_text({}).encode()}
             Repository.create(self.path, empty, "Begin the meta flake")
-        atomic.write(
-            self.path / FLAKE, flake.render(inputs, {name: threaded(self.hive, name) for name in sorted(names)})
-        )
+        atomic.write(self.path / FLAKE, self._text(inputs, names))
         before = flake.read_lock(self.path)
         kept = {name: node for name, node in before.items() if name not in update and _asks_for(node, inputs.get(name))}
         nodes = {name: kept.get(name) or self._newest(name) for name in inputs}
         atomic.write(self.path / LOCK, flake.lock_text(nodes))
 
-    def entries(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The entries of the lock for these inputs, as far as it has them."""
-        return {name: node for name, node in flake.read_lock(self.path).items() if name in names}
+    def is_settled(self, names: Sequence[str], agent: str, revision: str) -> bool:
+        """Whether to stage these agents and this one's revision, and to commit it, would change nothing.
 
-    def put_back(self, names: Sequence[str], entries: Mapping[str, dict[str, Any]]) -> None:
-        """As `stage`, with these entries of the lock as they were once; nothing is committed."""
+        This needs no lock: whoever changes it meanwhile knows of what was there.
+        """
+        if not (self.path / FLAKE).exists():
+            return False
+        inputs = self._inputs(names, ())
+        committed, lying = self._committed(), {file: (self.path / file).read_bytes() for file in (FLAKE, LOCK)}
+        nodes = flake.nodes_in(lying[LOCK])
+        right = nodes.keys() == inputs.keys() and flake.rev_of(nodes, agent_input(agent)) == revision
+        return right and lying == committed and lying[FLAKE].decode() == self._text(inputs, names)
+
+    def _inputs(self, names: Sequence[str], update: Sequence[str]) -> dict[str, str]:
+        """The inputs for these agents, with their urls."""
+        agents = {agent_input(name): upstream.applied_url(self.hive, name) for name in sorted(names)}
+        return {HIVE_INPUT: self._base_url(update), **agents}
+
+    def _text(self, inputs: Mapping[str, str], names: Sequence[str]) -> str:
+        return flake.render(inputs, {name: threaded(self.hive, name) for name in sorted(names)})
+
+    def _committed(self) -> dict[str, bytes]:
+        from hive_core.git.repository import Repository
+
+        repository = Repository(self.path)
+        main = repository.main()
+        return {file: repository.read(main, file) or b"" for file in (FLAKE, LOCK)}
+
+    def newest(self, inputs: Sequence[str]) -> Entries:
+        """The lock's entries for the newest commits of these inputs."""
+        return {name: self._newest(name) for name in inputs}
+
+    def has(self, entries: Entries) -> bool:
+        """Whether the committed lock has all of these."""
+        nodes = flake.nodes_in(self._committed()[LOCK])
+        return all(nodes.get(name) == entry for name, entry in entries.items())
+
+    def put(self, names: Sequence[str], entries: Entries, update: Sequence[str] = ()) -> None:
+        """As `stage`, with these entries in the lock for the inputs that there are; nothing is committed."""
         there = flake.read_lock(self.path)
         atomic.write(self.path / LOCK, flake.lock_text({**there, **{n: e for n, e in entries.items() if n in there}}))
-        self.stage(names)
+        self.stage(names, update)
 
     def _base_url(self, update: Sequence[str]) -> str:
         """The url of the input `hive`: as it was locked, until that input itself is updated."""
@@ -104,13 +136,9 @@ class Meta:
 
     def revision(self, name: str) -> str | None:
         """The full sha that the committed lock names for an input, or None."""
-        from hive_core.git.repository import Repository
-
         if not self.path.exists():
             return None
-        repository = Repository(self.path)
-        lock = repository.read(repository.main(), LOCK)
-        return flake.rev_of(flake.nodes_in(lock or b"{}"), name)
+        return flake.rev_of(flake.nodes_in(self._committed()[LOCK] or b"{}"), name)
 
     def commit(self, message: str) -> bool:
         """Commit flake.nix and flake.lock as they stand; returns whether anything had changed."""
@@ -191,7 +219,7 @@ def current_base(hive: Hive) -> str | None:
 def lock(hive: Hive, known: str | None = None) -> Lock:
     """What an agent is to be built and started with: the committed lock's revision of the input `hive`.
 
-    known: what an agent was last started with; as long as the lock says the same no git library is loaded. Before
+    known: what an agent was last built with; as long as the lock says the same no git library is loaded. Before
     there is a committed lock it is the one that lies there, or what would be locked. Raises Refused.
     """
     base = current_base(hive)
@@ -199,6 +227,15 @@ def lock(hive: Hive, known: str | None = None) -> Lock:
         base = Meta(hive).revision(HIVE_INPUT) or base or upstream.of(hive).rev
     repositories = tuple(upstream.repositories(hive, _locked_url(hive)))
     return Lock(hive.settings.meta, base, repositories, partial(threaded, hive))
+
+
+def lock_with(hive: Hive, entries: Entries) -> Lock:
+    """What an agent is to be built with, were these in the lock."""
+    now, hives = lock(hive), entries.get(HIVE_INPUT)
+    if hives is None:
+        return now
+    repositories = tuple(upstream.repositories(hive, flake.url_of(hives["original"])))
+    return now._replace(hive=str(hives["locked"]["rev"]), repositories=repositories)
 
 
 def threaded(hive: Hive, name: str) -> Threaded:

@@ -167,7 +167,7 @@ def test_the_base_moves_with_one_commit_and_everybody_is_rebuilt_with_progress_o
     assert done.stderr.splitlines() == ["rebuilding coder (1 of 2)", "rebuilding tester (2 of 2)"]
     assert log(hive) == ["lock update: hive, agent-coder", *commits]
     assert (locked(hive, "hive"), locked(hive, "agent-coder")) == (new, sha)
-    assert rebuilt(hive) == ["coder", "tester"]
+    assert sorted(rebuilt(hive)) == ["coder", "tester"]
     assert [row["needs_update"] for row in hive.json("list")] == [False, False]
 
 
@@ -179,7 +179,7 @@ def test_one_rebuild_that_fails_does_not_stop_the_rest(three: TestHive) -> None:
     assert [(row["name"], row["ok"]) for row in rows] == [("coder", True), ("tester", False), ("writer", True)]
     assert "nonsense" in rows[1]["error"]
     assert "warning: tester was not rebuilt" in done.stderr
-    assert rebuilt(three) == ["coder", "writer"]
+    assert sorted(rebuilt(three)) == ["coder", "writer"]
     assert (three.instance("tester"), three.agent("tester")["running"]) == (instance, True)
     assert [row["name"] for row in three.json("list")] == ["coder", "tester", "writer"]
 
@@ -201,17 +201,16 @@ def test_a_canary_that_does_not_live_has_all_put_back_and_no_other_touched(hive:
     base(hive)
     for name in ("coder", "tester"):
         hive.spawn(name)
-    before, instance, own = json.loads(lock(hive)), hive.instance("coder"), hive.instance("tester")
+    before, commits, instance, own = lock(hive), log(hive), hive.instance("coder"), hive.instance("tester")
     bump(hive)
     commit_applied(hive, "tester", toml)
     (row,) = json.loads(hive.run("meta-update", "hive", "--canary", "tester", "--json", code=1).stdout)
     assert (row["name"], row["ok"]) == ("tester", False)
     assert "No other agent was touched. The lock is as it was." in row["error"]
-    assert json.loads(lock(hive))["nodes"]["hive"] == before["nodes"]["hive"]
+    assert (lock(hive), log(hive)) == (before, commits)
     assert hive.instance("coder") == instance
     # What could not even be built took nothing from it.
     assert (hive.instance("tester") == own) == (toml == BROKEN)
-    assert log(hive)[0].startswith(("lock update taken back: tester", "rebuild tester"))
     assert hive.git("meta", "status", "--porcelain") == ""
     assert "coder" not in rebuilt(hive)
     commit_applied(hive, "tester", PLAIN)
@@ -251,7 +250,7 @@ def test_who_was_built_on_another_base_is_rebuilt_and_nobody_else(three: TestHiv
     assert [row["needs_update"] for row in three.json("list")] == [True, False, True]
     commits = log(three)
     assert [row["name"] for row in three.json("update", "--stale")] == ["coder", "writer"]
-    assert rebuilt(three) == ["coder", "writer"]
+    assert sorted(rebuilt(three)) == ["coder", "writer"]
     assert log(three) == commits
     assert three.json("update", "--stale") == []
 
