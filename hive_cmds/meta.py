@@ -9,6 +9,7 @@ from hive_core.arguments import AgentName, agent_name
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.operation import CONTAINERS, LOOKING_AFTER, OPERATOR, Needed, Only, operation
+from hive_core.side_by_side import side_by_side
 from hive_fleet.agents import table
 from hive_fleet.agents.refusals import refuse_self
 from hive_fleet.changes import canaries
@@ -73,14 +74,21 @@ def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> None:
 
 
 def _rebuild_each(hive: Hive, names: list[str], fan_out: staleness.FanOut, *, first: int = 1) -> list[Rebuilt]:
-    """Rebuild agents one after the other, and say which one it is."""
-    results = []
+    """Rebuild agents, begun in their order, and say which one it is."""
     build_together(hive, names)
-    for count, name in enumerate(names, first):
+    counted = enumerate(names, first)
+
+    def begin() -> str:
+        count, name = next(counted)
         hive.say(f"rebuilding {name} ({count} of {len(names) + first - 1})")
-        results.append(rebuild_one(hive, name))
-        fan_out.done(name, results[-1].error)
-    return results
+        return name
+
+    def carry_out(name: str) -> Rebuilt:
+        result = rebuild_one(hive, name)
+        fan_out.done(name, result.error)
+        return result
+
+    return side_by_side(len(names), begin, carry_out)
 
 
 @operation(

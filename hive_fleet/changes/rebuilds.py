@@ -99,9 +99,12 @@ def rebuild_held(hive: Hive, name: str) -> None:
 def _lock_rebuilt(hive: Hive, name: str, revision: str) -> None:
     """Lock what the container has now, and tell of it in the transaction that ends the rebuild."""
     reach(hive, name, "locking")
-    with meta.opened(hive, f"rebuilding {name}") as flake:
-        flake.stage(fleet(hive), [meta.agent_input(name)])
-        moved = flake.commit(f"rebuild {name} {revision[:12]}")
+    moved = False
+    # Of many that are rebuilt for the input `hive` none has anything to change: so none waits for another.
+    if not meta.Meta(hive).is_settled(fleet(hive), name, revision):
+        with meta.opened(hive, f"rebuilding {name}") as flake:
+            flake.stage(fleet(hive), [meta.agent_input(name)])
+            moved = flake.commit(f"rebuild {name} {revision[:12]}")
     record_build = built_with(hive, name, revision)
     end = ending(hive, name)
     with hive.store.write() as db:
