@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hive_agent.credentials import given
 from hive_core import progress
-from hive_core.changes import Recorder
+from hive_core.changes import InProgress, Recorder
 from hive_core.containers.base import GRACE
 from hive_core.context import Hive
 from hive_fleet.agents import harness_state, table
@@ -79,17 +79,26 @@ def _record_build(name: str, built: AgentConfig, base: str | None, db: sqlite3.C
     )
 
 
-def ensure_container(hive: Hive, name: str, revision: str, base: str | None = None) -> None:
+def ensure_container(
+    hive: Hive, name: str, revision: str, base: str | None = None, *, left: InProgress | None = None
+) -> None:
     """Bring the container to `revision` if it is not there, running or stopped as the operator wants it.
 
-    base: the revision of hive that it has to be of, where that matters.
+    base: the revision of hive that it has to be of, where that matters. left: what of it was cut off, and is mended.
     """
     container = hive.host.container(name)
     run = wanted(hive, name)
     whole = container is not None and container.revision == container.next_revision == revision
     if base is not None and container is not None:
         whole = whole and container.hive == base
+    if left is not None and _may_be_ending(left):
+        whole = False
     if container is None or not whole or (run and not container.running):
         build_and_switch(hive, name, revision, run=run)
     elif container.running and not run:
         hive.host.stop(name, grace=GRACE)
+
+
+def _may_be_ending(left: InProgress) -> bool:
+    """Whether a container that runs may have been asked to end by who has died since: it does so in a while."""
+    return left.step is not None and left.step.step in ("switching", "stopping") and not left.owner.alive()

@@ -116,7 +116,7 @@ def _recover(hive: Hive, left: InProgress) -> str:
     repository = Repository(hive.applied_path(plan.agent))
     with meta.opened(hive, f"mending {plan.agent}") as flake:
         new = plan.tag("deployed") in repository.tags()
-        ensure_container(hive, plan.agent, plan.target if new else plan.before)
+        ensure_container(hive, plan.agent, plan.target if new else plan.before, left=left)
         return _conclude(hive, plan, repository, flake)
 
 

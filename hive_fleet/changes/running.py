@@ -73,7 +73,7 @@ def agree(hive: Hive, left: InProgress, base: str | None = None) -> str:
         # Destroyed while whoever began this waited for the lock: there is nothing to agree on.
         return "destroyed"
     try:
-        ensure_container(hive, left.agent, Repository(hive.applied_path(left.agent)).main(), base)
+        ensure_container(hive, left.agent, Repository(hive.applied_path(left.agent)).main(), base, left=left)
     except HiveError as error:
         if error.__cause__ is not None and disk.refusal(error.__cause__):
             raise  # The machine's trouble passes, and then this can be done: it is tried again.

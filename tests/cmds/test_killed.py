@@ -232,6 +232,27 @@ def test_a_lifecycle_command_killed_anywhere_ends_in_what_was_asked_for_or_chang
     assert eventually(lambda: not list(Path(hive.home / "containers").glob(".*new*")))
 
 
+SLOW = """\
+runner = "command"
+settle_seconds = 0.05
+command = ["sh", "-c", "trap 'echo ending; sleep 0.5; exit 0' TERM; echo ready; while :; do sleep 0.05; done"]
+"""
+
+
+@pytest.mark.parametrize("verb", ["restart", "rebuild"])
+def test_what_was_asked_to_end_by_who_was_killed_is_not_taken_for_what_runs(hive: TestHive, verb: str) -> None:
+    hive.spawn("coder", SLOW)
+    host, before = hive.inside().host, hive.instance("coder")
+    assert eventually(lambda: any(line.endswith("ready") for line in host.journal("coder", 9)))
+    killed = hive.start(verb, "coder")
+    assert eventually(lambda: any(line.endswith("ending") for line in host.journal("coder", 9)))
+    killed.kill()
+    killed.wait()
+    hive.asked("list")
+    assert hive.instance("coder") not in (None, before)
+    assert hive.agent("coder")["running"]
+
+
 LEAVE_HALF_DESTROYED = """
 import os
 from hive_fleet.changes.removals import DESTROY

@@ -144,7 +144,18 @@ def write(name, **state):
     beside.replace(UNITS / f"{name}.json")
 
 
+def alone(name):
+    """Be the one job on a unit: the lock is held until this process ends, or lets go of it."""
+    import fcntl
+
+    UNITS.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(UNITS / f"{name}.job", os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
 def start(name):
+    job = alone(name)
     if not (CONFS / f"{name}.conf").exists():
         fail(f"Failed to start container@{name}.service: Unit container@{name}.service not found.", 5)
     if read(name).get("state") == "active":
@@ -164,6 +175,7 @@ def start(name):
     if os.fork() == 0:
         os.setsid()
         os.close(ready)
+        os.close(job)
         null = os.open("/dev/null", os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
@@ -176,6 +188,7 @@ def start(name):
 
 
 def stop(name):
+    alone(name)
     if read(name).get("state") != "active":
         return
     with contextlib.suppress(ProcessLookupError):

@@ -84,8 +84,14 @@ def start(places: Places, before: ContainerUnit) -> ContainerUnit:
     import time
 
     for _ in range(_TRIES):
+        asked = time.time()
         done = run(["systemctl", "start", "--", places.unit], timeout=START_SECONDS, check=False)
         now = look([places])[places.name]
+        if now.running and now.started_at is not None and now.started_at < asked:
+            # Somebody else has started it since, maybe for a hive that was killed, and who knows with what.
+            stop(places, 0)
+            before = now
+            continue
         said = "" if done.code == 0 else _said(now.invocation)
         if not any(words in said for words in _STILL_THERE):
             break

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hive_core.containers.config import Limits
-from hive_core.containers.nixos import files, places
+from hive_core.containers.nixos import files, places, units
 from hive_core.errors import HiveError, NotFound, Refused
 from hive_core.git.revision import head_revision
 from hive_core.process import boot_id
@@ -120,6 +120,16 @@ def test_systemd_reads_a_units_files_anew_when_they_are_others_also_after_a_kill
         assert read.read_text() == places.of("a").drop_in.read_text() != ""
         backend.host.stop("a", grace=0)
     assert backend.now("a").ended is not None
+
+
+def test_what_was_started_past_hive_just_before_it_is_started_anew(backend: Backend) -> None:
+    """As by a hive that was killed when it had asked for that."""
+    backend.run("a")
+    backend.host.stop("a", grace=0)
+    before = units.look([places.of("a")])["a"]
+    subprocess.run(["systemctl", "start", "container@h-a.service"], check=True)
+    theirs = units.look([places.of("a")])["a"]
+    assert units.start(places.of("a"), before).invocation not in (before.invocation, theirs.invocation)
 
 
 def test_no_link_is_left_in_the_folder_that_hive_was_called_in(
