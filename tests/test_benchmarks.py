@@ -44,7 +44,7 @@ ROWS = [
     pytest.param("turns", "claude -p, a process per turn", "hive, the process is kept", marks=_claude),
     pytest.param("deploys", "bwrap true", "hive start, as a command", marks=requires("bwrap")),
     pytest.param("page", "gevent", "hive up, and 50 that read nothing", marks=_servers),
-    pytest.param("nixos_builds", "one `nix build` each", "hive, together", marks=needs_nix),
+    pytest.param("nixos_update", "a loop: lock, build, switch", "hive meta-update hive", marks=needs_nix),
     pytest.param("growth", "100 messages", "2000 messages"),
     pytest.param("upkeep", "delete and vacuum, by sqlite3", "hive vacuum"),
 ]  # fmt: skip
@@ -54,7 +54,7 @@ ROWS = [
 _SMALLER = {
     "growth": ["--messages", "2000"],
     "upkeep": ["--messages", "2000", "--agents", "2"],
-    "nixos_builds": ["--agents", "3"],
+    "nixos_update": ["--agents", "3"],
 }
 
 
