@@ -29,7 +29,7 @@ def test_whatever_waits_while_its_agent_is_destroyed_says_so_and_leaves_the_name
         removals.destroy_held(inside, "coder", False)
     _, told = late.communicate(timeout=60)
     assert late.returncode == 1, told
-    assert "There is no agent 'coder'" in told or "no input 'agent-coder'" in told
+    assert "There is no agent 'coder'" in told
     hive.run("watch", "--once")
     hive.run("spawn", "coder")
     assert hive.agent("coder")["running"] is True
@@ -178,14 +178,14 @@ def test_an_agent_whose_repository_is_gone_stops_neither_the_list_nor_the_watch_
     assert [row["name"] for row in hive.json("list")] == ["other"]
 
 
-def test_a_lock_file_that_is_no_json_is_told_of(hive: TestHive) -> None:
+def test_a_lock_file_that_is_no_json_is_restored_by_the_next_rebuild(hive: TestHive) -> None:
     hive.spawn("coder")
-    (hive.home / "meta" / "flake.lock").write_text("{ not json")
+    lock = hive.home / "meta" / "flake.lock"
+    before = lock.read_text()
+    lock.write_text("{ not json")
     hive.run("list")
-    done = hive.start("rebuild", "coder")
-    _, told = done.communicate(timeout=60)
-    assert done.returncode in (0, 1), told
-    assert "bug" not in told
+    hive.run("rebuild", "coder")
+    assert lock.read_text() == before
 
 
 def test_state_that_is_too_deep_for_a_path_can_be_destroyed_listed_and_purged(hive: TestHive) -> None:

@@ -31,7 +31,8 @@ def test_without_the_key_nothing_is_said_and_nothing_done(near: NearPage) -> Non
     for key in (None, "", "wrong"):
         for method, rule in (*GUARDED, STREAM):
             status, answer = near.client.ask(method, filled(rule), {} if method == "POST" else None, key=key)
-            assert status in (401, 429), rule
+            # Wrong keys are counted, and told to wait when there were many; to show none is no try.
+            assert status in ((401,) if key is None else (401, 429)), rule
             assert "coder" not in json.dumps(answer)
     assert near.hive.agent("coder")["running"] is True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -112,5 +113,6 @@ def test_only_hive_itself_may_have_something_started(hive: TestHive) -> None:
     ask = 'import socket, sys; s = socket.socket(1); s.connect(sys.argv[1]); s.sendall(b"{}"); s.shutdown(1); print(s.recv(9))'
     argv = ["nsenter", f"--target={agent}", "--pid", sys.executable, "-c", ask, str(path)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.stdout in ("b''\n", ""), done
+    # It is hung up on before it has asked, or is read and gets no answer.
+    assert done.stdout == "b''\n" or re.search("ConnectionResetError|BrokenPipeError", done.stderr), done
     assert interrupt(up) == 130
