@@ -75,7 +75,7 @@ def call(verb: str, caller: Identity = THE_OPERATOR, **arguments: Any) -> Any:
     ran.append(verb)
     operation = everything()[verb]
     result = serve(hive.acting_as(caller), operation, operation.parse(arguments))
-    return list(result) if verb == "watch" else result
+    return list(result) if verb in ("watch", "events") else result
 
 
 def commit(config: Path, toml: str) -> str:
@@ -136,7 +136,7 @@ def talked_to() -> None:
     call("send", to="coder", body="hello")
     for verb in ("recv", "ack", "nack"):
         call(verb, caller=CODER)
-    call("recent"), call("search", words="hello"), call("why", id=1)
+    call("recent"), call("search", words="hello"), call("why", id=1), call("events")
     for caller in (CODER, THE_MANAGER):
         call("ask", caller=caller, question="what?")
     call("ask_operator", caller=THE_MANAGER, question="what?")

@@ -53,18 +53,13 @@ ELSEWHERE = {
     **dict.fromkeys(
         ("agent", "mcp", "gate", "page", "watch", "up", "attach", "login", "open"), "runs until it is ended"
     ),
-    **dict.fromkeys(
-        ("journal", "configuration", "inputs", "turn_settings", "doctor", "config", "tombstones", "install_service"),
-        "reads files, or one row by its name",
-    ),
+    **dict.fromkeys(("inputs", "config", "journal", "install_service"), "asks the database nothing"),
     **dict.fromkeys(("migrate", "adopt"), "runs once"),
     "notify": "reads what needs the operator, as needs_you does, and what was told of it within an hour",
     "nudge": "needs a harness in a turn, and is a restart",
     **dict.fromkeys(("backup", "restore"), "copies all there is"),
     "vacuum": "removes what there is too much of",
-    "disk": "measures all there is",
-    "meta_update": "is a rebuild of several agents",
-    "ask_operator": "is ask",
+    **dict.fromkeys(("disk", "doctor"), "looks at all there is"),
 }
 
 Act = tuple[str, Callable[[Hive], object]]
@@ -95,10 +90,12 @@ def acts(place: TestHive) -> Iterator[Act]:
     yield call("needs_you", all=True, short=True)
     yield "acknowledge", lambda hive: everything()["acknowledge"].call(hive, {"id": f"request/{newest(hive)}"})
     yield call("state")
+    yield call("tombstones")
     yield call("events")
     yield "the newest events of an agent", call("events", agent=["coder"])[1]
     yield "the events of an hour", call("events", since="1h")[1]
     yield call("history", name="coder")
+    yield call("configuration", name="coder")
     yield call("status", name="coder")
     yield "the newest events", call("events", kind=["sent"])[1]
     yield "the events since", lambda hive: list(feed.after(hive, newest_event(hive) - 5, []))
@@ -128,6 +125,7 @@ def talking() -> Iterator[Act]:
     yield call("why", id=2, of="coder")
     yield call("ask", by="coder", question="may I?", ttl=60)
     yield call("ask", by="coder", question="will you?", to="manager")
+    yield call("ask_operator", by="manager", question="may it?")
     for by in ("", "coder"):
         yield call("questions", by=by)
         yield "all questions", call("questions", by=by, all=True)[1]
@@ -141,9 +139,11 @@ def changing(place: TestHive) -> Iterator[Act]:
     """What is done to agents, and asked for."""
     yield call("set_status", by="coder", state="thinking")
     yield call("set_model", by="coder", model="x")
+    yield call("turn_settings", by="coder")
     yield call("model", name="coder", model="x", refused=True)
     for verb in ("pause", "resume", "stop", "start", "kill", "restart", "rebuild", "update"):
         yield call(verb, name="coder")
+    yield call("meta_update", inputs=["agent-coder"])
     yield call("estop")
     yield "resume all", call("resume", all=True)[1]
     yield "kick", kicked
