@@ -74,11 +74,6 @@ OWNERS = {
     "snapshots": "hive_core",
 }
 MIGRATIONS = ("hive_core/migrations.py", "hive_core/first_migrations.py")
-# What is not yet as the plan says; each entry goes when it is cut, and none comes.
-FOREIGN_SQL: set[tuple[str, str]] = set()
-NO_VERBS: set[str] = set()
-VERB_TO_VERB: set[str] = set()
-
 # The faces, of which none imports another. `up` is none of them: it is what brings the long-running ones together.
 FACES = ("hive_faces.shell", "hive_faces.gate", "status_page")
 
