@@ -29,16 +29,7 @@ from tests.mail import as_agent
 
 GROWING = ("messages", "events", "approvals", "questions")
 # Partial indexes: they hold what is still to be done, which is little, however much there has been.
-PENDING = {
-    "messages_waiting",
-    "messages_unread",
-    "messages_unacknowledged",
-    "approvals_pending",
-    "approvals_untagged",
-    "questions_open",
-    "questions_waiting",
-    "questions_due",
-}
+PENDING = {"approvals_pending", "approvals_untagged", "questions_waiting"}
 # The newest rows of a table, which are read from its end and no further; what is said there has an index of its own.
 NEWEST = re.compile(
     r"from (\w+)(?: indexed by messages_said where sender != 'system')?(?: order by (?:id|seq) desc)? limit \d+"
