@@ -245,7 +245,9 @@ def test_a_restart_that_has_to_wait_keeps_nobody_else_from_being_watched(
         eventually(lambda: not due(inside, "coder"))
         os.kill(pair.pid("other"), signal.SIGKILL)
         assert heard(seen, "container_crash").agent == "other"
-    eventually(lambda: pair.agent("coder")["running"])
+    # Not only until it runs: what is still being started when the test ends would outlive it.
+    assert heard(seen, "started").agent == "coder"
+    assert pair.agent("coder")["running"] is True
 
 
 def due(hive: Hive, name: str) -> bool:
