@@ -40,8 +40,9 @@ class HeadAndTail:
 
     def text(self) -> str:
         self._cut()
-        between = f"\n[... {size(self.left_out)} left out ...]\n" if self.left_out else ""
-        return self._head.decode(errors="ignore") + between + self._tail.decode(errors="ignore")
+        # A character may begin in the one and end in the other.
+        parts = (self._head, self._tail) if self.left_out else (self._head + self._tail,)
+        return f"\n[... {size(self.left_out)} left out ...]\n".join(part.decode(errors="ignore") for part in parts)
 
     def _cut(self) -> None:
         over = max(0, len(self._tail) - self._half)
