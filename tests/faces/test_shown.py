@@ -18,7 +18,6 @@ from hive_core.errors import Exit
 from hive_faces.shell.present import show
 from tests.properties import documents, texts, thorough
 
-
 # What a terminal acts upon, or does not show: of control, of format, of lines and paragraphs.
 UNSEEN = {"Cc", "Cf", "Zl", "Zp"}
 
