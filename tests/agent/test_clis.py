@@ -29,7 +29,9 @@ def at(place: Place, cli: Cli) -> Place:
 def test_a_message_becomes_a_turn_that_answers_by_the_gates_tools(at: Place, cli: Cli) -> None:
     # A model that codex does not know is offered every tool at once.
     at.configure(runner=cli.name, model="model-a")
-    with cli.serve(at, answer_with_send) as api:
+    api = cli.api(answer_with_send)
+    proxy = {"HTTPS_PROXY": api.url, "HTTP_PROXY": api.url, "NO_PROXY": "127.0.0.1"}
+    with at.served_by(api, **proxy, **{cli.url: api.base_url}):
         at.gate.put("operator", "do it")
         at.acknowledged()
         assert at.gate.sent == [("operator", "done")]
@@ -39,6 +41,8 @@ def test_a_message_becomes_a_turn_that_answers_by_the_gates_tools(at: Place, cli
         assert "You are coder" in first.system
         assert "she/her" in first.system
         assert {"mcp__hive__send", "mcp__hive__recv", cli.shell} <= set(first.tools)
+        # Nothing but its service is asked for anything.
+        assert api.elsewhere == []
     kinds = [kind for (kind,) in at.rows("select kind from turn_events order by seq")]
     assert [kind for kind in kinds if kind != "note"] == [
         "started",
@@ -51,35 +55,19 @@ def test_a_message_becomes_a_turn_that_answers_by_the_gates_tools(at: Place, cli
     assert at.rows("select sender, body, outcome, detail from turns") == [("operator", "do it", "done", "sent")]
 
 
-def test_nothing_but_its_service_is_asked(at: Place, cli: Cli) -> None:
-    api = cli.api(answer_with_send)
-    proxy = {"HTTPS_PROXY": api.url, "HTTP_PROXY": api.url, "NO_PROXY": "127.0.0.1"}
-    with at.served_by(api, **proxy, **{cli.url: api.base_url}):
-        at.gate.put("operator", "do it")
-        at.acknowledged()
-        assert api.elsewhere == []
-
-
-def test_the_conversation_goes_on_in_the_next_turn_and_after_a_restart(at: Place, cli: Cli) -> None:
+def test_the_conversation_goes_on_with_another_model_and_after_a_restart(at: Place, cli: Cli) -> None:
     with cli.serve(at, [("", Text("ok"))]) as api:
-        for count, word in enumerate(WORDS, start=1):
+        for count, (word, model) in enumerate(zip(WORDS, (None, "model-b", None), strict=True), start=1):
             if count == 3:
                 assert at.stop() == 0
                 at.start()
-            at.gate.put("operator", word)
-            at.acknowledged(count)
-        assert [remembered(asked) for asked in api.asked] == [[*WORDS[:1]], [*WORDS[:2]], [*WORDS]]
-
-
-def test_another_model_counts_from_the_next_turn_on_in_the_same_conversation(at: Place, cli: Cli) -> None:
-    with cli.serve(at, [("", Text("ok"))]) as api:
-        for count, (word, model) in enumerate(zip(WORDS, (None, "model-b", None), strict=True), start=1):
+            # It counts from the next turn on.
             at.gate.set(model=model)
             at.gate.put("operator", word)
             at.acknowledged(count)
         default = api.asked[0].model
         assert [asked.model for asked in api.asked] == [default, "model-b", default]
-        assert remembered(api.asked[2]) == [*WORDS]
+        assert [remembered(asked) for asked in api.asked] == [[*WORDS[:1]], [*WORDS[:2]], [*WORDS]]
         told = [status["model"] for status in at.gate.statuses if "model" in status]
         assert "model-b" in told
         # claude adds the size of the context to the name.
