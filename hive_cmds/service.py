@@ -92,8 +92,13 @@ def _write(place: Layout, name: str, text: str) -> UnitFile:
     same = path.exists() and path.read_text(errors="replace") == text
     if not same:
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(path, text, mode=0o644)
+        # By one name each: what a killed process leaves is replaced with it, and removed with the unit.
+        atomic.write(path, text, mode=0o644, temporary=_beside(path))
     return UnitFile(name, str(path), "unchanged" if same else "written", text)
+
+
+def _beside(unit: Path) -> Path:
+    return unit.with_name(f".{unit.name}.new")
 
 
 def _remove(hive: Hive, place: Layout, names: list[str], *, dry_run: bool) -> list[UnitFile]:
@@ -105,9 +110,12 @@ def _remove(hive: Hive, place: Layout, names: list[str], *, dry_run: bool) -> li
         trouble = manager.stop_quietly(place, found)
         if trouble is not None:
             hive.say(f"warning: {trouble}")
+    for name in names:
+        _beside(place.units / name).unlink(missing_ok=True)
     for name in found:
         (place.units / name).unlink(missing_ok=True)
-    if found and manager.runs(place):
+    # Also where there is nothing: somebody may have been killed who had just removed it.
+    if manager.runs(place):
         manager.ask(place, "daemon-reload")
     return removed
 

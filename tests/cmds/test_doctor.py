@@ -17,6 +17,7 @@ from hive_core import last_backup
 from hive_core.git.repository import Repository
 from hive_core.process import Owner
 from hive_fleet.checkup import machine, service
+from tests.cmds.test_killed import killed_at, places_of
 from tests.hives import PLAIN, TestHive
 
 pytestmark = pytest.mark.remembered
@@ -255,3 +256,38 @@ def test_a_check_that_fails_is_a_finding_and_the_others_are_made(hive: TestHive)
     assert found["agents"][0]["ok"] is False
     assert "git" in found
     assert "backup" in found
+
+
+def test_a_mending_that_is_killed_is_finished_by_the_next_and_takes_nothing(hive: TestHive) -> None:
+    # Below what is watched for changes.
+    hive.extra["HIVE_RUN"] = str(hive.home / "run")
+    hive.spawn("coder")
+    files = ("fleet/checkup/home.py", "fleet/checkup/service.py", "upkeep/sweeping.py", "upkeep/leftovers.py")
+    command = ("doctor", "--fix")
+    stale = (hive.home / "run/host.sock", hive.home / "run/sockets/coder/agent.sock")
+    loose = (hive.home, hive.home / "hive.db", hive.home / "agents/coder")
+    looks = [check for check in doctor.CHECKS if check.mend is not None]
+
+    def amiss() -> set[str]:
+        inside = hive.inside()
+        return {check.name for check in looks for found in check.findings(inside) if found.ok is not True}
+
+    def make_a_mess(line: int) -> None:
+        hive.asked("approve", id=hive.request("coder", PLAIN.replace("ready", f"n{line}")))
+        for path in stale:
+            path.unlink(missing_ok=True)
+            left_behind(path)
+        for path in loose:
+            path.chmod(0o755)
+
+    make_a_mess(0)
+    assert amiss() == {"home", "permissions", "leftovers", "sockets"}
+    places = places_of(hive, files, *command)
+    assert amiss() == set()
+    for line in [*places[1:-1:2], places[-1]]:
+        make_a_mess(line)
+        runs, main = hive.instance("coder"), hive.git("applied/coder", "rev-parse", "main")
+        killed_at(hive, line, files, *command)
+        hive.asked("doctor", fix=True)
+        assert amiss() == set(), f"killed at line {line}"
+        assert (hive.instance("coder"), hive.agent("coder")["deployed_sha"]) == (runs, main[:12])

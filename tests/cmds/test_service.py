@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hive_core.settings import from_environment
 from hive_fleet.service import escaping, units
 from hive_fleet.service.layout import layout
 from hive_fleet.service.manager import version
+from tests.cmds.test_killed import killed_at, places_of
 from tests.hives import TestHive
 from tests.needs import requires
 
@@ -50,6 +52,41 @@ def test_systemd_finds_nothing_wrong_with_any_form_and_any_path(tmp_path: Path) 
         environment = {**hive.environment, "XDG_RUNTIME_DIR": str(tmp_path)}
         done = subprocess.run(verify, capture_output=True, text=True, check=True, env=environment)
         assert [line for line in (done.stdout + done.stderr).splitlines() if "hive" in line] == [], flags
+
+
+SYSTEMCTL = """#!/bin/sh
+case "$*" in
+  --version) echo "systemd 257 (257)" ;;
+  *daemon-reload) rm -rf {read}; cp -r {units} {read} ;;
+esac
+"""
+
+
+def test_an_installation_that_is_killed_is_finished_by_the_same_command_and_so_is_a_removal(hive: TestHive) -> None:
+    # Below what is watched for changes.
+    units, read = hive.home / "config/systemd/user", hive.root / "read"
+    units.mkdir(parents=True)
+    (hive.root / "bin").mkdir()
+    (hive.root / "runtime/systemd/private").mkdir(parents=True)
+    (hive.root / "bin/systemctl").write_text(SYSTEMCTL.format(units=units, read=read))
+    (hive.root / "bin/systemctl").chmod(0o755)
+    hive.extra |= {"XDG_CONFIG_HOME": str(hive.home / "config"), "XDG_RUNTIME_DIR": str(hive.root / "runtime")}
+    hive.extra |= {"PATH": f"{hive.root}/bin:{os.environ['PATH']}"}
+    install, remove = (("install-service", "--user", *more) for more in ((), ("--remove",)))
+    texts = rendered(hive, "--user")
+
+    def there(folder: Path) -> dict[str, str]:
+        return {path.name: path.read_text() for path in folder.iterdir()}
+
+    for command, other, end in ((install, remove, texts), (remove, install, {})):
+        assert hive.forked(*other).returncode == 0
+        for line in places_of(hive, ("hive_cmds/service.py", "hive_agent/atomic.py"), *command):
+            assert hive.forked(*other).returncode == 0
+            killed_at(hive, line, ("hive_cmds/service.py", "hive_agent/atomic.py"), *command)
+            # What systemd would take is whole, or not there.
+            assert all(texts[name] == text for name, text in there(units).items() if not name.startswith("."))
+            assert hive.forked(*command).returncode == 0
+            assert there(units) == there(read) == end, f"{command} killed at line {line}"
 
 
 @requires("systemd-analyze")
