@@ -227,11 +227,17 @@ def test_killed_anywhere_it_leaves_everything_whole_and_the_next_one_ends_it(hiv
         assert bodies(hive) == expected
 
 
-def test_a_second_one_is_refused_while_one_is_at_work_and_a_dry_run_is_not(hive: TestHive) -> None:
+def test_a_second_one_leaves_it_to_the_one_at_work_and_has_not_failed(hive: TestHive) -> None:
+    put(hive, "old", sent=40, read=40, done=40)
     with hive.inside().lone("vacuum", "a test"):
-        assert "already" in hive.run("vacuum", code=1).stderr
+        (row,) = hive.json("vacuum")
+        assert row["detail"].startswith("left to another: `hive vacuum` is running already (process")
+        assert "left to another" in hive.run("vacuum").stdout
+        assert "already" in hive.run("vacuum", "--rewrite", code=1).stderr
+        assert "old" in bodies(hive)
         hive.run("vacuum", "--dry-run")
     hive.run("vacuum")
+    assert "old" not in bodies(hive)
 
 
 def test_an_older_hives_database_is_rewritten_where_that_takes_a_moment(hive: TestHive) -> None:
