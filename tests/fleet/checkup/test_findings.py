@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -189,8 +190,16 @@ def test_of_a_home_that_is_not_there_nothing_is_wrong(hive: TestHive) -> None:
 
 
 def test_how_many_settings_are_the_operators_own_is_told(inside: Hive) -> None:
+    def own() -> int:
+        told = re.fullmatch(
+            "([0-9]+) settings? other than the defaults: `hive config` shows them", found(inside, "settings")[-1].said
+        )
+        assert told
+        return int(told[1])
+
+    before = own()
     (inside.settings.home / "hive.toml").write_text('pronouns = "they/them"\n')
-    assert found(inside, "settings")[-1].said.endswith("`hive config` shows them")
+    assert own() == before + 1
     (inside.settings.home / "hive.toml").write_text("pronouns = 7\n")
     (row,) = found(inside, "settings")
     assert row.ok is False
