@@ -85,13 +85,14 @@ class Meta:
 
         This needs no lock: whoever changes it meanwhile knows of what was there.
         """
-        if not (self.path / FLAKE).exists():
+        if not all((self.path / file).exists() for file in (FLAKE, LOCK)):
             return False
-        inputs = self._inputs(names, ())
-        committed, lying = self._committed(), {file: (self.path / file).read_bytes() for file in (FLAKE, LOCK)}
-        nodes = flake.nodes_in(lying[LOCK])
+        committed = self._committed()
+        if {file: (self.path / file).read_bytes() for file in (FLAKE, LOCK)} != committed:
+            return False  # What lies there may be damaged; whoever opens it puts the committed one back.
+        inputs, nodes = self._inputs(names, ()), flake.nodes_in(committed[LOCK])
         right = nodes.keys() == inputs.keys() and flake.rev_of(nodes, agent_input(agent)) == revision
-        return right and lying == committed and lying[FLAKE].decode() == self._text(inputs, names)
+        return right and committed[FLAKE].decode() == self._text(inputs, names)
 
     def _inputs(self, names: Sequence[str], update: Sequence[str]) -> dict[str, str]:
         """The inputs for these agents, with their urls."""

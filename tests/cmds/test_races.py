@@ -178,14 +178,15 @@ def test_an_agent_whose_repository_is_gone_stops_neither_the_list_nor_the_watch_
     assert [row["name"] for row in hive.json("list")] == ["other"]
 
 
-def test_a_lock_file_that_is_no_json_is_restored_by_the_next_rebuild(hive: TestHive) -> None:
+def test_a_lock_file_that_is_no_json_or_is_gone_is_restored_by_the_next_rebuild(hive: TestHive) -> None:
     hive.spawn("coder")
     lock = hive.home / "meta" / "flake.lock"
     before = lock.read_text()
-    lock.write_text("{ not json")
-    hive.run("list")
-    hive.run("rebuild", "coder")
-    assert lock.read_text() == before
+    for damage in (lambda: lock.write_text("{ not json"), lock.unlink):
+        damage()
+        hive.run("list")
+        hive.run("rebuild", "coder")
+        assert lock.read_text() == before
 
 
 def test_state_that_is_too_deep_for_a_path_can_be_destroyed_listed_and_purged(hive: TestHive) -> None:
