@@ -78,9 +78,7 @@ def _as_text(service: Any, body: str) -> tuple[Any, str]:
     from apprise import NotifyFormat
     from apprise.conversion import convert_between
 
-    # Before apprise 2 a service knows one kind alone.
-    resolve = getattr(service, "resolve_format", lambda _wanted: service.notify_format)
-    kind = resolve(NotifyFormat.TEXT)
+    kind = service.resolve_format(NotifyFormat.TEXT)
     return kind, convert_between(NotifyFormat.TEXT, kind, body)  # type: ignore[no-untyped-call]
 
 
