@@ -3,6 +3,9 @@
 let
   inherit (lib) mkOption types;
   port = default: description: mkOption { type = types.port; inherit default description; };
+  daily = description: mkOption { type = types.str; default = "daily"; inherit description; };
+  # Not set unless somebody does.
+  unset = type: more: mkOption ({ type = types.nullOr type; default = null; } // more);
 in
 {
   options.services.hive = {
@@ -43,20 +46,12 @@ in
       };
     };
     limits = {
-      memory = mkOption {
-        type = types.nullOr types.str;
-        default = null;
+      memory = unset types.str {
         example = "75%";
         description = "What hive and its agents may use together, as systemd's MemoryMax has it. An agent's own limit is in its agent.toml.";
       };
-      tasks = mkOption {
-        type = types.nullOr types.ints.positive;
-        default = null;
-        description = "How many processes and threads they may have together.";
-      };
-      cpu = mkOption {
-        type = types.nullOr types.ints.positive;
-        default = null;
+      tasks = unset types.ints.positive { description = "How many processes and threads they may have together."; };
+      cpu = unset types.ints.positive {
         example = 4;
         description = "How many cores they may keep busy together.";
       };
@@ -77,15 +72,9 @@ in
       default = false;
       description = "Whether the agents end with the service. Otherwise they go on, unwatched, until it is there again.";
     };
-    vacuum.at = mkOption {
-      type = types.str;
-      default = "daily";
-      description = "When what is too old is removed, as systemd's OnCalendar has it, also while hive.service is stopped; that does it every hour by itself.";
-    };
+    vacuum.at = daily "When what is too old is removed, as systemd's OnCalendar has it, also while hive.service is stopped; that does it every hour by itself.";
     backup = {
-      folder = mkOption {
-        type = types.nullOr types.str;
-        default = null;
+      folder = unset types.str {
         example = "/var/backups/hive";
         description = "Where backups are written, each into a folder of its date. Without one there are none.";
       };
@@ -94,11 +83,7 @@ in
         default = 14;
         description = "How many of them are kept.";
       };
-      at = mkOption {
-        type = types.str;
-        default = "daily";
-        description = "When, as systemd's OnCalendar has it.";
-      };
+      at = daily "When, as systemd's OnCalendar has it.";
     };
   };
 }
