@@ -40,7 +40,7 @@ def open_(hive: Hive, name: AgentName | None = None, read_only: bool = False) ->
     if name is None:
         return PageLink("hive", status_page.link(hive, "read" if read_only else "all"))
     page = reach_page(hive, name)
-    return PageLink(name, f"http://{page.host}:{page.port}/#key={page.key}")
+    return PageLink(name, page.link)
 
 
 @operation(callers=OPERATOR, group="Seeing", reads=True, tool=False)

@@ -110,7 +110,7 @@ def serving(
         if ready:
             service_manager.notify("READY=1")
 
-    door = Door(Keys(keys_of(hive)), names.hosts, "hive open", names.origins)
+    door = Door(Keys(keys_of(hive)), chosen, names.hosts, "hive open", names.origins)
     served = Serving(path, (LOOPBACK, chosen), door, begun, lambda text: hive.say(f"the status page's {text}"))
 
     def work() -> None:

@@ -7,6 +7,7 @@ ports, and so to every agent whose page is looked at. One door for the agent's o
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import threading
 import time
@@ -27,6 +28,7 @@ HEADERS: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_HTTP = 80
 # Wrong keys of one address within a minute that are each told what is wrong; the next are only told to wait.
 MOST_WRONG, WITHIN = 20, 60.0
 # Addresses whose wrong keys are counted; the one that tried longest ago is forgotten.
@@ -41,10 +43,26 @@ class Denied(AgentError):
         self.status = status
 
 
+def authority(name: str, port: int) -> str:
+    """As a browser writes it in the header Host: without the port that goes without saying."""
+    return name if port == _HTTP else f"{name}:{port}"
+
+
+def private_name(key: str) -> str:
+    """A name of this machine that no page but the one with this key has ever been opened by; it does not tell the key.
+
+    While a page was down, any process may have had its port, and what a browser keeps of an origin (a service worker,
+    a file said to be fresh for a year) would go on answering for the page, and be given its new key. A browser leads
+    every name that ends in `.localhost` to this machine, and keeps nothing for one that it has never seen.
+    """
+    return f"{hmac.new(key.encode(), b'name', hashlib.sha256).hexdigest()[:32]}.localhost"
+
+
 class Door:
     """Lets in whoever names the page as it is served and shows a key.
 
-    keys: gives those that there are now, key -> what it opens, a word that `admit` returns; none lets nobody in.
+    keys: gives those that there are now, key -> what it opens, a word that `admit` returns; none lets nobody in. port:
+    where it is served, also as the private name of each key.
     hosts: what the page is served as, `name:port`. origins: the pages that may use it, `scheme://name:port`; by default
     `http://` and each of the hosts. where: the command that prints the link with the key.
     """
@@ -52,11 +70,12 @@ class Door:
     def __init__(
         self,
         keys: Callable[[], Mapping[str, str]],
+        port: int,
         hosts: Iterable[str],
         where: str,
         origins: Iterable[str] | None = None,
     ) -> None:
-        self._keys, self._where = keys, where
+        self._keys, self._port, self._where = keys, port, where
         self.hosts = frozenset(hosts)
         self.origins = frozenset(f"http://{host}" for host in self.hosts) if origins is None else frozenset(origins)
         self._wrong: dict[str, deque[float]] = {}
@@ -64,9 +83,10 @@ class Door:
 
     def check_names(self, hosts: list[str], origins: list[str]) -> None:
         """Refuse what comes by another name (DNS rebinding) or from another page: the headers Host and Origin, each."""
-        if hosts not in [[host] for host in self.hosts]:
+        private = {authority(private_name(key), self._port) for key in self._keys()}
+        if hosts not in [[host] for host in self.hosts | private]:
             raise Denied(HTTPStatus.MISDIRECTED_REQUEST, "This page is not served under that name.")
-        if not set(origins) <= self.origins:
+        if not set(origins) <= self.origins | {f"http://{host}" for host in private}:
             raise Denied(HTTPStatus.FORBIDDEN, "Another page may not use this one.")
 
     def admit(self, authorization: str, address: str) -> str:

@@ -52,7 +52,7 @@ class Page(AdmittingServer):
     ) -> None:
         self.settings, self.live, self.controls = settings, live, controls
         keys = {settings.page_token: "all"} if settings.page_token else {}
-        self.door = Door(lambda: keys, (f"{name}:{port}" for name in (LOOPBACK, "localhost")), "hive open")
+        self.door = Door(lambda: keys, port, (f"{name}:{port}" for name in (LOOPBACK, "localhost")), "hive open")
         super().__init__((address, port), _Handler)
 
 

@@ -11,8 +11,11 @@ import json
 import secrets
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 
+from hive_agent import LOOPBACK
+from hive_agent.page.door import private_name
 from hive_agent.page.shield import prove
 from hive_core.context import Hive
 from hive_core.errors import Refused
@@ -25,11 +28,17 @@ PROOF_SECONDS, LONGEST_ANSWER = 10.0, 4096
 
 @dataclass(frozen=True, slots=True)
 class PageAddress:
-    """Where a page is served, and the key that it asks for."""
+    """Where a page is served, and the key that it asks for. name: what it is opened by, where that is not its host."""
 
     host: str
     port: int
     key: str
+    name: str | None = None
+
+    @property
+    def link(self) -> str:
+        """What the operator opens; the key stands behind the '#', where no browser sends it to a server."""
+        return f"http://{self.name or self.host}:{self.port}/#key={self.key}"
 
 
 def reach_page(hive: Hive, name: str) -> PageAddress:
@@ -43,8 +52,14 @@ def reach_page(hive: Hive, name: str) -> PageAddress:
     listening = hive.host.listeners([port]).get(port)
     if not listening:
         raise Refused(f"{name} serves no page on port {port} (yet).", f"`hive journal {name}` may say why.")
-    address = PageAddress(hive.host.page_host(name), port, key)
-    if not _has_key(address):
+    host = hive.host.page_host(name)
+    address = PageAddress(host, port, key, private_name(key) if host == LOOPBACK else None)
+    proven = _has_key(address)
+    if proven is None:
+        # The harness of an older hive, which knows no private names.
+        address = replace(address, name=None)
+        proven = _has_key(address)
+    if not proven:
         users = " and ".join(f"user {uid}" for uid in sorted(listening))
         raise Refused(
             f"{name} has no page: its port {port} is held by another process, of {users}.",
@@ -69,14 +84,21 @@ def authorization(page: PageAddress) -> str:
 
 def request(connection: socket.socket, page: PageAddress, method: str, path: str, headers: str = "") -> None:
     """Ask a page for something; the answer ends with the connection. Raises OSError."""
-    connection.sendall(f"{method} {path} HTTP/1.0\r\nHost: {page.host}:{page.port}\r\n{headers}\r\n".encode())
+    host = f"{page.name or page.host}:{page.port}"
+    connection.sendall(f"{method} {path} HTTP/1.0\r\nHost: {host}\r\n{headers}\r\n".encode())
 
 
-def _has_key(address: PageAddress) -> bool:
-    """Whether whoever serves the port has the key, by a proof that does not reveal it (shield.py)."""
+def _has_key(address: PageAddress) -> bool | None:
+    """Whether whoever serves the port has the key, by a proof that does not reveal it (shield.py).
+
+    None where nothing is served there by that name.
+    """
     nonce = secrets.token_hex(32)
     try:
-        answer = json.loads(_exchanged(address, "GET", f"/proof?nonce={nonce}").partition(b"\r\n\r\n")[2])
+        head, _, body = _exchanged(address, "GET", f"/proof?nonce={nonce}").partition(b"\r\n\r\n")
+        if head.split(b" ", 2)[1:2] == [str(HTTPStatus.MISDIRECTED_REQUEST.value).encode()]:
+            return None
+        answer = json.loads(body)
     except (OSError, ValueError, RecursionError):
         return False
     proof = answer.get("proof") if isinstance(answer, dict) else None

@@ -11,12 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hive_agent import LOOPBACK, atomic
+from hive_agent.page.door import authority, private_name
 from hive_core.context import Hive
 from hive_core.errors import Refused
 
 # What a key opens: everything, or only looking.
 ALL, READ = "all", "read"
-_HTTP = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Names:
 
 def names_of(port: int, host: str | None = None, origin: str | None = None) -> Names:
     """The page's names on loopback, and the one that a proxy before it has, of which either half tells the other."""
-    own = {_authority(name, port) for name in (LOOPBACK, "localhost")}
+    own = {authority(name, port) for name in (LOOPBACK, "localhost")}
     if origin is None and host is not None:
         origin = f"https://{host}"
     if host is None and origin is not None:
@@ -39,13 +39,8 @@ def names_of(port: int, host: str | None = None, origin: str | None = None) -> N
     return Names(
         frozenset(own | others[0]),
         frozenset({f"http://{name}" for name in own} | others[1]),
-        f"{origin or f'http://{_authority(LOOPBACK, port)}'}/",
+        f"{origin or f'http://{authority(LOOPBACK, port)}'}/",
     )
-
-
-def _authority(name: str, port: int) -> str:
-    """As a browser writes it in the header Host: without the port that goes without saying."""
-    return name if port == _HTTP else f"{name}:{port}"
 
 
 def new_keys(*, read_only: bool = False) -> dict[str, str]:
@@ -77,13 +72,16 @@ def forget(hive: Hive) -> None:
 def link(hive: Hive, opens: str = ALL) -> str:
     """The link to the page that is served now; the key stands behind the '#', where no browser sends it to a server.
 
-    Raises Refused.
+    It goes by the key's private name, unless the page has one that a proxy serves. Raises Refused.
     """
     found = _served(hive)
     key = next((key for key, what in found["keys"].items() if what == opens), None)
     if key is None:
         raise Refused("The page that is served only looks.", "`hive open --read-only` prints its link.")
-    return f"{found['url']}#key={key}"
+    url = str(found["url"])
+    if urlsplit(url).hostname == LOOPBACK:
+        url = url.replace(LOOPBACK, private_name(key), 1)
+    return f"{url}#key={key}"
 
 
 def _served(hive: Hive) -> dict[str, Any]:

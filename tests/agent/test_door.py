@@ -7,14 +7,14 @@ from http import HTTPStatus
 import pytest
 
 from hive_agent.page import door
-from hive_agent.page.door import Denied, Door
+from hive_agent.page.door import Denied, Door, private_name
 
 HOSTS = ("127.0.0.1:7000", "localhost:7000")
 
 
 @pytest.fixture
 def made() -> Door:
-    return Door(lambda: {"full": "all", "look": "read"}, HOSTS, "hive open")
+    return Door(lambda: {"full": "all", "look": "read"}, 7000, HOSTS, "hive open")
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_the_page_itself_may_come(made: Door, origins: list[str]) -> None:
 
 
 def test_behind_a_proxy_the_origin_is_the_one_that_was_named() -> None:
-    proxied = Door(lambda: {"k": "all"}, ["hive.example"], "hive open", ["https://hive.example"])
+    proxied = Door(lambda: {"k": "all"}, 7000, ["hive.example"], "hive open", ["https://hive.example"])
     proxied.check_names(["hive.example"], ["https://hive.example"])
     with pytest.raises(Denied):
         proxied.check_names(["hive.example"], ["http://hive.example"])
@@ -65,9 +65,9 @@ def test_what_is_no_key_opens_nothing_and_is_told_where_the_key_is(made: Door, g
 
 def test_a_door_without_keys_opens_to_nobody() -> None:
     with pytest.raises(Denied):
-        Door(dict, HOSTS, "hive open").admit("Bearer ", "127.0.0.1")
+        Door(dict, 7000, HOSTS, "hive open").admit("Bearer ", "127.0.0.1")
     with pytest.raises(Denied):
-        Door(lambda: {"": "all"}, HOSTS, "hive open").admit("", "127.0.0.1")
+        Door(lambda: {"": "all"}, 7000, HOSTS, "hive open").admit("", "127.0.0.1")
 
 
 def test_whoever_guesses_is_told_to_wait_and_keeps_nobody_out(made: Door) -> None:
@@ -86,10 +86,16 @@ def test_whoever_guesses_is_told_to_wait_and_keeps_nobody_out(made: Door) -> Non
 
 def test_a_key_that_was_changed_opens_nothing_any_more() -> None:
     keys = {"old": "all"}
-    changing = Door(lambda: keys, HOSTS, "hive open")
+    changing = Door(lambda: keys, 7000, HOSTS, "hive open")
     assert changing.admit("Bearer old", "127.0.0.1") == "all"
+    old, new = (f"{private_name(key)}:7000" for key in ("old", "new"))
+    changing.check_names([old], [f"http://{old}"])
     del keys["old"]
     keys["new"] = "all"
+    changing.check_names([new], [f"http://{new}"])
+    for names in ([old], []), ([new], [f"http://{old}"]):
+        with pytest.raises(Denied):
+            changing.check_names(*names)
     assert (changing.opens("Bearer old"), changing.opens("Bearer new")) == (None, "all")
     with pytest.raises(Denied):
         changing.admit("Bearer old", "127.0.0.1")

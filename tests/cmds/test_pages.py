@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from hive_agent.page.door import private_name
 from hive_core import signals
 from hive_core.client import Client
 from hive_core.containers.local.listeners import listeners
@@ -50,8 +51,9 @@ def port_of(hive: TestHive) -> int:
 def link(hive: TestHive) -> tuple[int, str]:
     """The port and the key of the link that the operator is given."""
     parts = urlsplit(hive.run("open", "coder").stdout.strip())
-    assert (parts.hostname, parts.path) == ("127.0.0.1", "/")
-    return int(parts.port or 0), parts.fragment.removeprefix("key=")
+    key = parts.fragment.removeprefix("key=")
+    assert (parts.hostname, parts.path) == (private_name(key), "/")
+    return int(parts.port or 0), key
 
 
 class Lines:

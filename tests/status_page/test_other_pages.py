@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.agent.browser import free_port
 from tests.hives import TestHive
 from tests.needs import requires
 from tests.status_page.near import served_near
@@ -93,3 +94,38 @@ def test_another_page_in_the_same_browser_gets_and_does_nothing(hive: TestHive, 
         assert own.locator("#live:not(.stale)").is_visible()
         chromium.close()
     assert hive.agent("coder")["running"] is True
+
+
+# What a worker does with every page that is opened at its origin, from then on.
+WORKER = """
+self.oninstall = () => self.skipWaiting();
+self.onactivate = (event) => event.waitUntil(clients.claim());
+self.onfetch = (event) => event.respondWith(new Response(
+  "<script>document.title = 'taken ' + location.hash</script>", { headers: { 'Content-Type': 'text/html' } }));
+"""
+ARMED = "navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.ready).then(() => 'armed')"
+
+
+def test_who_had_the_port_before_is_given_no_key_by_what_it_left_in_the_browser(hive: TestHive, tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "index.html").write_text("<!doctype html><title>it</title>")
+    (tmp_path / "worker.js").write_text(WORKER)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    handler.log_message = lambda *_: None  # type: ignore[attr-defined]
+    hive.spawn("coder")
+    with playwright.sync_playwright() as runner:
+        chromium = runner.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        context = chromium.new_context()
+        tab: Any = context.new_page()
+        with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as before:
+            threading.Thread(target=before.serve_forever, daemon=True).start()
+            tab.goto(f"http://127.0.0.1:{port}/")
+            assert tab.evaluate(ARMED) == "armed"
+            before.shutdown()
+        with served_near(hive, port=port):
+            tab = context.new_page()
+            tab.goto(f"http://127.0.0.1:{port}/#key=mine")
+            assert tab.title() == "taken #key=mine"
+            tab.goto(hive.run("open").stdout.strip())
+            tab.wait_for_selector("#live:not(.stale)")
+        chromium.close()

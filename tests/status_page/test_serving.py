@@ -26,7 +26,7 @@ def test_a_port_in_use_is_tried_again_and_no_link_is_printed_before_it_is_had(hi
         assert "Nobody serves the status page" in hive.run("open", code=1).stderr
         other.close()
         eventually(near.file.exists)
-        assert f"127.0.0.1:{port}/#key=" in hive.run("open").stdout
+        assert f".localhost:{port}/#key=" in hive.run("open").stdout
     assert not near.file.exists()
 
 

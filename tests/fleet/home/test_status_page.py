@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hive_agent.page.door import private_name
 from hive_core.errors import Refused
 from hive_fleet.home import status_page
 from tests.hives import TestHive
@@ -17,8 +18,10 @@ def test_the_keys_of_a_page_that_was_killed_lead_nowhere(hive: TestHive) -> None
     with inside.lone("up", "a test"), pytest.raises(Refused, match="though `hive up` runs"):
         status_page.link(inside)
     with inside.lone("page", "a test"):
-        assert status_page.link(inside) == "http://127.0.0.1:7000/#key=k"
-        assert status_page.link(inside, "read").endswith("#key=r")
+        assert status_page.link(inside) == f"http://{private_name('k')}:7000/#key=k"
+        assert status_page.link(inside, "read") == f"http://{private_name('r')}:7000/#key=r"
+        status_page.remember(inside, "https://hive.example.org/", {"k": "all"})
+        assert status_page.link(inside) == "https://hive.example.org/#key=k"
     status_page.forget(inside)
     with pytest.raises(Refused, match=r"Nobody serves the status page\."):
         status_page.link(inside)
