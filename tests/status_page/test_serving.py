@@ -101,3 +101,5 @@ def test_a_page_that_only_looks_has_no_key_that_acts(hive: TestHive) -> None:
         assert looker.ask("POST", "/send", {"to": "operator", "body": "x"})[0] == 403
         hive.run("page", "--new-key")
         assert near.looker.ask("POST", "/send", {"to": "operator", "body": "x"})[0] == 403
+        # Nor is there one that does now.
+        assert "only looks" in hive.run("open", code=1).stderr

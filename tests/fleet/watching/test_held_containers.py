@@ -261,6 +261,11 @@ def test_restarts_that_were_not_begun_are_due_again(pair: TestHive) -> None:
     inside = pair.inside()
     restarts.give_back(inside, "coder")
     assert restarts.take_due(inside) == ["coder"]
+    # One that was planned meanwhile, after another crash, stays as it is.
+    with inside.store.write() as db:
+        db.execute("update agents set restart_at = ? where name = 'coder'", (inside.clock() + 100,))
+    restarts.give_back(inside, "coder")
+    assert restarts.take_due(inside) == []
     pair.run("stop", "coder")
     restarts.give_back(inside, "coder")
     assert restarts.take_due(inside) == []
