@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -113,6 +114,9 @@ def test_json_means_the_same_whatever_the_terminal_can_show(hive: TestHive) -> N
 def test_who_watches_goes_on_at_a_terminal_that_is_not_utf_8(hive: TestHive) -> None:
     hive.extra["PYTHONIOENCODING"] = "latin-1"
     process = hive.start("up")
+    for stream in (process.stdout, process.stderr):
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(encoding="latin-1")
     while "made at" not in (line := line_of(process)):
         assert line
     assert process.poll() is None
