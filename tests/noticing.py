@@ -35,7 +35,7 @@ STATE = {
 }
 # What is written without an event, because nothing that follows the events shows it, and why that is right.
 SILENT = {
-    "delete messages": "a few at a time; the event at the end of it (`inbox_forgotten`, `vacuumed`) has all ask anew",
+    "delete messages": "a few at a time; the event at the end (`inbox_forgotten`, `vacuumed`) has all ask anew, also of one that was killed",
     "delete questions": "those of a purged agent, as its messages",
     "insert approvals": "a commit that is still being fetched; `approval_added` or `approval_resolved` tells how that ended",
     "update approvals.base_sha": "what a diff is made from; whoever asks for the request (`show`) is told",
