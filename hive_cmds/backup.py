@@ -178,14 +178,16 @@ def restore(hive: Hive, folder: Folder) -> list[Adopted]:
 def _manifest(source: Path) -> dict[str, Any]:
     """What the backup says of itself. Raises Refused for a folder that is none."""
     try:
-        manifest: dict[str, Any] = json.loads((source / MANIFEST).read_text())
+        manifest = json.loads((source / MANIFEST).read_text())
     except FileNotFoundError as error:
         raise Refused(f"There is no backup of a hive at {source}.", "`hive backup DIR` makes one.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Refused(f"{source} is no backup of a hive: {error}.", "`hive backup DIR` makes one.") from error
-    if not (source / DATABASE).is_file() or not isinstance(manifest.get("ports"), dict):
+    said: dict[str, Any] = manifest if isinstance(manifest, dict) else {}
+    told = isinstance(said.get("ports"), dict) and isinstance(said.get("made_at"), int)
+    if not (told and (source / DATABASE).is_file()):
         raise Refused(f"{source} is no whole backup of a hive.", "`hive backup DIR` makes one.")
-    return manifest
+    return said
 
 
 def _refuse_amid_operations(hive: Hive) -> None:
