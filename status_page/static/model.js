@@ -53,7 +53,7 @@ const EVENTS = {
 	},
 	transient_cleared: (model, { name }) => model.operations.delete(name),
 	container_state_changed: (model, { container }) => model.agents.set(container.name, container),
-	container_removed: (model, { name }) => model.agents.delete(name) && model.operations.delete(name),
+	container_removed: (model, { name }) => model.agents.delete(name),
 	tombstones_changed: (model, { tombstones }) => { model.tombstones = tombstones; },
 	meta_inputs_changed: (model, { inputs }) => { model.inputs = inputs; },
 	fan_out_changed(model, { gone, rows }) {
