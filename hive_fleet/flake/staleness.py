@@ -49,10 +49,16 @@ def _told(agent: str, ok: int | None, note: str | None) -> dict[str, Any]:
 
 
 def forget_the_dead(hive: Hive) -> None:
-    """Take back what processes that have died were still going to rebuild."""
+    """Take back what processes that have died were still going to rebuild, and had not yet committed to the lock."""
     with hive.store.read() as db:
         rows = db.execute("select agent, owner from fan_outs where ok is null").fetchall()
     dead = {row["owner"] for row in rows} - _alive(rows)
+    if dead:
+        try:
+            with meta.opened(hive, "mending the lock"):
+                pass  # That is what opening it does.
+        except (HiveError, OSError) as error:
+            hive.say(f"warning: the lock could not be looked at: {error}")
     for owner in dead:
         FanOut(hive, owner).close()
 
