@@ -55,13 +55,22 @@ def _entries(folder: Path, units: Sequence[str], *options: str) -> list[dict[str
     chosen = [f"_SYSTEMD_UNIT={unit}" for unit in units]
     asked = ["--output=json", "--output-fields=MESSAGE", "--no-pager", "--quiet"]
     argv = ["journalctl", f"--directory={folder}", *asked, *options, *chosen]
-    found = [json.loads(line) for line in run(argv, timeout=60.0).stdout.splitlines()]
+    # Not `splitlines`: other characters that end a line for Python stand in a text as they are.
+    found = [json.loads(line) for line in run(argv, timeout=60.0).stdout.split("\n") if line]
     return [entry for entry in found if "MESSAGE" in entry]
 
 
 def _line(entry: dict[str, Any]) -> str:
     at = datetime.fromtimestamp(int(entry["__REALTIME_TIMESTAMP"]) / 1e6, UTC)
-    message = entry["MESSAGE"]
-    # What is no text comes as numbers, and what is too long as null.
-    text = message if isinstance(message, str) else bytes(message or b"").decode(errors="replace")
-    return f"{at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')} {' '.join(text.splitlines())}"
+    text = " ".join(_text(entry["MESSAGE"]).splitlines())
+    return f"{at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')} {text}"
+
+
+def _text(message: Any) -> str:
+    """What was written (systemd's Journal JSON Format). What is no text comes as numbers, what is too long as null, and
+    what was given several times, as any program may, as an array of these."""
+    if isinstance(message, str):
+        return message
+    if isinstance(message, list) and not all(isinstance(item, int) for item in message):
+        return "\n".join(map(_text, message))
+    return bytes(message or b"").decode(errors="replace")
