@@ -60,6 +60,28 @@ def fields_of(pid: int) -> list[bytes] | None:
     return stat[stat.rindex(b")") + 2 :].split()
 
 
+def lines_of(pid: int, file: str) -> list[str]:
+    """The lines of a file of a process (proc(5)); none where there is none.
+
+    Anybody may have named what stands in them: no character but the line break ends a line there, whatever Python says.
+    """
+    try:
+        data = Path(f"/proc/{pid}/{file}").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return data.removesuffix(b"\n").decode(errors="surrogateescape").split("\n") if data else []
+
+
+def shows_removed(pid: int, target: str) -> bool | None:
+    """Whether a process sees, at `target`, a folder that has been removed since; None where nothing is mounted there.
+
+    Linux says so where it lists a process's mounts (proc(5), mountinfo): what is gone has `//deleted` at its end.
+    """
+    mounts = [line.split(" ") for line in lines_of(pid, "mountinfo")]
+    roots = [fields[3] for fields in mounts if fields[4] == target]
+    return roots[-1].endswith("//deleted") if roots else None
+
+
 def _start_ticks(pid: int) -> int | None:
     fields = fields_of(pid)
     return None if fields is None or fields[0] in (b"Z", b"X") else int(fields[19])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from hive_core.errors import ProgramFailed, TookTooLong, WroteTooMuch
-from hive_core.process import Completed, Owner, boot_id, failure, fields_of, run
+from hive_core.process import Completed, Owner, boot_id, failure, fields_of, lines_of, run, shows_removed
+from tests.git import ROOT
+from tests.needs import needs_root, requires
 
 
 def test_a_program_is_given_what_it_is_given_and_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -94,3 +97,42 @@ def test_a_name_with_parentheses_does_not_deceive_who_asks_for_a_process(tmp_pat
             assert int(fields[1]) == os.getpid()
         finally:
             process.kill()
+
+
+def test_lines_about_a_process_end_where_the_kernel_ends_them() -> None:
+    assert lines_of(os.getpid(), "status")[0].startswith("Name:\t")
+    (group,) = [line for line in lines_of(os.getpid(), "limits") if line.startswith("Max open files")]
+    assert group.split()[3].isdecimal()
+    # It has no line break at its end.
+    child = subprocess.Popen(["sleep", "infinity"])
+    try:
+        assert str(child.pid) in lines_of(os.getpid(), f"task/{os.getpid()}/children")[-1].split()
+    finally:
+        child.kill()
+        child.wait()
+    assert lines_of(child.pid, "status") == lines_of(child.pid, "mountinfo") == []
+    assert shows_removed(child.pid, "/") is None
+
+
+@needs_root
+@requires("unshare")
+def test_what_somebody_has_mounted_under_an_odd_name_hides_no_other_mount(tmp_path: Path) -> None:
+    odd, seen, source = tmp_path / "a\rb\x85c\u2028 d\\e", tmp_path / "seen", tmp_path / "source"
+    for folder in (odd, seen, source):
+        folder.mkdir()
+    script = 'mount -t tmpfs none "$1" && mount --bind "$2" "$3" && mount -t tmpfs none "$1" && echo && exec cat'
+    argv = ["unshare", "--mount", "sh", "-c", script, "sh", str(odd), str(source), str(seen)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n", "mounting is not allowed here"
+        assert shows_removed(process.pid, str(seen)) is False
+        assert shows_removed(process.pid, str(source)) is None
+        source.rmdir()
+        assert shows_removed(process.pid, str(seen)) is True
+        # What hive itself reads of its groups is not put out by it, either.
+        code = "from hive_core.containers.local import cgroups; print(len(cgroups.parents_of('memory')))"
+        inside = [sys.executable, "-c", code]
+        argv = ["nsenter", f"--mount=/proc/{process.pid}/ns/mnt", *inside]
+        around = {**os.environ, "PYTHONPATH": str(ROOT)}
+        entered = subprocess.run(argv, env=around, capture_output=True, text=True, check=False)
+        assert entered.returncode == 0, entered.stderr

@@ -344,8 +344,10 @@ def _is_group(parent: int, name: str) -> bool:
 
 def _lines(path: str) -> list[str]:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read().splitlines()
+        # Whoever may mount names a folder as they like: no character but this one ends a line.
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            text = file.read()
+            return text.removesuffix("\n").split("\n") if text else []
     except (FileNotFoundError, ProcessLookupError):
         return []
 

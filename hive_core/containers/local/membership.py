@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hive_core.containers.local import records
 from hive_core.containers.local.tree import children_of
-from hive_core.process import Owner, fields_of
+from hive_core.process import Owner, fields_of, lines_of, shows_removed
 
 # As cgroups.place makes them; another hive's on this machine, too.
 _GROUP = re.compile(r"hive-[0-9a-f]{16}-([a-z][a-z0-9-]*)")
@@ -40,11 +40,7 @@ def _by_group(pid: int) -> str | None:
 
 
 def _groups(pid: int) -> set[str]:
-    try:
-        lines = Path(f"/proc/{pid}/cgroup").read_text(errors="surrogateescape").splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return set()
-    return {part for line in lines for part in line.split(":", 2)[2].split("/")}
+    return {part for line in lines_of(pid, "cgroup") for part in line.split(":", 2)[2].split("/")}
 
 
 def _by_ancestors(pid: int, root: Path) -> str | None:
@@ -89,7 +85,6 @@ def _stat(pid: int) -> tuple[int, int] | None:
 def holds_removed(supervisor: int, target: str) -> bool:
     """Whether a container shows, at `target`, a folder that has been removed from the machine since.
 
-    Linux says so where it lists a process's mounts (proc(5), mountinfo): what is gone has `//deleted` at its end.
     Only the sandbox's own two processes are asked: the agent's could be many, with a great many mounts of their own.
     """
     at = [supervisor]
@@ -98,13 +93,11 @@ def holds_removed(supervisor: int, target: str) -> bool:
         if not at:
             return False
         try:
-            lines = Path(f"/proc/{at[0]}/mountinfo").read_text(errors="surrogateescape").splitlines()
+            # The sandbox's first process sees the machine, where something else may be mounted there.
+            if shows_removed(at[0], target):
+                return True
         except OSError:
             return False
-        # The sandbox's first process sees the machine, where something else may be mounted there.
-        mounted = {fields[4]: fields[3] for fields in (line.split(" ") for line in lines)}
-        if mounted.get(target, "").endswith("//deleted"):
-            return True
     return False
 
 

@@ -16,7 +16,7 @@ from hive_core.containers.nixos.units import ContainerUnit
 from hive_core.containers.nixos.workrooms import sweep, workroom
 from hive_core.containers.revisions import full
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
-from hive_core.process import Owner, boot_id
+from hive_core.process import Owner, boot_id, lines_of
 from hive_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -295,10 +295,7 @@ class NixosHost:
         return unit is not None and unit.running and activity.holds_removed(unit.pid, "/run/hive")
 
     def container_of(self, pid: int) -> str | None:
-        try:
-            name = places.in_group(Path(f"/proc/{pid}/cgroup").read_text())
-        except (FileNotFoundError, ProcessLookupError):
-            return None
+        name = places.in_group("\n".join(lines_of(pid, "cgroup")))
         return name if name is not None and files.recorded(self._settings.containers / name) is not None else None
 
     def exits(self, names: Sequence[str]) -> Mapping[str, int]:
