@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from hive_core.git.library import DeltaStatus, DiffFind, FileMode, SortMode, pygit2
@@ -16,7 +17,8 @@ LARGE_FILE = 1 << 20
 MOST_LINES = 50_000
 LONG_LINE = 500
 MOST_PAIRS = 10_000
-MOST_SENTENCES = 200
+# Of each kind by itself: who proposes can make as many of one as it likes, and would keep the others from being told.
+MOST_OF_A_KIND = 50
 MOST_SHOWN = 50
 LONGEST_MESSAGE = 4096
 LARGEST_REMARKED = 64 << 10
@@ -81,30 +83,38 @@ class Changes:
         return "".join(parts)
 
     def sentences(self) -> list[str]:
-        """What the diff's text does not make obvious, at most 200 sentences, safe to print."""
-        found: list[str] = []
-        for sentence in self._sentences():
-            found.append(visible(sentence))
-            if len(found) == MOST_SENTENCES:
-                found.append("There is more of this kind than is listed here.")
-                break
-        return found
+        """What the diff's text does not make obvious, at most 50 sentences of each kind, safe to print.
 
-    def _sentences(self) -> Iterator[str]:
-        yield from self._of_the_commits()
+        Of the lines, the first 512 KiB of the diff are looked at, and of the files all.
+        """
+        looked_at, more = self._looked_at()
+        texts = [patch for _, patch in looked_at if isinstance(patch, pygit2.Patch) and not patch.delta.is_binary]
+        deltas = [delta for delta in self._diff.deltas if delta.status != DeltaStatus.DELETED]
+        kinds = (
+            more,
+            _of_what_is_not_shown(looked_at),
+            self._of_links(deltas),
+            _of_executables(deltas),
+            _of_names(deltas),
+            self._of_the_commits(),
+            _of_hidden_characters(texts),
+            _of_lookalikes(texts),
+            _of_long_lines(texts),
+            self._of_the_messages(),
+        )
+        return [visible(sentence) for kind in kinds for sentence in _not_too_many(kind)]
+
+    def _looked_at(self) -> tuple[list[tuple[pygit2.DiffDelta, pygit2.Patch | str]], list[str]]:
+        """The patches up to where the diff is cut, and what is to be said of that."""
+        found: list[tuple[pygit2.DiffDelta, pygit2.Patch | str]] = []
         size = 0
         for delta, patch in self._patches():
-            yield from self._of_the_entry(delta)
-            if isinstance(patch, str):
-                yield f"{_path(delta)} is {patch}; the diff does not show it."
-            elif patch.delta.is_binary:
-                yield f"{_path(delta)} is binary; the diff does not show what is in it."
-            else:
-                yield from _of_the_lines(patch)
-                size += len(patch.data)
+            found.append((delta, patch))
+            size += 0 if isinstance(patch, str) else len(patch.data)
             if size > MOST_DIFF:
-                yield f"The diff is longer than {MOST_DIFF >> 10} KiB: it is cut, and nothing further was looked at."
-                return
+                long = f"The diff is longer than {MOST_DIFF >> 10} KiB"
+                return found, [f"{long}: it is cut, and no line further on was looked at."]
+        return found, []
 
     def _patches(self) -> Iterator[tuple[pygit2.DiffDelta, pygit2.Patch | str]]:
         """Each entry and its patch, or what the file is of which none is made."""
@@ -129,23 +139,14 @@ class Changes:
             return 0
         return self._store.odb.read_header(file.id)[1]
 
-    def _of_the_entry(self, delta: pygit2.DiffDelta) -> Iterator[str]:
-        old, new, path = delta.old_file, delta.new_file, _path(delta)
-        if delta.status == DeltaStatus.DELETED:
-            return
-        for remark in remarks(new.raw_path.decode("utf-8", "replace")):
-            yield f"In the name {path} {remark}."
-        if delta.status == DeltaStatus.RENAMED:
-            yield f"{_shown(old)} is renamed to {path}."
-        if new.mode == FileMode.LINK:
-            target = self._store.odb.read(new.id)[1][:1000] if self._size(new) <= LARGE_FILE else b"..."
-            yield f"{path} is a symlink to '{one_line(target.decode('utf-8', 'replace'))}'."
-        elif new.mode == FileMode.COMMIT:
-            yield f"{path} is a submodule: commit {new.id} of another repository, which this diff does not show."
-        elif new.mode == FileMode.BLOB_EXECUTABLE and old.mode != FileMode.BLOB_EXECUTABLE:
-            yield f"{path} is {'new and' if delta.status == DeltaStatus.ADDED else 'made'} executable."
-        elif old.mode == FileMode.BLOB_EXECUTABLE and new.mode != old.mode:
-            yield f"{path} is no longer executable."
+    def _of_links(self, deltas: Iterable[pygit2.DiffDelta]) -> Iterator[str]:
+        for delta in deltas:
+            new, path = delta.new_file, _path(delta)
+            if new.mode == FileMode.LINK:
+                target = self._store.odb.read(new.id)[1][:1000] if self._size(new) <= LARGE_FILE else b"..."
+                yield f"{path} is a symlink to '{one_line(target.decode('utf-8', 'replace'))}'."
+            elif new.mode == FileMode.COMMIT:
+                yield f"{path} is a submodule: commit {new.id} of another repository, which this diff does not show."
 
     def commits(self) -> list[Authored]:
         """The commits that lie between, newest first, at most 50."""
@@ -158,14 +159,16 @@ class Changes:
             walk.hide(self._before)
         return [commit for _, commit in zip(range(MOST_SHOWN + 1), walk, strict=False)]
 
-    def _of_the_commits(self) -> Iterator[str]:
-        commits = self._between()
-        for commit in commits[:MOST_SHOWN]:
+    def _of_the_messages(self) -> Iterator[str]:
+        for commit in self._between()[:MOST_SHOWN]:
             told, short = _authored(commit), str(commit.id)[:12]
             if "\0" in told.message:
                 yield f"The message of {short} has a NUL: git shows nothing of what is behind it."
             for remark in remarks(f"{told.author} {told.email} {told.message}"):
                 yield f"In the message or the author of {short} {remark}."
+
+    def _of_the_commits(self) -> Iterator[str]:
+        commits = self._between()
         if len(commits) < 2:
             return
         more = "more than " if len(commits) > MOST_SHOWN else ""
@@ -200,21 +203,62 @@ def subject(commit: pygit2.Commit) -> str:
     return _message(commit).partition("\n")[0][:200]
 
 
-def _of_the_lines(patch: pygit2.Patch) -> Iterator[str]:
-    path = _path(patch.delta)
-    added = [
-        (line.new_lineno, line.raw_content.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r"))
-        for hunk in patch.hunks
-        for line in hunk.lines
-        if line.origin == "+"
-    ]
-    for number, text in added:
+def _not_too_many(sentences: Iterable[str]) -> Iterator[str]:
+    rest = iter(sentences)
+    yield from islice(rest, MOST_OF_A_KIND)
+    if next(rest, None) is not None:
+        yield "There is more of this kind than is listed here."
+
+
+def _of_what_is_not_shown(patches: Iterable[tuple[pygit2.DiffDelta, pygit2.Patch | str]]) -> Iterator[str]:
+    for delta, patch in patches:
+        if isinstance(patch, str):
+            yield f"{_path(delta)} is {patch}; the diff does not show it."
+        elif patch.delta.is_binary:
+            yield f"{_path(delta)} is binary; the diff does not show what is in it."
+
+
+def _of_executables(deltas: Iterable[pygit2.DiffDelta]) -> Iterator[str]:
+    for delta in deltas:
+        old, new = delta.old_file.mode, delta.new_file.mode
+        if new == FileMode.BLOB_EXECUTABLE and old != new:
+            yield f"{_path(delta)} is {'new and' if delta.status == DeltaStatus.ADDED else 'made'} executable."
+        elif old == FileMode.BLOB_EXECUTABLE and new == FileMode.BLOB:
+            yield f"{_path(delta)} is no longer executable."
+
+
+def _of_names(deltas: Iterable[pygit2.DiffDelta]) -> Iterator[str]:
+    for delta in deltas:
+        for remark in remarks(delta.new_file.raw_path.decode("utf-8", "replace")):
+            yield f"In the name {_path(delta)} {remark}."
+        if delta.status == DeltaStatus.RENAMED:
+            yield f"{_shown(delta.old_file)} is renamed to {_path(delta)}."
+
+
+def _added(patches: Iterable[pygit2.Patch]) -> Iterator[tuple[str, int, str]]:
+    """The path, the number and the text of each line that is new."""
+    for patch in patches:
+        for hunk in patch.hunks:
+            for line in hunk.lines:
+                if line.origin == "+":
+                    text = line.raw_content.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+                    yield _path(patch.delta), line.new_lineno, text
+
+
+def _of_hidden_characters(patches: Iterable[pygit2.Patch]) -> Iterator[str]:
+    for path, number, text in _added(patches):
         if visible(text) != text or "�" in text:
             yield f"{path}, line {number} has invisible, control or undecodable characters: {one_line(text)[:200]}"
-    for number, text in added:
+
+
+def _of_lookalikes(patches: Iterable[pygit2.Patch]) -> Iterator[str]:
+    for path, number, text in _added(patches):
         for remark in remarks(text[:LARGEST_REMARKED]):
             yield f"In {path}, line {number}, {remark}."
-    for number, text in added:
+
+
+def _of_long_lines(patches: Iterable[pygit2.Patch]) -> Iterator[str]:
+    for path, number, text in _added(patches):
         if len(text) > LONG_LINE:
             yield f"{path}, line {number} is {len(text)} characters long."
 

@@ -137,13 +137,13 @@ def test_a_long_diff_is_cut_and_says_so(proposals: Proposals) -> None:
     diff = proposals.applied.diff(before, after)
     assert diff.endswith("(cut here: the diff is longer than 512 KiB)\n")
     assert len(diff) < 513 << 10
-    assert "it is cut, and nothing further was looked at" in proposals.sentences(before, after)
+    assert "it is cut, and no line further on was looked at" in proposals.sentences(before, after)
 
 
 def test_sentences_come_to_an_end(proposals: Proposals) -> None:
     after = proposals.take({f"f{number}": b"\0" for number in range(300)})
     said = proposals.applied.beyond_text(proposals.applied.main(), after)
-    assert len(said) == 201
+    assert len(said) == 51
     assert said[-1] == "There is more of this kind than is listed here."
 
 
@@ -228,3 +228,28 @@ def test_a_file_of_very_many_lines_is_shown_when_it_is_new_and_afterwards_named(
     assert "long is longer than 50000 lines; the diff does not show it." in proposals.sentences(before, after)
     assert proposals.applied.diff(before, after) == "diff --git a/long b/long\nLonger than 50000 lines, not shown\n"
     assert "+a\n+a\n" in proposals.applied.diff(None, before)
+
+
+def test_many_sentences_of_one_kind_keep_none_of_another_from_being_told(proposals: Proposals) -> None:
+    before = proposals.applied.main()
+    (proposals.clone / "zlink").symlink_to("/etc/passwd")
+    odd = "".join(f"a\u200bb{number}\n" for number in range(300))
+    words = " ".join(f"p\u0430yp\u0430l{number}" for number in range(300))
+    files = {"aaa": odd, **{f"run{number}": "1" for number in range(60)}, "zbin": b"\0", "zlong": "x" * 501}
+    after = proposals.take(files, words)
+    said = proposals.applied.beyond_text(before, after)
+    for sentence in (
+        "zbin is binary; the diff does not show what is in it.",
+        "zlink is a symlink to '/etc/passwd'.",
+        "zlong, line 1 is 501 characters long.",
+    ):
+        assert sentence in said
+    assert said.count("There is more of this kind than is listed here.") == 2
+    assert len(said) < 200
+
+
+def test_what_lies_behind_a_diff_that_is_cut_is_named_all_the_same(proposals: Proposals) -> None:
+    before = proposals.applied.main()
+    (proposals.clone / "zlink").symlink_to("/etc/passwd")
+    after = proposals.take({f"f{number}": "0123456789\n" * 20_000 for number in range(4)})
+    assert "zlink is a symlink to '/etc/passwd'." in proposals.sentences(before, after)
