@@ -12,19 +12,25 @@ export function diff(text) {
 
 function files(text) {
 	let left = 4000;
-	return text.split(/^diff --git /m).slice(1).map((part) => {
+	// By line feeds alone: to a pattern a line also begins behind other characters, which an added line may have in it.
+	return `\n${text}`.split('\ndiff --git ').slice(1).map((part) => {
 		const [head, ...all] = part.replace(/\n$/, '').split('\n');
 		const about = all.splice(0, all.findIndex((line) => line[0] === '@') >>> 0).filter((line) => !/^(index|---|\+\+\+) /.test(line));
-		const name = head.slice(head.lastIndexOf(' b/') + 3);
 		const count = (sign) => all.filter((line) => line[0] === sign).length;
 		const shown = all.slice(0, Math.max(0, left));
 		const more = all.length - shown.length;
 		left -= all.length;
 		return html`<details class=file open=${shown[0] || about[0]}>
-			<summary>${name} <span class=good>+${count('+')}<//> <span class=bad>−${count('-')}<//><//>
+			<summary>${name(head)} <span class=good>+${count('+')}<//> <span class=bad>−${count('-')}<//><//>
 			<div class=diff tabindex=0>${about.map(hunk)}${rows(shown)}${more > 0 && hunk(`${more} more lines, all of which hive show has`)}</div>
 		<//>`;
 	});
+}
+
+// Of `a/NAME b/NAME`, whatever is in the name; of a file that was renamed, both.
+function name(head) {
+	const old = head.slice(0, (head.length - 1) / 2);
+	return head === `${old} b${old.slice(1)}` ? old.slice(2) : head;
 }
 
 const hunk = (line) => html`<div class=hunk>${cut(line, LONGEST)}</div>`;
@@ -52,7 +58,7 @@ function rows(lines) {
 
 // What two lines have not in common at both ends is marked, where they have anything in common.
 function words(...pair) {
-	const [a, b] = pair.map((line) => line.slice(1, LONGEST).split(/(?<=\W)|(?=\W)/u));
+	const [a, b] = pair.map((line) => cut(line, LONGEST).slice(1).split(/(?<=\W)|(?=\W)/u));
 	let head = 0;
 	while (head < a.length && a[head] === b[head]) head += 1;
 	let tail = 0;

@@ -86,6 +86,22 @@ def test_what_an_agent_writes_is_text_wherever_it_is_shown(near: NearPage, brows
     page.close()
 
 
+def test_no_line_of_a_diff_passes_for_another_file_or_is_left_out(near: NearPage, browser: Any) -> None:
+    page = opened(browser, near)
+    forged = "".join(f"# a{mark}diff --git a/y b/y\n++ f{number}()\n" for number, mark in enumerate("\u2028\u2029\r\v"))
+    files = {"run.py": forged, "run b/notes.txt": "x\n"}
+    id = near.hive.request("coder", f"{PLAIN.rstrip()} # {'a ' * 2500}\n", files=files)
+    row = page.locator(f"[data-key=request-{id}]")
+    row.get_by_role("button", name="Look").click()
+    row.locator(".diff .add", has_text="++ f0()").wait_for()
+    lines = row.locator(".diff .add").all_inner_texts()
+    assert [line for line in lines if line.startswith("+++")] == [f"+++ f{number}()" for number in range(4)]
+    assert [line[:12] for line in lines if len(line) > 1000 and line.endswith("…")] == ["+command = ["]
+    names = [name.split(" +")[0] for name in row.locator(".file summary").all_inner_texts()]
+    assert names == ["agent.toml", "run b/notes.txt", "run.py"]
+    page.close()
+
+
 def test_ten_megabytes_to_look_at_leave_the_page_usable(near: NearPage, browser: Any) -> None:
     page = opened(browser, near)
     large = {"large.txt": "a line of text\n" * 700_000, "long.txt": "x" * 1_000_000}
