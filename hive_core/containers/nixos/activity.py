@@ -25,17 +25,27 @@ def of(leader: int) -> Activity:
 
 
 def holds_removed(leader: int, target: str) -> bool:
-    """Whether a container shows, at `target`, a folder that has been removed from the machine since."""
-    return next((found for pid in _below(leader) if (found := shows_removed(pid, target)) is not None), False)
+    """Whether a container shows, at `target`, a folder that has been removed from the machine since.
+
+    Only the container's own first process is asked, which is its systemd: the agent's could be many, with a great
+    many mounts of their own.
+    """
+    return any(shows_removed(pid, target) for pid in _children(leader)[:1])
 
 
 def _below(leader: int) -> list[int]:
     """A process and all that it, and they, have begotten."""
     found = [leader]
     for pid in found:
-        # Each thread has the children that it made (proc(5)).
-        for task in Path(f"/proc/{pid}/task").glob("*"):
-            found += (int(word) for line in lines_of(pid, f"task/{task.name}/children") for word in line.split())
+        found += _children(pid)
         if len(found) > _MOST:
             break
     return found[:_MOST]
+
+
+def _children(pid: int) -> list[int]:
+    # Each thread has the children that it made (proc(5)).
+    lines = (
+        line for task in Path(f"/proc/{pid}/task").glob("*") for line in lines_of(pid, f"task/{task.name}/children")
+    )
+    return [int(word) for line in lines for word in line.split()]

@@ -240,6 +240,21 @@ def test_a_container_whose_socket_was_taken_from_the_machine_is_known(backend: B
     assert backend.host.severed("a")
 
 
+# In a namespace of mounts of its own it sees, at the place of its socket, a folder that has been removed.
+PRETEND = (
+    "unshare -Urm sh -c 'mount -t tmpfs none /run; mkdir /run/gone /run/hive; mount --bind /run/gone /run/hive; "
+    "rmdir /run/gone; grep -q //deleted /proc/self/mountinfo && echo removed; exec sleep 100'"
+)
+
+
+def test_an_agent_has_no_say_in_whether_its_socket_is_still_there(backend: Backend) -> None:
+    (folder := backend.home / "run/other").mkdir(parents=True)
+    view = backend.view("a")._replace(read_only={"/run/other": folder})
+    backend.host.switch("a", backend.build("a", "sh", "-c", PRETEND), view, run=True)
+    assert eventually(lambda: "removed" in str(backend.written("a")))
+    assert not backend.host.severed("a")
+
+
 def test_the_way_back_evaluates_nothing(backend: Backend) -> None:
     first = backend.run("a")
     backend.run("a", "sleep", "2000")
