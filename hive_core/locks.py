@@ -9,7 +9,8 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 from hive_core.errors import Refused
@@ -24,6 +25,9 @@ FOLDER = "locks"
 # How a holder says in the file that it is one.
 _HOLDER = re.compile(rb"process (\d+), ")
 _TABLE = Path("/proc/locks")
+# How many lines of it are read.
+MOST_LOCKS = 4096
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Busy(Refused):
@@ -70,32 +74,44 @@ def beyond_reach(path: Path) -> Path | None:
 
 
 def _write(descriptor: int, text: str) -> None:
-    """Say who holds the lock. On a full disk nobody is told; the lock is held all the same."""
-    os.ftruncate(descriptor, 0)
+    """Say who holds the lock. On a full disk the file's size does, which takes no room; it is held all the same."""
     try:
+        os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in _FULL:
             raise
+        # A file system that has no room for that either leaves it unsaid.
+        with suppress(OSError):
+            os.ftruncate(descriptor, os.getpid())
+
+
+def _said(descriptor: int) -> int | None:
+    """The process that a lock file says holds it, None where it says nothing: by its text, or by its size alone."""
+    text = os.pread(descriptor, 200, 0)
+    if found := _HOLDER.match(text):
+        return int(found[1])
+    return os.fstat(descriptor).st_size if text and not text.strip(b"\0") else None
 
 
 def holder(path: Path) -> int | None:
     """The process that holds a lock file, without trying to take it; None where nobody does.
 
-    It is the one that says so in the file, if it does hold it. The table of all locks is read only where the disk was
-    full as that was written: an agent can take a million locks of its own, and to read them takes minutes.
+    It is the one that the file says, if it does hold it. The table of all locks is read only of another user's
+    process, which does not show what it has open, and not far.
     """
     try:
         with path.open("rb") as file:
-            said, status = _HOLDER.match(file.read(200)), os.fstat(file.fileno())
+            said, status = _said(file.fileno()), os.fstat(file.fileno())
     except FileNotFoundError:
         return None
+    if said is None:
+        return None
     try:
-        if said is not None:
-            return int(said[1]) if _holds(int(said[1]), status) else None
+        return said if _holds(said, status) else None
     except PermissionError:
-        return _by_table(status)  # Another user's process, as root's for somebody in root's group.
-    return None if status.st_size else _by_table(status)
+        # As root's for somebody in root's group.
+        return _by_table(status, said)
 
 
 def _holds(pid: int, file: os.stat_result) -> bool:
@@ -116,14 +132,18 @@ def _is_locked(process: Path, descriptor: str, file: os.stat_result) -> bool:
         return False  # It was closed meanwhile.
 
 
-def _by_table(file: os.stat_result) -> int | None:
-    """The same by the table of all locks (proc(5), locks)."""
+def _by_table(file: os.stat_result, said: int) -> int | None:
+    """The same by the table of all locks (proc(5), locks); where that is too long, whom the file says.
+
+    An agent can take a million locks of its own, and to read them takes minutes.
+    """
     place = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
-    for line in _TABLE.read_text().splitlines():
-        fields = line.split()
-        if fields[1] == "FLOCK" and fields[5] == place:
-            return int(fields[4])
-    return None
+    with _TABLE.open() as table:
+        for line in islice(table, MOST_LOCKS):
+            fields = line.split()
+            if fields[1] == "FLOCK" and fields[5] == place:
+                return int(fields[4])
+        return said if table.readline() else None
 
 
 def _take(descriptor: int, path: Path, wait: bool, say: Say | None) -> None:
@@ -133,7 +153,10 @@ def _take(descriptor: int, path: Path, wait: bool, say: Say | None) -> None:
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise
-    told = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
+    told = os.pread(descriptor, 200, 0).decode(errors="replace").strip("\0")
+    if not told:
+        said = _said(descriptor)
+        told = "another process" if said is None else f"process {said}"
     if not wait:
         raise Busy(path.stem, told)
     (say or _say_on_stderr)(f"waiting for {path.stem}: {told}")

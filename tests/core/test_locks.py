@@ -12,6 +12,7 @@ import pytest
 
 from hive_core import locks
 from hive_core.locks import Busy, beyond_reach, file_lock
+from tests.needs import needs_root
 
 HOLDER = (
     "import sys; from pathlib import Path; from hive_core.locks import file_lock\n"
@@ -73,13 +74,43 @@ def test_who_holds_it_is_known_without_all_the_locks_that_others_hold(
     assert locks.holder(tmp_path / "nothing.lock") is None
 
 
-def test_who_could_not_say_so_on_a_full_disk_is_known_all_the_same(
-    tmp_path: Path, holder: subprocess.Popen[str]
+@needs_root
+def test_who_could_not_say_so_on_a_full_disk_is_known_without_the_table_of_all_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "agent-coder.lock").write_text("")
-    assert locks.holder(tmp_path / "agent-coder.lock") == holder.pid
+    monkeypatch.setattr(locks, "_TABLE", tmp_path / "not to be read")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)], check=True)
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            (disk / "filling").write_bytes(b"x" * 2**20)
+        lock = disk / "agent-coder.lock"
+        with file_lock(lock, "deploying coder"):
+            assert locks.holder(lock) == os.getpid()
+            with pytest.raises(Busy, match=rf"is busy: process {os.getpid()}\.\n"), file_lock(lock, "x", wait=False):
+                pass
+        assert locks.holder(lock) is None
+        (disk / "filling").unlink()
+        with file_lock(lock, "deploying coder"):
+            assert lock.read_text() == f"process {os.getpid()}, deploying coder"
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_of_a_longer_table_than_is_read_who_says_so_is_believed(
+    tmp_path: Path, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = (tmp_path / "agent-coder.lock").stat()
+    other = "1: FLOCK  ADVISORY  WRITE 1 00:00:1 0 EOF\n"
+    (tmp_path / "table").write_text(other * (locks.MOST_LOCKS + 1))
+    monkeypatch.setattr(locks, "_TABLE", tmp_path / "table")
+    assert locks._by_table(status, holder.pid) == holder.pid
+    (tmp_path / "table").write_text(other * 3)
+    assert locks._by_table(status, holder.pid) is None
+    monkeypatch.undo()
+    assert locks._by_table(status, 1) == holder.pid
     holder.communicate()
-    assert locks.holder(tmp_path / "agent-coder.lock") is None
 
 
 def test_what_is_in_no_hive_has_its_lock_at_no_other_place(tmp_path: Path) -> None:
