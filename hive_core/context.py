@@ -18,9 +18,22 @@ from hive_core.settings import Settings
 from hive_core.store import Store
 from hive_core.transaction import guarded
 
+# What `hive up` says that it does, where it is the only one of another kind.
+BY_UP = "hive up"
+
 
 def _silent(text: str) -> None:
     """Chatter nobody asked for goes nowhere."""
+
+
+def _refused(name: str, holder: str) -> Refused:
+    """What who wants to be the only `name` is told where there is one. holder: 'process 12, what it does'."""
+    process, _, doing = holder.partition(", ")
+    if doing == BY_UP and name != "up":
+        return Refused(
+            f"`hive up` is running ({process}), and does what `hive {name}` does.", "There is nothing to do."
+        )
+    return Refused(f"`hive {name}` is running already ({holder}).", "End that one with Ctrl-C.")
 
 
 @dataclass
@@ -80,9 +93,7 @@ class Hive:
             try:
                 stack.enter_context(self._lock(name, purpose, False))
             except Busy as busy:
-                raise Refused(
-                    f"`hive {name}` is running already ({busy.holder}).", "End that one with Ctrl-C."
-                ) from busy
+                raise _refused(name, busy.holder) from busy
             yield
 
     def _lock(self, name: str, purpose: str, wait: bool) -> AbstractContextManager[None]:

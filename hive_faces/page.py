@@ -11,7 +11,7 @@ from hive_agent import LOOPBACK
 from hive_core import service_manager
 from hive_core.arguments import whole, words
 from hive_core.beside import Beside, beside
-from hive_core.context import Hive
+from hive_core.context import BY_UP, Hive
 from hive_core.errors import HiveError, Invalid, Refused
 from hive_core.operation import OPERATOR, operation
 from hive_core.signals import readable
@@ -70,7 +70,7 @@ def page_beside(hive: Hive) -> Iterator[None]:
 
         if hive.settings.choices_or_defaults.values["page.serve"] == "on":
             try:
-                alone.enter_context(hive.lone("page", "hive up"))
+                alone.enter_context(hive.lone("page", BY_UP))
             except HiveError as error:
                 _warn(hive, error)
             else:

@@ -11,7 +11,7 @@ from functools import partial
 from hive_agent import MANAGER
 from hive_cmds import meta
 from hive_core.containers.base import GRACE
-from hive_core.context import Hive
+from hive_core.context import BY_UP, Hive
 from hive_core.errors import HiveError
 from hive_core.human import ago, natural
 from hive_core.operation import OPERATOR, operation
@@ -43,7 +43,7 @@ def up(hive: Hive, stop: bool = False) -> Iterator[Line]:
     _ = hive.settings.choices  # Refused now, not when the first agent is to be started.
     with ExitStack() as held:
         for room in ("up", "watch", "gate"):
-            held.enter_context(hive.lone(room, "hive up"))
+            held.enter_context(hive.lone(room, BY_UP))
         if notice := held.enter_context(hive.host.launching()):
             hive.say(f"warning: {notice}")
         interrupt: type[BaseException] | None = None

@@ -154,7 +154,10 @@ def test_a_second_up_is_refused_and_a_killed_one_replaced(hive: TestHive) -> Non
         continue
     threading.Thread(target=first.stderr.read, daemon=True).start()
     assert "`hive up` is running already" in hive.run("up", code=1).stderr
-    assert "`hive watch` is running already" in hive.run("watch", code=1).stderr
+    for verb in ("watch", "gate"):
+        refused = hive.run(verb, code=1).stderr
+        assert f"`hive up` is running (process {first.pid}), and does what `hive {verb}` does." in refused
+        assert "Ctrl-C" not in refused
     first.kill()
     first.wait()
     second = hive.start("up")
