@@ -21,7 +21,7 @@ from hive_fleet.agents.strays import is_stray
 from hive_fleet.changes import starts
 from hive_fleet.changes.rebuilds import rebuild_again
 from hive_fleet.changes.running import STOPPING, before, tell_what_happened
-from hive_fleet.events.precondition import AsOf, require_unchanged
+from hive_fleet.events.precondition import AsOf, require_unchanged, still_unchanged
 from hive_fleet.messages.messages import tell
 
 
@@ -37,7 +37,7 @@ def start(hive: Hive, name: AgentName, as_of: AsOf | None = None) -> AgentStatus
     refuse_unknown(hive, name)
     refuse_halted(hive)
     refuse_bad_settings(hive)
-    starts.start(hive, name, looked_after=True)
+    starts.start(hive, name, looked_after=True, as_of=as_of)
     return status.of(hive, name)
 
 
@@ -49,7 +49,7 @@ def stop(hive: Hive, name: AgentName, as_of: AsOf | None = None) -> AgentStatus:
     as_of: refuse when anything was done to it after this event; the status page always sends what it showed
     """
     require_unchanged(hive, name, as_of)
-    return _end(hive, name, grace=GRACE, note="stopped")
+    return _end(hive, name, grace=GRACE, note="stopped", as_of=as_of)
 
 
 @operation(callers=LOOKING_AFTER, group="Agents", at_once=True)
@@ -62,15 +62,15 @@ def kill(hive: Hive, name: AgentName) -> AgentStatus:
     return _end(hive, name, grace=0.0, note=None)
 
 
-def _end(hive: Hive, name: str, *, grace: float, note: str | None) -> AgentStatus:
+def _end(hive: Hive, name: str, *, grace: float, note: str | None, as_of: int | None = None) -> AgentStatus:
     try:
         if is_stray(hive, name):
             return _end_stray(hive, name, grace)
         refuse_unknown(hive, name)
         try:
-            _end_recorded(hive, name, grace, note)
+            _end_recorded(hive, name, grace, note, as_of)
         except Busy as busy:
-            _end_beside(hive, name, grace, note, busy.holder)
+            _end_beside(hive, name, grace, note, as_of, busy.holder)
     except (OSError, sqlite3.OperationalError, Outdated) as error:
         refused = disk.no_database(error)
         if refused is None or name not in hive.host.containers():
@@ -93,13 +93,14 @@ def _end_stray(hive: Hive, name: str, grace: float) -> AgentStatus:
     return status.of_stray(hive.host.containers()[name])
 
 
-def _end_beside(hive: Hive, name: str, grace: float, note: str | None, holder: str) -> None:
+def _end_beside(hive: Hive, name: str, grace: float, note: str | None, as_of: int | None, holder: str) -> None:
     """End an agent that another command is at work on, without waiting for that command; it leaves the agent stopped.
 
     That it is to be stopped is recorded first. If the other command starts the container after that, it sees the
     record and ends it again; if it has started it before, the container is ended here.
     """
     with hive.store.write() as db:
+        still_unchanged(db, name, as_of)
         want(db, name, "stopped")
         doing = all_in_progress(db).get(name)
     known = before(hive, name)
@@ -110,9 +111,10 @@ def _end_beside(hive: Hive, name: str, grace: float, note: str | None, holder: s
     hive.say(f"{name} was ended while another command is at it ({holder})")
 
 
-def _end_recorded(hive: Hive, name: str, grace: float, note: str | None) -> None:
+def _end_recorded(hive: Hive, name: str, grace: float, note: str | None, as_of: int | None) -> None:
     # To mend an operation that was cut short may take long, or fail: that does not keep an agent from being ended.
     with held_first(hive, name, "stopping") as left:
+        require_unchanged(hive, name, as_of)
         known = {**before(hive, name), "note": note}
         operation = recorded(hive, name, STOPPING, known) if left is None else nullcontext()
         with operation:
@@ -138,7 +140,7 @@ def restart(hive: Hive, name: AgentName, as_of: AsOf | None = None) -> AgentStat
     refuse_unknown(hive, name)
     refuse_halted(hive)
     refuse_bad_settings(hive)
-    starts.restart(hive, name, grace=GRACE)
+    starts.restart(hive, name, grace=GRACE, as_of=as_of)
     return status.of(hive, name)
 
 
@@ -151,5 +153,5 @@ def rebuild(hive: Hive, name: AgentName, as_of: AsOf | None = None) -> AgentStat
     """
     require_unchanged(hive, name, as_of)
     refuse_unknown(hive, name)
-    rebuild_again(hive, name)
+    rebuild_again(hive, name, as_of)
     return status.of(hive, name)

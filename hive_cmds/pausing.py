@@ -16,7 +16,7 @@ from hive_fleet.agents import halt, harness_state, last_seen, status, table
 from hive_fleet.agents.refusals import refuse_bad_settings
 from hive_fleet.agents.status import AgentStatus
 from hive_fleet.changes import halting, starts
-from hive_fleet.events.precondition import AsOf, require_unchanged
+from hive_fleet.events.precondition import AsOf, require_unchanged, still_unchanged
 
 COLUMNS = ("name", "state", "badges")
 # Seconds for which a stop of everything waits until it is written down; then it stops everything all the same.
@@ -41,7 +41,7 @@ def pause(
         row = table.one(db, name)
     if row["runner"] == "command":
         hive.say(f"note: {name} runs a command of its own, which has no turns to pause: `hive stop {name}` stops it")
-    return _pause(hive, name, True)
+    return _pause(hive, name, True, as_of)
 
 
 @operation(callers=OPERATOR, group="Agents", columns=COLUMNS, empty="There is no agent.")
@@ -56,8 +56,7 @@ def resume(
     """
     _refuse_all_as_of(as_of, all=all)
     if name is not None and not all:
-        require_unchanged(hive, name, as_of)
-        agent = _pause(hive, name, False)
+        agent = _pause(hive, name, False, as_of)
         if agent.halted:
             hive.say(f"note: {name} was stopped by `hive estop`: `hive resume --all` starts it")
         return agent
@@ -144,11 +143,13 @@ def _everyone(hive: Hive, name: str | None, verb: str, *, all: bool) -> list[str
         return [each for each, runner in table.runners(db).items() if runner != "command" or verb == "resume"]
 
 
-def _pause(hive: Hive, name: str, paused: bool) -> AgentStatus:
+def _pause(hive: Hive, name: str, paused: bool, as_of: int | None = None) -> AgentStatus:
     with hive.store.read() as db:
+        still_unchanged(db, name, as_of)
         before = bool(table.one(db, name)["paused"])
     if before != paused:
         with last_seen.showing(hive, name) as db:
+            still_unchanged(db, name, as_of)
             table.one(db, name)
             harness_state.pause(db, name, paused)
     return status.of(hive, name)

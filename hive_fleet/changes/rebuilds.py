@@ -18,6 +18,7 @@ from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.changes.building import build_and_switch, built_with
 from hive_fleet.changes.deploys import fleet
 from hive_fleet.changes.running import acting_on, agree, before
+from hive_fleet.events.precondition import NotAsShown
 from hive_fleet.flake import meta
 from hive_fleet.messages.messages import kick, tell
 
@@ -53,9 +54,12 @@ def rebuild_one(hive: Hive, name: str) -> Rebuilt:
     return Rebuilt(name, True, None)
 
 
-def rebuild_again(hive: Hive, name: str) -> None:
-    """Rebuild an agent, whoever wants it; the manager hears of it when that fails, too. Raises HiveError."""
-    with telling(hive, name), acting_on(hive, name, REBUILD):
+def rebuild_again(hive: Hive, name: str, as_of: int | None = None) -> None:
+    """Rebuild an agent, whoever wants it; the manager hears of it when that fails, too. Raises HiveError.
+
+    as_of: as `acting_on` has it.
+    """
+    with telling(hive, name), acting_on(hive, name, REBUILD, as_of):
         rebuild_held(hive, name)
 
 
@@ -64,6 +68,8 @@ def telling(hive: Hive, name: str) -> Iterator[None]:
     """Have the manager hear of what the block fails with. Raises HiveError, for what the machine refuses, too."""
     try:
         yield
+    except NotAsShown:
+        raise  # Nothing was begun, so there is nothing to hear of.
     except (HiveError, OSError, sqlite3.Error) as error:
         told = disk.told(error)
         if told is None:

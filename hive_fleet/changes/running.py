@@ -15,6 +15,7 @@ from hive_core.progress import held, recorded
 from hive_fleet.agents import table
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.changes.building import ensure_container
+from hive_fleet.events.precondition import require_unchanged
 from hive_fleet.messages.messages import kick, tell
 
 # What each operation tells when it is done, and the word that an agent that runs anew is kicked with.
@@ -22,9 +23,15 @@ TOLD = {"starting": "started", "restarting": "restarted", "stopping": "killed"}
 
 
 @contextmanager
-def acting_on(hive: Hive, name: str, change: Change, **detail: Any) -> Iterator[dict[str, Any]]:
-    """Be the one operation on this agent; the block and the recovery are given what `tell_what_happened` goes by."""
+def acting_on(
+    hive: Hive, name: str, change: Change, as_of: int | None = None, **detail: Any
+) -> Iterator[dict[str, Any]]:
+    """Be the one operation on this agent; the block and the recovery are given what `tell_what_happened` goes by.
+
+    as_of: the event after which nothing may have been done to it. Raises NotAsShown.
+    """
     with held(hive, name, change.kind):
+        require_unchanged(hive, name, as_of)
         known = {**before(hive, name), **detail}
         with recorded(hive, name, change, known):
             yield known

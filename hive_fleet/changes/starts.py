@@ -13,15 +13,15 @@ from hive_fleet.changes.running import RESTARTING, STARTING, acting_on, tell_wha
 from hive_fleet.messages.messages import tell_manager
 
 
-def start(hive: Hive, name: str, *, looked_after: bool) -> None:
+def start(hive: Hive, name: str, *, looked_after: bool, as_of: int | None = None) -> None:
     """Start an agent's container; nothing happens when it runs. Raises NotFound, or what the start failed with.
 
-    looked_after: somebody has looked after the agent; else its crashes go on being counted.
+    looked_after: somebody has looked after the agent; else its crashes go on being counted. as_of: see `acting_on`.
     """
     with hive.store.read() as db:
         # The manager was told with the crash that it is going to be started again.
         quiet = bool(table.one(db, name)["restart_told"]) and not looked_after
-    with acting_on(hive, name, STARTING, quiet=quiet) as known:
+    with acting_on(hive, name, STARTING, as_of, quiet=quiet) as known:
         with hive.store.write() as db:
             halt.refuse(db)
             desired.want(db, name, desired.RUNNING)
@@ -32,9 +32,12 @@ def start(hive: Hive, name: str, *, looked_after: bool) -> None:
         tell_what_happened(hive, name, "starting", known)
 
 
-def restart(hive: Hive, name: str, *, grace: float) -> None:
-    """Stop an agent's container, if it runs, and start it with the configuration it has: somebody looks after it."""
-    with acting_on(hive, name, RESTARTING) as known:
+def restart(hive: Hive, name: str, *, grace: float, as_of: int | None = None) -> None:
+    """Stop an agent's container, if it runs, and start it with the configuration it has: somebody looks after it.
+
+    as_of: as `acting_on` has it.
+    """
+    with acting_on(hive, name, RESTARTING, as_of) as known:
         with hive.store.write() as db:
             halt.refuse(db)
             desired.want(db, name, desired.RUNNING)
