@@ -95,7 +95,7 @@ def _homes() -> Iterator[Path]:
     if (own := os.environ.get("HOME", "")).startswith("/") and own != "/":
         yield Path(own).resolve()
     # Not by getpwall(3), which may ask a directory service for everybody there is.
-    for line in Path("/etc/passwd").read_text(errors="surrogateescape").splitlines():
+    for line in Path("/etc/passwd").read_bytes().decode(errors="surrogateescape").split("\n"):
         fields = line.split(":")
         if len(fields) != 7 or not fields[2].isdigit() or not fields[5].startswith("/"):
             continue
