@@ -60,6 +60,12 @@ def fields_of(pid: int) -> list[bytes] | None:
     return stat[stat.rindex(b")") + 2 :].split()
 
 
+def used_by(pid: int) -> float | None:
+    """Seconds of the processor that a process, and children it has waited for, have used; None where it is gone."""
+    fields = fields_of(pid)
+    return None if fields is None else sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def lines_of(pid: int, file: str) -> list[str]:
     """The lines of a file of a process (proc(5)); none where there is none.
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from hive_core.containers.base import Activity
 from hive_core.containers.local import cgroups
 from hive_core.containers.local.tree import below
-from hive_core.process import fields_of
+from hive_core.process import used_by
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 # So many processes are looked at: an agent that has more makes nobody wait for the look at the others.
 MOST = 256
 
@@ -18,11 +16,5 @@ MOST = 256
 def of(supervisor: int, groups: Iterable[str]) -> Activity:
     """The processes in a container's control group; without one, all below its supervisor. At most MOST of them."""
     found = {pid for folder in groups for pid in cgroups.members(folder)} or set(below(supervisor, MOST))
-    used = {pid: seconds for pid in sorted(found)[:MOST] if (seconds := _used(pid)) is not None}
+    used = {pid: seconds for pid in sorted(found)[:MOST] if (seconds := used_by(pid)) is not None}
     return Activity(sum(used.values()), frozenset(used))
-
-
-def _used(pid: int) -> float | None:
-    """Seconds of the processor that a process, and the children it has waited for, have used (proc(5), stat)."""
-    fields = fields_of(pid)
-    return None if fields is None else sum(map(int, fields[11:15])) / _TICKS

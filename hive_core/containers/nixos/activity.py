@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from hive_core.containers.base import Activity
-from hive_core.process import fields_of, lines_of, shows_removed
-
-_TICKS = os.sysconf("SC_CLK_TCK")
-
+from hive_core.process import lines_of, shows_removed, used_by
 
 # How many processes of a container are looked at: it may have many more.
 _MOST = 4096
@@ -17,11 +13,8 @@ _MOST = 4096
 
 def of(leader: int) -> Activity:
     """The processes below a container's first one, and the seconds of the processor that they have used."""
-    found, used = _below(leader), 0.0
-    for pid in found:
-        fields = fields_of(pid)
-        used += sum(map(int, fields[11:15])) / _TICKS if fields else 0.0
-    return Activity(used, frozenset(found))
+    found = _below(leader)
+    return Activity(sum(used_by(pid) or 0.0 for pid in found), frozenset(found))
 
 
 def holds_removed(leader: int, target: str) -> bool:
