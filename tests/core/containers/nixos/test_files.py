@@ -38,7 +38,9 @@ def wrote(folder: Path, words: str, at: float = 95.0) -> None:
         ("i1 exit-code exited 3", 3, False),
         ("i1 signal killed KILL", 128 + signal.SIGKILL, False),
         ("i1 core-dump dumped SEGV", 128 + signal.SIGSEGV, False),
-        ("i1 oom-kill killed KILL", 128 + signal.SIGKILL, True),
+        # With how many its limit of memory has killed, of a start by a hive that reads that.
+        ("i1 signal killed KILL 0", 128 + signal.SIGKILL, False),
+        ("i1 exit-code exited 137 2", 137, True),
         # What no systemd has said yet.
         ("i1 later odd WORDS", None, False),
     ],
@@ -59,7 +61,7 @@ def test_one_that_hive_has_ended_ended_by_its_signal(tmp_path: Path) -> None:
 
 
 def test_an_end_that_was_not_written_down_or_is_another_starts_is_not_known(tmp_path: Path) -> None:
-    for words in (None, "", "torn", "i1 too many words here"):
+    for words in (None, "", "torn", "i1 so many words are too many"):
         if words is not None:
             wrote(tmp_path, words)
         found = files.ended(tmp_path, RUN)
