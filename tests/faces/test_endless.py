@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
@@ -112,6 +113,29 @@ def test_what_waits_for_something_that_does_not_come_ends_when_its_reader_goes()
     assert how == [signals.ToldToEnd]
     os.close(waiting)
     os.close(writing)
+
+
+def test_a_stream_that_keeps_a_processor_busy_rests_for_many_times_as_long() -> None:
+    used: list[float] = []
+    rests: list[float] = []
+
+    def busy() -> Iterator[int]:
+        begun = time.thread_time()
+        while not rests:
+            yield sum(range(1000))
+        used.append(time.thread_time() - begun)
+
+    async def read() -> None:
+        async with aclosing(Streams(rests.append).follow(busy(), same)) as stream:
+            async for _ in stream:
+                continue
+
+    asyncio.run(read())
+    assert len(rests) == 1
+    assert used[0] >= endless.AT_ONCE
+    assert rests[0] > endless.SHORTEST_REST
+    asyncio.run(all_of(Source(most=10), Streams(rests.append)))
+    assert len(rests) == 1
 
 
 def test_a_while_of_quiet_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
