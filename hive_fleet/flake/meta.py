@@ -85,7 +85,7 @@ class Meta:
 
         This needs no lock: whoever changes it meanwhile knows of what was there.
         """
-        if not all((self.path / file).exists() for file in (FLAKE, LOCK)):
+        if not all((self.path / file).is_file() for file in (FLAKE, LOCK)):
             return False
         committed = self._committed()
         if {file: (self.path / file).read_bytes() for file in (FLAKE, LOCK)} != committed:

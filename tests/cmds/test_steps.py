@@ -112,7 +112,7 @@ def having(*command: str) -> Callable[[TestHive], list[str]]:
 KILLS: dict[str, tuple[Change, Callable[[TestHive], list[str]], list[str]]] = {
     "spawn": (spawns.SPAWN, spawned, ["undone"] * 4),
     "deploy": (deploys.DEPLOY, deployed, ["pending"] * 4 + ["approved"]),
-    "rebuild": (rebuilds.REBUILD, having("rebuild", "coder"), ["agreed", "agreed", "rebuilt"]),
+    "rebuild": (rebuilds.REBUILD, having("rebuild", "coder"), ["agreed", "rebuilt", "rebuilt"]),
     "restart": (running.RESTARTING, having("restart", "coder"), ["agreed"] * 2),
     "destroy": (removals.DESTROY, having("destroy", "coder", "--purge", "--yes"), ["destroyed"] * 3),
 }
