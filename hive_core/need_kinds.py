@@ -31,6 +31,7 @@ NEED_KINDS: Mapping[str, NeedKind] = {
     "stale": NeedKind(LIGHT),
     "disk": NeedKind(GRAVE, of_agent=False),
     "backup": NeedKind(LIGHT, of_agent=False),
+    "page_port": NeedKind(LIGHT, of_agent=False),
     "settings": NeedKind(WAITING, of_agent=False),
     "notification": NeedKind(WAITING, of_agent=False),
 }

@@ -11,6 +11,8 @@ from hive_core import last_backup, run_folder
 from hive_core.context import Hive
 from hive_core.human import ago, count
 from hive_fleet.checkup.finding import Examination, Finding, Findings
+from hive_fleet.home import ports
+from hive_fleet.home.status_page import LACKING
 from hive_fleet.notifications import outbox
 from hive_fleet.notifications.rules import wishes
 
@@ -37,6 +39,14 @@ def _second(hive: Hive) -> Findings:
         yield Finding("run", False, said, "give each a folder of its own: HIVE_RUN names it")
     else:
         yield Finding("run", True, f"{hive.settings.run}")
+
+
+def _page(hive: Hive) -> Findings:
+    """Whether who would serve the status page has its port."""
+    if hive.running(LACKING) is None:
+        return
+    said = f"port {ports.chosen(hive).page} is another program's, or may not be had"
+    yield Finding("status page", False, said, "end that program, or name another port: `ports.page` in hive.toml")
 
 
 def _sockets(hive: Hive) -> Findings:
@@ -124,6 +134,7 @@ CHECKS = (
     Examination("running", _running),
     Examination("run", _second),
     Examination("sockets", _sockets, _remove_stale),
+    Examination("status page", _page),
     Examination("upkeep", _upkeep),
     Examination("backup", _backups),
     Examination("notifications", _notifications),

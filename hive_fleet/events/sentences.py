@@ -85,7 +85,7 @@ def _recovered(data: Data) -> str:
 
 
 # What no other event tells of.
-_TOLD_BY_THE_NEED = ("no_program", "port_taken", "disk", "backup", "settings", "notification")
+_TOLD_BY_THE_NEED = ("no_program", "port_taken", "disk", "backup", "page_port", "settings", "notification")
 
 
 def _need(data: Data) -> str | None:

@@ -15,6 +15,8 @@ from hive_agent.page.door import authority, private_name
 from hive_core.context import Hive
 from hive_core.errors import Refused
 
+# The lock of whoever would serve the page and cannot have its port.
+LACKING = "page-lacking"
 # What a key opens: everything, or only looking.
 ALL, READ = "all", "read"
 

@@ -11,6 +11,8 @@ from hive_core.errors import HiveError
 from hive_core.human import size, span
 from hive_core.trouble import TROUBLES, Trouble
 from hive_fleet.agents import last_seen, troubles
+from hive_fleet.home import ports
+from hive_fleet.home.status_page import LACKING
 from hive_fleet.messages import questions
 from hive_fleet.needs import needs
 from hive_fleet.needs.need import Need
@@ -62,7 +64,7 @@ def _repairs_of_nobody(hive: Hive, db: sqlite3.Connection, known: set[str]) -> l
 
 
 def _machine(hive: Hive) -> list[Need]:
-    return [need for need in (_disk(hive), _backup(hive), _settings(hive)) if need is not None]
+    return [need for need in (_disk(hive), _backup(hive), _page(hive), _settings(hive)) if need is not None]
 
 
 def _disk(hive: Hive) -> Need | None:
@@ -87,6 +89,14 @@ def _backup(hive: Hive) -> Need | None:
     if last is None or hive.clock() - last.made_at <= OLD_BACKUP:
         return None
     return Need("backup", "", None, f"the last backup is older than {span(OLD_BACKUP)}", "hive backup DIR")
+
+
+def _page(hive: Hive) -> Need | None:
+    """The status page's port, for as long as somebody tries to have it and cannot."""
+    if hive.running(LACKING) is None:
+        return None
+    said = f"there is no status page: port {ports.chosen(hive).page} cannot be had"
+    return Need("page_port", "", None, said, "hive doctor")
 
 
 def _settings(hive: Hive) -> Need | None:
