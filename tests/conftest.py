@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from hive_core.context import Hive
+from hive_fleet.agents import desired, table
 from tests.booted import booted_machine  # noqa: F401  (a fixture)
 from tests.hives import TestHive
 
@@ -65,6 +67,20 @@ def hive(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
         monkeypatch.setenv("HIVE_TESTING", REMEMBERED["HIVE_TESTING"])
     yield made
     made.close()
+
+
+@pytest.fixture
+def enlist(hive: TestHive) -> Callable[..., Hive]:
+    """Makes rows of agents that are to run, which have no containers, and returns the hive that has them."""
+
+    def make(*names: str) -> Hive:
+        inside = hive.inside()
+        with inside.store.write() as db:
+            for name in names:
+                table.add(db, name, uid=None, desired=desired.RUNNING, created_at=1.0)
+        return inside
+
+    return make
 
 
 @pytest.hookimpl(tryfirst=True)
