@@ -14,11 +14,15 @@ from hive_core.context import Hive
 from hive_core.errors import NotFound
 from hive_core.human import count
 from hive_core.operation import EVERYONE, OPERATOR, Only, operation
+from hive_core.slices import Slicer
 from hive_core.text import indented
 from hive_fleet.agents import table
 from hive_fleet.messages.messages import Message, in_words, post
 from hive_fleet.messages.recipients import EVERYBODY, Recipient, require_allowed, require_inbox_room
 from hive_fleet.messages.search import by_id, known_to, newest_messages, with_words
+
+# Characters of messages that are sent in one transaction.
+AT_ONCE = 128 * 1024
 
 Body = Annotated[str, words(256 * 1024, "the message", "BODY")]
 MessageId = Annotated[int, identity("messages")]
@@ -42,7 +46,7 @@ def send(hive: Hive, to: Recipient, body: Body) -> Sent:
     to: an agent, `operator`, or `*` for every agent but yourself
     body: the text
     """
-    me = hive.caller.name
+    me, most = hive.caller.name, max(1, AT_ONCE // len(body))
     with hive.store.write() as db:
         runners = table.runners(db)
         chosen = [name for name in runners if name != me] if to == EVERYBODY else [to]
@@ -52,9 +56,28 @@ def send(hive: Hive, to: Recipient, body: Body) -> Sent:
             if name not in runners and name != THE_OPERATOR.name:
                 raise _no_recipient(hive, db, name)
             require_inbox_room(hive, db, name)
-        sent = Sent([post(db, me, name, body) for name in chosen])
+        ids = [post(db, me, name, body) for name in chosen[:most]]
+    ids += _sent_further(hive, chosen[most:], body, most)
     _say_who_reads(hive, chosen, runners)
-    return sent
+    return Sent(ids)
+
+
+def _sent_further(hive: Hive, names: Sequence[str], body: str, most: int) -> list[int]:
+    """Send a long message to many more, so many in each transaction: each copy's words are indexed with it, which takes
+    a good part of a second, and others write in between. Who has been destroyed since is left out."""
+    ids: dict[int, int] = {}
+
+    def post_some(db: sqlite3.Connection, numbers: list[int]) -> int:
+        there = table.runners(db)
+        # By its number: where the disk is full it is done again.
+        ids.update({at: post(db, hive.caller.name, names[at], body) for at in numbers if names[at] in there})
+        return len(numbers)
+
+    if names:
+        slicer = Slicer(hive.store)
+        slicer.size = most
+        slicer.each(range(len(names)), post_some)
+    return list(ids.values())
 
 
 def _no_recipient(hive: Hive, db: sqlite3.Connection, name: str) -> NotFound:

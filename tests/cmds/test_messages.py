@@ -22,6 +22,19 @@ def test_a_broadcast_reaches_everybody_but_its_sender(inside: Hive) -> None:
         assert bodies(inbox.recv(as_agent(inside, name), limit=10)) == expected
 
 
+def test_a_long_broadcast_is_written_one_copy_at_a_time_so_that_others_write_in_between(inside: Hive) -> None:
+    coder, statements = as_agent(inside, "coder"), list[str]()
+    coder.store.connection().set_trace_callback(statements.append)
+    for body, transactions in (("short", 1), ("x" * (messages.AT_ONCE + 1), 2)):
+        statements.clear()
+        ids = messages.send(coder, "*", body).ids
+        assert [statement.lower().strip() for statement in statements].count("commit") == transactions
+        assert ids == [ids[0], ids[0] + 1]
+        for name in ("tester", "manager"):
+            assert bodies(inbox.recv(as_agent(inside, name), limit=10)) == [body]
+    coder.store.connection().set_trace_callback(None)
+
+
 def test_only_those_that_the_configuration_allows_can_be_written_to(inside: Hive) -> None:
     with inside.store.write() as db:
         db.execute("update agents set allowed_recipients = ? where name = 'coder'", (json.dumps(["manager"]),))
