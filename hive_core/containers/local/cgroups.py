@@ -24,6 +24,9 @@ GONE_SECONDS = 10.0
 _PERIOD = 100_000
 # Where hive itself is in a group that is its own, and which controllers it hands on there.
 LEAF = "hive"
+# Below a group that is the agent's own user's, where its processes are: what they can mount and write to begins there,
+# also where neither version 1 nor a mount without `nsdelegate` keeps them from their own group (cgroups(7)).
+_INNER = "agent"
 _OF_LIMITS = ("memory", "pids", "cpu")
 # What a mode says of a folder (inode(7)), and ENODEV, which a group says that is gone.
 _KIND, _FOLDER, _GONE = 0o170000, 0o040000, 19
@@ -53,10 +56,13 @@ def create(group: str, limits: Mapping[str, float]) -> tuple[list[str], str | No
     if not made:
         return [], _without(limits) if limits else None
     try:
+        inner = os.geteuid() != 0
         for folder in made:
             # An agent that is hive's own user could make groups in its own, without end.
             if os.path.exists(most := os.path.join(folder, "cgroup.max.descendants")):
-                _write(most, "0")
+                _write(most, str(int(inner)))
+            if inner:
+                os.mkdir(os.path.join(folder, _INNER), 0o755)
         for controller, value in limits.items():
             _limit(made, controller, value)
     except OSError as error:
@@ -223,7 +229,8 @@ def _limit(folders: list[str], controller: str, value: float) -> None:
 def enter(folders: Iterable[str]) -> None:
     """Put the calling process, and whatever it will start, into the group."""
     for folder in folders:
-        _write(os.path.join(folder, "cgroup.procs"), "0")
+        inner = os.path.join(folder, _INNER)
+        _write(os.path.join(inner if os.path.isdir(inner) else folder, "cgroup.procs"), "0")
 
 
 def kill(folders: Iterable[str]) -> bool:
@@ -287,14 +294,16 @@ def _await_empty(folder: str) -> bool:
 
 def members(folder: str) -> list[int]:
     """The processes in one folder of a group."""
+    lines = [line for at in (folder, os.path.join(folder, _INNER)) for line in _lines(os.path.join(at, "cgroup.procs"))]
     # 0 stands for a process of another pid namespace; there is none below our own.
-    return [int(line) for line in _lines(os.path.join(folder, "cgroup.procs")) if line != "0"]
+    return [int(line) for line in lines if line != "0"]
 
 
 def out_of_memory(folders: Iterable[str]) -> bool:
     """Whether the limit of memory has killed anything in the group."""
     for folder in folders:
-        for file in ("memory.events", "memory.oom_control"):
+        # Version 1 counts what is killed where it was.
+        for file in ("memory.events", "memory.oom_control", f"{_INNER}/memory.oom_control"):
             for line in _lines(os.path.join(folder, file)):
                 if line.startswith("oom_kill ") and line != "oom_kill 0":
                     return True

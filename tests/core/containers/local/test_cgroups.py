@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,57 @@ def test_groups_that_an_agent_made_in_its_own_go_with_it() -> None:
     (Path(folders[0]) / "more").mkdir()
     assert cgroups.remove(folders) == []
     assert not Path(folders[0]).exists()
+
+
+# Mounts the hierarchies in namespaces of its own, and writes to whatever files of limits it finds there.
+LIFT = """
+mount -t tmpfs none /mnt; mkdir /mnt/1 /mnt/2
+mount -t cgroup -o pids none /mnt/1; mount -t cgroup2 none /mnt/2
+for file in $(find /mnt -name pids.max -o -name cgroup.max.descendants); do echo max >$file; done
+for file in $(find /mnt -name cgroup.procs); do cat $file; done
+echo done; exec sleep 100
+"""
+SOMEBODY = 54321
+LIMITS = {"pids.max": "50\n", "cgroup.max.descendants": "1\n"}
+
+
+@pytest.fixture
+def delegated() -> Iterator[list[Path]]:
+    """Groups of another user's, as a service manager hands them to whoever logs in, in which there is one to be in."""
+    made = [Path(folder, f"{NAME}-user") for folder in cgroups._parents({"pids": 0})]
+    for folder in made:
+        (folder / "in").mkdir(parents=True)
+        if "pids" in " ".join(cgroups._lines(str(folder / "cgroup.controllers"))).split():
+            (folder / "cgroup.subtree_control").write_text("+pids")
+        for path in (folder, folder / "in", *folder.iterdir(), *(folder / "in").iterdir()):
+            os.chown(path, SOMEBODY, SOMEBODY)
+    yield made
+    assert cgroups.remove(map(str, made)) == []
+
+
+@writable
+def test_who_is_hives_own_user_cannot_lift_its_limits(delegated: list[Path]) -> None:
+    def become_an_agent() -> None:
+        cgroups.enter(str(folder / "in") for folder in delegated)
+        os.setgroups([])
+        os.setresgid(SOMEBODY, SOMEBODY, SOMEBODY)
+        os.setresuid(SOMEBODY, SOMEBODY, SOMEBODY)
+        made, _notice = cgroups.create(NAME, {"pids": 50.0})
+        cgroups.enter(made)
+
+    command = ["unshare", "--user", "--map-root-user", "--mount", "--cgroup", "sh", "-c", LIFT]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=become_an_agent) as process:  # noqa: PLW1509
+        assert process.stdout is not None
+        found = list(takewhile(lambda line: line != "done\n", process.stdout))
+        groups = [group for folder in delegated for group in folder.rglob(NAME)]
+        limits = {path.name: path.read_text() for group in groups for path in group.iterdir() if path.name in LIMITS}
+        members = [cgroups.members(str(group)) for group in groups]
+        assert cgroups.kill(map(str, groups))
+    # It has found its own groups, and those alone.
+    assert len(found) >= 2
+    assert limits == {name: text for name, text in LIMITS.items() if name in limits}
+    assert "pids.max" in limits
+    assert all(process.pid in each for each in members)
 
 
 @writable
