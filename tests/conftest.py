@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -99,3 +100,9 @@ def _shares(item: pytest.Item) -> bool:
     """Whether a test takes a fixture that is made for all tests of its module."""
     definitions = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009  (pytest names it so)
     return any(found[-1].scope == "module" for found in definitions)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: the collector need not go through it after each."""
+    gc.collect()
+    gc.freeze()

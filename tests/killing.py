@@ -44,9 +44,8 @@ class Killer:
         # next() on it is one step of the interpreter: threads cannot lose a count.
         self.counter = itertools.count(1)
         self.chosen: dict[str, bool] = {}
-        self.watched = os.environ.get("KILLING_WATCH", "")
+        self.changes = Changes(os.environ["KILLING_WATCH"]) if "KILLING_WATCH" in os.environ else None
         self.places: list[int] = []
-        self.looks: dict[str, tuple[int, ...]] = {}
 
     def arm(self) -> None:
         os.register_at_fork(after_in_child=self._disarm)
@@ -71,28 +70,45 @@ class Killer:
             if line == self.at:
                 os.kill(self.process, signal.SIGKILL)
                 signal.pause()
-            if self.watched and (looks := marks(self.watched)) != self.looks:
+            if self.changes is not None and self.changes.any():
                 self.places.append(line)
-                self.looks = looks
         return self._step
 
     def _report(self) -> None:
         target = os.environ.get("KILLING_COUNT")
         if target and os.getpid() == self.process:
             Path(target).write_text(f"{next(self.counter) - 1}\n")
-        if self.watched and os.getpid() == self.process:
+        if self.changes is not None and os.getpid() == self.process:
             Path(os.environ["KILLING_PLACES"]).write_text(json.dumps(self.places))
 
 
-def marks(root: str) -> dict[str, tuple[int, ...]]:
-    """What tells whether anything in a tree was written, made or removed."""
-    found = {}
-    for folder, _folders, files in os.walk(root):
-        for path in (folder, *(os.path.join(folder, name) for name in files)):
+class Changes:
+    """Whether anything in a tree was written, made or removed since the last look.
+
+    As inotify tells of it: to look through the tree before each line takes longer than all the lines.
+    """
+
+    def __init__(self, root: str) -> None:
+        from inotify_simple import INotify, flags
+
+        self._root, self._inotify, self._flags = root, INotify(), flags
+        self._watched = flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
+        self._follow()
+        self._first = True
+
+    def _follow(self) -> None:
+        for folder, _folders, _files in os.walk(self._root):
             with suppress(FileNotFoundError):
-                status = os.lstat(path)
-                found[path] = (status.st_mode, status.st_ino, status.st_size, status.st_ctime_ns)
-    return found
+                self._inotify.add_watch(folder, self._watched)
+
+    def any(self) -> bool:
+        """The first look finds something."""
+        told = self._inotify.read(timeout=0)
+        made = self._flags.CREATE | self._flags.MOVED_TO
+        if any(each.mask & self._flags.ISDIR and each.mask & made for each in told):
+            self._follow()
+        first, self._first = self._first, False
+        return first or bool(told)
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ def library(folder: Path, version: str) -> str:
     return f"tiny @ {wheel.as_uri()}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with pip and nothing else, to be copied: making one takes longer than all the rest."""
     made = tmp_path_factory.mktemp("empty") / "environment"
@@ -49,7 +49,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def light(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with a stand-in for pip, which unpacks a wheel that is named by its file and knows no index."""
     made = tmp_path_factory.mktemp("light") / "environment"
