@@ -256,7 +256,7 @@ def hive(request: Mapping[str, Any]) -> None:
 
     sys.argv = [str(CHECKOUT / "hive"), *request["arguments"]]
     if request["kill_at"]:
-        Killer(*request["kill_at"]).arm()
+        Killer(*request["kill_at"], os.environ.get("KILLING_WATCH")).arm()
     main()
 
 

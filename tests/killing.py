@@ -35,16 +35,19 @@ Trace = Callable[[FrameType, str, Any], Any]
 
 
 class Killer:
-    """Counts lines, and ends the process at the line asked for."""
+    """Counts lines, and ends the process at the line asked for.
 
-    def __init__(self, at: int, substrings: Sequence[str]) -> None:
+    watched: a tree; `places` are then the lines before which something in it had changed, the first among them.
+    """
+
+    def __init__(self, at: int, substrings: Sequence[str], watched: str | None = None) -> None:
         self.at = at
         self.substrings = tuple(substrings)
         self.process = os.getpid()
         # next() on it is one step of the interpreter: threads cannot lose a count.
         self.counter = itertools.count(1)
         self.chosen: dict[str, bool] = {}
-        self.changes = Changes(os.environ["KILLING_WATCH"]) if "KILLING_WATCH" in os.environ else None
+        self.changes = Changes(watched) if watched is not None else None
         self.places: list[int] = []
 
     def arm(self) -> None:
@@ -78,7 +81,7 @@ class Killer:
         target = os.environ.get("KILLING_COUNT")
         if target and os.getpid() == self.process:
             Path(target).write_text(f"{next(self.counter) - 1}\n")
-        if self.changes is not None and os.getpid() == self.process:
+        if self.changes is not None and "KILLING_PLACES" in os.environ and os.getpid() == self.process:
             Path(os.environ["KILLING_PLACES"]).write_text(json.dumps(self.places))
 
 
@@ -129,7 +132,7 @@ def main() -> None:
         sys.exit("usage: killing.py N SUBSTRING... -- (SCRIPT | -m MODULE | -c CODE) [ARGUMENT...]")
     middle = sys.argv.index("--")
     at, substrings, arguments = int(sys.argv[1]), sys.argv[2:middle], sys.argv[middle + 1 :]
-    Killer(at, substrings).arm()
+    Killer(at, substrings, os.environ.get("KILLING_WATCH")).arm()
     run(arguments)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import signal
@@ -52,22 +54,21 @@ def template(applied: Repository, clone: Path, tmp_path: Path) -> World:
 
 
 def every_death(template: World, action: Action, tmp_path: Path, files: Sequence[str] = FILES) -> Iterator[World]:
-    """Do `action` in the same world again and again, killed at its first line in `files`, its second, until it survives.
+    """Do `action` in the same world again and again, killed at each line in `files` before which something has changed.
 
-    Given is each world that differs from the one that the death before left: most lines write nothing.
+    Given is each world that differs from the one that the death before left, and in the end one that survived.
     """
     world, left = World(tmp_path / "copy", template.seed, template.sha), None
     copy = Copy(template.root, world.root)
-    for line in range(1, 5000):
+    places = places_of(action, world, files)
+    assert len(places) > 3, "hardly anything was tried"
+    for line in [*places, 1_000_000]:
         copy.restore()
         survived = died_at(line, action, world, files)
+        assert survived is (line > places[-1])
         before, left = left, contents(world.root)
         if survived or left != before:
             yield world
-        if survived:
-            assert line > 5, "hardly anything was tried"
-            return
-    raise AssertionError("it never came to its end")
 
 
 class Copy:
@@ -117,15 +118,33 @@ def contents(root: Path) -> dict[str, object]:
     return found
 
 
+def places_of(action: Action, world: World, files: Sequence[str]) -> list[int]:
+    """The lines in `files` before which something in the world has changed, as `action` is done in a process forked."""
+    told, telling = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with contextlib.ExitStack() as end:
+            end.callback(os._exit, 1)
+            killer = Killer(0, files, str(world.root))
+            killer.arm()
+            action(world)
+            os.write(telling, json.dumps(killer.places).encode())
+            os._exit(0)
+    os.close(telling)
+    with os.fdopen(told, "rb") as reader:
+        places: list[int] = json.loads(reader.read())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    return places
+
+
 def died_at(line: int, action: Action, world: World, files: Sequence[str]) -> bool:
     child = os.fork()
     if child == 0:
-        try:
+        with contextlib.ExitStack() as end:
+            end.callback(os._exit, 1)
             Killer(line, files).arm()
             action(world)
             os._exit(0)
-        finally:
-            os._exit(1)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert code in (0, -signal.SIGKILL)
     return code == 0
