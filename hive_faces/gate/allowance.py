@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from hive_core.bucket import Bucket
 
@@ -10,6 +11,9 @@ from hive_core.bucket import Bucket
 MOST = 64 * 1024 * 1024
 # Bytes a second that it grows by again. A turn tells of some 6 KiB, and takes longer than half a second.
 REFILL = 16 * 1024
+# One change is written at a time. One that took longer than a moment is followed by so many times as long in which no
+# further one of that caller's is begun. In seconds of a processor.
+MOMENT, REST = 0.02, 5
 
 
 class Allowance:
@@ -20,11 +24,19 @@ class Allowance:
     def __init__(self) -> None:
         self._bucket = Bucket(MOST, REFILL)
         self._lock = threading.Lock()
+        self._again = 0.0
 
-    def spend(self, size: int) -> None:
-        """Take off so many bytes, as a call that has added them ends."""
+    def spend(self, size: int, seconds: float = 0.0) -> None:
+        """Take off so many bytes, as a call that has added them ends. seconds: for which nobody else could write."""
         with self._lock:
             self._bucket.take(size)
+            if seconds > MOMENT:
+                self._again = max(self._again, time.monotonic()) + REST * seconds
+
+    def rest(self) -> float:
+        """How long to wait until another change may be begun; 0.0 for not at all."""
+        with self._lock:
+            return max(0.0, self._again - time.monotonic())
 
     def seconds(self) -> float:
         """How long to wait until more may be added; 0.0 for not at all."""

@@ -37,6 +37,10 @@ Slices = list[bytes]
 Render = Callable[[Any], Iterator[str]]
 
 
+class _Resting(Exception):
+    """The caller's last change took long: this one is not begun yet."""
+
+
 class Calls:
     """What runs for callers, and what each has outstanding. Belongs to the event loop's thread."""
 
@@ -96,10 +100,12 @@ class Calls:
         gone: Callable[[], bool],
         render: Render,
     ) -> tuple[Any, Slices]:
-        if not operation.reads and caller.role is not Role.OPERATOR:
-            await self._afford(caller, operation)
+        bounded = not operation.reads and caller.role is not Role.OPERATOR
 
         def run(hive: Hive) -> Any:
+            if bounded and self._allowances[caller].rest() > 0:
+                # Another that waited beside this one was before it.
+                raise _Resting
             # A call may have waited long for its thread: nothing is read, and nothing taken, for nobody.
             if (operation.reads or operation.parks) and gone():
                 raise ConnectionResetError
@@ -110,7 +116,13 @@ class Calls:
                 raise Invalid(f"{operation.name} goes on and on: that can be asked for by `op` alone, or in the shell.")
             return result
 
-        return await self.in_thread(caller, run, render, reads=operation.reads)
+        while True:
+            if bounded:
+                await self._afford(caller, operation)
+            try:
+                return await self.in_thread(caller, run, render, reads=operation.reads)
+            except _Resting:
+                continue
 
     def _turn(self, caller: Identity) -> AbstractContextManager[None]:
         """The operator waits for nobody's turn."""
@@ -125,6 +137,8 @@ class Calls:
                     f"{caller.name} has said and done too much too fast.", f"Try again in {math.ceil(seconds)} seconds."
                 )
             await asyncio.sleep(seconds)
+        while (rest := allowance.rest()) > 0:
+            await asyncio.sleep(rest)
 
     async def in_thread(
         self, caller: Identity, function: Callable[[Hive], Any], render: Render, *, reads: bool = False
@@ -140,12 +154,12 @@ class Calls:
 
         def run() -> tuple[Any, Slices]:
             db = acting.store.connection()
-            before = db.emitted
+            before = db.emitted, db.worked
             try:
                 result = function(acting)
             finally:
                 # Here, not where the result is waited for: that ends when the caller hangs up.
-                allowance.spend(db.emitted - before)
+                allowance.spend(db.emitted - before[0], db.worked - before[1])
             return result, self._written(caller, render(result))
 
         return await asyncio.get_running_loop().run_in_executor(self._threads[group], run)

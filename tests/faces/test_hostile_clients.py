@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ import pytest
 from hive_cmds import approvals, inbox, messages, questions, requests
 from hive_core.caller import Identity, Role
 from hive_core.errors import HiveError, Refused
+from hive_faces.gate import allowance as allowance_module
 from hive_faces.gate.allowance import MOST, REFILL, Allowance
 from hive_faces.gate.intake import MOST_HELD, Intake
 from tests.clients import Client
@@ -390,3 +392,22 @@ def test_an_allowance_is_overdrawn_by_the_call_that_empties_it_and_paid_back_in_
     assert allowance.seconds() == 0
     allowance.spend(10 * REFILL)
     assert 8 < allowance.seconds() <= 9
+
+
+def test_a_change_that_took_long_is_followed_by_a_rest_of_many_times_as_long() -> None:
+    allowance = Allowance()
+    allowance.spend(10, allowance_module.MOMENT)
+    assert allowance.rest() == 0
+    allowance.spend(10, 10.0)
+    allowance.spend(10, 10.0)
+    assert 19 * allowance_module.REST < allowance.rest() <= 20 * allowance_module.REST
+
+
+def test_changes_of_one_caller_that_take_long_are_not_begun_one_after_the_other(gate: TestHive) -> None:
+    words = " ".join("".join(letters) for letters in itertools.product("abcdefghijklmnopqrstuvwxyz", repeat=3))
+    with as_coder(gate) as agent:
+        assert agent.ask("send", to="operator", body=words)["ok"] is True
+        assert agent.ask("send", to="operator", body="short")["ok"] is True
+    with gate.inside().store.read() as db:
+        sent = [row["sent_at"] for row in db.execute("select sent_at from messages where sender = 'coder' order by id")]
+    assert sent[1] - sent[0] > allowance_module.MOMENT * allowance_module.REST
