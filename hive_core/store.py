@@ -107,13 +107,7 @@ class Store:
             return
         begun = time.thread_time()
         try:
-            with (
-                deferring(),
-                self._turn(),
-                self._naming_damage(),
-                under_way(),
-                _transaction(db, "begin immediate"),
-            ):
+            with deferring(), self._turn(), self._naming_damage(), under_way(), _transaction(db, "begin immediate"):
                 yield db
         finally:
             # To wait for others, or for the disk, takes no processor.
