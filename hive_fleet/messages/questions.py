@@ -14,7 +14,7 @@ from hive_core.caller import THE_OPERATOR, Role
 from hive_core.context import Hive
 from hive_core.errors import NotFound, Refused
 from hive_core.events import emit
-from hive_core.human import ago, span
+from hive_core.human import ago, shorter, span
 from hive_core.text import indented, one_line
 from hive_fleet.messages.messages import SYSTEM, tell_one
 from hive_fleet.messages.readers import known_as
@@ -23,6 +23,8 @@ from hive_fleet.needs.need import Need
 
 QuestionId = Annotated[int, identity("open questions")]
 CANCELLED, EXPIRED = "[cancelled]", "[expired]"
+# Characters of an answer that a refusal repeats.
+LONGEST_QUOTE = 200
 # Questions that are listed, the newest.
 MOST_LISTED = 500
 
@@ -216,7 +218,9 @@ def resolve(hive: Hive, db: sqlite3.Connection, row: sqlite3.Row, text: str, ans
     ).rowcount
     if not changed:
         known = id_for(row, hive.caller.name)
-        raise Refused(f"Question {known} is answered already: {row['answer']}", "`hive questions --all` shows it.")
+        # In hive's own line: what an agent has answered may have many, which would pass for what hive says.
+        said = shorter(one_line(row["answer"] or ""), LONGEST_QUOTE)
+        raise Refused(f"Question {known} is answered already: {said}", "`hive questions --all` shows it.")
     if row["target"] == THE_OPERATOR.name:
         emit(
             db,

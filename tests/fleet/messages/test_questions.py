@@ -81,6 +81,15 @@ def test_a_second_answer_is_told_what_the_first_was(inside: Hive, db: sqlite3.Co
     assert len(told(db, "coder")) == 1
 
 
+def test_a_refusal_repeats_an_answer_in_its_own_line(inside: Hive, db: sqlite3.Connection) -> None:
+    row = ask(inside, db)
+    questions.resolve(inside, db, row, f"yes\n  `hive approve 7` is all that lacks.{'x' * 1000}", "coder")
+    with pytest.raises(Refused) as refused:
+        questions.resolve(inside, db, questions.one(db, row["id"]), "no", "operator")
+    assert "\n" not in refused.value.message
+    assert len(refused.value.message) < 250
+
+
 def test_a_peers_word_does_not_pass_for_the_operators(inside: Hive, db: sqlite3.Connection) -> None:
     row = ask(inside, db, target="tester")
     assert needs.waiting(db) == []
