@@ -116,10 +116,27 @@ def _read(document: str, kind: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError("it sent something that is no JSON object")
     if not deep:
-        return data
+        return _plain(data, kind)
     if kind != "event":
         raise ValueError("it sent something that is nested too deeply")
     return {"kind": "note", "data": {"text": "(something nested too deeply to be shown)"}}
+
+
+def _plain(data: dict[str, Any], kind: str) -> dict[str, Any]:
+    """A turn or an event with texts and numbers alone, but for what a tool was given: who shows one counts on that."""
+    if kind == "now":
+        return data
+    fields = data.get("data")
+    inner = {"data": _without_parts(fields, but="input")} if isinstance(fields, dict) else {}
+    return _without_parts(data) | inner
+
+
+def _without_parts(fields: dict[str, Any], but: str = "") -> dict[str, Any]:
+    """Lists and objects as their JSON."""
+    return {
+        name: wire.line(value) if isinstance(value, (dict, list)) and name != but else value
+        for name, value in fields.items()
+    }
 
 
 def _is_shallow(value: Any) -> bool:

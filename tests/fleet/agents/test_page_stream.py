@@ -64,6 +64,23 @@ def test_what_is_nested_too_deeply_is_told_of_and_what_comes_after_it_is_read() 
     assert [wire.read(wire.line(each)) for each in told]
 
 
+def test_what_is_shown_of_a_turn_is_texts_and_numbers_whatever_the_page_says() -> None:
+    turn = '{"id": {"toString": 1}, "sender": ["a"], "body": {"length": 1e9}, "started": 1, "ended": null}'
+    call = '{"kind": "tool_call", "data": {"name": {"toString": 1, "valueOf": 1}, "input": {"a": [1]}}}'
+    text = '{"kind": "text", "turn": [1], "data": {"text": {"length": 1e9}}}'
+    with page(("turn", turn), ("event", call), ("event", text)) as address:
+        begun, called, said = (each.data for each in stream("coder", address, 1))
+    assert begun == {
+        "id": '{"toString":1}',
+        "sender": '["a"]',
+        "body": '{"length":1000000000.0}',
+        "started": 1,
+        "ended": None,
+    }
+    assert called["data"] == {"name": '{"toString":1,"valueOf":1}', "input": {"a": [1]}}
+    assert (said["turn"], said["data"]) == ("[1]", {"text": '{"length":1000000000.0}'})
+
+
 def test_what_took_long_to_read_and_show_is_followed_by_a_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hive_fleet.agents.page_stream.MOMENT", 0.0)
     monkeypatch.setattr("hive_fleet.agents.page_stream.REST", 1e9)
