@@ -13,8 +13,7 @@ from hive_core.errors import NotFound, Refused
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
 from hive_fleet.agents import table
 from hive_fleet.agents.tombstones import RevivedName, all_tombstones
-from hive_fleet.changes import spawns
-from hive_fleet.changes.deploys import apply
+from hive_fleet.changes import deploys, spawns
 from hive_fleet.requests import denials, proposals, queue
 from hive_fleet.requests.request import PendingId, Request
 
@@ -87,9 +86,10 @@ def approve(hive: Hive, id: PendingId, sha: Sha | None = None) -> Request:
     with progress.held(hive, row["agent"], f"approving request {id}"):
         row = _undecided(hive, id)
         if row["kind"] == "spawn":
-            _approve_spawn(hive, id, row["agent"])
+            spawns.apply(hive, row)
         else:
-            _approve_commit(hive, row, sha)
+            _require_shown(row, sha)
+            deploys.apply(hive, row)
     return _request(hive, id)
 
 
@@ -106,27 +106,14 @@ def _undecided(hive: Hive, id: int) -> sqlite3.Row:
     return row
 
 
-def _approve_spawn(hive: Hive, id: int, name: str) -> None:
-    with hive.store.read() as db:
-        if name in table.names(db):
-            raise Refused(f"There is an agent {name!r} already.", f"`hive deny {id}` closes the request.")
-    spawns.require_new(hive, name)
-    plan = spawns.detail(hive, id, name)
-    with (
-        queue.told_what_became_of(hive, id),
-        progress.recorded(hive, name, spawns.SPAWN, plan),
-    ):
-        spawns.spawn(hive, id, name)
-
-
-def _approve_commit(hive: Hive, row: sqlite3.Row, sha: str | None) -> None:
+def _require_shown(row: sqlite3.Row, sha: str | None) -> None:
+    """Raises Refused where somebody approves another commit than the one that was fetched."""
     id, target = row["id"], row["fetched_sha"]
     if sha is not None and not target.startswith(sha):
         raise Refused(
             f"Request {id} is for {target[:12]}, not for {sha[:12]}: nothing was approved.",
             f"Look at it again: `hive show {id}`.",
         )
-    apply(hive, row)
 
 
 @operation(callers=OPERATOR, group="Approvals")

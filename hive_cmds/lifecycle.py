@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import nullcontext
 
 from hive_core import disk
 from hive_core.arguments import AgentName
@@ -12,7 +11,7 @@ from hive_core.context import Hive
 from hive_core.errors import Outdated, Refused
 from hive_core.locks import Busy
 from hive_core.operation import LOOKING_AFTER, OPERATOR, operation
-from hive_core.progress import all_in_progress, held_first, recorded
+from hive_core.progress import all_in_progress, carry_out, held_first
 from hive_fleet.agents import status
 from hive_fleet.agents.desired import want
 from hive_fleet.agents.refusals import refuse_bad_settings, refuse_halted, refuse_self, refuse_unknown
@@ -20,7 +19,7 @@ from hive_fleet.agents.status import AgentStatus
 from hive_fleet.agents.strays import is_stray
 from hive_fleet.changes import starts
 from hive_fleet.changes.rebuilds import rebuild_again
-from hive_fleet.changes.running import STOPPING, before, tell_what_happened
+from hive_fleet.changes.running import STOPPING, before
 from hive_fleet.events.precondition import AsOf, require_unchanged, still_unchanged
 from hive_fleet.messages.messages import tell
 
@@ -115,17 +114,16 @@ def _end_recorded(hive: Hive, name: str, grace: float, note: str | None, as_of: 
     # To mend an operation that was cut short may take long, or fail: that does not keep an agent from being ended.
     with held_first(hive, name, "stopping") as left:
         require_unchanged(hive, name, as_of)
-        known = {**before(hive, name), "note": note}
-        operation = recorded(hive, name, STOPPING, known) if left is None else nullcontext()
-        with operation:
+        plan = {**before(hive, name), "note": note, "grace": grace}
+        if left is None:
+            carry_out(hive, name, STOPPING, plan)
+            return
+        with hive.store.write() as db:
+            want(db, name, "stopped")
+        hive.host.stop(name, grace=grace)
+        if plan["ran"]:
             with hive.store.write() as db:
-                want(db, name, "stopped")
-            hive.host.stop(name, grace=grace)
-            if left is None:
-                tell_what_happened(hive, name, "stopping", known)
-            elif known["ran"]:
-                with hive.store.write() as db:
-                    tell(hive, db, "killed", name, note=note)
+                tell(hive, db, "killed", name, note=note)
 
 
 @operation(callers=LOOKING_AFTER, group="Agents")

@@ -13,6 +13,7 @@ from hive_core.side_by_side import side_by_side
 from hive_fleet.agents import table
 from hive_fleet.agents.refusals import refuse_self
 from hive_fleet.changes import canaries
+from hive_fleet.changes.locking import fleet
 from hive_fleet.changes.rebuilds import Rebuilt, build_together, rebuild_one
 from hive_fleet.changes.takeovers import take_over
 from hive_fleet.flake import meta, staleness
@@ -48,14 +49,14 @@ def meta_update(hive: Hive, inputs: list[InputName], canary: AgentName | None = 
     """
     chosen = sorted(set(inputs), key=lambda name: (name != meta.HIVE_INPUT, name))
     with hive.store.read() as db:
-        fleet = table.names(db)
-    meta.require_inputs(fleet, chosen)
-    going = fleet if meta.HIVE_INPUT in chosen else [name.removeprefix("agent-") for name in chosen]
+        names = table.names(db)
+    meta.require_inputs(names, chosen)
+    going = names if meta.HIVE_INPUT in chosen else [name.removeprefix("agent-") for name in chosen]
     if canary is not None:
         canaries.require(hive, canary, going)
     with staleness.rebuilding(hive, going) as fan_out:
         if canary is None:
-            _move(hive, chosen, fleet)
+            _move(hive, chosen)
             return _rebuild_each(hive, going, fan_out)
         hive.say(f"rebuilding {canary}, the canary (1 of {len(going)})")
         first = canaries.tried(hive, canary, chosen)
@@ -64,10 +65,10 @@ def meta_update(hive: Hive, inputs: list[InputName], canary: AgentName | None = 
         return [first, *(_rebuild_each(hive, rest, fan_out, first=2) if first.ok else [])]
 
 
-def _move(hive: Hive, chosen: list[str], fleet: list[str]) -> None:
+def _move(hive: Hive, chosen: list[str]) -> None:
     """Move inputs in the lock."""
     with meta.opened(hive, f"updating {', '.join(chosen)}") as flake:
-        flake.stage(fleet, chosen)
+        flake.stage(fleet(hive, flake), chosen)
         flake.commit(f"lock update: {', '.join(chosen)}")
     with hive.store.write() as db:
         meta.announce(hive, db)
@@ -120,10 +121,10 @@ def update(
 def _update_stale(hive: Hive) -> list[Rebuilt]:
     """Move the input `hive` once, then rebuild every agent that was built from another; a failed move stops nothing."""
     with hive.store.read() as db:
-        fleet = table.names(db)
-    with staleness.rebuilding(hive, fleet) as fan_out:
+        names = table.names(db)
+    with staleness.rebuilding(hive, names) as fan_out:
         try:
-            _move(hive, [meta.HIVE_INPUT], fleet)
+            _move(hive, [meta.HIVE_INPUT])
         except (HiveError, OSError) as error:
             hive.say(f"warning: the input hive could not be moved: {error}")
         base = meta.current_base(hive)

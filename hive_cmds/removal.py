@@ -58,8 +58,7 @@ def destroy(hive: Hive, name: AgentName, purge: bool = False, as_of: AsOf | None
         require_unchanged(hive, name, as_of)
         if left is not None:
             progress.forget(hive, name)
-        with progress.recorded(hive, name, removals.DESTROY, {"purge": purge}):
-            removals.destroy_held(hive, name, purge)
+        progress.carry_out(hive, name, removals.DESTROY, {"purge": purge})
     if purge:
         hive.say(f"{name} is destroyed and purged: its configuration, state, login and inbox are gone")
         _warn_of_requests(hive, name)
@@ -96,8 +95,7 @@ def purge(hive: Hive, name: DestroyedName, as_of: AsOf | None = None) -> None:
     with progress.held(hive, name, "purging"):
         require_unchanged(hive, name, as_of)
         _require_tombstone(hive, name)
-        with progress.recorded(hive, name, removals.PURGE):
-            removals.purge_held(hive, name)
+        progress.carry_out(hive, name, removals.PURGE)
     hive.say(f"{name} is purged: its configuration, state, login and inbox are gone")
     _warn_of_requests(hive, name)
 

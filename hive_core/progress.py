@@ -1,4 +1,4 @@
-"""Operations in progress: a row that a context manager clears, and what is done when its owner was killed."""
+"""Operations in progress: carried out task by task, shown for as long, and mended when their owner was killed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hive_core import repairs, steps
 from hive_core.caller import THE_OPERATOR
 from hive_core.changes import Change, InProgress, Recorder, find
 from hive_core.context import Hive
-from hive_core.errors import Refused
+from hive_core.errors import BuildFailed, Refused
 from hive_core.events import emit
 from hive_core.failed_repair import FailedRepair
 from hive_core.locks import Busy
@@ -53,16 +53,33 @@ def held_first(hive: Hive, agent: str, purpose: str) -> Iterator[InProgress | No
         _attempt(hive, agent)
 
 
+def carry_out(hive: Hive, agent: str, change: Change, plan: dict[str, Any] | None = None) -> None:
+    """Carry out a change, task by task, and show each step as it begins. The caller holds the agent's lock.
+
+    plan: what its tasks and its recovery go by. Raises what a task fails with, once that is mended.
+    """
+    with recorded(hive, agent, change, plan) as doing:
+        try:
+            for task in change.needed(hive, doing):
+                if task.step is not None:
+                    reach(hive, agent, task.step)
+                task.work(hive, doing)
+        except BuildFailed as error:
+            if change.blame is not None:
+                change.blame(hive, doing, error)
+            raise
+
+
 @contextmanager
-def recorded(hive: Hive, agent: str, change: Change, detail: dict[str, Any] | None = None) -> Iterator[None]:
+def recorded(hive: Hive, agent: str, change: Change, plan: dict[str, Any] | None = None) -> Iterator[InProgress]:
     """Show the operation for as long as the block runs. The caller holds the agent's lock.
 
     It is mended at once when the block raises, and by another process when this one dies. When mending fails too, or
     the end cannot be written, the row stays, and whoever comes next tries again.
     """
-    begin(hive, agent, change, detail or {})
+    doing = begin(hive, agent, change, plan or {})
     try:
-        yield
+        yield doing
     except BaseException as error:
         outcomes: list[str] = []
         failed = repairs.attempt(hive, repair_of(agent), agent, lambda: outcomes.append(_recover(hive, agent)))
@@ -73,34 +90,27 @@ def recorded(hive: Hive, agent: str, change: Change, detail: dict[str, Any] | No
     clear(hive, agent)
 
 
-@contextmanager
-def exclusive(hive: Hive, agent: str, change: Change, **detail: Any) -> Iterator[None]:
-    """Be the one operation on this agent: `held` and `recorded` in one."""
-    with held(hive, agent, change.kind), recorded(hive, agent, change, detail):
-        yield
-
-
-def begin(hive: Hive, agent: str, change: Change, detail: dict[str, Any]) -> None:
+def begin(hive: Hive, agent: str, change: Change, plan: dict[str, Any]) -> InProgress:
     """Record the operation as this process's."""
     if find(change.address) is not change:
         raise AssertionError(f"nobody would find the change {change.address} by its address")
-    now = hive.clock()
+    now, owner = hive.clock(), Owner.current()
     first = steps.planned(change.steps, now)
     with hive.store.write() as db:
         db.execute(
             "insert into operations (agent, kind, since, owner, change, detail, steps) values (?, ?, ?, ?, ?, ?, ?)",
-            (agent, change.kind, now, Owner.current().to_json(), change.address, json.dumps(detail), to_json(first)),
+            (agent, change.kind, now, owner.to_json(), change.address, json.dumps(plan), to_json(first)),
         )
         told = [step.told() for step in first]
         emit(db, "transient_set", name=agent, transient_kind=change.kind, since_unix=int(now), steps=told)
         _tell(db, agent, change.kind, first[:1])
+    return InProgress(agent, change.kind, now, owner, change.address, plan, first)
 
 
 def reach(hive: Hive, agent: str, step: str) -> None:
-    """Show that the operation on this agent has come to a step; nothing happens when its change has no such step.
+    """Show that the operation on this agent has come to a step, if it was not there before.
 
-    What several changes share may name steps that not all of them have. While what was cut off is mended, the step
-    that it was cut off at stays to be seen.
+    While what was cut off is mended, the step that it was cut off at stays to be seen.
     """
     _turn(hive, agent, lambda before: steps.reached(before, step, hive.clock()))
 
@@ -144,14 +154,20 @@ def ending(hive: Hive, agent: str) -> Recorder:
     return end
 
 
-def clear(hive: Hive, agent: str) -> None:
-    """End the operation in a transaction of its own; nothing happens when it has ended already."""
-    with hive.store.read() as db:
-        if agent not in all_in_progress(db):
-            return
+@contextmanager
+def concluding(hive: Hive, agent: str) -> Iterator[sqlite3.Connection]:
+    """The transaction that ends the operation on this agent; what the block writes is its result."""
     end = ending(hive, agent)
     with hive.store.write() as db:
+        yield db
         end(db)
+
+
+def clear(hive: Hive, agent: str) -> None:
+    """End the operation in a transaction of its own; nothing happens when it has ended already."""
+    if _row(hive, agent) is not None:
+        with concluding(hive, agent):
+            pass
 
 
 def hurry(hive: Hive, agent: str) -> None:

@@ -15,7 +15,7 @@ from hive_core.context import BY_UP, Hive
 from hive_core.errors import HiveError
 from hive_core.human import ago, natural
 from hive_core.operation import OPERATOR, operation
-from hive_core.progress import exclusive, hurry
+from hive_core.progress import carry_out, held, hurry
 from hive_core.trouble import TROUBLES
 from hive_faces.gate.gate import beside
 from hive_faces.gate.sockets import handed_over
@@ -155,9 +155,7 @@ def _rest_one(hive: Hive, name: str) -> None:
     hive.say(f"stopping {name}")
     try:
         hurry(hive, name)
-        with exclusive(hive, name, RESTING):
-            with hive.store.write() as db:
-                desired.record(db, name, desired.RESTING)
-            hive.host.stop(name, grace=GRACE)
+        with held(hive, name, RESTING.kind):
+            carry_out(hive, name, RESTING, {"grace": GRACE})
     except HiveError as error:
         hive.say(f"warning: {name} could not be stopped: {error}")

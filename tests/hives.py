@@ -16,11 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from hive_core import settings, wire
+from hive_core import progress, settings, wire
+from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.git.library import pygit2
 from hive_faces.serve import serve
@@ -230,6 +232,13 @@ class TestHive:
 def is_code(found: int, wanted: int, command: Sequence[str]) -> bool:
     """Whether a command has ended as it should. The doctor's 1 says what the machine lacks, which may be anything."""
     return found == wanted or (found == 1 and wanted == 0 and "doctor" in command)
+
+
+@contextmanager
+def at_work(hive: Hive, agent: str, change: Change, **plan: Any) -> Iterator[InProgress]:
+    """Be the one operation on an agent, which does what the block does."""
+    with progress.held(hive, agent, change.kind), progress.recorded(hive, agent, change, plan) as doing:
+        yield doing
 
 
 def eventually(what: Callable[[], T], *, wait_on: int | None = None, pause: float = 0.02) -> T:

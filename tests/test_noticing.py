@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from hive_core import progress
 from hive_core.context import Hive
 from hive_core.events import emit
 from hive_core.store import Store
 from hive_fleet.agents import last_seen
 from hive_fleet.changes.running import STOPPING
 from tests import noticing
-from tests.hives import TestHive
+from tests.hives import TestHive, at_work
 
 
 @pytest.fixture
@@ -86,5 +85,5 @@ def test_of_an_agents_row_nothing_is_otherwise_than_it_was_told_last(hive: TestH
     # It runs: shown is what its harness says, and not that it is missing.
     assert change("state = 'thinking'") == ["a test changed without an event: update agents.state (coder)"]
     assert change("crashes = 99") == []
-    with progress.exclusive(inside, "coder", STOPPING):
+    with at_work(inside, "coder", STOPPING):
         assert change("desired = 'stopped', state = null, status_text = null") == []

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 from hive_agent import MANAGER
 from hive_core import progress
-from hive_core.changes import Change, InProgress
+from hive_core.changes import Change, InProgress, Task, gone_on_with
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Refused
 from hive_core.events import emit
-from hive_core.progress import exclusive
 from hive_fleet.agents import desired, table, users
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.strays import all_strays
-from hive_fleet.changes.building import build_and_switch, built_with, ensure_container
-from hive_fleet.changes.deploys import fleet
+from hive_fleet.changes.building import build_deployed, built_with, deployed, is_lacking, switch_to_deployed
+from hive_fleet.changes.locking import fleet
 from hive_fleet.flake import meta
 from hive_fleet.home import folders
 from hive_fleet.messages.messages import kick
@@ -54,8 +53,8 @@ def _take_back(hive: Hive, name: str, why: str) -> Adopted:
         # Nothing is begun that cannot come to an end.
         if not hive.applied_path(name).is_dir():
             raise Refused(f"{hive.applied_path(name)} is gone, too.", "`hive restore DIR` takes it from a backup.")
-        with exclusive(hive, name, ADOPT, running=running, why=why):
-            _take_back_held(hive, name, running, why)
+        with progress.held(hive, name, ADOPT.kind):
+            progress.carry_out(hive, name, ADOPT, {"running": running, "why": why})
     except HiveError as error:
         hive.say(f"warning: {name} was not taken back: {error}")
         return Adopted(name, False, str(error))
@@ -63,31 +62,25 @@ def _take_back(hive: Hive, name: str, why: str) -> Adopted:
     return Adopted(name, True, None)
 
 
-def _recover(hive: Hive, left: InProgress) -> str:
-    """One that began is finished."""
-    _take_back_held(hive, left.agent, left.detail["running"], left.detail["why"])
-    return "taken back"
+def _prepare(hive: Hive, doing: InProgress) -> None:
+    _enlist(hive, doing.agent, doing.detail["running"])
+    _agree(hive, doing.agent)
 
 
-def _take_back_held(hive: Hive, name: str, running: bool, why: str) -> None:
-    """Again is as good as once. running: whether its container was, when this began."""
-    _enlist(hive, name, running)
-    revision = _agree(hive, name)
-    if hive.host.container(name) is not None:
-        ensure_container(hive, name, revision)
-    else:
-        build_and_switch(hive, name, revision, run=False)
-    progress.reach(hive, name, "recording")
-    requests, record_build = tags.read(hive, name), built_with(hive, name, revision)
-    end = progress.ending(hive, name)
-    with hive.store.write() as db:
+def _is_lacking(hive: Hive, doing: InProgress) -> bool:
+    return is_lacking(hive, doing.agent, deployed(hive, doing.agent))
+
+
+def _record(hive: Hive, doing: InProgress) -> None:
+    name = doing.agent
+    requests, record_build = tags.read(hive, name), built_with(hive, name, deployed(hive, name))
+    with progress.concluding(hive, name) as db:
         record_build(db)
         tags.record(hive, db, name, requests)
         meta.announce(hive, db)
-        if running:
-            kick(db, name, why)
+        if doing.detail["running"]:
+            kick(db, name, doing.detail["why"])
         emit(db, "adopted", agent=name)
-        end(db)
 
 
 def _enlist(hive: Hive, name: str, running: bool) -> None:
@@ -108,8 +101,8 @@ def _enlist(hive: Hive, name: str, running: bool) -> None:
     folders.ensure(hive, name, known, new=False)
 
 
-def _agree(hive: Hive, name: str) -> str:
-    """Finish or undo a deploy that was cut short, by its tags alone; the revision that the agent is to run.
+def _agree(hive: Hive, name: str) -> None:
+    """Finish or undo a deploy that was cut short, by its tags alone: `main` is then what the agent is to run.
 
     As in a deploy, `deployed/<id>` on main makes everything new; without it main goes back to what the lock names.
     """
@@ -122,12 +115,21 @@ def _agree(hive: Hive, name: str) -> str:
         if locked not in (None, main) and tag is None and repository.resolve(str(locked)):
             repository.move_main(main, str(locked))
         elif locked != main:
-            flake.stage(sorted({*fleet(hive), *all_strays(hive), name}), [entry])
+            flake.stage(sorted({*fleet(hive, flake), *all_strays(hive), name}), [entry])
             flake.commit(f"deploy {name} {tag or 'taken back'} {main[:12]}")
         tags.untag_cut_short(repository)
-    return repository.main()
 
 
+# running: whether its container was, when this began. why: what the agent is told of it.
 ADOPT = Change(
-    f"{__name__}:ADOPT", "spawning", _recover, after_operation, ("preparing", "building", "switching", "recording")
+    f"{__name__}:ADOPT",
+    "spawning",
+    gone_on_with("taken back"),
+    after_operation,
+    (
+        Task("preparing", _prepare),
+        Task("building", build_deployed, _is_lacking),
+        Task("switching", switch_to_deployed, _is_lacking),
+        Task("recording", _record),
+    ),
 )

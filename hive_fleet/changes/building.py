@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hive_agent.credentials import given
-from hive_core import progress
 from hive_core.changes import InProgress, Recorder
 from hive_core.containers.base import GRACE
 from hive_core.context import Hive
@@ -21,20 +20,42 @@ if TYPE_CHECKING:
     from hive_core.containers.config import AgentConfig
 
 
-def build_and_switch(hive: Hive, name: str, revision: str, *, run: bool, lock: Lock | None = None) -> None:
-    """Build a revision of the applied repository and make the container have it. Raises BuildFailed.
+# What is built and then switched to is of one revision of hive, also where the lock moves between.
+BASE = "base"
 
-    lock: what else it is built with; the committed lock unless it is given.
-    """
-    progress.reach(hive, name, "building")
-    lock = lock or meta.lock(hive)
+
+def build(hive: Hive, name: str, revision: str, lock: Lock) -> None:
+    """Build a revision of the applied repository. Raises BuildFailed."""
     hive.host.build(name, hive.applied_path(name), revision, lock)
+
+
+def switch(hive: Hive, name: str, revision: str, lock: Lock, *, run: bool) -> None:
+    """Make the container have a revision that was built with this lock. Raises BuildFailed."""
     with hive.store.write() as db:
         harness_state.forget(db, name)
-    progress.reach(hive, name, "switching")
     hive.host.switch(name, revision, view_of(hive, name)._replace(lock=lock), run=run)
     if run:
         _end_unwanted(hive, name)
+
+
+def deployed(hive: Hive, name: str) -> str:
+    """The revision that an agent is to run: its `main`."""
+    from hive_core.git.repository import Repository
+
+    return Repository(hive.applied_path(name)).main()
+
+
+def build_deployed(hive: Hive, doing: InProgress) -> None:
+    """Build what is deployed with the committed lock, as a task of a change; the switch is told which that was."""
+    lock = meta.lock(hive)
+    build(hive, doing.agent, deployed(hive, doing.agent), lock)
+    doing.detail[BASE] = lock.hive
+
+
+def switch_to_deployed(hive: Hive, doing: InProgress) -> None:
+    """Make the container have what is deployed, and run if it is to, as a task of a change."""
+    name, lock = doing.agent, meta.lock_at(hive, doing.detail[BASE])
+    switch(hive, name, deployed(hive, name), lock, run=wanted(hive, name))
 
 
 def start_container(hive: Hive, name: str) -> None:
@@ -79,23 +100,31 @@ def _record_build(name: str, built: AgentConfig, base: str | None, db: sqlite3.C
     )
 
 
-def ensure_container(
+def is_lacking(
     hive: Hive, name: str, revision: str, base: str | None = None, *, left: InProgress | None = None
-) -> None:
-    """Bring the container to `revision` if it is not there, running or stopped as the operator wants it.
+) -> bool:
+    """Whether the container has to be switched to this revision: it has another, or is to run and does not.
 
     base: the revision of hive that it has to be of, where that matters. left: what of it was cut off, and is mended.
     """
     container = hive.host.container(name)
-    run = wanted(hive, name)
     whole = container is not None and container.revision == container.next_revision == revision
     if base is not None and container is not None:
         whole = whole and container.hive == base
     if left is not None and _may_be_ending(left):
         whole = False
-    if container is None or not whole or (run and not container.running):
-        build_and_switch(hive, name, revision, run=run)
-    elif container.running and not run:
+    return container is None or not whole or (wanted(hive, name) and not container.running)
+
+
+def ensure_container(
+    hive: Hive, name: str, revision: str, base: str | None = None, *, left: InProgress | None = None
+) -> None:
+    """Bring the container to `revision` if it is lacking, running or stopped as the operator wants it."""
+    if is_lacking(hive, name, revision, base, left=left):
+        lock = meta.lock(hive)
+        build(hive, name, revision, lock)
+        switch(hive, name, revision, lock, run=wanted(hive, name))
+    elif not wanted(hive, name):
         hive.host.stop(name, grace=GRACE)
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hive_core.changes import Change, InProgress
+from hive_core import progress
+from hive_core.changes import Change, InProgress, Task
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, Refused
-from hive_core.progress import ending, reach
 from hive_fleet.agents.desired import wanted
 from hive_fleet.agents.last_seen import after_operation
-from hive_fleet.changes.building import build_and_switch, built_with, configuration
-from hive_fleet.changes.deploys import fleet
+from hive_fleet.changes.building import BASE, build, built_with, configuration, deployed, switch
+from hive_fleet.changes.locking import fleet
 from hive_fleet.changes.rebuilds import Rebuilt, telling
-from hive_fleet.changes.running import acting_on, agree, before
+from hive_fleet.changes.running import act, agree, before
 from hive_fleet.changes.settling import settle
 from hive_fleet.flake import meta
 from hive_fleet.messages.messages import kick, tell
@@ -40,46 +40,50 @@ def tried(hive: Hive, name: str, inputs: Sequence[str]) -> Rebuilt:
     """Have it live as long as its configuration says that it has to, with newer inputs; then move these in the lock."""
     entries, ran = meta.Meta(hive).newest(inputs), before(hive, name)
     try:
-        with telling(hive, name), acting_on(hive, name, CANARY, entries=entries):
-            _live(hive, name, entries)
-            _move(hive, name, entries)
+        with telling(hive, name):
+            act(hive, name, CANARY, entries=entries)
     except HiveError as error:
         return Rebuilt(name, False, f"{error} {_became(hive, name, entries, ran)}")
     return Rebuilt(name, True, None)
 
 
-def _live(hive: Hive, name: str, entries: meta.Entries) -> None:
-    from hive_core.git.repository import Repository
+def _build(hive: Hive, doing: InProgress) -> None:
+    lock = meta.lock_with(hive, doing.detail["entries"])
+    build(hive, doing.agent, deployed(hive, doing.agent), lock)
+    doing.detail[BASE] = lock.hive
 
-    revision = Repository(hive.applied_path(name)).main()
-    build_and_switch(hive, name, revision, run=wanted(hive, name), lock=meta.lock_with(hive, entries))
-    reach(hive, name, "settling")
-    settle(hive, name, configuration(hive, name, revision).settle_seconds)
+
+def _switch(hive: Hive, doing: InProgress) -> None:
+    name = doing.agent
+    lock = meta.lock_with(hive, doing.detail["entries"])._replace(hive=doing.detail[BASE])
+    switch(hive, name, deployed(hive, name), lock, run=wanted(hive, name))
+
+
+def _settle(hive: Hive, doing: InProgress) -> None:
+    name = doing.agent
+    settle(hive, name, configuration(hive, name, deployed(hive, name)).settle_seconds)
     _require_wanted(hive, name)
 
 
-def _move(hive: Hive, name: str, entries: meta.Entries) -> None:
+def _move(hive: Hive, doing: InProgress) -> None:
     """Lock what it lives with, and tell of it in the transaction that ends all this."""
-    reach(hive, name, "locking")
+    entries = doing.detail["entries"]
     with meta.opened(hive, f"updating {', '.join(entries)}") as flake:
-        flake.put(fleet(hive), entries, [meta.agent_input(name)])
+        flake.put(fleet(hive, flake), entries, [meta.agent_input(doing.agent)])
         flake.commit(f"lock update: {', '.join(entries)}")
-    _end(hive, name, told=True)
+    _end(hive, doing.agent, told=True)
 
 
 def _end(hive: Hive, name: str, *, told: bool) -> None:
     """End it with what the container has now. told: whether the manager hears that it was rebuilt."""
-    from hive_core.git.repository import Repository
-
-    revision = Repository(hive.applied_path(name)).main()
-    record_build, end = built_with(hive, name, revision), ending(hive, name)
-    with hive.store.write() as db:
+    revision = deployed(hive, name)
+    record_build = built_with(hive, name, revision)
+    with progress.concluding(hive, name) as db:
         meta.announce(hive, db)
         record_build(db)
         if told:
             tell(hive, db, "rebuilt", name, ok=True, sha=revision)
         kick(db, name, "rebuilt")
-        end(db)
 
 
 def _recover(hive: Hive, left: InProgress) -> str:
@@ -109,6 +113,11 @@ def _became(hive: Hive, name: str, entries: meta.Entries, ran: Mapping[str, Any]
     return " ".join(words)
 
 
+# entries: of the lock, as they are to be.
 CANARY = Change(
-    f"{__name__}:CANARY", "rebuilding", _recover, after_operation, ("building", "switching", "settling", "locking")
+    f"{__name__}:CANARY",
+    "rebuilding",
+    _recover,
+    after_operation,
+    (Task("building", _build), Task("switching", _switch), Task("settling", _settle), Task("locking", _move)),
 )

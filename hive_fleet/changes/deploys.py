@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hive_core import progress
-from hive_core.changes import Change, InProgress
+from hive_core.changes import Change, InProgress, Task
 from hive_core.context import Hive
 from hive_core.errors import BuildFailed, Refused
 from hive_fleet.agents import table
 from hive_fleet.agents.desired import wanted
 from hive_fleet.agents.last_seen import after_operation
-from hive_fleet.changes.building import build_and_switch, built_with, configuration, ensure_container
+from hive_fleet.changes.building import BASE, build_deployed, built_with, configuration, ensure_container, switch
+from hive_fleet.changes.locking import stage
 from hive_fleet.changes.settling import settle
 from hive_fleet.flake import meta
 from hive_fleet.messages import messages
@@ -39,6 +40,10 @@ class Deploy:
     before: str
     target: str
 
+    @classmethod
+    def of(cls, doing: InProgress) -> Deploy:
+        return cls(doing.detail["approval"], doing.agent, doing.detail["before"], doing.detail["target"])
+
     def tag(self, kind: str) -> str:
         return f"{kind}/{self.request}"
 
@@ -49,21 +54,16 @@ def apply(hive: Hive, row: sqlite3.Row) -> None:
     before = _checked_main(hive, id, name, target)
     with hive.store.write() as db:
         queue.begin_from(db, id, before)
-    plan = {"approval": id, "before": before, "target": target}
-    with (
-        queue.told_what_became_of(hive, id, f"{name} stays at {before[:12]}."),
-        progress.recorded(hive, name, DEPLOY, plan),
-    ):
-        deploy(hive, Deploy(id, name, before, target))
+    plan = {"approval": id, "before": before, "target": target, "run": wanted(hive, name)}
+    with queue.told_what_became_of(hive, id, f"{name} stays at {before[:12]}."):
+        progress.carry_out(hive, name, DEPLOY, plan)
 
 
 def _checked_main(hive: Hive, id: int, name: str, target: str) -> str:
     """Applied `main`, from which the proposal must be a fast-forward. Raises Refused when it is stale."""
-    from hive_core.git.repository import Repository
-
     with hive.store.read() as db:
         table.one(db, name)
-    repository = Repository(hive.applied_path(name))
+    repository = _repository(hive, name)
     main = repository.main()
     if not repository.is_fast_forward(main, target):
         raise Refused(
@@ -73,50 +73,60 @@ def _checked_main(hive: Hive, id: int, name: str, target: str) -> str:
     return main
 
 
-def deploy(hive: Hive, plan: Deploy) -> None:
-    """Carry out an approved commit. The caller holds the agent, with DEPLOY in progress.
-
-    Raises BuildFailed, or what else went wrong; the recovery then makes everything old again, and the request has
-    failed, or waits again.
-    """
-    from hive_core.git.repository import Repository
-
-    repository = Repository(hive.applied_path(plan.agent))
-    try:
-        _carry_out(hive, plan, repository)
-    except BuildFailed as error:
-        # Only what is wrong with the configuration itself: whatever the machine lacks can be tried again.
-        # The tag is all that the manager will see of the failure: it holds the build's own words.
-        repository.annotate(plan.tag("failed"), plan.target, str(error))
-        raise
-    progress.reach(hive, plan.agent, "locking")
-    with meta.opened(hive, f"deploying {plan.agent}") as flake:
-        _conclude(hive, plan, repository, flake)
-
-
-def _carry_out(hive: Hive, plan: Deploy, repository: Repository) -> None:
-    """Everything up to the tag that decides. The lock is only tried: nobody else has to wait for the container."""
+def _receive(hive: Hive, doing: InProgress) -> None:
+    """Point tags and `main` at the commit. The lock is only tried: nobody else has to wait for the container."""
+    plan, repository = Deploy.of(doing), _repository(hive, doing.agent)
     repository.tag([plan.tag("approved"), plan.tag("building")], plan.target)
     repository.move_main(plan.before, plan.target)
     with meta.opened(hive, f"deploying {plan.agent}") as flake:
-        flake.stage(fleet(hive), [meta.agent_input(plan.agent)])
-    run = wanted(hive, plan.agent)
-    build_and_switch(hive, plan.agent, plan.target, run=run)
-    if run:
-        progress.reach(hive, plan.agent, "settling")
-        settle(hive, plan.agent, configuration(hive, plan.agent, plan.target).settle_seconds)
-    repository.tag([plan.tag("deployed")], plan.target)
+        stage(hive, flake, plan.agent)
+
+
+def _switch(hive: Hive, doing: InProgress) -> None:
+    lock = meta.lock_at(hive, doing.detail[BASE])
+    switch(hive, doing.agent, doing.detail["target"], lock, run=doing.detail["run"])
+
+
+def _is_to_run(_hive: Hive, doing: InProgress) -> bool:
+    return bool(doing.detail["run"])
+
+
+def _settle(hive: Hive, doing: InProgress) -> None:
+    settle(hive, doing.agent, configuration(hive, doing.agent, doing.detail["target"]).settle_seconds)
+
+
+def _decide(hive: Hive, doing: InProgress) -> None:
+    plan = Deploy.of(doing)
+    _repository(hive, doing.agent).tag([plan.tag("deployed")], plan.target)
+
+
+def _lock(hive: Hive, doing: InProgress) -> None:
+    with meta.opened(hive, f"deploying {doing.agent}") as flake:
+        _conclude(hive, Deploy.of(doing), _repository(hive, doing.agent), flake)
+
+
+def _blame(hive: Hive, doing: InProgress, error: BuildFailed) -> None:
+    """Have the request fail: its configuration is at fault. Whatever the machine lacks can be tried again.
+
+    The tag is all that the manager will see of the failure: it holds the build's own words.
+    """
+    plan, repository = Deploy.of(doing), _repository(hive, doing.agent)
+    if plan.tag("deployed") not in repository.tags():
+        repository.annotate(plan.tag("failed"), plan.target, str(error))
+
+
+def _repository(hive: Hive, name: str) -> Repository:
+    from hive_core.git.repository import Repository
+
+    return Repository(hive.applied_path(name))
 
 
 def _recover(hive: Hive, left: InProgress) -> str:
     """Finish or undo a deploy that did not come to its end; returns what became of the request."""
-    from hive_core.git.repository import Repository
-
-    plan = Deploy(left.detail["approval"], left.agent, left.detail["before"], left.detail["target"])
-    repository = Repository(hive.applied_path(plan.agent))
+    plan, repository = Deploy.of(left), _repository(hive, left.agent)
+    new = plan.tag("deployed") in repository.tags()
+    ensure_container(hive, plan.agent, plan.target if new else plan.before, left=left)
     with meta.opened(hive, f"mending {plan.agent}") as flake:
-        new = plan.tag("deployed") in repository.tags()
-        ensure_container(hive, plan.agent, plan.target if new else plan.before, left=left)
         return _conclude(hive, plan, repository, flake)
 
 
@@ -130,40 +140,30 @@ def _conclude(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta
     repository.move_main(plan.target, plan.before)
     if flake.revision(meta.agent_input(plan.agent)) == plan.target:
         # Somebody has locked what was tried, meanwhile.
-        flake.stage(fleet(hive), [meta.agent_input(plan.agent)])
+        stage(hive, flake, plan.agent)
         flake.commit(f"back to {plan.agent} {plan.before[:12]}")
     if plan.tag("failed") not in tags:
         repository.untag([plan.tag("approved"), plan.tag("building")])
         return "pending"
     note = repository.annotation(plan.tag("failed"))
-    end = progress.ending(hive, plan.agent)
-    with hive.store.write() as db:
+    with progress.concluding(hive, plan.agent) as db:
         queue.resolve(hive, db, plan.request, "failed", note=note, tag=plan.tag("failed"))
         messages.tell(hive, db, "rebuilt", plan.agent, ok=False, sha=plan.target, tag=plan.tag("failed"), note=note)
-        end(db)
     return "failed"
 
 
 def _all_new(hive: Hive, plan: Deploy, repository: Repository, flake: meta.Meta) -> None:
     repository.move_main(plan.before, plan.target)
     if flake.revision(meta.agent_input(plan.agent)) != plan.target:
-        flake.stage(fleet(hive), [meta.agent_input(plan.agent)])
+        stage(hive, flake, plan.agent)
         flake.commit(f"deploy {plan.agent} {plan.tag('deployed')} {plan.target[:12]}")
     record_build = built_with(hive, plan.agent, plan.target)
-    end = progress.ending(hive, plan.agent)
-    with hive.store.write() as db:
+    with progress.concluding(hive, plan.agent) as db:
         queue.resolve(hive, db, plan.request, "approved", tag=plan.tag("deployed"))
         messages.tell(hive, db, "rebuilt", plan.agent, ok=True, sha=plan.target, tag=plan.tag("deployed"))
         messages.kick(db, plan.agent, "rebuilt: a config update was applied")
         record_build(db)
         meta.announce(hive, db)
-        end(db)
-
-
-def fleet(hive: Hive) -> list[str]:
-    """The agents that the meta flake has as inputs."""
-    with hive.store.read() as db:
-        return table.names(db)
 
 
 DEPLOY = Change(
@@ -171,5 +171,13 @@ DEPLOY = Change(
     "rebuilding",
     _recover,
     after_operation,
-    ("receiving", "building", "switching", "settling", "locking"),
+    (
+        Task("receiving", _receive),
+        Task("building", build_deployed),
+        Task("switching", _switch),
+        Task("settling", _settle, _is_to_run),
+        Task(None, _decide),
+        Task("locking", _lock),
+    ),
+    _blame,
 )

@@ -7,17 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from hive_core import disk
-from hive_core.changes import Change, InProgress
+from hive_core import disk, progress
+from hive_core.changes import Change, InProgress, Task
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.progress import ending, reach
 from hive_fleet.agents import table
-from hive_fleet.agents.desired import wanted
 from hive_fleet.agents.last_seen import after_operation
-from hive_fleet.changes.building import build_and_switch, built_with
-from hive_fleet.changes.deploys import fleet
-from hive_fleet.changes.running import acting_on, agree, before
+from hive_fleet.changes.building import build_deployed, built_with, deployed, switch_to_deployed
+from hive_fleet.changes.locking import is_settled, stage
+from hive_fleet.changes.running import act, agree, before
 from hive_fleet.events.precondition import NotAsShown
 from hive_fleet.flake import meta
 from hive_fleet.messages.messages import kick, tell
@@ -57,10 +55,10 @@ def rebuild_one(hive: Hive, name: str) -> Rebuilt:
 def rebuild_again(hive: Hive, name: str, as_of: int | None = None) -> None:
     """Rebuild an agent, whoever wants it; the manager hears of it when that fails, too. Raises HiveError.
 
-    as_of: as `acting_on` has it.
+    as_of: as `act` has it.
     """
-    with telling(hive, name), acting_on(hive, name, REBUILD, as_of):
-        rebuild_held(hive, name)
+    with telling(hive, name):
+        act(hive, name, REBUILD, as_of)
 
 
 @contextmanager
@@ -90,50 +88,37 @@ def tell_not_rebuilt(hive: Hive, name: str, error: HiveError) -> None:
         hive.say(f"warning: the manager could not be told: {refused}")
 
 
-def rebuild_held(hive: Hive, name: str) -> None:
-    """Rebuild an agent that the caller holds, lock what was built, and tell; raises BuildFailed.
+def _lock(hive: Hive, doing: InProgress) -> None:
+    """Lock what the container has now, and tell of it in the transaction that ends the rebuild.
 
-    The flake is held only afterwards: nobody else has to wait for the container.
+    The flake is held only for that: nobody else has to wait for the container.
     """
-    from hive_core.git.repository import Repository
-
-    revision = Repository(hive.applied_path(name)).main()
-    build_and_switch(hive, name, revision, run=wanted(hive, name))
-    _lock_rebuilt(hive, name, revision)
-
-
-def _lock_rebuilt(hive: Hive, name: str, revision: str) -> None:
-    """Lock what the container has now, and tell of it in the transaction that ends the rebuild."""
-    reach(hive, name, "locking")
-    moved = False
+    name, moved = doing.agent, False
+    revision = deployed(hive, name)
     # Of many that are rebuilt for the input `hive` none has anything to change: so none waits for another.
-    if not meta.Meta(hive).is_settled(fleet(hive), name, revision):
+    if not is_settled(hive, name, revision):
         with meta.opened(hive, f"rebuilding {name}") as flake:
-            flake.stage(fleet(hive), [meta.agent_input(name)])
+            stage(hive, flake, name)
             moved = flake.commit(f"rebuild {name} {revision[:12]}")
     record_build = built_with(hive, name, revision)
-    end = ending(hive, name)
-    with hive.store.write() as db:
+    with progress.concluding(hive, name) as db:
         if moved:
             meta.announce(hive, db)
         record_build(db)
         tell(hive, db, "rebuilt", name, ok=True, sha=revision)
         kick(db, name, "rebuilt")
-        end(db)
 
 
 def _recover_rebuild(hive: Hive, left: InProgress) -> str:
     """Bring the container to one state; where that is a new start, after a process that died, it is what was wanted."""
-    from hive_core.git.repository import Repository
-
     outcome = agree(hive, left)
     anew = before(hive, left.agent)["started_at"] != left.detail["started_at"]
     if outcome != "agreed" or not anew or left.owner.alive():
         return outcome
-    _lock_rebuilt(hive, left.agent, Repository(hive.applied_path(left.agent)).main())
+    _lock(hive, left)
     return "rebuilt"
 
 
-REBUILD = Change(
-    f"{__name__}:REBUILD", "rebuilding", _recover_rebuild, after_operation, ("building", "switching", "locking")
-)
+# A take-over ends with them, too.
+TASKS = (Task("building", build_deployed), Task("switching", switch_to_deployed), Task("locking", _lock))
+REBUILD = Change(f"{__name__}:REBUILD", "rebuilding", _recover_rebuild, after_operation, TASKS)

@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-from hive_core import progress
-from hive_core.changes import Change, InProgress
+from hive_core.changes import Change, InProgress, Task, gone_on_with
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_fleet.agents import table
 from hive_fleet.agents.last_seen import after_operation
 from hive_fleet.agents.tombstones import announcing_tombstones
-from hive_fleet.changes.deploys import fleet
+from hive_fleet.changes.locking import fleet
 from hive_fleet.flake import meta
 from hive_fleet.home import folders
 from hive_fleet.messages.messages import forget_inbox, shrink_inbox, tell
 
 
-def _recover_destroy(hive: Hive, left: InProgress) -> str:
-    """A destroy that began is finished: half a container is of no use to anybody."""
-    destroy_held(hive, left.agent, left.detail["purge"])
-    return "destroyed"
-
-
-def destroy_held(hive: Hive, name: str, purge: bool) -> None:
-    """Destroy an agent that the caller holds; again is as good as once."""
-    hive.host.destroy(name)
+def _remove_container(hive: Hive, doing: InProgress) -> None:
+    hive.host.destroy(doing.agent)
     with hive.store.write() as db:
-        if table.remove(db, name):
-            tell(hive, db, "destroyed", name, note="purged" if purge else None)
-    progress.reach(hive, name, "locking")
-    _leave_meta(hive, name)
-    if purge:
-        progress.reach(hive, name, "purging")
-        folders.remove(hive, name)
-        shrink_inbox(hive, name)
-    with announcing_tombstones(hive, name) as db:
-        if purge:
-            forget_inbox(db, name)
+        if table.remove(db, doing.agent):
+            tell(hive, db, "destroyed", doing.agent, note="purged" if _is_purged(hive, doing) else None)
 
 
-def _leave_meta(hive: Hive, name: str) -> None:
+def _leave_meta(hive: Hive, doing: InProgress) -> None:
     """Render the meta flake without the agent. The destroy stands whatever comes of it."""
+    name = doing.agent
     try:
         with meta.opened(hive, f"forgetting {name}") as flake:
-            flake.stage(fleet(hive))
+            flake.stage(fleet(hive, flake))
             flake.commit(f"destroy {name}")
     except HiveError as error:
         hive.say(f"warning: {name} is destroyed, but is still an input of the meta flake: {error}")
@@ -51,21 +35,45 @@ def _leave_meta(hive: Hive, name: str) -> None:
         meta.announce(hive, db)
 
 
-def _recover_purge(hive: Hive, left: InProgress) -> str:
-    purge_held(hive, left.agent)
-    return "purged"
+def _is_purged(_hive: Hive, doing: InProgress) -> bool:
+    return bool(doing.detail["purge"])
 
 
-def purge_held(hive: Hive, name: str) -> None:
-    """Remove what was kept of a destroyed agent that the caller holds; again is as good as once."""
-    folders.remove(hive, name)
-    shrink_inbox(hive, name)
-    with announcing_tombstones(hive, name) as db:
-        forget_inbox(db, name)
-        tell(hive, db, "purged", name)
+def _remove_the_rest(hive: Hive, doing: InProgress) -> None:
+    folders.remove(hive, doing.agent)
+    shrink_inbox(hive, doing.agent)
 
 
+def _tell_destroyed(hive: Hive, doing: InProgress) -> None:
+    with announcing_tombstones(hive, doing.agent) as db:
+        if _is_purged(hive, doing):
+            forget_inbox(db, doing.agent)
+
+
+def _tell_purged(hive: Hive, doing: InProgress) -> None:
+    with announcing_tombstones(hive, doing.agent) as db:
+        forget_inbox(db, doing.agent)
+        tell(hive, db, "purged", doing.agent)
+
+
+# Half a container is of no use to anybody. purge: what a destroy keeps is removed, too.
 DESTROY = Change(
-    f"{__name__}:DESTROY", "destroying", _recover_destroy, after_operation, ("removing", "locking", "purging")
+    f"{__name__}:DESTROY",
+    "destroying",
+    gone_on_with("destroyed"),
+    after_operation,
+    (
+        Task("removing", _remove_container),
+        Task("locking", _leave_meta),
+        Task("purging", _remove_the_rest, _is_purged),
+        Task(None, _tell_destroyed),
+    ),
 )
-PURGE = Change(f"{__name__}:PURGE", "destroying", _recover_purge, after_operation)
+# What was kept of an agent that was destroyed.
+PURGE = Change(
+    f"{__name__}:PURGE",
+    "destroying",
+    gone_on_with("purged"),
+    after_operation,
+    (Task(None, _remove_the_rest), Task(None, _tell_purged)),
+)

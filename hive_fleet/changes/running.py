@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 from hive_core import disk, progress
-from hive_core.changes import Change, InProgress
+from hive_core.changes import Change, InProgress, Task
 from hive_core.context import Hive
 from hive_core.errors import HiveError
 from hive_core.events import emit
-from hive_core.progress import held, recorded
-from hive_fleet.agents import table
+from hive_fleet.agents import desired, halt, restarts, table
 from hive_fleet.agents.last_seen import after_operation
-from hive_fleet.changes.building import ensure_container
+from hive_fleet.changes.building import deployed, ensure_container, start_container
 from hive_fleet.events.precondition import require_unchanged
 from hive_fleet.messages.messages import kick, tell
 
@@ -22,19 +19,14 @@ from hive_fleet.messages.messages import kick, tell
 TOLD = {"starting": "started", "restarting": "restarted", "stopping": "killed"}
 
 
-@contextmanager
-def acting_on(
-    hive: Hive, name: str, change: Change, as_of: int | None = None, **detail: Any
-) -> Iterator[dict[str, Any]]:
-    """Be the one operation on this agent; the block and the recovery are given what `tell_what_happened` goes by.
+def act(hive: Hive, name: str, change: Change, as_of: int | None = None, **more: Any) -> None:
+    """Carry out a change on an agent, which is held for it; its plan is how the container is before, and `more`.
 
     as_of: the event after which nothing may have been done to it. Raises NotAsShown.
     """
-    with held(hive, name, change.kind):
+    with progress.held(hive, name, change.kind):
         require_unchanged(hive, name, as_of)
-        known = {**before(hive, name), **detail}
-        with recorded(hive, name, change, known):
-            yield known
+        progress.carry_out(hive, name, change, {**before(hive, name), **more})
 
 
 def before(hive: Hive, name: str) -> dict[str, Any]:
@@ -46,23 +38,22 @@ def before(hive: Hive, name: str) -> dict[str, Any]:
     }
 
 
-def tell_what_happened(hive: Hive, name: str, kind: str, known: Mapping[str, Any]) -> None:
+def _tell_what_happened(hive: Hive, doing: InProgress) -> None:
     """Tell of a start, a restart or a stop what has really happened, in the transaction that ends it.
 
     An operation ends with it, and so does the recovery of one that was killed: nothing is told twice or never.
-    known: how the container was before. quiet: the manager knows already. note: more to tell.
+    Its plan says how the container was before. quiet: the manager knows already. note: more to tell.
     """
+    name, kind, known = doing.agent, doing.kind, doing.detail
     now = before(hive, name)
     happened = known["ran"] and not now["ran"] if kind == "stopping" else now["started_at"] != known["started_at"]
-    end = progress.ending(hive, name)
-    with hive.store.write() as db:
+    with progress.concluding(hive, name) as db:
         if happened and known.get("quiet"):
             emit(db, TOLD[kind], agent=name)
         elif happened:
             tell(hive, db, TOLD[kind], name, note=known.get("note"))
         if happened and kind != "stopping":
             kick(db, name, TOLD[kind])
-        end(db)
 
 
 def agree(hive: Hive, left: InProgress, base: str | None = None) -> str:
@@ -72,27 +63,89 @@ def agree(hive: Hive, left: InProgress, base: str | None = None) -> str:
     Where that cannot be done the container stays as it is, and shows as failed if it should run: whatever
     keeps it from starting must not keep the operator from every other command.
     """
-    from hive_core.git.repository import Repository
-
     with hive.store.read() as db:
         known = left.agent in table.names(db)
     if not known:
         # Destroyed while whoever began this waited for the lock: there is nothing to agree on.
         return "destroyed"
     try:
-        ensure_container(hive, left.agent, Repository(hive.applied_path(left.agent)).main(), base, left=left)
+        ensure_container(hive, left.agent, deployed(hive, left.agent), base, left=left)
     except HiveError as error:
         if error.__cause__ is not None and disk.refusal(error.__cause__):
             raise  # The machine's trouble passes, and then this can be done: it is tried again.
         hive.say(f"warning: {left.agent} stays as it is: {error.message}")
         return f"left as it is: {error.message}"
     if left.kind in TOLD and "started_at" in left.detail:
-        tell_what_happened(hive, left.agent, left.kind, left.detail)
+        _tell_what_happened(hive, left)
     return "agreed"
 
 
-STARTING = Change(f"{__name__}:STARTING", "starting", agree, after_operation)
-STOPPING = Change(f"{__name__}:STOPPING", "stopping", agree, after_operation)
-RESTARTING = Change(f"{__name__}:RESTARTING", "restarting", agree, after_operation, ("stopping", "starting"))
+def _want_running(hive: Hive, doing: InProgress) -> None:
+    """Refused in a halt. looked_after: somebody has looked after the agent; else its crashes go on being counted."""
+    with hive.store.write() as db:
+        halt.refuse(db)
+        desired.want(db, doing.agent, desired.RUNNING)
+        if doing.detail["looked_after"]:
+            restarts.forget(db, doing.agent)
+
+
+def _want_stopped(hive: Hive, doing: InProgress) -> None:
+    with hive.store.write() as db:
+        desired.want(db, doing.agent, desired.STOPPED)
+
+
+def _want_at_rest(hive: Hive, doing: InProgress) -> None:
+    with hive.store.write() as db:
+        desired.record(db, doing.agent, desired.RESTING)
+
+
+def _stop(hive: Hive, doing: InProgress) -> None:
+    """grace: the seconds that it has to end by itself."""
+    hive.host.stop(doing.agent, grace=doing.detail["grace"])
+
+
+def _start(hive: Hive, doing: InProgress) -> None:
+    start_container(hive, doing.agent)
+
+
+def _did_not_run(_hive: Hive, doing: InProgress) -> bool:
+    return not doing.detail["ran"]
+
+
+def _is_wanted(hive: Hive, doing: InProgress) -> bool:
+    return desired.wanted(hive, doing.agent)
+
+
+STARTING = Change(
+    f"{__name__}:STARTING",
+    "starting",
+    agree,
+    after_operation,
+    (Task(None, _want_running), Task(None, _start, _did_not_run), Task(None, _tell_what_happened)),
+)
+STOPPING = Change(
+    f"{__name__}:STOPPING",
+    "stopping",
+    agree,
+    after_operation,
+    (Task(None, _want_stopped), Task(None, _stop), Task(None, _tell_what_happened)),
+)
+RESTARTING = Change(
+    f"{__name__}:RESTARTING",
+    "restarting",
+    agree,
+    after_operation,
+    (Task("stopping", _want_running), Task(None, _stop), Task("starting", _start), Task(None, _tell_what_happened)),
+)
+# Started again only if it was to run: nobody has asked for it.
+RECONNECTING = Change(
+    f"{__name__}:RECONNECTING",
+    "restarting",
+    agree,
+    after_operation,
+    (Task("stopping", _stop), Task("starting", _start, _is_wanted), Task(None, _tell_what_happened)),
+)
 # Stopped until the next `hive up`: one that was not has nothing to be mended.
-RESTING = Change(f"{__name__}:RESTING", "stopping", None, after_operation)
+RESTING = Change(
+    f"{__name__}:RESTING", "stopping", None, after_operation, (Task(None, _want_at_rest), Task(None, _stop))
+)

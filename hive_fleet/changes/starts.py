@@ -5,47 +5,28 @@ from __future__ import annotations
 from hive_core.containers.base import GRACE
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.progress import reach
-from hive_fleet.agents import desired, halt, restarts, table
-from hive_fleet.agents.desired import wanted
-from hive_fleet.changes.building import start_container
-from hive_fleet.changes.running import RESTARTING, STARTING, acting_on, tell_what_happened
+from hive_fleet.agents import desired, table
+from hive_fleet.changes.running import RECONNECTING, RESTARTING, STARTING, act
 from hive_fleet.messages.messages import tell_manager
 
 
 def start(hive: Hive, name: str, *, looked_after: bool, as_of: int | None = None) -> None:
     """Start an agent's container; nothing happens when it runs. Raises NotFound, or what the start failed with.
 
-    looked_after: somebody has looked after the agent; else its crashes go on being counted. as_of: see `acting_on`.
+    looked_after: somebody has looked after the agent; else its crashes go on being counted. as_of: as `act` has it.
     """
     with hive.store.read() as db:
         # The manager was told with the crash that it is going to be started again.
         quiet = bool(table.one(db, name)["restart_told"]) and not looked_after
-    with acting_on(hive, name, STARTING, as_of, quiet=quiet) as known:
-        with hive.store.write() as db:
-            halt.refuse(db)
-            desired.want(db, name, desired.RUNNING)
-            if looked_after:
-                restarts.forget(db, name)
-        if not known["ran"]:
-            start_container(hive, name)
-        tell_what_happened(hive, name, "starting", known)
+    act(hive, name, STARTING, as_of, quiet=quiet, looked_after=looked_after)
 
 
 def restart(hive: Hive, name: str, *, grace: float, as_of: int | None = None) -> None:
     """Stop an agent's container, if it runs, and start it with the configuration it has: somebody looks after it.
 
-    as_of: as `acting_on` has it.
+    as_of: as `act` has it.
     """
-    with acting_on(hive, name, RESTARTING, as_of) as known:
-        with hive.store.write() as db:
-            halt.refuse(db)
-            desired.want(db, name, desired.RUNNING)
-            restarts.forget(db, name)
-        hive.host.stop(name, grace=grace)
-        reach(hive, name, "starting")
-        start_container(hive, name)
-        tell_what_happened(hive, name, "restarting", known)
+    act(hive, name, RESTARTING, as_of, grace=grace, looked_after=True)
 
 
 def start_again(hive: Hive, name: str) -> None:
@@ -62,11 +43,7 @@ def reconnect(hive: Hive, name: str) -> None:
     """Restart an agent that can reach its socket no more, because the folder of it was removed; a failure is told."""
     hive.say(f"warning: the folder of {name}'s socket was removed; {name} is restarted to see the new one")
     try:
-        with acting_on(hive, name, RESTARTING, note="the folder of its socket had been removed") as known:
-            hive.host.stop(name, grace=GRACE)
-            if wanted(hive, name):
-                start_container(hive, name)
-            tell_what_happened(hive, name, "restarting", known)
+        act(hive, name, RECONNECTING, grace=GRACE, note="the folder of its socket had been removed")
     except HiveError as error:
         hive.say(f"warning: {name} could not be restarted: {error}")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from hive_core.changes import Change, InProgress
+from hive_core import progress
+from hive_core.changes import Change, InProgress, Task
 from hive_core.context import Hive
 from hive_core.errors import HiveError
-from hive_core.progress import exclusive
 from hive_fleet.agents import desired, halt, table, users
 from hive_fleet.agents.last_seen import after_operation
-from hive_fleet.changes.rebuilds import Rebuilt, rebuild_held, tell_not_rebuilt
+from hive_fleet.changes import rebuilds
+from hive_fleet.changes.rebuilds import Rebuilt, tell_not_rebuilt
 from hive_fleet.home import folders
 
 
@@ -16,9 +17,8 @@ def take_over(hive: Hive, name: str) -> Rebuilt:
     """Make it an agent of this layout, and rebuild it; what cannot be rebuilt is one all the same."""
     hive.say(f"migrating {name}")
     try:
-        with exclusive(hive, name, MIGRATE):
-            _enlist(hive, name)
-            rebuild_held(hive, name)
+        with progress.held(hive, name, MIGRATE.kind):
+            progress.carry_out(hive, name, MIGRATE)
     except HiveError as error:
         hive.say(f"warning: {name} was not rebuilt: {error}")
         tell_not_rebuilt(hive, name, error)
@@ -28,17 +28,18 @@ def take_over(hive: Hive, name: str) -> Rebuilt:
 
 def _recover(hive: Hive, left: InProgress) -> str:
     """A take-over that began is finished; what cannot be built is an agent all the same, and shows as failed."""
-    _enlist(hive, left.agent)
+    _enlist(hive, left)
     try:
-        rebuild_held(hive, left.agent)
+        for task in rebuilds.TASKS:
+            task.work(hive, left)
     except HiveError as error:
         hive.say(f"warning: {left.agent} was not rebuilt: {error}")
         return f"not rebuilt: {error.message}"
     return "rebuilt"
 
 
-def _enlist(hive: Hive, name: str) -> None:
-    pool = hive.host.users()
+def _enlist(hive: Hive, doing: InProgress) -> None:
+    name, pool = doing.agent, hive.host.users()
     with hive.store.write() as db:
         if table.find(db, name) is None:
             uid = users.allot(hive, db, name, pool)
@@ -49,5 +50,5 @@ def _enlist(hive: Hive, name: str) -> None:
 
 
 MIGRATE = Change(
-    f"{__name__}:MIGRATE", "rebuilding", _recover, after_operation, ("preparing", "building", "switching", "locking")
+    f"{__name__}:MIGRATE", "rebuilding", _recover, after_operation, (Task("preparing", _enlist), *rebuilds.TASKS)
 )

@@ -223,11 +223,19 @@ def lock(hive: Hive, known: str | None = None) -> Lock:
     known: what an agent was last built with; as long as the lock says the same no git library is loaded. Before
     there is a committed lock it is the one that lies there, or what would be locked. Raises Refused.
     """
-    base = current_base(hive)
+    base, url = current_base(hive), _locked_url(hive)
     if base is None or base != known:
-        base = Meta(hive).revision(HIVE_INPUT) or base or upstream.of(hive).rev
-    repositories = tuple(upstream.repositories(hive, _locked_url(hive)))
+        base = Meta(hive).revision(HIVE_INPUT) or base
+    if base is None:
+        newest = upstream.of(hive)
+        base, url = newest.rev, newest.url
+    repositories = tuple(upstream.repositories(hive, url))
     return Lock(hive.settings.meta, base, repositories, partial(threaded, hive))
+
+
+def lock_at(hive: Hive, base: str) -> Lock:
+    """What an agent was built with, that was built with this revision of the input `hive`."""
+    return lock(hive, base)._replace(hive=base)
 
 
 def lock_with(hive: Hive, entries: Entries) -> Lock:

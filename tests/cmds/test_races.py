@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hive_core import progress
 from hive_core.events import emit
 from hive_core.locks import file_lock
 from hive_fleet.changes import removals
@@ -26,7 +27,7 @@ def test_whatever_waits_while_its_agent_is_destroyed_says_so_and_leaves_the_name
         late = hive.start(verb, "coder")
         assert late.stderr is not None
         assert "waiting for agent-coder" in late.stderr.readline()
-        removals.destroy_held(inside, "coder", False)
+        progress.carry_out(inside, "coder", removals.DESTROY, {"purge": False})
     _, told = late.communicate(timeout=60)
     assert late.returncode == 1, told
     assert "There is no agent 'coder'" in told

@@ -15,14 +15,13 @@ from hive_cmds import journal
 from hive_core.caller import Identity, Role
 from hive_core.context import Hive
 from hive_core.errors import HiveError, Invalid, NotFound, Refused
-from hive_core.progress import exclusive
 from hive_faces.serve import serve
 from hive_faces.verbs import find
 from hive_fleet.agents import harness_state, last_seen
 from hive_fleet.changes import spawns
 from hive_fleet.messages import questions
 from hive_fleet.requests import queue
-from tests.hives import PLAIN, TestHive
+from tests.hives import PLAIN, TestHive, at_work
 from tests.properties import thorough
 
 pytestmark = pytest.mark.remembered
@@ -127,7 +126,7 @@ def test_the_manager_takes_back_its_own_requests_and_no_others(lived: TestHive) 
 def test_what_is_carried_out_just_now_is_not_decided_by_another(lived: TestHive) -> None:
     id = lived.asked("request_spawn", name="later")["id"]
     inside = lived.inside()
-    with exclusive(inside, "later", spawns.SPAWN, **spawns.detail(inside, id, "later")):
+    with at_work(inside, "later", spawns.SPAWN, approval=id):
         for verb in ("approve", "deny", "cancel"):
             assert f"Request {id} is being carried out already, by process " in refused(lived, verb, id=id)
         assert "is spawning just now" in refused(lived, "restore", folder=str(_backup(lived)))

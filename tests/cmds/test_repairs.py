@@ -24,7 +24,7 @@ from hive_fleet.changes.deploys import DEPLOY
 from hive_fleet.changes.running import STARTING
 from tests.cmds.test_bad_disk import fill, small  # noqa: F401
 from tests.git import loose
-from tests.hives import CHECKOUT, TestHive, eventually
+from tests.hives import CHECKOUT, TestHive, at_work, eventually
 from tests.needs import needs_root
 
 SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
@@ -235,7 +235,7 @@ def test_what_a_command_raised_is_told_although_it_could_not_be_undone(
     hive, raised, said = breaking
     progress.mend_all(hive)
     raised.append(BROKEN["a full disk"])
-    with pytest.raises(ValueError, match="the first"), progress.exclusive(hive, "coder", running.STARTING):
+    with pytest.raises(ValueError, match="the first"), at_work(hive, "coder", running.STARTING):
         raise ValueError("the first")
     assert "/some/file" in said[-1]
 

@@ -17,7 +17,7 @@ from hive_fleet.agents import status
 from hive_fleet.changes import adoptions, deploys, rebuilds, removals, running, spawns
 from hive_fleet.changes.running import RESTARTING
 from tests.cmds.test_lost_database import unlink
-from tests.hives import CHECKOUT, PLAIN, TestHive
+from tests.hives import CHECKOUT, PLAIN, TestHive, at_work
 
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo new; exec sleep infinity"]\n'
 # hive, killed as an operation comes to a step: the first argument.
@@ -29,9 +29,10 @@ step = sys.argv.pop(1)
 
 def dying(function, reached):
     def call(hive, agent, *rest):
-        function(hive, agent, *rest)
+        found = function(hive, agent, *rest)
         if reached(*rest) == step:
             os.kill(os.getpid(), signal.SIGKILL)
+        return found
     return call
 
 progress.reach = dying(progress.reach, lambda name: name)
@@ -141,7 +142,7 @@ def test_what_was_killed_at_a_step_shows_it_and_its_recovery_says_it(hive: TestH
 def test_a_list_shows_the_step_that_an_operation_is_at_and_json_every_one(hive: TestHive) -> None:
     hive.spawn("coder")
     inside = hive.inside()
-    with progress.exclusive(inside, "coder", RESTARTING, ran=True):
+    with at_work(inside, "coder", RESTARTING, ran=True):
         assert status.of(inside, "coder").state == "restarting · stopping"
         progress.reach(inside, "coder", "starting")
         assert "restarting · starting" in hive.run("list").stdout
@@ -167,6 +168,6 @@ def test_what_is_being_mended_is_shown_with_the_step_that_it_was_cut_off_at(
         return "mended"
 
     monkeypatch.setattr(running, "RESTARTING", RESTARTING._replace(recover=mending))
-    with pytest.raises(Refused, match="not now"), progress.exclusive(inside, "coder", running.RESTARTING):
+    with pytest.raises(Refused, match="not now"), at_work(inside, "coder", running.RESTARTING):
         raise Refused("It is not to be: not now.")
     assert seen == ["restarting · mending after stopping"] * 2

@@ -42,6 +42,13 @@ def test_every_change_is_found_at_its_address() -> None:
         assert changes.find(change.address) is change
 
 
+def test_a_change_with_steps_begins_with_one_and_names_none_twice() -> None:
+    for change in all_changes():
+        assert change.tasks, change.address
+        assert len(set(change.steps)) == len(change.steps), change.address
+        assert not change.steps or change.tasks[0].step is not None, change.address
+
+
 @pytest.mark.parametrize("address", ["os:environ", "tests.hives:PLAIN", "hive_fleet.changes.deploys:apply",
                                      "hive_fleet.changes.deploys:NONE", "hive_fleet.nothing:DEPLOY", "deploy", ""])  # fmt: skip
 def test_an_address_of_anything_else_is_refused(address: str) -> None:

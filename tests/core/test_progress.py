@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hive_core import progress, repairs
+from hive_core.changes import InProgress, Task, gone_on_with
 from hive_core.context import Hive
-from hive_core.errors import Refused
+from hive_core.errors import BuildFailed, Refused
 from hive_core.events import since
 from hive_core.locks import Busy
 from hive_core.process import Owner
 from hive_core.repairs import FIRST_PAUSE, LONGEST_PAUSE
 from hive_core.steps import FAILED
 from hive_fleet.agents import desired, table
+from hive_fleet.changes import running
 from hive_fleet.changes.running import RESTARTING, RESTING
-from tests.hives import TestHive
+from tests.hives import TestHive, at_work
 
 pytestmark = pytest.mark.remembered
 
@@ -60,7 +63,7 @@ GONE = Owner(1, 1, "another boot")
 
 
 def test_an_operation_shows_its_steps_and_ends_with_its_block(inside: Hive) -> None:
-    with progress.exclusive(inside, "coder", RESTARTING, note="why"):
+    with at_work(inside, "coder", RESTARTING, note="why"):
         row = left(inside)
         assert row is not None
         assert (row.kind, row.detail, row.since) == ("restarting", {"note": "why"}, 1000.0)
@@ -74,22 +77,88 @@ def test_an_operation_shows_its_steps_and_ends_with_its_block(inside: Hive) -> N
     ]  # fmt: skip
 
 
+class Tasks:
+    """Tasks that note down that they were done, and with what plan; one may fail."""
+
+    def __init__(self) -> None:
+        self.done: list[Any] = []
+        self.raises: dict[str, Exception] = {}
+
+    def task(self, step: str | None, called: str, *, needed: bool = True) -> Task:
+        return Task(step, partial(self._do, called), None if needed else lambda _hive, _doing: False)
+
+    def _do(self, called: str, _hive: Hive, doing: InProgress) -> None:
+        self.done.append((called, doing.detail))
+        if called in self.raises:
+            raise self.raises[called]
+
+    def blame(self, _hive: Hive, doing: InProgress, error: BuildFailed) -> None:
+        self.done.append(("blame", doing.detail, str(error)))
+
+    def recover(self, hive: Hive, left: InProgress) -> str:
+        self.done.append(("recover", left.detail))
+        return gone_on_with("finished")(hive, left)
+
+
+@pytest.fixture
+def tasks(monkeypatch: pytest.MonkeyPatch) -> Tasks:
+    """What a change of four tasks does, that is found as RESTARTING."""
+    made = Tasks()
+    parts = (made.task("stopping", "one"), made.task(None, "two"), made.task("idling", "three", needed=False),
+             made.task("starting", "four"))  # fmt: skip
+    change = RESTARTING._replace(tasks=parts, recover=made.recover, blame=made.blame)
+    monkeypatch.setattr(running, "RESTARTING", change)
+    return made
+
+
+def test_a_change_is_carried_out_task_by_task_and_each_step_is_shown(inside: Hive, tasks: Tasks) -> None:
+    with inside.lock("coder", "a test"):
+        progress.carry_out(inside, "coder", running.RESTARTING, {"grace": 1})
+    assert tasks.done == [("one", {"grace": 1}), ("two", {"grace": 1}), ("four", {"grace": 1})]
+    assert told(inside) == [
+        "transient_set", "stopping doing", "stopping done", "idling skipped", "starting doing", "starting done",
+        "transient_cleared",
+    ]  # fmt: skip
+
+
+def test_what_a_task_fails_with_is_raised_after_each_task_was_done_again(inside: Hive, tasks: Tasks) -> None:
+    tasks.raises["two"] = Refused("No.")
+
+    def fail_once(hive: Hive, left: InProgress) -> str:
+        del tasks.raises["two"]
+        return tasks.recover(hive, left)
+
+    running.RESTARTING = running.RESTARTING._replace(recover=fail_once)
+    with inside.lock("coder", "a test"), pytest.raises(Refused, match="No"):
+        progress.carry_out(inside, "coder", running.RESTARTING)
+    assert [called for called, *_ in tasks.done] == ["one", "two", "recover", "one", "two", "four"]
+    assert told(inside) == ["transient_set", "stopping doing", "stopping failed", "transient_cleared"]
+
+
+def test_that_a_configuration_is_at_fault_is_written_down_before_that_is_mended(inside: Hive, tasks: Tasks) -> None:
+    tasks.raises["four"] = BuildFailed("It is broken.")
+    with inside.lock("coder", "a test"), pytest.raises(BuildFailed):
+        progress.carry_out(inside, "coder", running.RESTARTING)
+    assert [called for called, *_ in tasks.done][:5] == ["one", "two", "four", "blame", "recover"]
+    assert tasks.done[3] == ("blame", {}, "It is broken.")
+
+
 def test_one_that_fails_is_mended_at_once_and_what_it_failed_with_is_raised(inside: Hive) -> None:
-    with pytest.raises(KeyError), progress.exclusive(inside, "coder", RESTING):
+    with pytest.raises(KeyError), at_work(inside, "coder", RESTING):
         raise KeyError
     assert left(inside) is None
     assert told(inside) == ["transient_set", "transient_cleared"]
 
 
 def test_an_interrupt_says_what_has_become_of_it(inside: Hive, said: list[str]) -> None:
-    with pytest.raises(KeyboardInterrupt), progress.exclusive(inside, "coder", RESTING):
+    with pytest.raises(KeyboardInterrupt), at_work(inside, "coder", RESTING):
         raise KeyboardInterrupt
     assert said == ["interrupted while stopping coder: cleared"]
 
 
 def test_who_asks_others_to_hurry_is_heard_by_who_is_at_work(inside: Hive) -> None:
     progress.hurry(inside, "coder")
-    with progress.exclusive(inside, "coder", RESTING):
+    with at_work(inside, "coder", RESTING):
         with inside.store.read() as db:
             assert not progress.is_hurried(db, "coder")
         progress.hurry(inside, "coder")

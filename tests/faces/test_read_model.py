@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from hive_core import progress
 from hive_core.caller import Identity, Role
 from hive_core.client import Client
 from hive_core.context import Hive
@@ -27,7 +26,7 @@ from hive_fleet.changes import running
 from hive_fleet.flake import staleness
 from hive_fleet.messages import messages
 from tests import clients
-from tests.hives import PLAIN, TestHive, eventually
+from tests.hives import PLAIN, TestHive, at_work, eventually
 
 
 @pytest.fixture
@@ -400,7 +399,7 @@ class Chance:
             self.call("deny", id=number, note="no") if self.random.random() < 0.5 else self.call("cancel", id=number)
 
     def operate(self) -> None:
-        with progress.exclusive(self.hive, self.somebody(), running.RESTARTING):
+        with at_work(self.hive, self.somebody(), running.RESTARTING):
             self.talk()
 
     def tell_of_itself(self) -> None:

@@ -13,7 +13,7 @@ from hive_faces.verbs import everything
 from hive_fleet.agents import last_seen
 from hive_fleet.agents.observation import observe, overtaken
 from hive_fleet.changes.running import STOPPING
-from tests.hives import CHECKOUT, TestHive
+from tests.hives import CHECKOUT, TestHive, at_work
 
 # What is not among them, and why.
 ENDLESS = {
@@ -77,7 +77,7 @@ def test_a_change_of_who_is_not_there_is_no_change(hive: TestHive) -> None:
 def test_an_operation_ends_once(hive: TestHive) -> None:
     hive.spawn("coder")
     inside = hive.inside()
-    with progress.exclusive(inside, "coder", STOPPING):
+    with at_work(inside, "coder", STOPPING):
         progress.clear(inside, "coder")
     assert [event["kind"] for event in hive.events("transient_set", "transient_cleared")][-2:] == [
         "transient_set",
