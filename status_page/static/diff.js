@@ -12,7 +12,7 @@ export function diff(text) {
 
 function files(text) {
 	let left = 4000;
-	// By line feeds alone: to a pattern a line also begins behind other characters, which an added line may have in it.
+	// Not by a pattern: to that a line begins behind U+2028, too.
 	return `\n${text}`.split('\ndiff --git ').slice(1).map((part) => {
 		const [head, ...all] = part.replace(/\n$/, '').split('\n');
 		const about = all.splice(0, all.findIndex((line) => line[0] === '@') >>> 0).filter((line) => !/^(index|---|\+\+\+) /.test(line));
@@ -21,16 +21,10 @@ function files(text) {
 		const more = all.length - shown.length;
 		left -= all.length;
 		return html`<details class=file open=${shown[0] || about[0]}>
-			<summary>${name(head)} <span class=good>+${count('+')}<//> <span class=bad>−${count('-')}<//><//>
+			<summary>${head.replace(/^a\/(.+) b\/\1$/, '$1')} <span class=good>+${count('+')}<//> <span class=bad>−${count('-')}<//><//>
 			<div class=diff tabindex=0>${about.map(hunk)}${rows(shown)}${more > 0 && hunk(`${more} more lines, all of which hive show has`)}</div>
 		<//>`;
 	});
-}
-
-// Of `a/NAME b/NAME`, whatever is in the name; of a file that was renamed, both.
-function name(head) {
-	const old = head.slice(0, (head.length - 1) / 2);
-	return head === `${old} b${old.slice(1)}` ? old.slice(2) : head;
 }
 
 const hunk = (line) => html`<div class=hunk>${cut(line, LONGEST)}</div>`;
