@@ -158,7 +158,8 @@ def _table(rows: Sequence[Any], columns: Sequence[str]) -> None:
     lines = [heads, *([_cell(name, getattr(row, name)) for name in columns] for row in rows)]
     widths = [max(tables.cells_of(line[index]) for line in lines) for index in range(len(heads))]
     on_terminal, coloured = sys.stdout.isatty(), _coloured()
-    chosen = tables.layout(columns, widths, _width() if on_terminal else sys.maxsize)
+    empty = {index for index in range(len(heads)) if not any(line[index] for line in lines[1:])}
+    chosen = tables.layout(columns, widths, _width() if on_terminal else sys.maxsize, empty)
     for number, line in enumerate(lines):
         styles = ["bold" if number == 0 else _style(columns[each.place], line[each.place]) for each in chosen]
         for part in tables.folded(

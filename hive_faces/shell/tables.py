@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 # Columns that hold running text: they give way first, down to WORTH_READING characters.
@@ -13,9 +13,13 @@ NAMES = ("name", "agent", "check")
 GIVES_WAY = ("sha", "deployed_sha", "rev", "has_login", "kind", "age", *NAMES, "url", "description", "status")
 # What is read nowhere else: on a narrow terminal it goes on in the next line.
 FOLDED = ("detail", "error")
+# What is there to be typed: cut, it is of no use.
+TYPED = ("command",)
 # Where nothing is left to go: each column keeps so many characters.
 LEAST = 4
 GAP = "  "
+# What goes before anything that has a name: columns that say nothing.
+_EMPTY = ""
 # What `hive_core.text.indented` begins each line with.
 QUOTE = "  | "
 
@@ -27,14 +31,16 @@ class Column(NamedTuple):
     width: int
 
 
-def layout(names: Sequence[str], widths: Sequence[int], room: int) -> list[Column]:
+def layout(names: Sequence[str], widths: Sequence[int], room: int, empty: Container[int] = frozenset()) -> list[Column]:
     """Choose the columns of a table and their widths so that a line has at most `room` columns. Pure.
 
-    names: the columns in their order. widths: what each would like.
+    names: the columns in their order. widths: what each would like. empty: the places of those with nothing in them.
     """
     kept, texts = list(range(len(names))), set(TEXTS)
-    for name in (None, *(name for name in GIVES_WAY if name in names)):
+    for name in (None, _EMPTY, *(name for name in GIVES_WAY if name in names)):
         texts.update({name} if name in NAMES else ())
+        if name is _EMPTY:
+            kept = [place for place in kept if place not in empty] or kept
         kept = [place for place in kept if names[place] != name or name in NAMES]
         floors = [WORTH_READING if names[place] in texts else widths[place] for place in kept]
         fitted = _squeezed([widths[place] for place in kept], floors, room)
@@ -43,19 +49,34 @@ def layout(names: Sequence[str], widths: Sequence[int], room: int) -> list[Colum
     else:
         # Not even so many columns may fit.
         kept = kept[: max(1, (room + len(GAP)) // (LEAST + len(GAP)))]
-        fitted = _squeezed([widths[place] for place in kept], [LEAST] * len(kept), room)
+        fitted = _cramped([names[place] for place in kept], [widths[place] for place in kept], room)
     return [Column(place, width) for place, width in zip(kept, fitted, strict=True)]
 
 
+def _cramped(names: Sequence[str], widths: Sequence[int], room: int) -> list[int]:
+    """The widths where nothing is left to go: what is typed stays whole, and what goes on can be read, while it can."""
+    for spared in ((*TYPED, *FOLDED), TYPED, ()):
+        floors = [
+            LEAST if name not in spared else width if name in TYPED else min(width, WORTH_READING)
+            for name, width in zip(names, widths, strict=True)
+        ]
+        fitted = _squeezed(widths, floors, room)
+        if _total(fitted) <= room:
+            break
+    return fitted
+
+
 def _squeezed(widths: Sequence[int], floors: Sequence[int], room: int) -> list[int]:
-    """Take what is too much from the widest that may still give, none going below its floor."""
+    """Take what is too much from the widest that may still give, none going below its floor, and all of them alike."""
     fitted = list(widths)
     while (excess := _total(fitted) - room) > 0:
         giving = [index for index, width in enumerate(fitted) if width > floors[index]]
         if not giving:
             break
         widest = max(giving, key=lambda index: fitted[index])
-        fitted[widest] -= min(excess, fitted[widest] - floors[widest])
+        next_widest = max((fitted[index] for index in giving if index != widest), default=0)
+        least = max(floors[widest], min(next_widest, fitted[widest] - 1))
+        fitted[widest] -= min(excess, fitted[widest] - least)
     return fitted
 
 

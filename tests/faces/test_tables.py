@@ -39,6 +39,24 @@ def test_a_description_is_shortened_before_anything_goes() -> None:
     assert shown(requests.COLUMNS, widths, 60) == ["id", "agent", "status", "age", "description"]
 
 
+def test_a_column_that_says_nothing_goes_before_any_that_does() -> None:
+    widths = (2, 5, 12, 12, 8, 4, 11)
+    chosen = layout(requests.COLUMNS, widths, 60, empty={6})
+    assert [requests.COLUMNS[column.place] for column in chosen] == list(requests.COLUMNS[:-1])
+    assert len(layout(requests.COLUMNS, widths, 80, empty={6})) == len(widths)
+
+
+def test_where_nothing_can_go_what_goes_on_in_the_next_line_can_still_be_read() -> None:
+    widths = [column.width for column in layout(("of", "what", "size", "detail"), (24, 30, 9, 60), 60)]
+    assert (sum(widths) + 6, widths[3]) == (60, 24)
+    assert max(widths[:2]) - min(widths[:2]) <= 1
+
+
+def test_what_is_to_be_typed_is_whole_where_it_can_be() -> None:
+    chosen = layout(("id", "age", "command", "detail"), (34, 3, 33, 60), 80)
+    assert [column.width for column in chosen] == [19, 33, 24]
+
+
 def test_a_very_long_name_leaves_room_for_how_the_agent_is() -> None:
     assert shown(LIST, (63, 7, 11, 12, 22), 60)[:2] == ["name", "state"]
 
