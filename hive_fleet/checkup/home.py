@@ -76,8 +76,9 @@ def _leftovers(hive: Hive) -> Findings:
     left = sum(row.size for row in swept if not row.what.startswith("repository"))
     packs = sum(row.what.startswith("repository") for row in swept)
     if left or packs:
-        unpacked = f", repositories to be packed: {packs}" if packs else ""
-        yield Finding("leftovers", None, f"{size(left)} that nothing needs{unpacked}", "hive vacuum")
+        said = [f"{size(left)} that nothing needs"] if left else []
+        said += [f"repositories to be packed: {packs}"] if packs else []
+        yield Finding("leftovers", None, ", ".join(said), "hive vacuum")
     else:
         yield Finding("leftovers", True, "nothing is left over")
 
