@@ -42,14 +42,15 @@ def layout(names: Sequence[str], widths: Sequence[int], room: int, empty: Contai
         if name is _EMPTY:
             kept = [place for place in kept if place not in empty] or kept
         kept = [place for place in kept if names[place] != name or name in NAMES]
-        floors = [WORTH_READING if names[place] in texts else widths[place] for place in kept]
-        fitted = _squeezed([widths[place] for place in kept], floors, room)
-        if _total(fitted) <= room:
-            break
-    else:
-        # Not even so many columns may fit.
-        kept = kept[: max(1, (room + len(GAP)) // (LEAST + len(GAP)))]
-        fitted = _cramped([names[place] for place in kept], [widths[place] for place in kept], room)
+        # What has a name is cut only where that of other texts is not enough: a name is what one types.
+        for shortened in (TEXTS, texts):
+            floors = [WORTH_READING if names[place] in shortened else widths[place] for place in kept]
+            fitted = _squeezed([widths[place] for place in kept], floors, room)
+            if _total(fitted) <= room:
+                return [Column(place, width) for place, width in zip(kept, fitted, strict=True)]
+    # Not even so many columns may fit.
+    kept = kept[: max(1, (room + len(GAP)) // (LEAST + len(GAP)))]
+    fitted = _cramped([names[place] for place in kept], [widths[place] for place in kept], room)
     return [Column(place, width) for place, width in zip(kept, fitted, strict=True)]
 
 

@@ -57,6 +57,11 @@ def test_what_is_to_be_typed_is_whole_where_it_can_be() -> None:
     assert [column.width for column in chosen] == [19, 33, 24]
 
 
+def test_a_name_is_not_cut_where_other_texts_can_be() -> None:
+    chosen = layout(LIST, (25, 7, 25, 12, 22), 60)
+    assert [column.width for column in chosen] == [25, 7, 24]
+
+
 def test_a_very_long_name_leaves_room_for_how_the_agent_is() -> None:
     assert shown(LIST, (63, 7, 11, 12, 22), 60)[:2] == ["name", "state"]
 
