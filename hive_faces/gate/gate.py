@@ -34,6 +34,8 @@ from hive_fleet.messages.questions import expire, next_deadline
 MOST_CONNECTIONS = {Role.OPERATOR: 512, Role.MANAGER: 64, Role.AGENT: 64}
 # New connections of one socket that are let in before anybody else has a turn.
 ADMITTED_AT_ONCE = 8
+# Of asyncio's loop, until somebody whom it has let in is a client: its socket, its transport, its task.
+_ROUNDS_TO_LET_IN = 4
 # From Python 3.13 on asyncio takes a socket's path for its own, which it removes when the socket is closed.
 _PATHS_ARE_OURS: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 # Seconds for which a thread that is at work runs before another one may. Python's own 5 ms, several times over in each
@@ -189,17 +191,24 @@ class Gate:
         service_manager.notify("READY=1")
 
     async def _close(self) -> None:
+        # Nobody is let in any more. Who was just before is a client only some rounds of the loop later, and is lost to
+        # asyncio, as an open socket, where its server is closed by then.
+        for server in self._servers.values():
+            for listening in server.sockets:
+                asyncio.get_running_loop().remove_reader(listening)
+        for _ in range(_ROUNDS_TO_LET_IN):
+            await asyncio.sleep(0)
         for server in self._servers.values():
             server.close()
         # Each client's task is ended while the loop still runs, so that nothing is left to complain at its end.
-        open_now = dict(self._clients)
-        for task in open_now:
-            task.cancel()
-        await asyncio.gather(*open_now, return_exceptions=True)
-        for writer in open_now.values():
-            # Also of a client that was cancelled before it began, or that does not read what is left for it.
-            writer.transport.abort()
-        await asyncio.sleep(0)
+        while open_now := dict(self._clients):
+            for task in open_now:
+                task.cancel()
+            await asyncio.gather(*open_now, return_exceptions=True)
+            for writer in open_now.values():
+                # Also of a client that was cancelled before it began, or that does not read what is left for it.
+                writer.transport.abort()
+            await asyncio.sleep(0)
         self._calls.close()
         self._followers.close()
 
