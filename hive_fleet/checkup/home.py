@@ -77,7 +77,7 @@ def _leftovers(hive: Hive) -> Findings:
     packs = sum(row.what.startswith("repository") for row in swept)
     if left or packs:
         said = [f"{size(left)} that nothing needs"] if left else []
-        said += [f"repositories to be packed: {packs}"] if packs else []
+        said += [f"{packs} of the repositories can be packed"] if packs else []
         yield Finding("leftovers", None, ", ".join(said), "hive vacuum")
     else:
         yield Finding("leftovers", True, "nothing is left over")
