@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ _LONGEST = {
     "test_readme",
     "test_plain_user",
 }
-_LONGEST |= {"test_umask", "test_clis", "test_run", "test_installed"}
+_LONGEST |= {"test_umask", "test_clis", "test_run", "test_installed", "test_reach", "test_environment", "test_fuzz"}
 _REAL = [Path("/var/lib/hive"), Path("/run/hive")]
 
 
@@ -84,22 +85,16 @@ def enlist(hive: TestHive) -> Callable[..., Hive]:
     return make
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.schedule import Schedule
+
+    return Schedule(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests first, so that no worker is left alone with one at the end; those that share something together.
-
-    A machine, a browser or a hive that is there for a whole module is made once, not in each worker that gets a test.
-    """
-    for item in items:
-        if _shares(item):
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{item.path.stem}"))
+    """The longest tests first, so that no worker is left alone with one at the end."""
     items.sort(key=lambda item: item.path.stem not in _LONGEST)
-
-
-def _shares(item: pytest.Item) -> bool:
-    """Whether a test takes a fixture that is made for all tests of its module."""
-    definitions = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009  (pytest names it so)
-    return any(found[-1].scope == "module" for found in definitions)
 
 
 def pytest_collection_finish() -> None:

@@ -96,6 +96,9 @@ class Changes:
 
         self._root, self._inotify, self._flags = root, INotify(), flags
         self._watched = flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
+        # The tree may be made, or another put in its place.
+        above, self._name = os.path.split(root)
+        self._above = self._inotify.add_watch(above, flags.CREATE | flags.MOVED_TO | flags.MOVED_FROM | flags.DELETE)
         self._follow()
         self._first = True
 
@@ -106,7 +109,7 @@ class Changes:
 
     def any(self) -> bool:
         """The first look finds something."""
-        told = self._inotify.read(timeout=0)
+        told = [each for each in self._inotify.read(timeout=0) if each.wd != self._above or each.name == self._name]
         made = self._flags.CREATE | self._flags.MOVED_TO
         if any(each.mask & self._flags.ISDIR and each.mask & made for each in told):
             self._follow()

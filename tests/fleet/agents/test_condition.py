@@ -17,17 +17,20 @@ from tests.properties import texts, thorough
 AGENT = replace(of_stray(Container("coder", False, None, "a" * 40, None, None, None)), unknown=None)
 NOW = elapsed(0)
 END = RunEnd("exit", "exit code 3", 3, 0.5)
-CRASHED = Condition(
-    replace(AGENT, failed=True, cause="exit code 3"),
-    [Crash(NOW - 200, "exit code 3"), Crash(NOW - 120, "exit code 3")],
-    END,
-    NOW - 120,
-    ["first", "last"],
-)
+
+
+def crashed(now: float) -> Condition:
+    return Condition(
+        replace(AGENT, failed=True, cause="exit code 3"),
+        [Crash(now - 200, "exit code 3"), Crash(now - 120, "exit code 3")],
+        END,
+        now - 120,
+        ["first", "last"],
+    )
 
 
 def test_a_crash_is_told_with_its_cause_how_often_and_its_last_lines() -> None:
-    assert CRASHED.text().splitlines() == [
+    assert crashed(elapsed(0)).text().splitlines() == [
         "coder: failed (exit code 3)",
         "ended 2 min ago: exit code 3",
         "2 crashes in 1 min: 2 x exit code 3, the last 2 min ago",
@@ -65,7 +68,7 @@ def test_whatever_it_lacks_is_told_with_what_to_type() -> None:
 
 
 def test_on_the_wire_it_is_the_row_of_the_list_and_what_explains_it() -> None:
-    found = CRASHED.wire()
+    found = crashed(NOW).wire()
     assert found["name"] == "coder"
     assert found["end"] == {"reason": "exit", "cause": "exit code 3", "code": 3, "at": int(NOW - 120)}
     assert found["crashes"][-1] == {"at": int(NOW - 120), "cause": "exit code 3"}
@@ -75,7 +78,7 @@ def test_on_the_wire_it_is_the_row_of_the_list_and_what_explains_it() -> None:
 @thorough
 @given(texts)
 def test_what_it_wrote_cannot_pass_for_what_is_said_of_it(line: str) -> None:
-    told = replace(CRASHED, lines=[line]).text().split("\n")
+    told = replace(crashed(NOW), lines=[line]).text().split("\n")
     begin = told.index("the last that it wrote:") + 1
     assert all(each.startswith("  | ") for each in told[begin:-1])
     assert told[-1].startswith("`hive journal coder`")
