@@ -175,9 +175,16 @@ class Gate:
         wanted = listen(self.hive, self._servers.keys(), self._given)
         for path, place in wanted.opened.items():
             self._places[path] = identity_of(path)
+            # Nothing is waited for until all are held: a gate that ends meanwhile closes those it holds.
             self._servers[path] = await asyncio.start_unix_server(
-                self._handler(place), sock=place.socket, backlog=ADMITTED_AT_ONCE, **_PATHS_ARE_OURS
+                self._handler(place),
+                sock=place.socket,
+                backlog=ADMITTED_AT_ONCE,
+                start_serving=False,
+                **_PATHS_ARE_OURS,
             )
+        for path, place in wanted.opened.items():
+            await self._servers[path].start_serving()
             # To asyncio the backlog is also how many it lets in before it looks at anybody else.
             place.socket.listen(BACKLOG)
         for path in wanted.gone:

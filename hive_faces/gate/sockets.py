@@ -8,6 +8,7 @@ import select
 import socket
 import struct
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -151,14 +152,21 @@ def listen(hive: Hive, known: Collection[str], given: dict[str, socket.socket]) 
     change = SocketsChange(gone=[path for path in known if path not in wanted])
     for closed in change.gone:
         (hive.settings.run / "agents" / f"{Path(closed).parent.name}.sock").unlink(missing_ok=True)
-    for place in wanted.keys() - set(known):
-        identity, uid = wanted[place]
-        mode = 0o660 if uid is None else 0o600
-        bound = given.pop(place, None) or _bind(Path(place), uid)
-        # Also of one that was handed over: a service manager's own default is open to everybody.
-        Path(place).chmod(mode)
-        change.opened[place] = Listening(bound, identity, uid)
-        _link(hive, identity)
+    with ExitStack() as opened:
+        for place in wanted.keys() - set(known):
+            identity, uid = wanted[place]
+            mode = 0o660 if uid is None else 0o600
+            if place in given:
+                bound = given.pop(place)
+                opened.callback(given.__setitem__, place, bound)
+            else:
+                bound = opened.enter_context(_bind(Path(place), uid))
+            # Also of one that was handed over: a service manager's own default is open to everybody.
+            Path(place).chmod(mode)
+            change.opened[place] = Listening(bound, identity, uid)
+            _link(hive, identity)
+        # What fails at one of them, on a full disk say, leaves none of the others open.
+        opened.pop_all()
     return change
 
 
@@ -179,7 +187,15 @@ def _bind(path: Path, uid: int | None) -> socket.socket:
     shared_folder.make(path.parent)
     beside = f".{path.name}.new"
     (path.parent / beside).unlink(missing_ok=True)
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with ExitStack() as unfinished:
+        bound = unfinished.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        _put_in_place(bound, path, beside, uid)
+        bound.setblocking(False)
+        unfinished.pop_all()
+    return bound
+
+
+def _put_in_place(bound: socket.socket, path: Path, beside: str, uid: int | None) -> None:
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         # By way of the folder's descriptor: the address of a socket may be 107 bytes long, a path may be more.
@@ -192,8 +208,6 @@ def _bind(path: Path, uid: int | None) -> socket.socket:
         os.rename(beside, path.name, src_dir_fd=folder, dst_dir_fd=folder)
     finally:
         os.close(folder)
-    bound.setblocking(False)
-    return bound
 
 
 def _link(hive: Hive, identity: Identity) -> None:

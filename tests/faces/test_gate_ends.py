@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from hive_faces.gate import gate
+from hive_core.context import Hive
+from hive_faces.gate import gate, sockets
+from hive_fleet.home import folders
 from tests.hives import TestHive, eventually
 
 pytestmark = pytest.mark.remembered
@@ -72,3 +75,39 @@ def test_who_comes_as_it_ends_is_hung_up_on_and_not_forgotten(hive: TestHive) ->
                         assert caller.recv(4096) == b""
             inside.store.close()
     assert found == []
+
+
+def test_one_that_ends_as_it_begins_to_listen_leaves_no_socket_open(
+    hive: TestHive, enlist: Callable[..., Hive]
+) -> None:
+    inside = enlist("coder", "tester")
+
+    async def ended_after(rounds: int) -> None:
+        running = asyncio.create_task(gate.Gate(inside).run())
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    with lost() as found:
+        for rounds in range(1, 12):
+            asyncio.run(ended_after(rounds))
+        inside.store.close()
+    assert found == []
+
+
+def test_where_one_socket_cannot_be_made_none_of_the_others_is_left_open(
+    hive: TestHive, enlist: Callable[..., Hive]
+) -> None:
+    inside = enlist("coder", "tester")
+    with socket.socket(socket.AF_UNIX) as given:
+        handed_over = {str(inside.settings.run / "host.sock"): given}
+        for name in ("coder", "tester"):
+            # A folder cannot be replaced by a socket.
+            (folders.ensure_sockets(inside, name) / "agent.sock").mkdir()
+            with lost() as found, pytest.raises(IsADirectoryError):
+                sockets.listen(inside, [], handed_over)
+            assert found == []
+            assert list(handed_over.values()) == [given]
+            (inside.settings.sockets / name / "agent.sock").rmdir()
+    inside.store.close()
