@@ -55,7 +55,8 @@ def empty(folder: Path) -> None:
 def test_up_goes_on_through_a_disk_that_is_full_and_tells_of_a_crash_of_that_time(small: TestHive, kind: str) -> None:
     small.spawn("coder", PLAIN)
     up = Told(small.start("up"))
-    up.until("hive is up")
+    # From its first look on a crash is one that it has seen.
+    up.until("watching 2 agents")
     fill(small.root / "filling", kind)
     os.kill(small.pid("coder"), 9)
     if kind == "bytes":
