@@ -405,10 +405,12 @@ def go_up(hive: TestHive, *options: str) -> subprocess.Popen[str]:
     """`hive up`, up."""
     process = hive.start("up", *options)
     assert process.stderr is not None
+    said = []
     for line in process.stderr:
         if line.startswith("hive is up"):
             return process
-    raise AssertionError(f"hive up ended with {process.wait()}")
+        said.append(line)
+    raise AssertionError(f"hive up ended with {process.wait()}: {''.join(said)}")
 
 
 @pytest.fixture

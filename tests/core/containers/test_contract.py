@@ -26,6 +26,7 @@ from hive_core.hostile_folders import remove
 from hive_core.settings import from_environment
 from tests.core.containers.nixos import machine
 from tests.git import commit, git
+from tests.hives import eventually
 from tests.needs import needs_nix
 
 DEADLINE = 60.0
@@ -203,10 +204,16 @@ def test_a_start_of_what_runs_does_nothing_and_of_nothing_is_refused(backend: Ba
 
 
 def test_an_end_is_told_by_its_signal(backend: Backend) -> None:
-    backend.run("a", "sh", "-c", "exec sleep 1000")
+    backend.run("a", "sh", "-c", "echo ready; exec sleep 1000")
+    starts = 0
     for end in (backend.host.stop, backend.host.end):
         for grace, cause in ((30.0, "SIGTERM"), (0.0, "SIGKILL")):
             backend.host.start("a", backend.view("a"))
+            starts += 1
+            # What starts it is not asked to end in its place.
+            eventually(
+                lambda starts=starts: sum(line.endswith("ready") for line in backend.written("a", 100)) == starts
+            )
             end("a", grace=grace)
             found = backend.after_its_end("a")
             assert (found.running, found.instance) == (False, None)
