@@ -72,6 +72,14 @@ def hive(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 @pytest.fixture
+def said(inside: Hive) -> list[str]:
+    """What the hive of a test, which its module calls `inside`, says to whoever is there."""
+    lines: list[str] = []
+    inside.say = lines.append
+    return lines
+
+
+@pytest.fixture
 def enlist(hive: TestHive) -> Callable[..., Hive]:
     """Makes rows of agents that are to run, which have no containers, and returns the hive that has them."""
 

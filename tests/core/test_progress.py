@@ -35,13 +35,6 @@ def inside(hive: TestHive) -> Hive:
     return made
 
 
-@pytest.fixture
-def said(inside: Hive) -> list[str]:
-    lines: list[str] = []
-    inside.say = lines.append
-    return lines
-
-
 def told(hive: Hive) -> list[str]:
     wanted = ("transient_set", "operation_step", "transient_cleared", "recovered", "repair_failed")
     with hive.store.read() as db:

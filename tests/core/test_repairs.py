@@ -25,13 +25,6 @@ def inside(hive: TestHive) -> Hive:
     return made
 
 
-@pytest.fixture
-def said(inside: Hive) -> list[str]:
-    lines: list[str] = []
-    inside.say = lines.append
-    return lines
-
-
 def fail(hive: Hive, error: Exception, what: str = "denied/1", agent: str = "coder") -> str:
     def mend() -> NoReturn:
         raise error

@@ -37,13 +37,6 @@ def inside(hive: TestHive) -> Hive:
     return made
 
 
-@pytest.fixture
-def said(inside: Hive) -> list[str]:
-    lines: list[str] = []
-    inside.say = lines.append
-    return lines
-
-
 def declared(function: Callable[..., Any], **more: Any) -> Operation:
     """An operation as it would be declared, which nobody finds."""
     operation(callers=EVERYONE, group="Agents", **more)(function)
