@@ -220,14 +220,15 @@ class Store:
         # once (SQLite answers "database is locked" without waiting), so one process does it.
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.opening():
-            made = self._make_file()
+            self._make_file()
             db = _connect(self.path)
             with _closed_on_error(db):
-                if made:
+                # Before there is a schema: whoever sees one opens the file without the lock, and keeps this from it.
+                db.execute("pragma journal_mode = wal")
+                if not db.execute("select 1 from sqlite_master").fetchone():
                     self._begin(db)
                 elif not migrations.up_to_date(db, self._steps):
                     self._require_nobody_older()
-                db.execute("pragma journal_mode = wal")
                 migrations.apply(db, self._steps)
         return db
 
@@ -254,16 +255,15 @@ class Store:
         """Be the one process that makes the file or changes which one it is."""
         return file_lock(self.path.with_suffix(".lock"), "opening the database", say=_briefly)
 
-    def _make_file(self) -> bool:
-        """Have a file, if there is none or an empty one; whether it was made.
+    def _make_file(self) -> None:
+        """Have a file, if there is none or an empty one.
 
         A log that is left beside a file that is gone goes first: SQLite would take it for the new file's.
         """
         if _size(self.path):
-            return False
+            return
         self.remove_files()
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        return True
 
     def remove_files(self) -> None:
         """Remove the database with its log and index. The caller is `opening`."""

@@ -16,7 +16,7 @@ import pytest
 from hive_core import migrations
 from hive_core.errors import Refused
 from hive_core.events import emit, newest, since
-from hive_core.store import Store
+from hive_core.store import Connection, Store
 
 
 @pytest.fixture
@@ -149,3 +149,28 @@ def test_a_connection_that_is_let_go_of_in_a_circle_is_closed_and_nobody_is_warn
         warnings.simplefilter("error")
         gc.collect()
     assert _opened(Store(tmp_path / "hive.db")) == 0
+
+
+def test_who_opens_a_database_as_soon_as_it_is_whole_keeps_its_maker_from_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "hive.db"
+
+    class Met(Store):
+        """One that is met by another process at the first moment at which there is a schema."""
+
+        def _begin(self, db: Connection) -> None:
+            super()._begin(db)
+            other.append(sqlite3.connect(path, isolation_level=None))
+            other[0].execute("begin")
+            assert other[0].execute("select count(*) from migrations").fetchone()[0] == len(migrations.STEPS)
+
+    other: list[sqlite3.Connection] = []
+    store = Met(path)
+    try:
+        with store.write() as db:
+            assert db.execute("pragma journal_mode").fetchone()[0] == "wal"
+            # What is free in it can be given back to the disk.
+            assert db.execute("pragma auto_vacuum").fetchone()[0] == 2
+    finally:
+        for each in other:
+            each.close()
+        store.close()
