@@ -81,6 +81,11 @@ exec sleep infinity
 """
 
 
+def as_listed(coder: TestHive) -> dict[str, object]:
+    """Its row, but for whether its port is served: an agent of another hive may have that port, too."""
+    return {name: value for name, value in coder.agent("coder").items() if name != "url"}
+
+
 def test_the_manager_pulls_what_was_deployed_and_keeps_settings_of_its_own(coder: TestHive) -> None:
     coder.configure("manager", f"runner = 'command'\ncommand = ['sh', '-c', '''{PULL}''']")
     coder.run("approve", str(coder.request("coder", SAY.format("new"))))
@@ -100,7 +105,7 @@ def test_the_manager_pulls_what_was_deployed_and_keeps_settings_of_its_own(coder
     ],
 )
 def test_a_broken_configuration_leaves_everything_as_it_was(coder: TestHive, toml: str, words: list[str]) -> None:
-    before, log, main = coder.agent("coder"), meta_log(coder), coder.git("applied/coder", "rev-parse", "main")
+    before, log, main = as_listed(coder), meta_log(coder), coder.git("applied/coder", "rev-parse", "main")
     pid = coder.pid("coder")
     number = coder.request("coder", toml)
     failed = coder.run("approve", str(number), code=1)
@@ -108,7 +113,7 @@ def test_a_broken_configuration_leaves_everything_as_it_was(coder: TestHive, tom
         assert word in failed.stderr
         assert word in coder.git("applied/coder", "show", f"failed/{number}")
     assert tags(coder) == {"proposal/2", "approved/2", "building/2", "failed/2"}
-    assert (coder.agent("coder"), meta_log(coder)) == (before, log)
+    assert (as_listed(coder), meta_log(coder)) == (before, log)
     assert coder.git("applied/coder", "rev-parse", "main") == main
     assert coder.pid("coder") == pid, "the old program was restarted"
     row = coder.json("show", str(number))["approval"]
