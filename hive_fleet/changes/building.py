@@ -10,6 +10,7 @@ from hive_agent.credentials import given
 from hive_core.changes import InProgress, Recorder
 from hive_core.containers.base import GRACE
 from hive_core.context import Hive
+from hive_core.errors import HiveError
 from hive_fleet.agents import harness_state, table
 from hive_fleet.agents.desired import wanted
 from hive_fleet.agents.view import view_of
@@ -59,8 +60,13 @@ def switch_to_deployed(hive: Hive, doing: InProgress) -> None:
 
 
 def start_container(hive: Hive, name: str) -> None:
-    """Start an agent's container, which the caller holds."""
-    hive.host.start(name, view_of(hive, name))
+    """Start an agent's container, which the caller holds; one that is ended meanwhile has not failed to start."""
+    try:
+        hive.host.start(name, view_of(hive, name))
+    except HiveError as error:
+        if wanted(hive, name):
+            raise
+        hive.say(f"note: {name} was to end while it was started: {error}")
     _end_unwanted(hive, name)
 
 
