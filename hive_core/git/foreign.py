@@ -1,4 +1,4 @@
-"""Files of a commit in a repository that is not hive's, whoever owns it: its objects are read, none of its settings."""
+"""Commits of a repository that is not hive's, whoever owns it: its objects are read, none of its settings."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hive_core.git import trees
-from hive_core.git.library import pygit2
+from hive_core.git.library import ObjectType, pygit2
 from hive_core.git.packs import DamagedObject
 from hive_core.git.revision import objects_folder
 
-_TREE = "tree"
+_TREE, _COMMITTER = "tree", b"committer "
 PlacedFile = tuple[str, int, bytes]
 
 
@@ -26,6 +26,24 @@ def files_below(repository: Path, revision: str, folder: str) -> list[PlacedFile
     try:
         return list(_files(pygit2.Odb(str(objects)), revision, folder))
     except (KeyError, ValueError, pygit2.GitError, DamagedObject):
+        return None
+
+
+def committed_at(repository: Path, revision: str) -> int | None:
+    """When a commit was made, by its own word, in unix seconds.
+
+    None when the repository is gone, does not have it, or is of a kind that is not read here (its hashes are SHA-256).
+    """
+    objects = objects_folder(repository)
+    if objects is None or not objects.is_dir():
+        return None
+    try:
+        kind, text = pygit2.Odb(str(objects)).read(revision)[:2]
+        header = bytes(text).partition(b"\n\n")[0] if kind == ObjectType.COMMIT else b""
+        # gitformat-commit, "committer NAME <MAIL> SECONDS ZONE".
+        [line] = [line for line in header.split(b"\n") if line.startswith(_COMMITTER)]
+        return int(line.rpartition(b">")[2].split()[0])
+    except (KeyError, ValueError, IndexError, pygit2.GitError):
         return None
 
 

@@ -111,14 +111,25 @@ def _named(url: str, by: str) -> Upstream:
             f"{by} is {url}, which is no repository on this machine.",
             "Clone it, and name the clone: git+file:///PATH?ref=BRANCH",
         )
-    rev = _git(checkout, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}", check=False)
+    from hive_core.git import foreign
+
+    rev = named_revision(checkout, wanted)
+    if rev is None or foreign.committed_at(checkout, rev) is None:
+        # A tag, say, or an abbreviated sha.
+        rev = _git(
+            checkout, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}", check=False
+        )
     if not rev:
         raise Refused(f"{by} is {url}, and there is no commit {wanted} in {checkout}.")
     return Upstream(url, rev, _committed_at(checkout, rev))
 
 
 def _committed_at(checkout: Path, rev: str) -> int:
-    return int(_git(checkout, "show", "--no-patch", "--no-show-signature", "--format=%ct", rev))
+    from hive_core.git import foreign
+
+    # Where its objects are kept in a way that only git knows, git is asked.
+    at = foreign.committed_at(checkout, rev)
+    return int(_git(checkout, "show", "--no-patch", "--no-show-signature", "--format=%ct", rev)) if at is None else at
 
 
 def _git(checkout: Path, *arguments: str, check: bool = True) -> str:

@@ -12,7 +12,7 @@ import pytest
 from hive_core.context import Hive
 from hive_core.git.revision import head_branch, named_revision
 from hive_fleet.flake import flake, upstream
-from tests.hives import TestHive
+from tests.hives import PLAIN, TestHive
 from tests.needs import needs_nix, needs_root
 
 ODD = ["feat/x+y", "a&b=c", "h#sh", "\u00fcml\u00e4ut", "per%20cent", "semi;colon", "at@x"]
@@ -221,3 +221,25 @@ def test_hive_goes_on_with_a_lock_that_nix_wrote(hive: TestHive) -> None:
     hive.spawn("tester")
     nodes = json.loads(lock(hive))["nodes"]
     assert (nodes["agent-coder"], nodes["hive"]) == (by_nix["agent-coder"], by_nix["hive"])
+
+
+@pytest.mark.remembered
+def test_an_agent_is_made_without_asking_git_anything(hive: TestHive, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = checkout(hive)
+    hive.configure("coder", PLAIN)
+    newest = head(hive, folder)
+    monkeypatch.setenv("PATH", str(folder))
+    hive.asked("spawn", name="coder")
+    assert locked(hive, "hive") == newest
+
+
+def test_a_checkout_of_a_kind_that_only_git_reads_is_read_by_git(hive: TestHive) -> None:
+    folder = hive.root / "base"
+    folder.mkdir()
+    hive.git(str(folder), "init", "-q", "-b", "main", "--object-format=sha256")
+    hive.git(str(folder), "commit", "-q", "--allow-empty", "-m", "one")
+    found = upstream.of(run_from(hive, folder))
+    assert (found.rev, found.committed_at) == (
+        head(hive, folder),
+        int(hive.git(str(folder), "log", "-1", "--format=%ct")),
+    )
