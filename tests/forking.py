@@ -24,10 +24,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
-
-from tests import noticing
-from tests.house import modules
+from typing import IO, Any, NoReturn
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LONGEST_REQUEST = 1 << 20
@@ -83,6 +80,8 @@ class ForkServer:
 
         kill_at: a line's number, and parts of file names: see tests/killing.py.
         """
+        from tests.house import modules
+
         request = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(cwd or Path.cwd())}
         request["kill_at"] = [kill_at[0], list(kill_at[1])] if kill_at else None
         # A file that has moved would be no place to be killed at any more, and nobody would notice.
@@ -90,12 +89,21 @@ class ForkServer:
         assert not gone, f"no file of the product is called {gone}"
         return self.ask(request, timeout)
 
-    def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Started:
-        """Start one command of hive and go on."""
-        request = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(Path.cwd())}
+    def start(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        cwd: Path | str | None = None,
+        log: IO[bytes] | None = None,
+    ) -> Started:
+        """Start one command and go on. log: where its standard error goes, in place of a pipe."""
+        request = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(cwd or Path.cwd())}
         request |= {"kill_at": None, "beside": True}
         pipes = [os.pipe() for _ in range(3)]
-        socket.send_fds(self._socket, [json.dumps(request).encode()], [end for _, end in pipes])
+        out, err, told = (end for _, end in pipes)
+        streams = [out, log.fileno() if log else err, told]
+        socket.send_fds(self._socket, [json.dumps(request).encode()], streams)
         for _, end in pipes:
             os.close(end)
         pid = int(self._socket.recv(32))
@@ -279,6 +287,8 @@ def import_everything() -> None:
 
 
 if __name__ == "__main__":
+    from tests import noticing
+
     import_everything()
     noticing.install(noticing.refuse)
     serve(socket.socket(fileno=int(sys.argv[1])), hive)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
-from tests.hives import CHECKOUT, TestHive, eventually
+from hive_core.store import Store
+from tests.agent import harnesses
+from tests.forking import Started
+from tests.hives import TestHive, eventually
 
-MESSAGES = 600
+MESSAGES = 240
 KILLS = 40
 PROGRAM = """#!/bin/sh
 cat >> "$HIVE_STATE/seen"
@@ -37,7 +38,7 @@ class Fleet:
     def start_gate(self) -> subprocess.Popen[str]:
         return self.hive.start("gate")
 
-    def start_harness(self) -> subprocess.Popen[bytes]:
+    def start_harness(self) -> Started:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -48,7 +49,7 @@ class Fleet:
             "CLAUDE_CONFIG_DIR": str(self.folder / "claude"),
             "HIVE_RETRY_SECONDS": "0.01",
         }
-        return subprocess.Popen([sys.executable, "-I", str(CHECKOUT / "hive_agent"), "run"], env=environment)
+        return harnesses.start(environment, self.folder)
 
     def kill_one(self, chance: random.Random) -> None:
         """Kill the gate or the harness, whichever the dice say, and start it again."""
@@ -58,16 +59,16 @@ class Fleet:
             self.gate = self.start_gate()
         else:
             self.harness.kill()
-            self.harness.wait()
+            self.harness.communicate()
             self.harness = self.start_harness()
 
     def end(self) -> None:
-        self.harness.send_signal(signal.SIGTERM)
-        self.harness.wait()
+        self.harness.terminate()
+        self.harness.communicate()
 
 
-def acknowledged(hive: TestHive) -> int:
-    with hive.inside().store.read() as db:
+def acknowledged(store: Store) -> int:
+    with store.read() as db:
         query = "select count(*) from messages where recipient = 'coder' and acknowledged_at is not null"
         return int(db.execute(query).fetchone()[0])
 
@@ -84,9 +85,9 @@ def test_none_is_lost_and_none_acknowledged_twice(hive: TestHive, tmp_path: Path
     fleet = Fleet(hive, tmp_path / "agent")
     chance = random.Random(7)
     for step in range(1, KILLS + 1):
-        eventually(lambda: acknowledged(hive) >= step * MESSAGES // (KILLS + 1))  # noqa: B023
+        eventually(lambda: acknowledged(inside.store) >= step * MESSAGES // (KILLS + 1))  # noqa: B023
         fleet.kill_one(chance)
-    eventually(lambda: acknowledged(hive) == MESSAGES)
+    eventually(lambda: acknowledged(inside.store) == MESSAGES)
     fleet.end()
     seen = (tmp_path / "agent" / "state" / "seen").read_text()
     assert all(f"<task-{number}>" in seen for number in range(MESSAGES))

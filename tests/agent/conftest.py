@@ -8,8 +8,6 @@ import select
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +16,8 @@ from typing import TypeVar
 
 import pytest
 
+from tests.agent import harnesses
+from tests.forking import Started
 from tests.stand_ins.gate import Gate
 from tests.stand_ins.scripted import ScriptedApi
 
@@ -37,7 +37,8 @@ class Place:
         self.codex = folder / "codex"
         for own in (self.state, self.login, self.codex):
             own.mkdir()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Started | None = None
+        self._started: list[Started] = []
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -75,10 +76,9 @@ class Place:
         beside.write_text(json.dumps(content))
         beside.rename(folder / name)
 
-    def start(self) -> subprocess.Popen[bytes]:
-        argv = [sys.executable, "-I", str(ROOT / "hive_agent"), "run"]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(argv, env=self.environment, cwd=self.folder, stderr=log)
+    def start(self) -> Started:
+        self.process = harnesses.start(self.environment, self.folder)
+        self._started.append(self.process)
         return self.process
 
     def stop(self) -> int:
@@ -91,6 +91,13 @@ class Place:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+    def leave(self) -> None:
+        """Stop what still runs, well."""
+        if self.process is not None and self.process.poll() is None:
+            assert self.stop() == 0, self.log
+        for started in self._started:
+            started.communicate()
 
     @property
     def log(self) -> str:
@@ -163,5 +170,4 @@ def gate(folder: Path) -> Iterator[Gate]:
 def place(folder: Path, gate: Gate) -> Iterator[Place]:
     made = Place(folder, gate)
     yield made
-    if made.process is not None and made.process.poll() is None:
-        assert made.stop() == 0, made.log
+    made.leave()
