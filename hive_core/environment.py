@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -67,7 +67,11 @@ def make(root: Path, extras: tuple[str, ...] = (), *, patience: float | None = N
         sys.exit(f"hive: {root} belongs to somebody else, and is not made ready for you: make your own clone.")
     try:
         (root / ".venv").mkdir(exist_ok=True)
-        with _alone(root / ".venv" / "lock"):
+        with _links(root):
+            _adopt_older(root, wanted(root))
+        with _alone(
+            root / ".venv" / f"{_version()}.lock", "waiting for another hive that makes its Python environment"
+        ):
             return _make(root, extras, patience)
     except OSError as error:
         sys.exit(f"hive: could not make its Python environment: {error.filename}: {error.strerror}.")
@@ -75,8 +79,8 @@ def make(root: Path, extras: tuple[str, ...] = (), *, patience: float | None = N
 
 def choose(root: Path, folder: Path) -> None:
     """Have `.venv/bin/python` be this environment's."""
-    for name in _LINKS:
-        atomic.link(root / ".venv" / name, f"{folder.name}/{name}")
+    with _links(root):
+        _link(root, folder)
 
 
 def stamp(root: Path, folder: Path) -> None:
@@ -154,7 +158,8 @@ def _run_by_another(root: Path) -> None:
 
 
 @contextmanager
-def _alone(file: Path) -> Iterator[None]:
+def _alone(file: Path, waiting: str = "") -> Iterator[None]:
+    """Hold a lock on a file. waiting: what is said where somebody else does."""
     import fcntl
 
     with file.open("w") as lock:
@@ -162,32 +167,54 @@ def _alone(file: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            sys.stderr.write("hive: waiting for another hive that makes its Python environment\n")
+            sys.stderr.write(f"hive: {waiting}\n" if waiting else "")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
+def _links(root: Path) -> AbstractContextManager[None]:
+    """Hold what all interpreters share: the links. Each makes its own environment beside the others."""
+    return _alone(root / ".venv" / "lock")
+
+
+def _link(root: Path, folder: Path) -> None:
+    for name in _LINKS:
+        atomic.link(root / ".venv" / name, f"{folder.name}/{name}")
+
+
 def _make(root: Path, extras: tuple[str, ...], patience: float | None) -> Path:
     folder = wanted(root)
-    _adopt_older(root, folder)
     if ready(root) != folder:
         if not (folder / "made").exists():
             sys.stderr.write("hive: making its Python environment (once)…\n")
             _create(folder)
-            _install(folder, _libraries(root), patience)
+            _add(root, folder, extras, patience)
             (folder / "made").touch()
         stamp(root, folder)
         _choose_again(root, folder)
         _remove_unused(root, {folder, _chosen(root)})
-    for extra in extras:
-        libraries, held = _libraries(root, extra), folder / f"extra-{extra}"
-        if not held.exists() or held.read_text().splitlines() != libraries:
-            sys.stderr.write(f"hive: adding what {extra} needs…\n")
-            _create(folder)
-            # What is there already is named again, so that nothing of it is exchanged.
-            _install(folder, [*_libraries(root), *libraries], patience)
-            held.write_text("\n".join(libraries))
+    lacking = [extra for extra in extras if not _has(root, folder, extra)]
+    if lacking:
+        sys.stderr.write(f"hive: adding what {' and '.join(lacking)} needs…\n")
+        _create(folder)
+        _add(root, folder, lacking, patience)
     return folder
+
+
+def _has(root: Path, folder: Path, extra: str) -> bool:
+    held = folder / f"extra-{extra}"
+    return held.exists() and held.read_text().splitlines() == _libraries(root, extra)
+
+
+def _add(root: Path, folder: Path, extras: Sequence[str], patience: float | None) -> None:
+    """Have an environment hold hive's own libraries and what the extras name, all by one call of pip.
+
+    What is there already is named again, so that nothing of it is exchanged.
+    """
+    named = {extra: _libraries(root, extra) for extra in extras}
+    _install(folder, [*_libraries(root), *(library for libraries in named.values() for library in libraries)], patience)
+    for extra, libraries in named.items():
+        (folder / f"extra-{extra}").write_text("\n".join(libraries))
 
 
 def _chosen(root: Path) -> Path | None:
@@ -271,7 +298,7 @@ def _adopt_older(root: Path, folder: Path) -> None:
             (top / name).rename(folder / name)
     for old in top.glob("stamp*"):
         old.unlink()
-    choose(root, folder)
+    _link(root, folder)
 
 
 def _libraries(root: Path, extra: str = "") -> list[str]:

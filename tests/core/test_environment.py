@@ -133,6 +133,16 @@ def test_of_two_at_once_one_makes_it_and_the_other_waits(root: Path) -> None:
     assert "".join(err for _, err in told).count("making its Python") == 1
 
 
+def test_two_interpreters_make_theirs_at_once(root: Path) -> None:
+    # What holds the lock of one that is being made, as a slow index does.
+    with (root / ".venv" / f"{OWN}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        explicitly = MAKE + "environment.make(Path(sys.argv[1]))"
+        other = start(root, explicitly, python=other_python())
+        assert other.communicate(timeout=PATIENCE) == ("", "hive: making its Python environment (once)…\n")
+        assert other.returncode == 0
+
+
 def test_an_environment_that_is_used_is_left_as_it_is_and_goes_when_it_no_longer_is(checkout: Checkout) -> None:
     root = checkout.root
     user = start(root, ENTER + "sys.stdout.write('there\\n'); sys.stdout.flush(); sys.stdin.read(); " + TELL)
@@ -156,8 +166,8 @@ def test_who_locks_an_environment_for_itself_keeps_nobody_from_using_it(root: Pa
     folder = environment.ready(root)
     assert folder is not None
     # No agent that is shown the checkout, as what lies in /opt is, can do so: it cannot open them.
-    locks = [folder / "in-use", root / ".venv" / "lock"]
-    assert [stat.S_IMODE(lock.stat().st_mode) for lock in locks] == [0o600, 0o600]
+    locks = [folder / "in-use", root / ".venv" / "lock", root / ".venv" / f"{OWN}.lock"]
+    assert [stat.S_IMODE(lock.stat().st_mode) for lock in locks] == [0o600] * 3
     with locks[0].open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert run(root)[:2] == (0, f"{sys.version_info[1]} 1\n")
