@@ -3,12 +3,15 @@
 A handler of Python's own runs when the main thread comes back to Python. A signal that arrives just before that thread
 begins to wait in the kernel is noticed only at the end of the wait, which may be never. The number that is written here
 is not held up by it.
+
+The supervisor of each container imports this: `_signal` is the C half of signal, which with enum and what that imports
+takes longer than all else that a supervisor imports.
 """
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]
 import os
-import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

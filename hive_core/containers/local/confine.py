@@ -10,7 +10,10 @@ import ctypes
 import os
 import struct
 import sys
-from collections.abc import Iterator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ENOSYS, _EAFNOSUPPORT = 38, 97
 _SET_NO_NEW_PRIVS, _SET_SECCOMP, _MODE_FILTER = 38, 22, 2

@@ -12,6 +12,7 @@ import pytest
 
 from hive_core.containers.local import records, supervisors
 from hive_core.process import Owner
+from tests.users import CHECKOUT
 
 # It says which signals it was sent, and ends at one of them, or at none.
 CODE = """import signal, sys
@@ -116,3 +117,14 @@ def test_whoever_has_its_number_now_is_not_held(start: Start, hold: Hold) -> Non
     process.wait()
     assert hold(owner) is None
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_supervisor_imports_little() -> None:
+    program = "import sys; sys.path.append(sys.argv[1]); from hive_core.containers.local import supervise; print(*sys.modules)"
+    argv = [sys.executable, "-I", "-S", "-c", program, str(CHECKOUT)]
+    imported = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    assert "hive_core.containers.local.supervise" in imported
+    # Each is paid once per container, in memory and in the time of a start.
+    assert not {"collections", "ctypes", "dataclasses", "enum", "json", "pathlib", "re", "signal", "typing"} & {
+        *imported
+    }
