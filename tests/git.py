@@ -54,16 +54,21 @@ def commit_here(folder: Path) -> str:
     What a test only needs to be there is made so: three programs for each commit are a good part of its time.
     """
     repository = pygit2.Repository(str(folder))
+    assert repository.status(), "there is nothing to commit"
+    return commit_all(repository)
+
+
+def commit_all(repository: pygit2.Repository) -> str:
+    """The same where it may be that nothing has changed."""
     index = repository.index
     index.add_all()
     for path, status in repository.status().items():
         if status & pygit2.enums.FileStatus.WT_DELETED:
             index.remove(path)
     index.write()
-    tree, parents = index.write_tree(), [] if repository.head_is_unborn else [repository.head.target]
-    assert not parents or repository[parents[0]].peel(pygit2.Tree).id != tree, "there is nothing to commit"
+    parents = [] if repository.head_is_unborn else [repository.head.target]
     who = pygit2.Signature("t", "t@t")
-    return str(repository.create_commit("HEAD", who, who, "change", tree, parents))
+    return str(repository.create_commit("HEAD", who, who, "change", index.write_tree(), parents))
 
 
 def write_object(folder: Path, kind: str, content: bytes, name: str | None = None) -> str:

@@ -40,6 +40,9 @@ def answer(asked: dict) -> object:
     match asked["do"]:
         case "build":
             host.build(asked["name"], Path(asked["repository"]), asked["revision"], None)
+        case "build and switch":
+            host.build(asked["name"], Path(asked["repository"]), asked["revision"], None)
+            host.switch(asked["name"], asked["revision"], view, run=asked["run"])
         case "switch":
             host.switch(asked["name"], asked["revision"], view, run=asked["run"])
         case "start":

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pygit2
 from inotify_simple import INotify, flags
 
 from hive_core import errors
@@ -24,6 +25,7 @@ from hive_core.containers.local.tree import below
 from hive_core.hostile_folders import remove
 from hive_core.settings import from_environment
 from tests.forking import ForkServer
+from tests.git import commit_all
 from tests.users import CHECKOUT, become, packages_of, runnable
 
 DRIVER = Path(__file__).resolve().with_name("driver.py").relative_to(CHECKOUT)
@@ -46,6 +48,7 @@ class Machine:
     sandbox: str | None
     user: int | None
     environment: dict[str, str] = field(default_factory=dict)
+    repositories: dict[str, pygit2.Repository] = field(default_factory=dict)
 
     @property
     def root(self) -> bool:
@@ -58,7 +61,7 @@ class Machine:
 
     @property
     def host(self) -> LocalHost:
-        """For looking only: changes are made by processes of the right user."""
+        """For looking only: changes that a test is about are made by processes of the right user."""
         return LocalHost(from_environment({"HIVE_HOME": str(self.home), "HIVE_RUN": f"{self.home}/run"}))
 
     def ask(self, do: str, **what: Any) -> Any:
@@ -111,26 +114,18 @@ class Machine:
     def commit(self, name: str, files: dict[str, str | bytes]) -> str:
         """Commit to the applied repository of an agent; returns the full sha."""
         repository = self.home / "applied" / name
-        git = [*self._become(), "git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", str(repository)]
-
-        def run(*words: str) -> str:
-            done = subprocess.run([*git, *words], check=True, capture_output=True, text=True, env=self._environ())
-            return done.stdout.strip()
-
-        if not repository.exists():
-            repository.mkdir(parents=True)
-            self.give(repository.parent, self.user or 0)
-            self.give(repository, self.user or 0)
-            run("init", "--quiet")
+        if name not in self.repositories:
+            self.repositories[name] = pygit2.init_repository(str(repository))
         for path, text in files.items():
             file = repository / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(text.encode() if isinstance(text, str) else text)
             file.chmod(0o755 if file.suffix == ".sh" else 0o644)
-            self.give(file.parent, self.user or 0)
-        run("add", "--all")
-        run("commit", "--quiet", "--allow-empty", "--message", "x")
-        return run("rev-parse", "HEAD")
+        revision = commit_all(self.repositories[name])
+        if self.user is not None:
+            for made in (repository.parent, repository, *repository.rglob("*")):
+                self.give(made, self.user)
+        return revision
 
     def view(self, name: str, **shown: Any) -> dict[str, Any]:
         """The view of an agent as the driver takes it."""
@@ -149,8 +144,9 @@ class Machine:
 
     def run(self, name: str, *command: str, more: str = "", view: dict[str, Any] | None = None) -> str:
         """Build and start an agent that runs `command`; `more` is further TOML. Returns the revision."""
-        revision = self.build(name, {"agent.toml": f"command = {json.dumps(list(command))}\n{more}"})
-        self.ask("switch", name=name, revision=revision, view=view or self.view(name), run=True)
+        revision = self.commit(name, {"agent.toml": f"command = {json.dumps(list(command))}\n{more}"})
+        what = {"repository": str(self.home / "applied" / name), "revision": revision}
+        self.ask("build and switch", name=name, **what, view=view or self.view(name), run=True)
         return revision
 
     def container(self, name: str) -> Container:
@@ -224,5 +220,5 @@ def machine(sandbox: str | None, user: int | None) -> Iterator[Machine]:
         yield made
     finally:
         for name in made.host.containers():
-            made.ask("destroy", name=name)
+            made.host.destroy(name)
         remove(home)
