@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,16 +29,18 @@ MANAGERS = {"request_spawn", "request_commit", "start", "restart", "kill", "upda
 INSPECTOR = os.environ.get("HIVE_TEST_INSPECTOR") or shutil.which("mcp-inspector")
 
 
-@pytest.fixture
-def served(hive: TestHive) -> TestHive:
-    """A hive with a manager and an agent, whose sockets are served."""
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHive]:
+    """A hive with a manager and an agent, whose sockets are served: one for all tests, which say new things to it."""
+    hive = TestHive(tmp_path_factory.mktemp("served") / "hive")
     hive.configure("manager", PLAIN)
     spawns.spawn_manager(hive.inside())
     hive.spawn("coder")
     hive.start("gate")
     for name in ("manager", "coder"):
         eventually(socket_of(hive, name).exists)
-    return hive
+    yield hive
+    hive.close()
 
 
 def socket_of(hive: TestHive, name: str) -> Path:
@@ -73,7 +76,8 @@ def test_the_sdks_client_lists_and_calls_an_agents_tools_and_no_others(served: T
     assert tools == AGENTS
     assert "ids" in json.loads(answers[0])
     assert json.loads(answers[1])["asker"] == "coder"
-    assert served.json("recv", "--wait", "0")["messages"][0]["from"] == "coder"
+    received = served.json("recv", "--wait", "0")["messages"]
+    assert [(message["from"], message["body"]) for message in received] == [("coder", "hi")]
 
 
 def test_the_sdks_client_lists_and_calls_the_managers_tools(served: TestHive) -> None:
@@ -140,19 +144,19 @@ def test_what_a_tool_refuses_is_told_to_the_model_as_a_sentence(served: TestHive
 def test_the_inspector_lists_and_calls_the_tools(served: TestHive, tmp_path: Path) -> None:
     argv, environment = bridge(served, "coder")
     settings = [item for name, value in environment.items() for item in ("-e", f"{name}={value}")]
-
-    def inspect(*words: str) -> dict[str, object]:
-        command = [str(INSPECTOR), "--cli", *settings, *argv, *words]
-        environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-        done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=PATIENCE, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        found: dict[str, object] = json.loads(done.stdout)
-        return found
-
-    tools = inspect("--method", "tools/list")["tools"]
-    assert {tool["name"] for tool in tools} == AGENTS  # type: ignore[attr-defined]
-    sent = inspect("--method", "tools/call", "--tool-name", "send", "--tool-arg", "to=operator", "body=hello")
-    assert "ids" in str(sent)
+    # It calls none before it has listed them all, and taken their schemas for right.
+    words = ["--method", "tools/call", "--tool-name", "ask", "--tool-arg", "question=Inspected?", "ttl=3"]
+    done = subprocess.run(
+        [str(INSPECTOR), "--cli", *settings, *argv, *words],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    asked = json.loads(json.loads(done.stdout)["content"][0]["text"])
+    assert (asked["question"], asked["deadline_at"] - asked["asked_at"]) == ("Inspected?", 3)
 
 
 def test_login_is_no_verb_of_any_socket() -> None:
@@ -269,9 +273,9 @@ MISSPELT: list[dict[str, object]] = [
 def test_what_is_no_list_number_or_flag_in_any_spelling_is_refused(served: TestHive) -> None:
     with Client(socket_of(served, "coder")) as client:
         for arguments in MISSPELT:
-            client.send(call(1, "ask", question="Which?", **arguments))
+            client.send(call(1, "ask", question="Which of these?", **arguments))
             assert client.read()["result"]["isError"] is True, str(arguments)[:80]
-        assert client.ask("questions")["result"] == []
+        assert "Which of these?" not in {asked["question"] for asked in client.ask("questions")["result"]}
 
 
 def test_a_model_that_the_gate_does_not_let_in_is_told_so_where_it_looks(served: TestHive) -> None:
