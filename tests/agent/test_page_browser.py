@@ -13,11 +13,11 @@ from tests.agent.browser import KEY, Client, free_port
 from tests.agent.conftest import Place
 from tests.agent.test_harness import acknowledged
 from tests.agent.test_page import client, paged, wait_log
-from tests.chromium import browser
+from tests.chromium import browser, new_page
 from tests.needs import requires
 from tests.stand_ins.login_program import LINK, install
 
-__all__ = ["browser", "client", "paged"]
+__all__ = ["browser", "client", "new_page", "paged"]
 
 pytestmark = requires("chromium")
 
@@ -25,9 +25,8 @@ HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title=
 
 
 @pytest.fixture
-def page(browser: Any, client: Client) -> Any:
-    opened = browser.new_page()
-    opened.set_default_timeout(60_000)
+def page(new_page: Any, client: Client) -> Any:
+    opened = new_page()
     opened.goto(f"http://127.0.0.1:{client.port}/#key={KEY}")
     opened.wait_for_selector("#badge[data-state=idle]")
     return opened
@@ -82,9 +81,9 @@ def test_turns_come_live_and_the_model_is_chosen_by_its_chip(paged: Place, page:
     assert page.inner_text("article .about").count("tiny") == 1
 
 
-def test_without_the_key_it_says_where_to_get_it(browser: Any, client: Client) -> None:
+def test_without_the_key_it_says_where_to_get_it(new_page: Any, client: Client) -> None:
     for link in ("/", "/#key=wrong"):
-        opened = browser.new_page()
+        opened = new_page()
         opened.goto(f"http://127.0.0.1:{client.port}{link}")
         opened.wait_for_selector("#badge[data-state=gone]")
         assert "hive open" in opened.inner_text("#notice")
@@ -101,8 +100,8 @@ def test_it_goes_on_after_the_harness_was_away(paged: Place, page: Any) -> None:
     assert page.locator("article").count() == 1
 
 
-def test_nothing_is_loaded_from_elsewhere(browser: Any, client: Client) -> None:
-    opened = browser.new_page()
+def test_nothing_is_loaded_from_elsewhere(new_page: Any, client: Client) -> None:
+    opened = new_page()
     asked: list[str] = []
     problems: list[str] = []
     opened.on("request", lambda request: asked.append(request.url))
@@ -117,15 +116,14 @@ def test_nothing_is_loaded_from_elsewhere(browser: Any, client: Client) -> None:
 
 
 @pytest.fixture
-def logging_in(place: Place, browser: Any) -> Any:
+def logging_in(place: Place, new_page: Any) -> Any:
     """The page of an agent that needs a login, in a narrow window."""
     place.environment |= {"HIVE_PORT": str(free_port()), "HIVE_PAGE_TOKEN": KEY}
     place.environment["HIVE_CLAUDE"] = str(install(place.folder / "bin"))
     place.configure(runner="claude")
     place.start()
     wait_log(place, "page on port")
-    opened = browser.new_page(viewport={"width": 390, "height": 700})
-    opened.set_default_timeout(60_000)
+    opened = new_page(viewport={"width": 390, "height": 700})
     opened.goto(f"http://127.0.0.1:{place.environment['HIVE_PORT']}/#key={KEY}")
     opened.wait_for_selector("#login-start")
     return opened
@@ -157,10 +155,10 @@ def test_a_human_logs_the_agent_in_on_its_page(place: Place, logging_in: Any) ->
     assert not logging_in.is_visible("#login")
 
 
-def test_a_login_is_cancelled_and_seen_by_every_page(place: Place, browser: Any, logging_in: Any) -> None:
+def test_a_login_is_cancelled_and_seen_by_every_page(place: Place, new_page: Any, logging_in: Any) -> None:
     logging_in.click("#login-start")
     logging_in.wait_for_selector("#login-link")
-    other = browser.new_page()
+    other = new_page()
     other.goto(f"http://127.0.0.1:{place.environment['HIVE_PORT']}/#key={KEY}")
     other.wait_for_selector("#login-link")
     other.click("#login-cancel:text-is('Cancel')")

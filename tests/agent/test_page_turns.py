@@ -11,11 +11,11 @@ from hive_agent.turns.record import Record
 from tests.agent.browser import KEY, free_port
 from tests.agent.conftest import Place
 from tests.axe import faults, needs_axe
-from tests.chromium import browser
+from tests.chromium import browser, new_page
 from tests.hives import eventually
 from tests.needs import requires
 
-__all__ = ["browser"]
+__all__ = ["browser", "new_page"]
 
 pytestmark = requires("chromium")
 
@@ -79,15 +79,14 @@ class Turns:
                 "update turns set started = started - ?1, ended = ended - ?1 where id = ?2", (86400 * days, turn)
             )
 
-    def open(self, browser: Any, **options: Any) -> Any:
+    def open(self, new_page: Any, **options: Any) -> Any:
         """Serve the page, and open it."""
         self._record.close()
         self._place.environment |= {"HIVE_PORT": str(free_port()), "HIVE_PAGE_TOKEN": KEY}
         self._place.program("cat >/dev/null")
         self._place.start()
         eventually(lambda: "page on port" in self._place.log)
-        page = browser.new_page(**options)
-        page.set_default_timeout(60_000)
+        page = new_page(**options)
         page.goto(f"http://127.0.0.1:{self._place.environment['HIVE_PORT']}/#key={KEY}")
         page.wait_for_selector("#badge[data-state=idle]")
         return page
@@ -98,9 +97,9 @@ def turns(place: Place) -> Turns:
     return Turns(place)
 
 
-def test_markdown_is_shown_as_what_it_means(turns: Turns, browser: Any) -> None:
+def test_markdown_is_shown_as_what_it_means(turns: Turns, new_page: Any) -> None:
     turns.add("Please look at `this`", ("text", {"text": MARKDOWN}))
-    page = turns.open(browser)
+    page = turns.open(new_page)
     text = page.locator(".events .text")
     for selector, found in {
         "h4": "A heading",
@@ -120,16 +119,15 @@ def test_markdown_is_shown_as_what_it_means(turns: Turns, browser: Any) -> None:
         assert text.locator(selector).inner_text() == found, selector
     assert "*no emphasis*, snake_case_name, 2 * 3 * 4." in text.inner_text()
     assert page.inner_text(".message code") == "this"
-    page.close()
 
 
-def test_what_is_hostile_in_it_is_text(turns: Turns, browser: Any) -> None:
+def test_what_is_hostile_in_it_is_text(turns: Turns, new_page: Any) -> None:
     send = {"id": "1", "name": "mcp__hive__send", "input": {"to": HOSTILE, "body": HOSTILE}}
     call = {"id": "2", "name": HOSTILE, "input": {HOSTILE: HOSTILE}}
     turns.add(HOSTILE, *[("tool_call", send), ("tool_result", {"id": "1", "text": HOSTILE})], sender="friend")
     turns.add(json.dumps({"event": HOSTILE}), ("tool_call", call), ("note", {"text": HOSTILE}), sender="system")
     turns.add("x", *[(kind, {"text": HOSTILE}) for kind in ("text", "thinking")], ("retry", {"error": HOSTILE}))
-    page = turns.open(browser)
+    page = turns.open(new_page)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     for box in page.locator("details.tool > summary").all():
@@ -143,23 +141,21 @@ def test_what_is_hostile_in_it_is_text(turns: Turns, browser: Any) -> None:
     assert page.get_by_text("https://bank.example (evil.example)").count() >= 1
     assert "\\u{202e}gnp.exe \\u{200b}zero" in page.inner_text(".events .text >> nth=0")
     assert (page.title(), [url for url in asked if "evil" in url]) == ("coder", [])
-    page.close()
 
 
-def test_no_text_is_so_large_or_so_odd_that_the_page_stands_still(turns: Turns, browser: Any) -> None:
+def test_no_text_is_so_large_or_so_odd_that_the_page_stands_still(turns: Turns, new_page: Any) -> None:
     for text in LARGE:
         turns.add(text, ("text", {"text": text}))
     turns.add("x" * 10_000_000, ("text", {"text": "x" * 10_000_000}))
     turns.add("the last", ("text", {"text": "is there"}))
-    page = turns.open(browser)
+    page = turns.open(new_page)
     page.get_by_text("is there").wait_for()
     assert page.locator("article").count() == len(LARGE) + 2
     page.set_viewport_size({"width": 360, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") == 360
-    page.close()
 
 
-def test_a_call_is_said_in_a_line_and_its_result_is_folded_under_it(turns: Turns, browser: Any) -> None:
+def test_a_call_is_said_in_a_line_and_its_result_is_folded_under_it(turns: Turns, new_page: Any) -> None:
     def call(id: str, name: str, **given: Any) -> tuple[str, dict[str, Any]]:
         return "tool_call", {"id": id, "name": name, "input": given}
 
@@ -172,7 +168,7 @@ def test_a_call_is_said_in_a_line_and_its_result_is_folded_under_it(turns: Turns
         call("3", "mcp__hive__ask", question="Which?", options=["a"]),
         call("4", "mcp__files__look_up", path="/x"),
     )
-    page = turns.open(browser)
+    page = turns.open(new_page)
     boxes = page.locator("details.tool")
     said = [" ".join(text.split()) for text in boxes.locator("summary").all_inner_texts()]
     assert said == [
@@ -194,26 +190,24 @@ def test_a_call_is_said_in_a_line_and_its_result_is_folded_under_it(turns: Turns
         "description: Runs the tests",
         "one\ntwo\nthree\n",
     ]
-    page.close()
 
 
 def test_turns_of_other_days_stand_under_theirs_and_the_page_s_own_words_are_told_apart(
-    turns: Turns, browser: Any
+    turns: Turns, new_page: Any
 ) -> None:
     for days in (400, 1, 1, 0):
         turns.age(turns.add(f"of {days}"), days)
     turns.add("(written on your page)\n\nmine", sender="coder")
-    page = turns.open(browser)
+    page = turns.open(new_page)
     days = page.locator(".day").all_inner_texts()
     assert (len(days), days[1:]) == (3, ["Yesterday", "Today"])
     assert page.locator("article .about b").last.inner_text() == "on this page"
     assert page.locator("article .message").last.inner_text() == "mine"
-    page.close()
 
 
 @needs_axe
 @pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_serious_keeps_anybody_from_it(turns: Turns, browser: Any, width: int, place: Place) -> None:
+def test_nothing_serious_keeps_anybody_from_it(turns: Turns, new_page: Any, width: int, place: Place) -> None:
     call = {"id": "1", "name": "Bash", "input": {"command": "make"}}
     result = {"id": "1", "text": "line\n" * 100, "is_error": True}
     turns.add(
@@ -225,7 +219,6 @@ def test_nothing_serious_keeps_anybody_from_it(turns: Turns, browser: Any, width
     )
     turns.add("again", ("retry", {"error": "overloaded"}), outcome="failed")
     place.gate.put("friend", "a message")
-    page = turns.open(browser, viewport={"width": width, "height": 800})
+    page = turns.open(new_page, viewport={"width": width, "height": 800})
     page.locator("details.tool > summary").click()
     assert faults(page) == []
-    page.close()

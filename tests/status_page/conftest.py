@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.agent.browser import Client, free_port
-from tests.chromium import browser
+from tests.chromium import STILL, browser
 from tests.hives import PLAIN, TestHive
 from tests.status_page.near import follows
 
@@ -79,7 +79,7 @@ def tab(browser: Any, served: Served) -> Iterator[Tab]:
 @contextmanager
 def opened(browser: Any, served: Served, **options: Any) -> Iterator[Tab]:
     """A tab of its own, as of a person who has just opened the link; nothing may fail in its script."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **STILL, **options})
     tab = Tab(context.new_page())
     tab.page.set_default_timeout(60_000)
     tab.page.on("request", lambda request: tab.asked.append(request.url))

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests.axe import faults, needs_axe
-from tests.chromium import browser
+from tests.chromium import browser, new_page
 from tests.clients import Client
 from tests.hives import PLAIN, TestHive
 from tests.needs import requires
 from tests.status_page.near import NearPage, served_near
 
-__all__ = ["browser"]
+__all__ = ["browser", "new_page"]
 
 pytestmark = [requires("chromium"), pytest.mark.remembered]
 
@@ -34,9 +34,8 @@ def near(hive: TestHive) -> Iterator[NearPage]:
         yield near
 
 
-def opened(browser: Any, near: NearPage, **options: Any) -> Any:
-    page = browser.new_page(**options)
-    page.set_default_timeout(60_000)
+def opened(new_page: Any, near: NearPage, **options: Any) -> Any:
+    page = new_page(**options)
     page.goto(f"http://127.0.0.1:{near.port}/#key={near.key()}")
     page.wait_for_selector("#live:not(.stale)")
     return page
@@ -69,8 +68,8 @@ def inert(page: Any) -> None:
     assert "49" not in page.inner_text("body").split()
 
 
-def test_what_an_agent_writes_is_text_wherever_it_is_shown(near: NearPage, browser: Any) -> None:
-    page = opened(browser, near)
+def test_what_an_agent_writes_is_text_wherever_it_is_shown(near: NearPage, new_page: Any) -> None:
+    page = opened(new_page, near)
     id = write_everywhere(near.hive)
     page.get_by_text(SEEN).nth(3).wait_for()
     inert(page)
@@ -83,11 +82,10 @@ def test_what_an_agent_writes_is_text_wherever_it_is_shown(near: NearPage, brows
     assert "\u202e" not in page.inner_text("body")
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    page.close()
 
 
-def test_no_line_of_a_diff_passes_for_another_file_or_is_left_out(near: NearPage, browser: Any) -> None:
-    page = opened(browser, near)
+def test_no_line_of_a_diff_passes_for_another_file_or_is_left_out(near: NearPage, new_page: Any) -> None:
+    page = opened(new_page, near)
     forged = "".join(f"# a{mark}diff --git a/y b/y\n++ f{number}()\n" for number, mark in enumerate("\u2028\u2029\r\v"))
     files = {"run.py": forged, "run b/notes.txt": "x\n"}
     id = near.hive.request("coder", f"{PLAIN.rstrip()} # {'a ' * 2500}\n", files=files)
@@ -99,11 +97,10 @@ def test_no_line_of_a_diff_passes_for_another_file_or_is_left_out(near: NearPage
     assert [line[:12] for line in lines if len(line) > 1000 and line.endswith("…")] == ["+command = ["]
     names = [name.split(" +")[0] for name in row.locator(".file summary").all_inner_texts()]
     assert names == ["agent.toml", "run b/notes.txt", "run.py"]
-    page.close()
 
 
-def test_ten_megabytes_to_look_at_leave_the_page_usable(near: NearPage, browser: Any) -> None:
-    page = opened(browser, near)
+def test_ten_megabytes_to_look_at_leave_the_page_usable(near: NearPage, new_page: Any) -> None:
+    page = opened(new_page, near)
     large = {"large.txt": "a line of text\n" * 700_000, "long.txt": "x" * 1_000_000}
     id = near.hive.request("coder", PLAIN + "# large\n", files=large)
     row = page.locator(f"[data-key=request-{id}]")
@@ -112,16 +109,14 @@ def test_ten_megabytes_to_look_at_leave_the_page_usable(near: NearPage, browser:
     row.get_by_role("button", name="Approve").click()
     row.wait_for(state="detached")
     assert near.hive.asked("approvals", all=True)[-1]["status"] == "approved"
-    page.close()
 
 
 @needs_axe
 @pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_serious_keeps_anybody_from_it(near: NearPage, browser: Any, width: int) -> None:
-    page = opened(browser, near, viewport={"width": width, "height": 900})
+def test_nothing_serious_keeps_anybody_from_it(near: NearPage, new_page: Any, width: int) -> None:
+    page = opened(new_page, near, viewport={"width": width, "height": 900})
     id = write_everywhere(near.hive)
     row = page.locator(f"[data-key=request-{id}]")
     row.get_by_role("button", name="Look").click()
     page.get_by_text("<img src=x>.txt").first.wait_for()
     assert faults(page) == []
-    page.close()

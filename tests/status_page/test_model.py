@@ -14,12 +14,12 @@ from hive_core.events import newest
 from hive_faces.gate import gate
 from status_page import broadcaster
 from tests.agent.browser import Client
-from tests.chromium import browser
+from tests.chromium import browser, new_page
 from tests.hives import PLAIN, TestHive, eventually
 from tests.needs import requires
 from tests.status_page.near import NearPage, follows, page_near
 
-__all__ = ["browser"]
+__all__ = ["browser", "new_page"]
 
 pytestmark = [requires("chromium"), pytest.mark.remembered]
 
@@ -194,7 +194,7 @@ def world(hive: TestHive) -> Iterator[World]:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_model_is_what_a_cold_load_says(
-    world: World, browser: Any, monkeypatch: pytest.MonkeyPatch, seed: int
+    world: World, new_page: Any, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     monkeypatch.setattr(broadcaster, "MOST_BEHIND", 50_000)
     chance = random.Random(seed)
@@ -208,11 +208,10 @@ def test_the_model_is_what_a_cold_load_says(
             chance.choice(happen)()
         act(world, chance, number)
     reader.catch_up()
-    page = browser.new_page()
+    page = new_page()
     page.goto(f"http://127.0.0.1:{world.client.port}/")
     last = eventually(world.state)
     mine, fresh = page.evaluate(COMPARE, [reader.learned, last])
-    page.close()
     for part in fresh:
         assert mine[part] == fresh[part], part
 

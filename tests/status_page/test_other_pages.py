@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from tests.agent.browser import free_port
+from tests.chromium import browser
 from tests.hives import TestHive
 from tests.needs import requires
 from tests.status_page.near import served_near
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+__all__ = ["browser"]
+
 pytestmark = [requires("chromium"), pytest.mark.remembered]
 
 # Tries everything that a page can try at another origin; gives what came of each.
@@ -68,12 +70,9 @@ def other(tmp_path: Path) -> Iterator[int]:
         server.shutdown()
 
 
-def test_another_page_in_the_same_browser_gets_and_does_nothing(hive: TestHive, other: int) -> None:
+def test_another_page_in_the_same_browser_gets_and_does_nothing(hive: TestHive, browser: Any, other: int) -> None:
     hive.spawn("coder")
-    with served_near(hive) as near, playwright.sync_playwright() as runner:
-        arguments = ["--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1"]
-        chromium = runner.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
-        context = chromium.new_context()
+    with served_near(hive) as near, browser.new_context() as context:
         base = f"http://127.0.0.1:{near.port}"
         own: Any = context.new_page()
         own.goto(f"{base}/#key={near.key()}")
@@ -92,7 +91,6 @@ def test_another_page_in_the_same_browser_gets_and_does_nothing(hive: TestHive, 
         answer = evil.goto(f"http://evil.test:{near.port}/")
         assert (answer.status, evil.evaluate("document.body.innerText")[:8]) == (421, '{"ok": f')
         assert own.locator("#live:not(.stale)").is_visible()
-        chromium.close()
     assert hive.agent("coder")["running"] is True
 
 
@@ -106,16 +104,16 @@ self.onfetch = (event) => event.respondWith(new Response(
 ARMED = "navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.ready).then(() => 'armed')"
 
 
-def test_who_had_the_port_before_is_given_no_key_by_what_it_left_in_the_browser(hive: TestHive, tmp_path: Path) -> None:
+def test_who_had_the_port_before_is_given_no_key_by_what_it_left_in_the_browser(
+    hive: TestHive, browser: Any, tmp_path: Path
+) -> None:
     port = free_port()
     (tmp_path / "index.html").write_text("<!doctype html><title>it</title>")
     (tmp_path / "worker.js").write_text(WORKER)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     handler.log_message = lambda *_: None  # type: ignore[attr-defined]
     hive.spawn("coder")
-    with playwright.sync_playwright() as runner:
-        chromium = runner.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        context = chromium.new_context()
+    with browser.new_context() as context:
         tab: Any = context.new_page()
         with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as before:
             threading.Thread(target=before.serve_forever, daemon=True).start()
@@ -128,4 +126,3 @@ def test_who_had_the_port_before_is_given_no_key_by_what_it_left_in_the_browser(
             assert tab.title() == "taken #key=mine"
             tab.goto(hive.run("open").stdout.strip())
             tab.wait_for_selector("#live:not(.stale)")
-        chromium.close()
