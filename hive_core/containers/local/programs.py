@@ -42,7 +42,7 @@ def inside(settings: Settings) -> Programs:
     box.harness = (python(box), "-I", "-B", "/hive/hive_agent", "run")
     hidden = private.find(settings)
     for name, cli in CLIS.items():
-        found = find(settings, name)
+        found = _found(settings, name, hidden)
         if found is not None:
             _keep(settings, name)
             box.environment[cli.variable] = _shown(box, hidden, name, found)
@@ -54,6 +54,10 @@ def find(settings: Settings, name: str) -> Path | None:
 
     Raises Refused for one that no container may be shown, and for what the environment names that is no program.
     """
+    return _found(settings, name, private.find(settings))
+
+
+def _found(settings: Settings, name: str, hidden: Private) -> Path | None:
     named = _named(settings, name)
     if named is None:
         return None
@@ -61,7 +65,7 @@ def find(settings: Settings, name: str) -> Path | None:
     if not found.is_file() or not os.access(found, os.X_OK):
         by = settings.choices.named_by(f"clis.{name}")
         raise Refused(f"{by} names {named}, which is no program.", "Name the program's own file.")
-    reason = private.find(settings).why_no_program(_own(found))
+    reason = hidden.why_no_program(_own(found))
     if reason is not None:
         raise Refused(f"No agent can be shown {_own(found)}, for {name}: {reason}.", _ELSEWHERE)
     return found
