@@ -60,6 +60,8 @@ class Meta:
     def __init__(self, hive: Hive) -> None:
         self.hive = hive
         self.path = hive.settings.meta
+        # Whether what lies here may be another than what is committed.
+        self.staged = False
 
     def stage(self, names: Sequence[str], update: Sequence[str] = ()) -> None:
         """Write flake.nix for these agents and a lock in line with it; nothing is committed.
@@ -74,6 +76,7 @@ class Meta:
         if not self.path.exists():
             empty = {FLAKE: flake.render({}, {}).encode(), LOCK: flake.lock_text({}).encode()}
             Repository.create(self.path, empty, "Begin the meta flake")
+        self.staged = True
         atomic.write(self.path / FLAKE, self._text(inputs, names))
         before = flake.read_lock(self.path)
         kept = {name: node for name, node in before.items() if name not in update and _asks_for(node, inputs.get(name))}
@@ -121,6 +124,7 @@ class Meta:
     def put(self, names: Sequence[str], entries: Entries, update: Sequence[str] = ()) -> None:
         """As `stage`, with these entries in the lock for the inputs that there are; nothing is committed."""
         there = flake.read_lock(self.path)
+        self.staged = True
         atomic.write(self.path / LOCK, flake.lock_text({**there, **{n: e for n, e in entries.items() if n in there}}))
         self.stage(names, update)
 
@@ -146,11 +150,11 @@ class Meta:
         from hive_core.git.repository import Repository
 
         repository = Repository(self.path)
-        if not (repository.is_dirty(LOCK) or repository.is_dirty(FLAKE)):
-            return False
-        changes = {name: (self.path / name).read_bytes() for name in (FLAKE, LOCK)}
-        repository.commit(changes, message)
-        return True
+        changed = repository.is_dirty(LOCK) or repository.is_dirty(FLAKE)
+        if changed:
+            repository.commit({name: (self.path / name).read_bytes() for name in (FLAKE, LOCK)}, message)
+        self.staged = False
+        return changed
 
     def abort(self) -> None:
         """Put work tree and index back as they were committed, also after a process that died in a commit."""
@@ -160,6 +164,7 @@ class Meta:
             repository = Repository(self.path)
             main = repository.main()
             repository.move_main(main, main)
+        self.staged = False
 
 
 def _asks_for(node: dict[str, Any], url: str | None) -> bool:
@@ -179,7 +184,8 @@ def opened(hive: Hive, purpose: str) -> Iterator[Meta]:
         try:
             yield meta
         finally:
-            meta.abort()
+            if meta.staged:
+                meta.abort()
 
 
 def rows(hive: Hive) -> list[Input]:
