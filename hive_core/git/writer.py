@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,10 @@ def only_writer(git: Path, purpose: str) -> Iterator[None]:
         if unfinished.exists():
             for lock in git.rglob("*.lock"):
                 lock.unlink()
+            unfinished.unlink()
         unfinished.touch()
+        # The umask as it is shows in a new file.
+        readable = stat.S_IMODE(unfinished.stat().st_mode) == 0o644
         try:
             yield
         except (pygit2.GitError, OSError) as error:
@@ -34,7 +38,8 @@ def only_writer(git: Path, purpose: str) -> Iterator[None]:
             raise Refused(f"git could not write to {git.parent}: {error}.", hint) from error
         finally:
             unfinished.unlink()
-        make_readable(git)
+        if not readable:
+            make_readable(git)
 
 
 def _nobody(text: str) -> None:
