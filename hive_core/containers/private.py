@@ -26,14 +26,14 @@ _PEOPLE = 1000
 _NOBODY = 65534
 
 
-class Places:
+class _Places:
     """Places with their names, in the order in which a sentence prefers them.
 
     Every start of a container asks dozens of times what lies where: none of it goes through all of the places.
     """
 
-    def __init__(self, *groups: Mapping[Path, str]) -> None:
-        self.names = {str(place): name for group in groups for place, name in group.items()}
+    def __init__(self, *groups: Mapping[str, str]) -> None:
+        self.names = {place: name for group in groups for place, name in group.items()}
         self._rank = {place: rank for rank, place in enumerate(self.names)}
         self._sorted = sorted(f"{place}/" for place in self.names)
 
@@ -57,11 +57,11 @@ class Private:
     """
 
     def __init__(
-        self, hive: Mapping[Path, str], homes: Mapping[Path, str], keys: Mapping[Path, str], kept: Mapping[Path, str]
+        self, hive: Mapping[str, str], homes: Mapping[str, str], keys: Mapping[str, str], kept: Mapping[str, str]
     ) -> None:
         self.hive, self.homes, self.keys, self.kept = hive, homes, keys, kept
-        self._hive, self._keys = Places(hive), Places(keys)
-        self._hidden, self._all = Places(hive, homes, keys), Places(hive, homes, keys, kept)
+        self._hive, self._keys = _Places(hive), _Places(keys)
+        self._hidden, self._all = _Places(hive, homes, keys), _Places(hive, homes, keys, kept)
 
     def why_not(self, path: Path) -> str | None:
         """Why no sandbox may show this real file or folder, as the end of a sentence; None where it may."""
@@ -81,46 +81,51 @@ class Private:
 
     def within(self, folder: Path) -> list[Path]:
         """What has to be hidden where this folder of the system is shown; the outermost places alone."""
-        found = sorted(map(Path, self._hidden.below(str(folder))))
-        return [place for place in found if not any(place != other and _lies(place, other) for other in found)]
+        found = sorted(self._hidden.below(str(folder)))
+        return [Path(place) for place in found if not any(place != other and _lies(place, other) for other in found)]
 
     def hides(self, path: Path) -> bool:
         """Whether this is hidden where the folder of the system that it lies in is shown."""
         return self._hidden.around(str(path)) is not None
 
 
-def _lies(path: Path, place: Path) -> bool:
+def _lies(path: str, place: str) -> bool:
     """Whether a path is this place or lies in it; both are real, and a place is never the root."""
     return f"{path}/".startswith(f"{place}/")
 
 
 def find(settings: Settings) -> Private:
     """The private places of this machine, for this hive."""
-    return _places(settings.home.resolve(), settings.run.resolve(), tuple(_homes()))
+    return _places(str(settings.home.resolve()), str(settings.run.resolve()), tuple(_homes()))
 
 
 @lru_cache(maxsize=8)
-def _places(own: Path, run: Path, of_people: tuple[Path, ...]) -> Private:
+def _places(own: str, run: str, of_people: tuple[str, ...]) -> Private:
     # An account that somebody made for an agent has its home in hive's state.
     hive = {own: "hive's own state", run: "hive's sockets"}
     homes = {home: f"the home {home}" for home in of_people if home == own or not _lies(home, own)}
-    keys = {home / name: f"{home / name}" for home in homes for name in _KEYS}
-    kept = {home / name: f"{home / name}" for home in homes for name in _KEPT}
-    keys |= {Path(place): place for place in _KERNEL}
-    kept |= {Path(place): place for place in _MACHINE}
+    keys = {f"{home}/{name}": f"{home}/{name}" for home in homes for name in _KEYS}
+    kept = {f"{home}/{name}": f"{home}/{name}" for home in homes for name in _KEPT}
+    keys |= {place: place for place in _KERNEL}
+    kept |= {place: place for place in _MACHINE}
     return Private(hive, homes, keys, kept)
 
 
-def _homes() -> Iterator[Path]:
+def _homes() -> Iterator[str]:
     """The homes of this machine: of whoever runs hive, and of the accounts in passwd(5)."""
     if (own := os.environ.get("HOME", "")).startswith("/") and own != "/":
-        yield Path(own).resolve()
+        yield _real(own)
     # Not by getpwall(3), which may ask a directory service for everybody there is.
     for line in Path("/etc/passwd").read_bytes().decode(errors="surrogateescape").split("\n"):
         fields = line.split(":")
         if len(fields) != 7 or not fields[2].isdigit() or not fields[5].startswith("/"):
             continue
-        uid, home = int(fields[2]), os.path.realpath(fields[5])
+        uid, home = int(fields[2]), _real(fields[5])
         system = f"{home}/".startswith(_SYSTEM) and not _PEOPLE <= uid < _NOBODY
         if home != "/" and not system:
-            yield Path(home)
+            yield home
+
+
+def _real(path: str) -> str:
+    # Two slashes at the beginning may mean something else than one (POSIX); here they never do.
+    return os.path.realpath(f"/{path.lstrip('/')}")

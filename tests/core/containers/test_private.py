@@ -82,7 +82,7 @@ def test_of_this_machine_the_homes_and_this_hives_own_folders_are_private(
 ) -> None:
     home = tmp_path / "somebody"
     (home / ".ssh").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("HOME", f"/{home}")
     settings = from_environment({"HIVE_HOME": str(tmp_path / "h"), "HIVE_RUN": str(tmp_path / "r")})
     found = find(settings)
     assert found.why_not(tmp_path / "h") == "it is hive's own state"
