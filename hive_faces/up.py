@@ -19,7 +19,7 @@ from hive_core.progress import carry_out, held, hurry
 from hive_core.trouble import TROUBLES
 from hive_faces.gate.gate import beside
 from hive_faces.gate.sockets import handed_over
-from hive_faces.page_kept import page_beside
+from hive_faces.page.kept import page_beside
 from hive_faces.upkeep import upkeep_beside
 from hive_fleet.agents import desired, halt, table
 from hive_fleet.changes import adoptions, spawns, starts

@@ -44,7 +44,7 @@ DECLARED_IN: Mapping[str, str] = {
     "hive_cmds.watch": "watch",
     "hive_faces.gate.gate": "gate",
     "hive_faces.gate.mcp": "mcp",
-    "hive_faces.page": "page",
+    "hive_faces.page.page": "page",
     "hive_faces.up": "up",
 }
 # A command -> the verb that it stands for, where another caller's verb has its name.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hive_faces.gate import gate
-from hive_faces.page_serving import serving
+from hive_faces.page.serving import serving
 from tests.agent.browser import Client, free_port
 from tests.hives import TestHive, eventually
 

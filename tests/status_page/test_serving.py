@@ -14,8 +14,8 @@ import pytest
 
 from hive_agent.page import binding
 from hive_core.signals import ToldToEnd, ended_by
-from hive_faces import page_kept
-from hive_faces.page_kept import page_beside
+from hive_faces.page import kept as page_kept
+from hive_faces.page.kept import page_beside
 from hive_faces.verbs import find
 from hive_fleet.watching.rounds import tick
 from tests.agent.browser import Client, free_port

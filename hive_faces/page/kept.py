@@ -16,7 +16,7 @@ from hive_core.beside import Beside, beside
 from hive_core.context import BY_UP, Hive
 from hive_core.errors import Refused
 from hive_core.trouble import FIRST, LONGEST, TROUBLES, Trouble
-from hive_faces.page_serving import serving
+from hive_faces.page.serving import serving
 from hive_fleet.home import ports
 from hive_fleet.home.status_page import LACKING
 from hive_fleet.watching import attention

@@ -12,8 +12,8 @@ from hive_core.context import Hive
 from hive_core.errors import Invalid, Refused
 from hive_core.operation import OPERATOR, operation
 from hive_core.signals import readable
-from hive_faces.page_kept import KeptPage, kept
-from hive_faces.page_serving import serving
+from hive_faces.page.kept import KeptPage, kept
+from hive_faces.page.serving import serving
 from hive_fleet.home.status_page import renew
 
 DOING = "serving the status page"

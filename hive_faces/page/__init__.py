@@ -1,0 +1,1 @@
+"""The status page as a verb: served alone, or kept served beside other work."""
