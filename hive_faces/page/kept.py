@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from hive_agent import LOOPBACK
 from hive_agent.back_off import BackOff
 from hive_core import service_manager
 from hive_core.beside import Beside, beside
 from hive_core.context import BY_UP, Hive
 from hive_core.errors import Refused
+from hive_core.loopback import in_use
 from hive_core.trouble import FIRST, LONGEST, TROUBLES, Trouble
 from hive_faces.page.serving import serving
 from hive_fleet.home import ports
@@ -91,7 +90,7 @@ class KeptPage:
             if self._hive.running("page") is not None:
                 lacking.close()
                 self._attend()
-            elif _can_be_had(port):
+            elif not in_use(port):
                 return True
             else:
                 self._lack(lacking)
@@ -116,14 +115,3 @@ class KeptPage:
     def _attend(self) -> None:
         """Have the list of what needs the operator as it is to be; what keeps it from that is tried at every look."""
         attention.keep_trying(self._hive, self._trouble)
-
-
-def _can_be_had(port: int) -> bool:
-    """Whether the page could listen on its port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-        return True

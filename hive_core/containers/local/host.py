@@ -17,6 +17,7 @@ from hive_core.containers.local import journal, listeners, records
 from hive_core.containers.local.supervisors import end, hold
 from hive_core.containers.revisions import full
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
+from hive_core.loopback import in_use
 from hive_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class LocalHost:
         return LOOPBACK
 
     def port_in_use(self, port: int) -> bool:
-        return listeners.in_use(port)
+        return in_use(port)
 
     def listeners(self, ports: Iterable[int]) -> Mapping[int, set[int]]:
         return listeners.listeners(ports)

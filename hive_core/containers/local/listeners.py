@@ -69,15 +69,3 @@ def _from_tables(wanted: set[int]) -> dict[int, set[int]]:
         except FileNotFoundError:
             continue  # A machine without IPv6.
     return found
-
-
-def in_use(port: int) -> bool:
-    """Whether a process of somebody else's, of another hive perhaps, serves this port now."""
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)) as probe:
-        # As servers do: a connection that has ended is no reason (socket(7), SO_REUSEADDR).
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return True
-    return False
