@@ -12,15 +12,16 @@ from hive_core.git.library import pygit2
 from hive_core.git.packs import object_sha
 
 ROOT = Path(__file__).parent.parent
+ADA = ("Ada", "ada@example.org")
 ENVIRONMENT = {
     "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
     "HOME": "/nonexistent",
     "LC_ALL": "C.UTF-8",
     "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_AUTHOR_NAME": "Ada",
-    "GIT_AUTHOR_EMAIL": "ada@example.org",
-    "GIT_COMMITTER_NAME": "Ada",
-    "GIT_COMMITTER_EMAIL": "ada@example.org",
+    "GIT_AUTHOR_NAME": ADA[0],
+    "GIT_AUTHOR_EMAIL": ADA[1],
+    "GIT_COMMITTER_NAME": ADA[0],
+    "GIT_COMMITTER_EMAIL": ADA[1],
 }
 
 
@@ -35,7 +36,7 @@ def git(folder: Path, *arguments: str, data: bytes | None = None, check: bool = 
 
 
 def commit(folder: Path, files: Mapping[str, str | bytes | None], message: str = "change") -> str:
-    """Write or remove files in a work tree and commit all; returns the sha."""
+    """Write or remove files in a work tree and commit all, as git does; returns the sha."""
     for path, content in files.items():
         target = folder / path
         if content is None:
@@ -43,22 +44,20 @@ def commit(folder: Path, files: Mapping[str, str | bytes | None], message: str =
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content.encode() if isinstance(content, str) else content)
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", message)
-    return git(folder, "rev-parse", "HEAD")
+    return commit_here(folder, message, ADA)
 
 
-def commit_here(folder: Path) -> str:
+def commit_here(folder: Path, message: str = "change", who: tuple[str, str] = ("t", "t@t")) -> str:
     """Commit all of a work tree in this process; returns the sha.
 
     What a test only needs to be there is made so: three programs for each commit are a good part of its time.
     """
     repository = pygit2.Repository(str(folder))
     assert repository.status(), "there is nothing to commit"
-    return commit_all(repository)
+    return commit_all(repository, message, who)
 
 
-def commit_all(repository: pygit2.Repository) -> str:
+def commit_all(repository: pygit2.Repository, message: str = "change", who: tuple[str, str] = ("t", "t@t")) -> str:
     """The same where it may be that nothing has changed."""
     index = repository.index
     index.add_all()
@@ -67,8 +66,8 @@ def commit_all(repository: pygit2.Repository) -> str:
             index.remove(path)
     index.write()
     parents = [] if repository.head_is_unborn else [repository.head.target]
-    who = pygit2.Signature("t", "t@t")
-    return str(repository.create_commit("HEAD", who, who, "change", index.write_tree(), parents))
+    by = pygit2.Signature(*who)
+    return str(repository.create_commit("HEAD", by, by, f"{message}\n", index.write_tree(), parents))
 
 
 def write_object(folder: Path, kind: str, content: bytes, name: str | None = None) -> str:

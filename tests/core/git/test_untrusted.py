@@ -323,7 +323,7 @@ def borrowing(clone: Path) -> None:
 def of_sha256(clone: Path) -> None:
     shutil.rmtree(clone)
     git(clone.parent, "init", "-q", "--object-format=sha256", str(clone))
-    commit(clone, {"a": "1"})
+    git(clone, "commit", "-q", "--allow-empty", "-m", "one")
 
 
 def partial(clone: Path) -> None:
