@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -44,13 +45,22 @@ class Cli:
         return os.environ.get(f"HIVE_TEST_{self.name.upper()}") or shutil.which(self.name)
 
     @property
+    def engine(self) -> str | None:
+        """What the program from npm starts by way of node, where it is such a one; else the program itself."""
+        package = Path(self.program or "").resolve().parents[1:2]
+        found = [path for folder in package for path in folder.parent.glob(f"{self.name}-*/vendor/*/bin/{self.name}")]
+        return str(found[0]) if found else self.program
+
+    @property
     def needed(self) -> pytest.MarkDecorator:
         reason = f"needs {self.name} on the PATH or in HIVE_TEST_{self.name.upper()} (npm install {self.package})"
         return pytest.mark.skipif(self.program is None and "CI" not in os.environ, reason=reason)
 
     def settle(self, place: Place) -> Place:
         """Make a place one where this runs, and a fake key the only login."""
-        place.install(self.name, self.program)
+        place.install(self.name, self.engine)
+        # codex asks it twice at each start: a script that runs forty programs. Few containers have it.
+        place.install("lsb_release", shutil.which("false"))
         place.configure(runner=self.name)
         place.environment["CLAUDE_CODE_MAX_RETRIES"] = "1"
         place.environment[self.key] = "fake-key"

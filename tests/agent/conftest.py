@@ -76,6 +76,11 @@ class Place:
         beside.write_text(json.dumps(content))
         beside.rename(folder / name)
 
+    def change_settings(self, cli: str) -> None:
+        """Write a CLI's own settings anew, which say nothing."""
+        file, text = {"claude": (self.login / "settings.json", "{}"), "codex": (self.codex / "config.toml", "\n")}[cli]
+        file.write_text(text)
+
     def start(self) -> Started:
         self.process = harnesses.start(self.environment, self.folder)
         self._started.append(self.process)
@@ -94,10 +99,13 @@ class Place:
 
     def leave(self) -> None:
         """Stop what still runs, well."""
-        if self.process is not None and self.process.poll() is None:
-            assert self.stop() == 0, self.log
-        for started in self._started:
-            started.communicate()
+        try:
+            if self.process is not None and self.process.poll() is None:
+                assert self.stop() == 0, self.log
+        finally:
+            for started in self._started:
+                started.kill()
+                started.communicate()
 
     @property
     def log(self) -> str:
@@ -119,9 +127,11 @@ class Place:
         """Put a program on the PATH, first."""
         assert program is not None
         programs = self.folder / "bin"
-        programs.mkdir()
+        programs.mkdir(exist_ok=True)
+        (programs / name).unlink(missing_ok=True)
         (programs / name).symlink_to(program)
-        self.environment["PATH"] = f"{programs}:{self.environment['PATH']}"
+        if not self.environment["PATH"].startswith(f"{programs}:"):
+            self.environment["PATH"] = f"{programs}:{self.environment['PATH']}"
 
     def acknowledged(self, count: int = 1) -> None:
         """Wait until so many messages are done with."""
@@ -152,12 +162,30 @@ def _toml(value: object) -> str:
     return json.dumps(value)
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@contextmanager
+def a_folder() -> Iterator[Path]:
     """A folder with a short name: a socket's path has at most 107 bytes."""
     path = Path(tempfile.mkdtemp(prefix="hive-"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def a_place() -> Iterator[Place]:
+    with a_folder() as folder, Gate(folder / "agent.sock") as gate:
+        made = Place(folder, gate)
+        try:
+            yield made
+        finally:
+            made.leave()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with a_folder() as path:
+        yield path
 
 
 @pytest.fixture
