@@ -13,6 +13,7 @@ import pytest
 
 from hive_core.context import Hive
 from hive_fleet.agents import desired, table
+from tests import network
 from tests.booted import booted_machine  # noqa: F401  (a fixture)
 from tests.hives import TestHive
 
@@ -34,6 +35,12 @@ _LONGEST = {
 }
 _LONGEST |= {"test_umask", "test_clis", "test_run", "test_installed", "test_reach", "test_environment", "test_fuzz"}
 _REAL = [Path("/var/lib/hive"), Path("/run/hive")]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Who hands out the tests runs none, and stays where it is."""
+    if not session.config.getoption("numprocesses", None):
+        network.leave()
 
 
 @pytest.fixture(autouse=True)
