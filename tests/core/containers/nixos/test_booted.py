@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.booted import PLACE, BootedMachine, needs_booted
+from tests.booted import PLACE, BootedMachine, booted, needs_booted
 from tests.core.containers.nixos.machine import REAL
 from tests.hives import CHECKOUT, eventually
 from tests.needs import needs_root
@@ -41,7 +44,7 @@ BASE = """
 mkdir -p /srv/base/hive_agent && cd /srv/base && git init -q -b main && touch hive_agent/run.py && cp -r "$0/nix" nix
 packages=$0/tests/nix/nixpkgs
 printf '{"type": "path", "path": "%s", "narHash": "%s"}' "$packages" "$(nix hash path "$packages")" >nix/nixpkgs.json
-git add -A && git commit -qm It && systemctl daemon-reload
+git add -A && git commit -qm It
 """
 CONFIGURE = """
 mkdir -p "$1" && cd "$1" && git init -q -b main && printf %s "$2" >agent.toml && git add -A && git commit -qm It
@@ -50,15 +53,16 @@ git rev-parse HEAD
 
 
 @pytest.fixture(scope="module")
-def machine(booted_machine: BootedMachine) -> BootedMachine:
+def machine() -> Iterator[BootedMachine]:
     """A booted machine with what plays nixos-container, and a hive that makes systems."""
-    root = booted_machine.root
+    with booted(install) as made:
+        made.do("sh", "-ec", BASE, PLACE, environment=ENVIRONMENT)
+        yield made
+
+
+def install(root: Path) -> None:
     shutil.copytree(CHECKOUT / "nix", root / PLACE.lstrip("/") / "nix")
-    for name in ("nixos-container", "run-container"):
-        shutil.copy(CHECKOUT / "tests/stand_ins/nspawn" / name, root / "usr/local/bin")
-    shutil.copy(CHECKOUT / "tests/stand_ins/nspawn/container@.service", root / "etc/systemd/system")
-    booted_machine.do("sh", "-ec", BASE, PLACE, environment=ENVIRONMENT)
-    return booted_machine
+    subprocess.run([CHECKOUT / "tests/stand_ins/nspawn/install", root], check=True)
 
 
 def hive(machine: BootedMachine, *argv: str, code: int = 0) -> str:
