@@ -6,6 +6,7 @@ docs/generate.py draws it into docs/design.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -109,9 +110,10 @@ RENAMES = (
 STANDARD_ONLY = "hive_agent"
 
 
-def modules() -> list[Path]:
+@cache
+def modules() -> tuple[Path, ...]:
     """Every module of the product."""
-    return sorted(path for room in FLOORS for path in (CHECKOUT / room).rglob("*.py"))
+    return tuple(sorted(path for room in FLOORS for path in (CHECKOUT / room).rglob("*.py")))
 
 
 def name_of(path: Path) -> str:
