@@ -19,6 +19,7 @@ import itertools
 import json
 import os
 import runpy
+import select
 import signal
 import sys
 import threading
@@ -46,7 +47,7 @@ class Killer:
         self.process = os.getpid()
         # next() on it is one step of the interpreter: threads cannot lose a count.
         self.counter = itertools.count(1)
-        self.chosen: dict[str, bool] = {}
+        self.chosen: dict[str, Trace | None] = {}
         self.changes = Changes(watched) if watched is not None else None
         self.places: list[int] = []
 
@@ -61,10 +62,14 @@ class Killer:
         threading.settrace(None)
 
     def _enter(self, frame: FrameType, event: str, argument: Any) -> Trace | None:
-        name = frame.f_code.co_filename
-        if name not in self.chosen:
-            self.chosen[name] = name != OWN_FILE and any(part in name for part in self.substrings)
-        return self._step if self.chosen[name] else None
+        # Called at every call of the program: as little as can be.
+        try:
+            return self.chosen[frame.f_code.co_filename]
+        except KeyError:
+            name = frame.f_code.co_filename
+            chosen = name != OWN_FILE and any(part in name for part in self.substrings)
+            self.chosen[name] = self._step if chosen else None
+            return self.chosen[name]
 
     def _step(self, frame: FrameType, event: str, argument: Any) -> Trace:
         # Threads of a forked child may carry a local trace on: only the process that was started counts.
@@ -95,6 +100,8 @@ class Changes:
         from inotify_simple import INotify, flags
 
         self._root, self._inotify, self._flags = root, INotify(), flags
+        self._poll = select.poll()
+        self._poll.register(self._inotify.fd, select.POLLIN)
         self._watched = flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
         # The tree may be made, or another put in its place.
         above, self._name = os.path.split(root)
@@ -109,6 +116,8 @@ class Changes:
 
     def any(self) -> bool:
         """The first look finds something."""
+        if not self._first and not self._poll.poll(0):
+            return False
         told = [each for each in self._inotify.read(timeout=0) if each.wd != self._above or each.name == self._name]
         made = self._flags.CREATE | self._flags.MOVED_TO
         if any(each.mask & self._flags.ISDIR and each.mask & made for each in told):
