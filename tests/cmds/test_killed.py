@@ -95,7 +95,14 @@ DEPLOYS = {
 }
 
 
-@pytest.mark.parametrize(("template", "files", "step", "final"), DEPLOYS.values(), ids=DEPLOYS)
+def case(name: str, *values: object) -> object:
+    """Where none of the places is one of the backend's, its containers are only remembered."""
+    return pytest.param(*values, id=name, marks=pytest.mark.remembered if "every line" in name else ())
+
+
+@pytest.mark.parametrize(
+    ("template", "files", "step", "final"), [case(name, *values) for name, values in DEPLOYS.items()]
+)
 def test_a_deploy_killed_anywhere_is_all_new_or_all_old(
     hive: TestHive, template: str, files: tuple[str, ...], step: int, final: str
 ) -> None:
@@ -116,7 +123,7 @@ def test_a_deploy_killed_anywhere_is_all_new_or_all_old(
     assert {became for _, became in seen} == {"pending", final}
 
 
-@pytest.mark.parametrize(("files", "step"), PLACES, ids=["every-line-of-a-spawn", "around-it"])
+@pytest.mark.parametrize(("files", "step"), [case("every line", *PLACES[0]), case("around it", *PLACES[1])])
 def test_a_spawn_killed_anywhere_is_there_or_not(hive: TestHive, files: tuple[str, ...], step: int) -> None:
     hive.run("request-spawn", "first")
     places = places_of(hive, files, "approve", "1")
@@ -141,6 +148,7 @@ def test_a_spawn_killed_anywhere_is_there_or_not(hive: TestHive, files: tuple[st
     assert number == 0
 
 
+@pytest.mark.remembered
 def test_a_denial_killed_anywhere_stands_with_its_tag_or_is_none(hive: TestHive) -> None:
     hive.spawn("coder")
     files = ("hive_cmds/approvals.py", "hive_fleet/requests/queue.py", "hive_fleet/requests/denials.py")
@@ -155,6 +163,7 @@ def test_a_denial_killed_anywhere_stands_with_its_tag_or_is_none(hive: TestHive)
         number = 0 if denied else number
 
 
+@pytest.mark.remembered
 def test_a_destroy_killed_anywhere_is_finished_by_the_next_command(hive: TestHive) -> None:
     files = ("hive_cmds/removal.py", "hive_fleet/changes/removals.py")
     hive.spawn("first")
@@ -170,6 +179,7 @@ def test_a_destroy_killed_anywhere_is_finished_by_the_next_command(hive: TestHiv
         assert (hive.home / "agents" / name).exists()
 
 
+@pytest.mark.remembered
 def test_a_request_killed_while_it_fetches_says_so(hive: TestHive) -> None:
     hive.spawn("coder")
     files = ("hive_fleet/requests/proposals.py",)
