@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,8 @@ def test_it_sees_nothing_of_hive_but_what_it_is_shown(agent: TestHive) -> None:
 
 
 def test_what_it_leaves_running_dies_with_it(agent: TestHive) -> None:
-    mark = "hive-errand-left-behind"
+    # Others on this machine may run the same test.
+    mark = f"left-behind-{os.getpid()}"
     run(agent, f"import os; os.fork() or (os.setsid(), os.close(1), os.close(2), os.execlp('sleep', '{mark}', '1000'))")
     assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if mark.encode() in read(path)]
 
