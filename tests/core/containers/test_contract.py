@@ -22,10 +22,11 @@ from hive_core.containers import hosts
 from hive_core.containers.backends import BACKENDS
 from hive_core.containers.base import AGENT_USERS, HARNESS_UNITS, Container, Host, Lock, View
 from hive_core.errors import BuildFailed, HiveError, NotFound, Refused
+from hive_core.git.library import pygit2
 from hive_core.hostile_folders import remove
 from hive_core.settings import from_environment
 from tests.core.containers.nixos import machine
-from tests.git import commit, git
+from tests.git import commit
 from tests.hives import eventually
 from tests.needs import needs_nix
 
@@ -53,8 +54,7 @@ class Backend:
     def commit(self, name: str, toml: str) -> str:
         repository = self.home / "applied" / name
         if not repository.exists():
-            repository.mkdir(parents=True)
-            git(repository, "init", "-q", "-b", "main")
+            pygit2.init_repository(str(repository), initial_head="main")
         return commit(repository, {"agent.toml": toml})
 
     def build(self, name: str, *command: str) -> str:
@@ -95,8 +95,7 @@ def opened(name: str) -> Iterator[Backend]:
     home = Path(tempfile.mkdtemp(prefix="hive-contract-")).resolve()
     home.chmod(0o711)
     base = home / "base"
-    (base / "hive_agent").mkdir(parents=True)
-    git(base, "init", "-q", "-b", "main")
+    pygit2.init_repository(str(base), initial_head="main")
     with ExitStack() as around:
         if name == "nixos":
             around.enter_context(machine.machine(home / "machine"))
@@ -140,9 +139,8 @@ def test_a_configuration_that_cannot_be_is_refused_by_file_line_and_key(backend:
     revision = backend.commit("a", "command = ['x']\nsettle_seconds = 'long'\n")
     with pytest.raises(BuildFailed, match=r"agent\.toml, line 2: settle_seconds"):
         backend.host.build("a", backend.home / "applied/a", revision, backend.lock)
-    git(backend.home / "applied/a", "rm", "-q", "agent.toml")
     with pytest.raises(BuildFailed, match=r"agent\.toml is missing"):
-        backend.host.build("a", backend.home / "applied/a", commit(backend.home / "applied/a", {"x": ""}), backend.lock)
+        backend.host.build("a", backend.home / "applied/a", commit(backend.home / "applied/a", {"agent.toml": None, "x": ""}), backend.lock)
 
 
 def test_what_a_system_has_is_told_before_it_is_built_or_not_at_all(backend: Backend) -> None:
