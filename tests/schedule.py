@@ -12,7 +12,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # What a module says that has a fixture for all its tests, a machine, a browser, a hive, or keeps what it has read.
-_SHARING = ('scope="module"', "\n@cache\n", "booted_machine", "from tests.chromium import", "from tests.nix.evaluating import")
+_SHARING = (
+    'scope="module"',
+    "\n@cache\n",
+    "booted_machine",
+    "from tests.chromium import",
+    "from tests.nix.evaluating import",
+)
 
 
 class Schedule(LoadScopeScheduling):

@@ -54,7 +54,7 @@ def runnable(user: int | None) -> tuple[str, Path]:
     """The interpreter and the checkout as this user can run them.
 
     The checkout, or the Python that the tests run with, may lie where only their own user gets in (below /root): then
-    it is a copy of the checkout, with the libraries, for the system's Python.
+    it is a copy of the checkout for the system's Python, with the libraries or, where they can be reached, a link to them.
     """
     # By way of a shell: setpriv's own exec still has root's reach.
     script = 'cd "$2" && exec "$1" -c "import hive_core.settings"'
@@ -69,10 +69,22 @@ def runnable(user: int | None) -> tuple[str, Path]:
     for name in _COPIED:
         original = CHECKOUT / name
         (shutil.copytree if original.is_dir() else shutil.copy)(original, place / name)
-    shutil.copytree(packages_of(CHECKOUT), packages_of(place), ignore=_TOO_LARGE)
+    _provide_packages(user, python, place)
     subprocess.run([python, "-c", _STAMP, str(place)], check=True, cwd=place)
     subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
     return python, place
+
+
+def _provide_packages(user: int, python: str, place: Path) -> None:
+    own, theirs = packages_of(CHECKOUT), packages_of(place)
+    theirs.parent.mkdir(parents=True)
+    reached = [*become(user), python, "-c", "import pygit2"]
+    environment = {"PYTHONPATH": str(own)}
+    if subprocess.run(reached, env=environment, capture_output=True, check=False, cwd="/").returncode == 0:
+        # They are ten thousand files, and each worker makes a copy.
+        theirs.symlink_to(own)
+    else:
+        shutil.copytree(own, theirs, ignore=_TOO_LARGE)
 
 
 def packages_of(checkout: Path) -> Path:

@@ -140,7 +140,12 @@ def test_a_configuration_that_cannot_be_is_refused_by_file_line_and_key(backend:
     with pytest.raises(BuildFailed, match=r"agent\.toml, line 2: settle_seconds"):
         backend.host.build("a", backend.home / "applied/a", revision, backend.lock)
     with pytest.raises(BuildFailed, match=r"agent\.toml is missing"):
-        backend.host.build("a", backend.home / "applied/a", commit(backend.home / "applied/a", {"agent.toml": None, "x": ""}), backend.lock)
+        backend.host.build(
+            "a",
+            backend.home / "applied/a",
+            commit(backend.home / "applied/a", {"agent.toml": None, "x": ""}),
+            backend.lock,
+        )
 
 
 def test_what_a_system_has_is_told_before_it_is_built_or_not_at_all(backend: Backend) -> None:
