@@ -32,7 +32,7 @@ def main() -> None:
         crash(hive, follow)
         for _ in range(options.rounds):
             table.time("supervisord, event listener", end_of_program(peer))
-            peer.control("start", "a:a0")
+            peer.start("a:a0")
             table.time("hive events --follow", end_of_agent(hive, follow))
             hive.run("start", "a")
     show([table], as_json=options.json)
@@ -72,7 +72,7 @@ def sleeper(pid: int) -> int | None:
 
 def end_of_program(peer: Supervisord) -> Callable[[], None]:
     """Find the program's process; the function returned kills it and reads the word of it."""
-    pid = int(peer.control("pid", "a:a0"))
+    pid = peer.pid("a:a0")
 
     def kill() -> None:
         os.kill(pid, signal.SIGKILL)

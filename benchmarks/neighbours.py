@@ -20,9 +20,7 @@ from hive_fleet.messages import messages
 from tests.clients import Client
 from tests.hives import TestHive, eventually
 
-# Messages that wait in a noisy agent's inbox, and the bytes of each: one answer is some 1.2 MB.
-WAITING, BODY = 1000, "x" * 1024
-CONNECTIONS = 30
+BODY = "x" * 1024
 NOISY = [f"noisy{number}" for number in range(11)]
 
 # Asks over so many connections for as long as it lives, each connection anew when its answer has come to its end. It
@@ -52,43 +50,45 @@ while True:
 
 
 def main() -> None:
-    options = arguments(__doc__ or "", rounds=200)
+    # Messages that wait in a noisy agent's inbox: one answer is some 1.2 MB. And who reads them.
+    options = arguments(__doc__ or "", rounds=200, waiting=1000, connections=30)
+    load = options.waiting, options.connections
     with ExitStack() as held:
         folder = held.enter_context(scratch())
         (folder / "redis").mkdir()
         server = held.enter_context(redis_server(folder / "redis" / "r", "everysec"))
         hive = held.enter_context(throw_away_hive(folder / "h"))
-        tables = [beside_redis(server, options.rounds), *beside_hive(hive, options.rounds)]
+        tables = [beside_redis(server, options.rounds, *load), *beside_hive(hive, options.rounds, *load)]
     show(tables, as_json=options.json)
 
 
-def beside_redis(server: redis.Redis, rounds: int) -> Table:
+def beside_redis(server: redis.Redis, rounds: int, waiting: int, connections: int) -> Table:
     table = Table("Redis: the first element of a list")
-    server.rpush("inbox", *[BODY] * WAITING)
+    server.rpush("inbox", *[BODY] * waiting)
     server.rpush("quiet", "x")
     socket = server.connection_pool.connection_kwargs["path"]
-    request = f"LRANGE inbox 0 {WAITING - 1}\r\nECHO done\r\n"
+    request = f"LRANGE inbox 0 {waiting - 1}\r\nECHO done\r\n"
     measure(table, rounds, {"alone": []}, lambda: server.lindex("quiet", 0))
-    noise = {f"beside {CONNECTIONS} connections that read {WAITING}": [(socket, CONNECTIONS, request, "done\r\n")]}
+    noise = {f"beside {connections} connections that read {waiting}": [(socket, connections, request, "done\r\n")]}
     measure(table, rounds, noise, lambda: server.lindex("quiet", 0))
     return table
 
 
-def beside_hive(hive: TestHive, rounds: int) -> Iterator[Table]:
-    run = fleet(hive)
+def beside_hive(hive: TestHive, rounds: int, waiting: int, connections: int) -> Iterator[Table]:
+    run = fleet(hive, waiting)
     sockets = [str(run / "agents" / f"{name}.sock") for name in NOISY]
-    many = json.dumps({"cmd": "recent", "limit": WAITING})
-    tool = call("tools/call", name="recent", arguments={"limit": WAITING})
-    taken = f"{json.dumps({'cmd': 'recv', 'wait': 0, 'limit': WAITING})}\n{json.dumps({'cmd': 'nack'})}"
+    many = json.dumps({"cmd": "recent", "limit": waiting})
+    tool = call("tools/call", name="recent", arguments={"limit": waiting})
+    taken = f"{json.dumps({'cmd': 'recv', 'wait': 0, 'limit': waiting})}\n{json.dumps({'cmd': 'nack'})}"
     kinds: dict[str, list[tuple[str, int, str, str]]] = {
         "alone": [],
-        f"beside {CONNECTIONS} connections that read {WAITING}": ask(sockets[:1], CONNECTIONS, many),
-        "... as a tool": ask(sockets[1:2], CONNECTIONS, tool),
-        "... that take them, and put them back": ask(sockets[2:3], CONNECTIONS, taken),
-        "... that search": ask(sockets[3:4], CONNECTIONS, json.dumps({"cmd": "search", "words": "x*"})),
-        "... that list tools": ask(sockets[4:5], CONNECTIONS, call("tools/list")),
-        "... that send a megabyte of brackets": ask(sockets[5:6], CONNECTIONS, call("ping", junk=[{}] * 240_000)),
-        f"beside 5 agents with {CONNECTIONS} that read {WAITING}": ask(sockets[6:], CONNECTIONS, many),
+        f"beside {connections} connections that read {waiting}": ask(sockets[:1], connections, many),
+        "... as a tool": ask(sockets[1:2], connections, tool),
+        "... that take them, and put them back": ask(sockets[2:3], connections, taken),
+        "... that search": ask(sockets[3:4], connections, json.dumps({"cmd": "search", "words": "x*"})),
+        "... that list tools": ask(sockets[4:5], connections, call("tools/list")),
+        "... that send a megabyte of brackets": ask(sockets[5:6], connections, call("ping", junk=[{}] * 240_000)),
+        f"beside 5 agents with {connections} that read {waiting}": ask(sockets[6:], connections, many),
     }
     with Client(run / "agents" / "quiet.sock") as quiet, Client(run / "host.sock") as host:
         calls: dict[str, Callable[[], object]] = {
@@ -101,13 +101,13 @@ def beside_hive(hive: TestHive, rounds: int) -> Iterator[Table]:
             yield table
 
 
-def fleet(hive: TestHive) -> Path:
+def fleet(hive: TestHive, waiting: int) -> Path:
     """Serve the sockets of agents that do not run, some of them with much in their inboxes."""
     with hive.inside().store.write() as db:
         for name in (*NOISY, "quiet"):
             db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
         for name in NOISY:
-            for _ in range(WAITING):
+            for _ in range(waiting):
                 messages.post(db, "operator", name, BODY)
         messages.post(db, "operator", "quiet", "x")
     hive.start("gate")

@@ -39,7 +39,7 @@ def main() -> None:
     options_of.add_argument("--seconds", type=float, default=10.0, help="how long events come (10)")
     options = options_of.parse_args()
     trying = options.rounds == 1
-    seconds = 1.0 if trying else options.seconds
+    seconds = 0.3 if trying else options.seconds
     tables = []
     with scratch() as folder, up(folder) as (client, tell):
         answers = Table("GET /api/state of the page")

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from xmlrpc.client import ServerProxy
 
 from tests.hives import PATIENCE, eventually
 
@@ -71,11 +73,27 @@ class Supervisord:
             [PROGRAMS / "supervisord", "-c", folder / "conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self.told = (folder / "fifo").open()
-        eventually(lambda: self.control("status").count("RUNNING") == processes + 1)
+        eventually((folder / "s").exists)
+        eventually(lambda: self._running() == processes + 1)
 
-    def control(self, *words: str) -> str:
-        argv = [PROGRAMS / "supervisorctl", "-c", self.folder / "conf", *words]
-        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=PATIENCE).stdout
+    def pid(self, name: str) -> int:
+        """The process of a program of its."""
+        return int(self._ask("getProcessInfo", name)["pid"])
+
+    def start(self, name: str) -> None:
+        """Start a program, and come back when it runs."""
+        self._ask("startProcess", name)
+
+    def _running(self) -> int:
+        return sum(each["statename"] == "RUNNING" for each in self._ask("getAllProcessInfo"))
+
+    def _ask(self, method: str, *arguments: str) -> Any:
+        """Ask it as supervisorctl does (http://supervisord.org/api.html), which takes a program's start."""
+        from supervisor.xmlrpc import SupervisorTransport
+
+        transport = SupervisorTransport(None, None, f"unix://{self.folder}/s")
+        with ServerProxy("http://127.0.0.1", transport=transport) as server:
+            return getattr(server.supervisor, method)(*arguments)
 
     def close(self) -> None:
         self.process.terminate()

@@ -41,7 +41,7 @@ def main() -> None:
             each = {"claude -p, a process per turn": by_a_process(folder, api.url), "hive, the process is kept": turn}
             interleaved(table, options.rounds, each)
         finally:
-            place.stop()
+            place.leave()
     show([table], as_json=options.json)
 
 

@@ -40,7 +40,7 @@ def of_peers(table: Table, folder: Path, rounds: int) -> None:
     with supervisord(folder / "s", 1) as peer:
         for _ in range(rounds):
             table.time("supervisord, event listener", end_of_program(peer))
-            peer.control("start", "a:a0")
+            peer.start("a:a0")
     for name, made in (("circus, its event of a reaped process", circus), ("pm2, its event of an exit", pm2)):
         with made(folder / name.partition(",")[0]) as other:
             for _ in range(rounds if other is not None else 0):

@@ -46,7 +46,7 @@ def main() -> None:
             follow = hive.start("events", "--follow", "--since", newest(hive), "--kind", "container_crash", "--json")
             for _ in range(options.rounds):
                 crash.time(PEER, end_of_program(peer))
-                peer.control("start", "a:a0")
+                peer.start("a:a0")
                 crash.time(OURS, end_of_agent(hive, follow))
                 hive.run("start", "a")
         tables += [idle, crash]
