@@ -2,17 +2,23 @@
 
 Every connection of the process that changes something is given temporary triggers, which note each row and column that a change of the
 database writes, and each event; at its end, before it is committed, the notes are looked through. SQLite keeps them:
-nothing of what is noticed is hive's own word.
+nothing of what is noticed is hive's own word. A table has its triggers before the first statement that may write to it: most
+changes write to two or three, and most processes change little.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from itertools import compress
 from typing import Any
 
 from hive_core.context import Hive
@@ -84,6 +90,9 @@ class Written:
 Report = Callable[[str], None]
 # The agents whose locks this process holds.
 _held: set[str] = set()
+# The tables whose triggers this thread's change has, while one is watched.
+_watched = threading.local()
+_WRITING = {"insert", "replace", "update", "delete"}
 
 
 def refuse(sentence: str) -> None:
@@ -105,12 +114,15 @@ def install(report: Report, wanted: Callable[[], bool] = lambda: True) -> None:
                 yield db
             return
         with self._naming_damage():
-            _watch(self.connection())
-        with write(self) as db:
-            db.execute("delete from temp.noticed")
-            yield db
-            for sentence in _amiss(db, _noticed(db)):
-                report(sentence)
+            _begin(self.connection())
+        try:
+            with write(self) as db:
+                db.execute("delete from temp.noticed")
+                yield db
+                for sentence in _amiss(db, _noticed(db)):
+                    report(sentence)
+        finally:
+            _watched.tables = None
 
     @contextmanager
     def locking(self: Hive, name: str, purpose: str, *, wait: bool = True) -> Iterator[None]:
@@ -121,34 +133,72 @@ def install(report: Report, wanted: Callable[[], bool] = lambda: True) -> None:
             finally:
                 _held.discard(name)
 
+    for name in ("execute", "executemany"):
+        setattr(Connection, name, _watching(getattr(sqlite3.Connection, name)))
     Hive.lock = locking  # type: ignore[method-assign, assignment]
     Store.write = writing  # type: ignore[method-assign]
 
 
-def _watch(db: Connection) -> None:
-    """Make the triggers, where a connection has none yet. They are its own and gone with it."""
-    if db.execute("select 1 from temp.sqlite_master where name = 'noticed'").fetchone():
+def _watching(execute: Callable[..., sqlite3.Cursor]) -> Callable[..., sqlite3.Cursor]:
+    """The same method of a connection, that first makes the triggers of what a statement may write to."""
+
+    def executing(self: Connection, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        watched = getattr(_watched, "tables", None)
+        for table in _may_write(sql) if watched is not None else ():
+            if table not in watched:
+                # Before the triggers: they are made by statements that name the table, too.
+                watched.add(table)
+                for trigger in _triggers(self, table):
+                    self.execute(trigger)
+        return execute(self, sql, *arguments)
+
+    return executing
+
+
+def _begin(db: Connection) -> None:
+    """Have this thread's next change watched. What is noted is the connection's own and gone with it."""
+    if not db.execute("select 1 from temp.sqlite_master where name = 'noticed'").fetchone():
+        db.execute("pragma temp_store = memory")
+        db.execute('create temp table noticed ("table" text, "row" text, how text, "column" text)')
+    _watched.tables = set()
+
+
+@cache
+def _may_write(sql: str) -> list[str]:
+    """The tables that a statement may write to, of those that are watched."""
+    words = set(re.findall(r"\w+", sql.lower()))
+    return [table for table in ("events", *STATE) if table in words] if words & _WRITING else []
+
+
+_columns: dict[str, list[str]] = {}
+
+
+def _triggers(db: Connection, table: str) -> Iterator[str]:
+    if table == "events":
+        yield _trigger(table, "insert", "values ('events', new.kind, 'insert', new.data)")
         return
-    db.execute("pragma temp_store = memory")
-    db.execute('create temp table noticed ("table" text, "row" text, how text, "column" text)')
-    _trigger(db, "events", "insert", ["values ('events', new.kind, 'insert', new.data)"])
-    for table, (key, _) in STATE.items():
-        _trigger(db, table, "insert", [f"values ('{table}', new.{key}, 'insert', '')"])
-        _trigger(db, table, "delete", [f"values ('{table}', old.{key}, 'delete', '')"])
-        columns = [row["name"] for row in db.execute(f"pragma table_info({table})")]
-        what = [
-            f"select '{table}', new.{key}, 'update', '{each}' where old.{each} is not new.{each}" for each in columns
-        ]
-        _trigger(db, table, "update", what)
+    key = STATE[table][0]
+    if table not in _columns:
+        _columns[table] = [row["name"] for row in db.execute(f"pragma table_info({table})")]
+    yield _trigger(table, "insert", f"values ('{table}', new.{key}, 'insert', '')")
+    yield _trigger(table, "delete", f"values ('{table}', old.{key}, 'delete', '')")
+    # For each column whether it is another now: a statement for each takes twice as long to be made a trigger of.
+    differs = " || ".join(f"(old.{each} is not new.{each})" for each in _columns[table])
+    yield _trigger(table, "update", f"values ('{table}', new.{key}, 'update', {differs})")
 
 
-def _trigger(db: Connection, table: str, how: str, rows: list[str]) -> None:
-    body = " ".join(f"insert into noticed {each};" for each in rows)
-    db.execute(f"create temp trigger noticing_{table}_{how} after {how} on main.{table} begin {body} end")
+def _trigger(table: str, how: str, row: str) -> str:
+    # One that was made in a change that was undone is gone with that.
+    name = f"noticing_{table}_{how}"
+    return f"create temp trigger if not exists {name} after {how} on main.{table} begin insert into noticed {row}; end"
 
 
 def _noticed(db: Connection) -> list[Written]:
-    return [Written(*map(str, row)) for row in db.execute('select "table", "row", how, "column" from temp.noticed')]
+    found = []
+    for table, row, how, column in db.execute('select "table", "row", how, "column" from temp.noticed'):
+        columns = compress(_columns[table], map(int, column)) if how == "update" else [column]
+        found += [Written(table, str(row), how, each) for each in columns]
+    return found
 
 
 def _amiss(db: Connection, noticed: list[Written]) -> Iterator[str]:

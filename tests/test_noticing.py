@@ -42,6 +42,20 @@ def test_a_change_with_its_event_under_the_lock_is_not(hive: TestHive, said: lis
     assert said == []
 
 
+def test_a_change_of_many_rows_and_one_after_a_change_that_was_undone_are_noticed(
+    hive: TestHive, said: list[str]
+) -> None:
+    store = hive.inside().store
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), store.write() as db:
+            db.executemany("insert into halts (one, at) values (1, ?)", [(0,)])
+            raise ZeroDivisionError
+    assert said == []
+    with store.write() as db:
+        db.executemany("insert into halts (one, at) values (1, ?)", [(0,)])
+    assert said == ["a test changed without an event: insert halts (1)"]
+
+
 def test_an_event_of_another_row_or_another_kind_tells_nothing_of_it(hive: TestHive, said: list[str]) -> None:
     add = "insert into questions (asker, target, question, options, multi, asked_at) values ('operator', 'operator', '?', '[]', 0, 0)"
     told = {"asker": "a", "question": "?", "options": [], "multi": False, "asked_at": 0}
