@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.status_page.routes import ENDLESS, GUARDED
+from tests.status_page.routes import ENDLESS, GUARDED, looked_at
 
-# What any of the POSTs takes.
-_TAKEN = ("sha", "note", "answer", "name", "description", "to", "body")
-_ASKED = ("unit", "lines", "words", "hours")
+# The arguments that are no text.
+_OTHERS: dict[str, Any] = {
+    "seq": {"type": "integer"},
+    "purge": {"type": "boolean"},
+    "inputs": {"type": "array", "items": {"type": "string", "enum": ["hive", "agent-coder", "x"]}},
+}
 _TOLD = {
     "type": "object",
     "required": ["ok"],
@@ -35,13 +38,12 @@ def _operation(method: str, rule: str) -> dict[str, Any]:
     told = {"application/json": {"schema": _TOLD}}
     statuses = ("200", "400", "404", "405", "408", "409", "413")
     found: dict[str, Any] = {"responses": {status: {"description": "told", "content": told} for status in statuses}}
+    # What a route does not look at says nothing about it, and there are a thousand ways to say that.
+    taken = {name: {"type": "string"} for name in looked_at(rule)}
     if method == "POST":
-        properties: dict[str, Any] = {name: {"type": "string"} for name in _TAKEN}
-        properties["purge"] = {"type": "boolean"}
-        properties["inputs"] = {"type": "array", "items": {"type": "string", "enum": ["hive", "agent-coder", "x"]}}
-        schema = {"type": "object", "properties": properties}
+        schema = {"type": "object", "properties": {name: _OTHERS.get(name, text) for name, text in taken.items()}}
         kinds = ("application/json", "application/x-www-form-urlencoded")
         found["requestBody"] = {"content": {kind: {"schema": schema} for kind in kinds}}
     else:
-        parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in _ASKED]
+        parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in taken.items()]
     return {**found, "parameters": parameters}
