@@ -16,6 +16,8 @@ from tests.status_page.near import follows
 
 __all__ = ["browser"]
 
+SIZE = {"width": 1280, "height": 900}
+
 
 @dataclass
 class Served:
@@ -70,22 +72,48 @@ class Tab:
         return sum(1 for url in self.asked if url.endswith("/api/state"))
 
 
+@pytest.fixture(scope="module")
+def window(browser: Any) -> Iterator[Any]:
+    """Where a module's tabs are shown, one after another: to make a window costs more than to show the page in it."""
+    with browser.new_context(**STILL) as context:
+        yield context.new_page()
+
+
 @pytest.fixture
-def tab(browser: Any, served: Served) -> Iterator[Tab]:
-    with opened(browser, served) as tab:
+def tab(window: Any, served: Served) -> Iterator[Tab]:
+    """The link opened by somebody who has never been here: nothing is kept, and the pointer is in the corner."""
+    window.goto(served.link.partition("#")[0] + "icon.svg")
+    window.evaluate("[sessionStorage, localStorage].forEach((kept) => kept.clear())")
+    window.set_viewport_size(SIZE)
+    window.mouse.move(0, 0)
+    with shown(window, served) as tab:
         yield tab
 
 
 @contextmanager
 def opened(browser: Any, served: Served, **options: Any) -> Iterator[Tab]:
-    """A tab of its own, as of a person who has just opened the link; nothing may fail in its script."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **STILL, **options})
-    tab = Tab(context.new_page())
-    tab.page.set_default_timeout(60_000)
-    tab.page.on("request", lambda request: tab.asked.append(request.url))
-    tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
-    tab.page.goto(served.link)
-    tab.page.wait_for_selector("#live:not(.stale)")
+    """A tab in a window of its own, as of another person."""
+    with (
+        browser.new_context(**{"viewport": SIZE, **STILL, **options}) as context,
+        shown(context.new_page(), served) as tab,
+    ):
+        yield tab
+
+
+@contextmanager
+def shown(page: Any, served: Served) -> Iterator[Tab]:
+    """The page as of a person who has just opened the link; nothing may fail in its script."""
+    tab = Tab(page)
+    heard = {
+        "request": lambda request: tab.asked.append(request.url),
+        "pageerror": lambda error: tab.errors.append(str(error)),
+    }
+    for kind, hear in heard.items():
+        page.on(kind, hear)
+    page.set_default_timeout(60_000)
+    page.goto(served.link)
+    page.wait_for_selector("#live:not(.stale)")
     yield tab
-    context.close()
+    for kind, hear in heard.items():
+        page.remove_listener(kind, hear)
     assert tab.errors == []

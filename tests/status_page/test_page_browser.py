@@ -78,8 +78,8 @@ def test_what_is_approved_is_what_is_on_the_screen(served: Served) -> None:
     number = served.hive.request("coder", PLAIN + "# seen\n")
     status, answer = served.client.ask("POST", f"/approve/{number}", {"sha": "0" * 40})
     assert (status, "nothing was approved" in answer["error"]) == (409, True)
-    assert served.hive.json("approvals")[0]["status"] == "pending"
-    served.hive.run("deny", str(number))
+    assert served.hive.asked("approvals")[0]["status"] == "pending"
+    served.hive.asked("deny", id=number)
 
 
 def test_a_denial_asks_for_a_note_and_leaves_it_in_the_history(served: Served, tab: Tab) -> None:
@@ -89,7 +89,7 @@ def test_a_denial_asks_for_a_note_and_leaves_it_in_the_history(served: Served, t
     page.get_by_label("Why").fill("too broad")
     page.get_by_role("dialog").get_by_role("button", name="Deny").click()
     page.locator(f"[data-key=request-{number}]").wait_for(state="detached")
-    assert served.hive.json("approvals", "--all")[-1]["note"] == "too broad"
+    assert served.hive.asked("approvals", all=True)[-1]["note"] == "too broad"
     choose(page, "coder", "History")
     page.locator(f"#decided-{number}", has_text="too broad").wait_for()
 
@@ -119,8 +119,9 @@ def test_a_request_for_an_agent_shows_what_will_be_made(served: Served, tab: Tab
 
 def test_a_question_is_answered_by_its_options_and_in_own_words(served: Served, tab: Tab) -> None:
     page = tab.page
-    for more, answer in (((), "next, both, later"), (("--multi",), "main, next, both, later")):
-        number = served.hive.json("ask", "Which?", "--option", "main", "--option", "next", "--ttl", "600", *more)["id"]
+    for multi, answer in ((False, "next, both, later"), (True, "main, next, both, later")):
+        asked = {"question": "Which?", "options": ["main", "next"], "ttl": 600, "multi": multi}
+        number = served.hive.asked("ask", **asked)["id"]
         row = page.locator(f"[data-key=question-{number}]")
         row.get_by_text("left 09:").wait_for()
         row.get_by_label("main").check()
@@ -129,13 +130,13 @@ def test_a_question_is_answered_by_its_options_and_in_own_words(served: Served, 
         page.reload()
         row.get_by_role("button", name="Answer").click()
         row.wait_for(state="detached")
-        assert served.hive.json("questions", "--all")[-1]["answer"] == answer
+        assert served.hive.asked("questions", all=True)[-1]["answer"] == answer
 
 
 def test_a_question_is_cancelled_and_a_row_acknowledged_in_one_tab_and_gone_in_another(
     browser: Any, served: Served, tab: Tab
 ) -> None:
-    first, second = (served.hive.json("ask", text)["id"] for text in ("cancelled?", "acknowledged?"))
+    first, second = (served.hive.asked("ask", question=text)["id"] for text in ("cancelled?", "acknowledged?"))
     tab.page.locator(f"[data-key=question-{second}]").wait_for()
     with opened(browser, served) as other:
         row = other.page.locator(f"[data-key=question-{first}]")
@@ -145,7 +146,7 @@ def test_a_question_is_cancelled_and_a_row_acknowledged_in_one_tab_and_gone_in_a
         tab.page.locator(f"[data-key=question-{first}]").wait_for(state="detached")
         tab.page.get_by_text("1 acknowledged").wait_for()
         assert tab.states() == other.states() == 1
-    served.hive.run("cancel-question", str(second))
+    served.hive.asked("cancel_question", id=second)
 
 
 def test_the_title_and_the_icon_carry_how_many_need_the_operator(served: Served, tab: Tab) -> None:
@@ -161,10 +162,10 @@ def test_the_title_and_the_icon_carry_how_many_need_the_operator(served: Served,
         assert icon.endswith(f"#n{rows}")
         return int(rows)
 
-    number = served.hive.json("ask", "counted?")["id"]
+    number = served.hive.asked("ask", question="counted?")["id"]
     page.locator(f"[data-key=question-{number}]").wait_for()
     assert count() >= 1
-    served.hive.run("cancel-question", str(number))
+    served.hive.asked("cancel_question", id=number)
     page.locator(f"[data-key=question-{number}]").wait_for(state="detached")
     count()
 
@@ -238,7 +239,7 @@ def test_what_is_done_to_an_agent_is_refused_where_it_is_no_longer_as_it_was_sho
 def test_turns_are_seen_as_they_happen(served: Served, tab: Tab) -> None:
     page = tab.page
     choose(page, "turner", "Turns")
-    served.hive.run("send", "turner", "run the tests")
+    served.hive.asked("send", to="turner", body="run the tests")
     turn = page.locator(".turns .message", has_text="run the tests")
     turn.get_by_text("the tests pass").wait_for()
     turn.get_by_text("done").wait_for()
@@ -307,16 +308,16 @@ def test_a_fan_out_is_followed_agent_by_agent_and_a_failure_hides_no_other(serve
 
 def test_hostile_text_is_text(served: Served, tab: Tab) -> None:
     page = tab.page
-    served.hive.run("request-spawn", "evil", "--description", HOSTILE)
-    question = served.hive.json("ask", HOSTILE, "--option", HOSTILE)["id"]
-    served.hive.run("send", "coder", HOSTILE)
+    served.hive.asked("request_spawn", name="evil", description=HOSTILE)
+    question = served.hive.asked("ask", question=HOSTILE, options=[HOSTILE])["id"]
+    served.hive.asked("send", to="coder", body=HOSTILE)
     choose(page, "coder", "Messages")
     page.locator("#needs .quote", has_text="<script>").first.wait_for()
     page.locator(".message", has_text="U+202E").wait_for()
     assert page.query_selector("#needs img, #needs script, .message img, .feed img") is None
     assert "owned" not in page.title()
-    served.hive.run("cancel-question", str(question))
-    served.hive.run("deny", str(served.hive.json("approvals")[0]["id"]))
+    served.hive.asked("cancel_question", id=question)
+    served.hive.asked("deny", id=served.hive.asked("approvals")[0]["id"])
 
 
 def test_the_keyboard_is_enough(served: Served, tab: Tab) -> None:
@@ -373,7 +374,7 @@ def test_light_and_dark_are_the_system_s_until_they_are_switched(browser: Any, s
 def test_nothing_runs_out_of_the_window(served: Served, tab: Tab) -> None:
     page = tab.page
     number = served.hive.request("coder", PLAIN + "# " + "x" * 500 + "\n")
-    question = served.hive.json("ask", "y" * 1000, "--option", "z" * 200)["id"]
+    question = served.hive.asked("ask", question="y" * 1000, options=["z" * 200])["id"]
     page.locator(f"[data-key=request-{number}]").get_by_role("button", name="Look").click()
     page.locator(".diff .add").first.wait_for()
     for width in (360, 1280, 2560):
@@ -381,16 +382,16 @@ def test_nothing_runs_out_of_the_window(served: Served, tab: Tab) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.set_viewport_size({"width": 360, "height": 800})
     # What is cut off there is not unfolded under a pointer that means something else.
-    served.hive.run("request-spawn", "wordy", "--description", "w" * 900)
+    served.hive.asked("request_spawn", name="wordy", description="w" * 900)
     wordy = page.locator("#needs .row", has_text="wordy")
     wordy.get_by_role("button", name="Look").click()
     wordy.locator(".diff .add").first.wait_for()
     page.locator(".agent[data-name=coder]").click()
     page.get_by_role("button", name="Back").click()
     page.locator("#detail").wait_for(state="hidden")
-    served.hive.run("cancel-question", str(question))
-    for row in served.hive.json("approvals"):
-        served.hive.run("deny", str(row["id"]))
+    served.hive.asked("cancel_question", id=question)
+    for row in served.hive.asked("approvals"):
+        served.hive.asked("deny", id=row["id"])
 
 
 def test_two_hundred_agents_are_painted_from_one_request(browser: Any, served: Served) -> None:
