@@ -4,39 +4,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hive_core.beside import Beside
+from hive_core.errors import HiveError
 from hive_core.events import newest
 from hive_faces.gate import gate
 from status_page import broadcaster
 from tests.agent.browser import Client
-from tests.chromium import browser, new_page
 from tests.hives import PLAIN, TestHive, eventually
 from tests.needs import requires
+from tests.status_page.modelled import compared
 from tests.status_page.near import NearPage, follows, page_near
 
-__all__ = ["browser", "new_page"]
-
-pytestmark = [requires("chromium"), pytest.mark.remembered]
-
-# Makes models in the browser, by the page's own code, of everything that a tab learned and of another cold load, and
-# gives what can be compared of them.
-COMPARE = """async ([learned, last]) => {
-  const { load, apply } = await import('/model.js');
-  const sorted = (rows) => rows.sort((a, b) => (a.id ?? a.name) < (b.id ?? b.name) ? -1 : 1);
-  const plain = (model) => Object.fromEntries(Object.entries(model).filter(([name]) => name !== 'events')
-    .map(([name, value]) => [name, value instanceof Map ? sorted([...value.values()]) : value]));
-  let model;
-  for (const one of learned) {
-    if (one.limits) model = load(one);
-    else { apply(model, one); apply(model, one); } // Told twice it would be the same.
-  }
-  return [plain(model), plain(load(last))];
-}"""
+pytestmark = [requires("node"), pytest.mark.remembered]
 
 
 class World:
@@ -158,24 +143,20 @@ def act(world: World, chance: random.Random, number: int) -> None:
     hive = world.hive
     pending = [row["id"] for row in hive.asked("approvals")]
     asked = [row["id"] for row in hive.asked("questions")]
-    deeds: list[tuple[str, ...]] = [
-        ("send", "coder", f"word {number} " + "é" * chance.randrange(5000)),
-        ("ask", f"question {number}?", "--option", "a", "--multi"),
-        ("request-spawn", f"agent{number}", "--description", "made by a test"),
-        ("stop", "coder"),
-        ("start", "coder"),
-        ("rebuild", "coder"),
-        ("pause", "coder"),
-        ("resume", "coder"),
-        ("spawn", f"spawned{number % 3}"),
-        ("destroy", f"spawned{number % 3}", "--yes"),
-        ("purge", f"spawned{number % 3}", "--yes"),
-        *(("deny", str(id), "--note", "no") for id in pending[:1]),
-        *(("approve", str(id)) for id in pending[-1:]),
-        *(("answer", str(id), "yes") for id in asked[:1]),
-        *(("cancel-question", str(id)) for id in asked[-1:]),
+    deeds: list[tuple[str, dict[str, Any]]] = [
+        ("send", {"to": "coder", "body": f"word {number} " + "é" * chance.randrange(5000)}),
+        ("ask", {"question": f"question {number}?", "options": ["a"], "multi": True}),
+        ("request_spawn", {"name": f"agent{number}", "description": "made by a test"}),
+        *((verb, {"name": "coder"}) for verb in ("stop", "start", "rebuild", "pause", "resume")),
+        *((verb, {"name": f"spawned{number % 3}"}) for verb in ("spawn", "destroy", "purge")),
+        *(("deny", {"id": id, "note": "no"}) for id in pending[:1]),
+        *(("approve", {"id": id}) for id in pending[-1:]),
+        *(("answer", {"id": id, "text": "yes"}) for id in asked[:1]),
+        *(("cancel_question", {"id": id}) for id in asked[-1:]),
     ]
-    hive.forked(*chance.choice(deeds))
+    verb, arguments = chance.choice(deeds)
+    with suppress(HiveError):
+        hive.asked(verb, **arguments)
 
 
 def flood(world: World) -> None:
@@ -194,7 +175,7 @@ def world(hive: TestHive) -> Iterator[World]:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_model_is_what_a_cold_load_says(
-    world: World, new_page: Any, monkeypatch: pytest.MonkeyPatch, seed: int
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     monkeypatch.setattr(broadcaster, "MOST_BEHIND", 50_000)
     chance = random.Random(seed)
@@ -208,11 +189,8 @@ def test_the_model_is_what_a_cold_load_says(
             chance.choice(happen)()
         act(world, chance, number)
     reader.catch_up()
-    page = new_page()
-    page.goto(f"http://127.0.0.1:{world.client.port}/")
-    last = eventually(world.state)
-    mine, fresh = page.evaluate(COMPARE, [reader.learned, last])
-    for part in fresh:
+    [(mine, fresh)] = compared(tmp_path, [(reader.learned, eventually(world.state))])
+    for part in mine.keys() | fresh.keys():
         assert mine[part] == fresh[part], part
 
 

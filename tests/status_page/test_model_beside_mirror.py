@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import copy
-import json
 import random
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from hive_core import mirror
 from hive_core.event_kinds import EVENT_KINDS
 from tests.core.test_mirror import blank
-from tests.hives import CHECKOUT
 from tests.needs import requires
+from tests.status_page.modelled import MODEL, compared
 
-MODEL = CHECKOUT / "status_page/static/model.js"
 HISTORIES, LONGEST = 150, 60
-# What can be compared of a model that was told of each event, and of one that was loaded with the mirror's state.
-COMPARE = """
-import { readFileSync } from 'node:fs';
-import { load, apply } from './model.mjs';
-const sorted = (rows) => rows.sort((a, b) => (a.id ?? a.name ?? a.agent) < (b.id ?? b.name ?? b.agent) ? -1 : 1);
-const plain = ({ events, ...model }) => Object.fromEntries(Object.entries(model)
-  .map(([name, value]) => [name, value instanceof Map ? sorted([...value.values()]) : value]));
-console.log(JSON.stringify(JSON.parse(readFileSync(0)).map(([before, told, after]) => {
-  const model = load(before);
-  for (const event of told) { apply(model, event); apply(model, event); }
-  return [plain(model), plain(load(after))];
-})));
-"""
 
 
 class History:
@@ -128,8 +111,6 @@ class History:
 
 @requires("node")
 def test_both_make_the_same_of_any_history(tmp_path: Path) -> None:
-    shutil.copy(MODEL, tmp_path / "model.mjs")
-    (tmp_path / "compare.mjs").write_text(COMPARE)
     given, seen = [], set()
     for seed in range(HISTORIES):
         history, state = History(seed), {**blank(), "halted_at": None}
@@ -138,10 +119,8 @@ def test_both_make_the_same_of_any_history(tmp_path: Path) -> None:
             history.one()
             mirror.apply(state, history.events[-1])
         seen |= {event["kind"] for event in history.events}
-        given.append((before, history.events, state))
-    argv = ["node", str(tmp_path / "compare.mjs")]
-    told = subprocess.run(argv, input=json.dumps(given), capture_output=True, text=True, check=True).stdout
-    for seed, (mine, theirs) in enumerate(json.loads(told)):
+        given.append(([before, *history.events], state))
+    for seed, (mine, theirs) in enumerate(compared(tmp_path, given)):
         for part in mine.keys() | theirs.keys():
             assert mine[part] == theirs[part], f"{part}, of the history {seed}"
     assert seen == mirror._CHANGES.keys() <= EVENT_KINDS.keys()
