@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -42,6 +43,7 @@ needs_nix = pytest.mark.skipif(
 needs_root = pytest.mark.skipif(os.geteuid() != 0 and "CI" not in os.environ, reason="needs root")
 
 
+@functools.cache
 def other_python() -> str:
     """Another version of Python than the one that runs the tests; skips the test where there is none."""
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -26,6 +26,8 @@ ENTER = (
 )
 TELL = "import tiny; print(sys.version_info[1], tiny.VERSION, flush=True)"
 MAKE = "import sys; from pathlib import Path; from hive_core import environment; "
+# Where environments are made without the real pip, by who finds this first.
+LIGHT = CHECKOUT / "tests" / "stand_ins" / "light_venv"
 OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -42,44 +44,30 @@ def library(folder: Path, version: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with pip and nothing else, to be copied: making one takes longer than all the rest."""
-    made = tmp_path_factory.mktemp("empty") / "environment"
-    subprocess.run([sys.executable, "-m", "venv", made], check=True, env={"PATH": os.environ["PATH"]})
-    return made
-
-
-@pytest.fixture(scope="module")
-def light(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with a stand-in for pip, which unpacks a wheel that is named by its file and knows no index."""
+def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with a stand-in for pip and nothing else, to be copied."""
     made = tmp_path_factory.mktemp("light") / "environment"
-    pip = environment.packages(made) / "pip"
-    shutil.copytree(empty, made, symlinks=True, ignore=shutil.ignore_patterns("pip*", "setuptools*", "pkg_resources"))
-    shutil.copy(empty / "bin" / "pip", made / "bin" / "pip")
-    pip.mkdir()
-    (pip / "__init__.py").touch()
-    (pip / "__main__.py").write_text(
-        "import sys, sysconfig, zipfile\n"
-        "for wheel in (each.partition('file://')[2] for each in sys.argv if '--dry-run' not in sys.argv):\n"
-        "    if wheel:\n"
-        "        zipfile.ZipFile(wheel).extractall(sysconfig.get_path('purelib'))\n"
-    )
+    subprocess.run([sys.executable, "-m", "venv", made], check=True, env={"PYTHONPATH": str(LIGHT)})
     return made
+
+
+def project(*libraries: str) -> str:
+    """What pyproject.toml says of them."""
+    listed = ", ".join(f'"{each}"' for each in libraries)
+    return f"[project]\ndependencies = [{listed}]\n[project.optional-dependencies]\n"
 
 
 class Checkout:
     """A checkout whose only library is a file beside it."""
 
-    def __init__(self, root: Path, empty: Path) -> None:
-        self.root, self.empty = root, empty
+    def __init__(self, root: Path, light: Path) -> None:
+        self.root, self.light = root, light
         root.mkdir()
 
     def ask_for(self, *libraries: str) -> None:
-        listed = ", ".join(f'"{each}"' for each in libraries)
-        text = f"[project]\ndependencies = [{listed}]\n[project.optional-dependencies]\n"
-        (self.root / "pyproject.toml").write_text(text)
+        (self.root / "pyproject.toml").write_text(project(*libraries))
         if not environment.wanted(self.root).exists():
-            shutil.copytree(self.empty, environment.wanted(self.root), symlinks=True)
+            shutil.copytree(self.light, environment.wanted(self.root), symlinks=True)
 
     def ask_for_version(self, version: str) -> None:
         self.ask_for(library(self.root.parent, version))
@@ -98,7 +86,8 @@ def root(checkout: Checkout) -> Path:
 
 
 def start(root: Path, script: str, *, python: str = sys.executable, **more: str) -> subprocess.Popen[str]:
-    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "PIP_CONFIG_FILE": os.devnull, **more}
+    paths = f"{LIGHT}:{CHECKOUT}"
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": paths, "PIP_CONFIG_FILE": os.devnull, **more}
     argv = [python, "-c", script, str(root)]
     return subprocess.Popen(
         argv, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -111,15 +100,26 @@ def run(root: Path, script: str = ENTER + TELL, **more: str) -> tuple[int, str, 
     return process.returncode, out, err
 
 
-def test_an_environment_is_made_once_and_is_there_for_work_on_hive_too(root: Path) -> None:
-    shutil.rmtree(root / ".venv")
-    assert run(root) == (0, f"{sys.version_info[1]} 1\n", "hive: making its Python environment (once)…\n")
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[int, str, str]]:
+    """A checkout that had no environment, with the one that was made by the real pip; what was said meanwhile."""
+    root = tmp_path_factory.mktemp("first") / "checkout"
+    root.mkdir()
+    (root / "pyproject.toml").write_text(project(library(root.parent, "1")))
+    return root, run(root, PYTHONPATH=str(CHECKOUT))
+
+
+def test_an_environment_is_made_once_and_is_there_for_work_on_hive_too(
+    first: tuple[Path, tuple[int, str, str]],
+) -> None:
+    root, told = first
+    assert told == (0, f"{sys.version_info[1]} 1\n", "hive: making its Python environment (once)…\n")
     assert run(root) == (0, f"{sys.version_info[1]} 1\n", "")
     python = root / ".venv" / "bin" / "python"
-    told = subprocess.run(
+    done = subprocess.run(
         [python, "-c", "import tiny; print(tiny.VERSION)"], capture_output=True, text=True, check=True
     )
-    assert told.stdout == "1\n"
+    assert done.stdout == "1\n"
     # What else stands in the file changes no library.
     with (root / "pyproject.toml").open("a") as file:
         file.write("\n# a remark\n")
@@ -251,10 +251,14 @@ def test_an_environment_that_is_not_ready_runs_nobody(checkout: Checkout, anothe
 
 
 @pytest.mark.parametrize("answering", [True, False], ids=["refused", "silent"])
-def test_without_a_network_a_sentence_says_so(tmp_path: Path, empty: Path, answering: bool) -> None:
-    checkout = Checkout(tmp_path / "checkout", empty)
+def test_without_a_network_a_sentence_says_so(
+    checkout: Checkout, first: tuple[Path, tuple[int, str, str]], answering: bool
+) -> None:
     root = checkout.root
-    checkout.ask_for("tiny")
+    (root / "pyproject.toml").write_text(project("tiny"))
+    # With the real pip, and nothing else.
+    only = shutil.ignore_patterns("tiny*", "made", "in-use")
+    shutil.copytree(environment.wanted(first[0]), environment.wanted(root), symlinks=True, ignore=only)
     with socket.create_server(("127.0.0.1", 0)) as index:
         place = f"http://127.0.0.1:{index.getsockname()[1]}/simple"
         if answering:
@@ -273,7 +277,9 @@ def test_an_environment_that_was_left_half_made_is_made_anew(root: Path) -> None
     half = environment.packages(environment.wanted(root))
     (environment.wanted(root) / "bin" / "pip").unlink()
     (half / "tiny.py").write_text("VERSION = 'half'\n")
+    (half / "left.py").touch()
     assert run(root)[:2] == (0, f"{sys.version_info[1]} 1\n")
+    assert not (half / "left.py").exists()
 
 
 def test_an_environment_that_was_removed_is_made_anew(checkout: Checkout) -> None:
@@ -283,10 +289,10 @@ def test_an_environment_that_was_removed_is_made_anew(checkout: Checkout) -> Non
     assert run(checkout.root)[:2] == (0, f"{sys.version_info[1]} 1\n")
 
 
-def test_an_environment_of_before_is_taken_over_and_its_paths_lead_there(root: Path, empty: Path) -> None:
+def test_an_environment_of_before_is_taken_over_and_its_paths_lead_there(root: Path, light: Path) -> None:
     before = root / ".venv"
     shutil.rmtree(before)
-    shutil.copytree(empty, before, symlinks=True)
+    shutil.copytree(light, before, symlinks=True)
     (environment.packages(before) / "mine.py").touch()
     assert run(root)[:2] == (0, f"{sys.version_info[1]} 1\n")
     assert (environment.packages(environment.wanted(root)) / "mine.py").exists()
