@@ -17,7 +17,7 @@ from hive_core.containers.base import Threaded
 from hive_core.containers.nixos.places import ROOT
 from tests.nix.evaluating import CHECKOUT, CONFIG, NIXPKGS, nix
 
-STAND_IN = CHECKOUT / "tests/stand_ins/nixos.py"
+STAND_INS = CHECKOUT / "tests/stand_ins"
 # Says that the machine has all that itself: a booted one, in which the tests are run once more.
 REAL = "HIVE_TEST_BOOTED"
 PLAYED = ("nixos-container", "systemctl", "journalctl")
@@ -40,7 +40,8 @@ def installed(folder: Path) -> dict[str, str]:
     programs = folder / "bin"
     programs.mkdir(parents=True)
     for name in PLAYED:
-        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {STAND_IN} {folder} {name} "$@"\n')
+        told = f"root={folder} program={name} python={sys.executable} stand_ins={STAND_INS}"
+        (programs / name).write_text(f"#!/bin/sh\n{told}\n. $stand_ins/nixos.sh\n")
         (programs / name).chmod(0o755)
     return {"PATH": f"{programs}:{os.environ['PATH']}", ROOT: str(folder), "NIX_CONFIG": CONFIG, "HIVE_TESTING": "1"}
 

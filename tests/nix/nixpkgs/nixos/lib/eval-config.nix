@@ -7,7 +7,8 @@ let
   unit = name: service:
     let
       file = "${builtins.placeholder "out"}/units/${name}";
-      more = { Environment = "PATH=/usr/bin:/bin"; ExecStart = "/bin/sh -e ${file}.sh"; };
+      path = concatStrings (map (package: "${package}/bin:") service.path);
+      more = { Environment = "PATH=${path}/usr/bin:/bin"; ExecStart = "/bin/sh -e ${file}.sh"; };
       text = section "Unit" service.unitConfig + section "Service" (service.serviceConfig // more);
     in ''
       printf %s ${escapeShellArg service.script} >${file}.sh
