@@ -125,7 +125,9 @@ class TestHive:
 
     def _about_the_start(self, options: Mapping[str, Any]) -> bool:
         """Whether a command depends on how its interpreter is started."""
-        return bool(options) or any(name.startswith(("PYTHON", "LC_", "LANG", "PATH")) for name in self.extra)
+        # One that was imported knows where git is: a PATH may have more than ours, and not less.
+        less = not self.environment["PATH"].endswith(os.environ["PATH"])
+        return bool(options) or less or any(name.startswith(("PYTHON", "LC_", "LANG")) for name in self.extra)
 
     def started_anew(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run the real program to its end."""
