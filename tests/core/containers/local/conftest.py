@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.core.containers.local.machine import Machine, machine
+from tests.core.containers.local.machine import Machine, failures, machine
 from tests.needs import requires
 from tests.users import USER
 
@@ -29,28 +28,34 @@ def _marks(user: str) -> list[pytest.MarkDecorator]:
     return [root_only] if user == "root" else []
 
 
+def _or_user(user: str) -> str:
+    """Whom a case runs as: nobody is root where the tests are not."""
+    return user if os.geteuid() == 0 else "user"
+
+
 def _open(case: tuple[str, str]) -> Iterator[Machine]:
     sandbox, user = case
     # Whoever runs the tests unprivileged is the plain user already.
     uid = USER if user == "user" and os.geteuid() == 0 else None
     with machine(sandbox, uid) as made:
-        failure = _failures(uid)[sandbox]
+        failure = failures(uid)[sandbox]
         if failure and "CI" not in os.environ:
             pytest.skip(f"{sandbox} does not work on this machine for this user: {failure.splitlines()[0]}")
         yield made
 
 
-@functools.cache
-def _failures(uid: int | None) -> dict[str, str | None]:
-    """What each sandbox fails with where this user starts it, as on a machine that is a container itself."""
-    with machine(None, uid) as made:
-        found: dict[str, str | None] = made.ask("probe")
-        return found
-
-
 @pytest.fixture(params=cases("bwrap", "unshare", "none"))
 def anywhere(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """Every sandbox, as root and as a plain user."""
+    yield from _open(request.param)
+
+
+_IN_TURN = [("bwrap", "root"), ("unshare", "user"), ("none", "root")]
+
+
+@pytest.fixture(params=[case for sandbox, user in _IN_TURN for case in cases(sandbox, users=(_or_user(user),))])
+def each_sandbox(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """Every sandbox once: for what a supervisor does whoever it runs as, and what each sandbox has to pass on to it."""
     yield from _open(request.param)
 
 

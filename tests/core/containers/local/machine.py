@@ -222,3 +222,11 @@ def machine(sandbox: str | None, user: int | None) -> Iterator[Machine]:
         for name in made.host.containers():
             made.host.destroy(name)
         remove(home)
+
+
+@functools.cache
+def failures(user: int | None) -> dict[str, str | None]:
+    """What each sandbox fails with where this user starts it, as on a machine that is a container itself."""
+    with machine(None, user) as made:
+        found: dict[str, str | None] = made.ask("probe")
+        return found

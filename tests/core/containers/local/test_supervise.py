@@ -25,9 +25,9 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
         ("true", 0, "exit code 0"),
     ],
 )
-def test_the_exit_code_is_kept(anywhere: Machine, script: str, code: int, cause: str) -> None:
-    anywhere.run("a", "sh", "-c", script)
-    ended = anywhere.end("a").ended
+def test_the_exit_code_is_kept(each_sandbox: Machine, script: str, code: int, cause: str) -> None:
+    each_sandbox.run("a", "sh", "-c", script)
+    ended = each_sandbox.end("a").ended
     assert ended is not None
     assert (ended.code, ended.cause, ended.out_of_memory) == (code, cause, False)
 
@@ -70,17 +70,17 @@ def test_a_supervisor_killed_takes_everything_with_it(anywhere: Machine) -> None
     assert anywhere.container("a").running
 
 
-def test_an_earlier_instances_end_is_not_taken_for_this_ones(anywhere: Machine) -> None:
-    anywhere.run("a", "sh", "-c", "test -e ran && exec sleep 100; touch ran; exit 3")
-    first = anywhere.end("a").ended
+def test_an_earlier_instances_end_is_not_taken_for_this_ones(plain: Machine) -> None:
+    plain.run("a", "sh", "-c", "test -e ran && exec sleep 100; touch ran; exit 3")
+    first = plain.end("a").ended
     assert first is not None
     assert first.code == 3
-    anywhere.ask("start", name="a", view=anywhere.view("a"))
-    (descriptor,) = anywhere.host.exits(["a"]).values()
-    os.kill(anywhere.supervisor("a"), signal.SIGKILL)
+    plain.ask("start", name="a", view=plain.view("a"))
+    (descriptor,) = plain.host.exits(["a"]).values()
+    os.kill(plain.supervisor("a"), signal.SIGKILL)
     await_end(descriptor)
     os.close(descriptor)
-    ended = anywhere.container("a").ended
+    ended = plain.container("a").ended
     assert ended is not None
     assert ended.code is None
 
@@ -109,75 +109,75 @@ def test_what_a_program_leaves_behind_dies_when_it_ends(anywhere: Machine) -> No
     assert ended.code == 4
 
 
-def test_the_descriptor_of_an_exit_is_readable_right_after_a_kill(anywhere: Machine) -> None:
-    anywhere.run("a", "sh", "-c", "echo ready; exec sleep 100")
-    anywhere.await_line("a", "ready")
-    (descriptor,) = anywhere.host.exits(["a", "nobody"]).values()
-    with anywhere.held("a") as held:
+def test_the_descriptor_of_an_exit_is_readable_right_after_a_kill(each_sandbox: Machine) -> None:
+    each_sandbox.run("a", "sh", "-c", "echo ready; exec sleep 100")
+    each_sandbox.await_line("a", "ready")
+    (descriptor,) = each_sandbox.host.exits(["a", "nobody"]).values()
+    with each_sandbox.held("a") as held:
         os.kill(max(held), signal.SIGKILL)
         await_end(descriptor)
     os.close(descriptor)
-    container = anywhere.container("a")
+    container = each_sandbox.container("a")
     assert not container.running
     assert container.ended is not None
     assert container.ended.code == 137
 
 
-def test_hostile_bytes_are_kept_line_by_line(anywhere: Machine) -> None:
-    anywhere.run("a", "sh", "-c", r"printf '\033[31mred\000\377\rx\n\nlast'; echo err >&2; printf part")
-    anywhere.end("a")
-    lines = anywhere.host.journal("a", 10)
+def test_hostile_bytes_are_kept_line_by_line(plain: Machine) -> None:
+    plain.run("a", "sh", "-c", r"printf '\033[31mred\000\377\rx\n\nlast'; echo err >&2; printf part")
+    plain.end("a")
+    lines = plain.host.journal("a", 10)
     assert [line.split(" ", 1)[1] for line in lines][-4:] == ["\x1b[31mred\0\ufffd\rx", "", "lasterr", "part"]
     assert all(len(line.split(" ", 1)[0]) == len("2026-11-21T07:46:01.123Z") for line in lines)
 
 
-def test_a_program_that_reads_its_own_output_cannot_blind_the_journal(anywhere: Machine) -> None:
+def test_a_program_that_reads_its_own_output_cannot_blind_the_journal(each_sandbox: Machine) -> None:
     loop = "i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i + 1)); done"
-    anywhere.run("a", "sh", "-c", f"cat </proc/$$/fd/1 >/dev/null & {loop}; kill -9 $!; wait; echo end")
-    anywhere.end("a")
-    assert anywhere.written("a")[-1] == "end"
+    each_sandbox.run("a", "sh", "-c", f"cat </proc/$$/fd/1 >/dev/null & {loop}; kill -9 $!; wait; echo end")
+    each_sandbox.end("a")
+    assert each_sandbox.written("a")[-1] == "end"
 
 
-def test_an_agents_escapes_do_not_reach_the_reason_of_a_failed_start(anywhere: Machine) -> None:
-    script = anywhere.state("a") / "script"
+def test_an_agents_escapes_do_not_reach_the_reason_of_a_failed_start(each_sandbox: Machine) -> None:
+    script = each_sandbox.state("a") / "script"
     script.write_text("#!/state/\033[31mno-such\n")
     script.chmod(0o755)
     with pytest.raises(BuildFailed) as refused:
-        anywhere.run("a", "/state/script")
+        each_sandbox.run("a", "/state/script")
     assert "\033" not in str(refused.value)
 
 
-def test_an_agent_cannot_fill_the_disk(anywhere: Machine) -> None:
+def test_an_agent_cannot_fill_the_disk(plain: Machine) -> None:
     line = "y" * 4000
-    anywhere.run("a", "sh", "-c", f"yes {line} | head -n 6000; yes | tr -d '\\n' | head -c 20000; echo; echo end")
-    anywhere.end("a")
-    files = sorted((anywhere.home / "containers/a").glob("journal*"))
+    plain.run("a", "sh", "-c", f"yes {line} | head -n 6000; yes | tr -d '\\n' | head -c 20000; echo; echo end")
+    plain.end("a")
+    files = sorted((plain.home / "containers/a").glob("journal*"))
     assert [file.name for file in files] == ["journal", "journal.1"]
     assert all(file.stat().st_size <= 10 * 1024 * 1024 for file in files)
-    *_, first, second, third, last = anywhere.written("a")
+    *_, first, second, third, last = plain.written("a")
     assert [len(first), len(second), len(third)] == [8192, 8192, 20000 - 2 * 8192]
     assert last == "end"
 
 
-def test_a_program_that_is_not_there_fails_the_start_with_a_sentence(anywhere: Machine) -> None:
+def test_a_program_that_is_not_there_fails_the_start_with_a_sentence(each_sandbox: Machine) -> None:
     with pytest.raises(BuildFailed, match="the program /state/nothing is not there"):
-        anywhere.run("a", "/state/nothing")
-    assert not anywhere.container("a").running
+        each_sandbox.run("a", "/state/nothing")
+    assert not each_sandbox.container("a").running
 
 
-def test_a_turn_loop_that_is_not_there_is_no_fault_of_the_configuration(anywhere: Machine) -> None:
-    revision = anywhere.build("a", {"agent.toml": 'runner = "claude"\n'})
+def test_a_turn_loop_that_is_not_there_is_no_fault_of_the_configuration(each_sandbox: Machine) -> None:
+    revision = each_sandbox.build("a", {"agent.toml": 'runner = "claude"\n'})
     with pytest.raises(HiveError, match="the program /hive/nothing is not there") as raised:
-        anywhere.ask(
-            "switch", name="a", revision=revision, view=anywhere.view("a", harness=["/hive/nothing"]), run=True
+        each_sandbox.ask(
+            "switch", name="a", revision=revision, view=each_sandbox.view("a", harness=["/hive/nothing"]), run=True
         )
     assert not isinstance(raised.value, BuildFailed)
 
 
-def test_a_program_that_cannot_be_executed_fails_the_start_with_a_sentence(anywhere: Machine) -> None:
-    (anywhere.state("a") / "text").write_text("not a program")
+def test_a_program_that_cannot_be_executed_fails_the_start_with_a_sentence(each_sandbox: Machine) -> None:
+    (each_sandbox.state("a") / "text").write_text("not a program")
     with pytest.raises(BuildFailed, match="the program /state/text cannot be executed"):
-        anywhere.run("a", "/state/text")
+        each_sandbox.run("a", "/state/text")
 
 
 def test_a_limit_of_memory_kills_and_says_so(as_root: Machine) -> None:
@@ -241,11 +241,11 @@ def test_a_limit_of_cpu_is_set(as_root: Machine) -> None:
     assert quotas == ["50000"]
 
 
-def test_without_control_groups_a_sentence_in_the_journal_says_so(anywhere: Machine) -> None:
-    anywhere.run("a", "true", more="[limits]\nmemory = '64M'\nprocesses = 10\n")
-    anywhere.end("a")
-    said = [line for line in anywhere.written("a") if "not in force: memory, pids" in line]
-    assert len(said) == (0 if anywhere.root else 1)
+def test_without_control_groups_a_sentence_in_the_journal_says_so(each_sandbox: Machine) -> None:
+    each_sandbox.run("a", "true", more="[limits]\nmemory = '64M'\nprocesses = 10\n")
+    each_sandbox.end("a")
+    said = [line for line in each_sandbox.written("a") if "not in force: memory, pids" in line]
+    assert len(said) == (0 if each_sandbox.root else 1)
 
 
 def _groups(machine: Machine, name: str) -> list[Path]:
@@ -255,7 +255,7 @@ def _groups(machine: Machine, name: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("signal", ["KILL", "TERM", "SEGV"])
-def test_a_program_that_is_killed_writes_nothing_that_it_has_not_written(anywhere: Machine, signal: str) -> None:
-    anywhere.run("a", "sh", "-c", f"echo mine; kill -{signal} $$; sleep 100")
-    anywhere.end("a")
-    assert [line for line in anywhere.written("a") if not line.startswith("hive: ")] == ["mine"]
+def test_a_program_that_is_killed_writes_nothing_that_it_has_not_written(each_sandbox: Machine, signal: str) -> None:
+    each_sandbox.run("a", "sh", "-c", f"echo mine; kill -{signal} $$; sleep 100")
+    each_sandbox.end("a")
+    assert [line for line in each_sandbox.written("a") if not line.startswith("hive: ")] == ["mine"]
