@@ -23,6 +23,7 @@ from typing import Any, TypeVar, cast
 
 from hive_core import progress, settings, wire
 from hive_core.changes import Change, InProgress
+from hive_core.containers.local import choice
 from hive_core.context import Hive
 from hive_core.git.library import pygit2
 from hive_faces.serve import serve
@@ -59,6 +60,23 @@ def harness_repository(folder: Path) -> Path:
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "The harness as it is")
     return folder
+
+
+@functools.cache
+def sandbox_of_the_machine() -> bytes | None:
+    """What a hive remembers of this machine's sandboxes once it has tried them; None where it remembers nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        memory = Path(folder, "sandbox.json")
+        choice.choose(memory)
+        return memory.read_bytes() if memory.exists() else None
+
+
+def remember_sandbox(cache: Path) -> None:
+    """Have a hive know the sandbox of the machine: each would try it at its first start, at the cost of another one."""
+    known = sandbox_of_the_machine()
+    if known is not None and not cache.exists():
+        cache.mkdir(mode=0o700)
+        (cache / "sandbox.json").write_bytes(known)
 
 
 @dataclass
@@ -205,6 +223,8 @@ class TestHive:
         config.mkdir(parents=True)
         pygit2.init_repository(str(config), initial_head="main")
         self.propose(name, toml)
+        if "HIVE_BACKEND" not in self.extra:
+            remember_sandbox(self.home / "cache")
 
     def inside(self) -> Hive:
         """The same hive, for a test that calls an operation in Python."""

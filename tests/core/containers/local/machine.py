@@ -26,6 +26,7 @@ from hive_core.hostile_folders import remove
 from hive_core.settings import from_environment
 from tests.forking import ForkServer
 from tests.git import commit_all
+from tests.hives import remember_sandbox
 from tests.users import CHECKOUT, become, packages_of, runnable
 
 DRIVER = Path(__file__).resolve().with_name("driver.py").relative_to(CHECKOUT)
@@ -216,6 +217,8 @@ def machine(sandbox: str | None, user: int | None) -> Iterator[Machine]:
     (home / "hive.db").write_text("secret of hive")
     (home / "hive.db").chmod(0o600)
     made.give(home / "hive.db", user or 0)
+    if user is None:
+        remember_sandbox(home / "cache")
     try:
         yield made
     finally:

@@ -11,15 +11,18 @@ import pytest
 from hive_core.containers.local.choice import choose, forget
 from hive_core.containers.local.probe import probe
 from hive_core.containers.local.sandbox import Sandbox
-from tests.hives import TestHive
+from tests.hives import PLAIN, TestHive
 from tests.needs import requires
 
 pytestmark = requires("bwrap")
 
 
 def test_a_start_tries_no_sandbox_again(hive: TestHive) -> None:
-    hive.spawn("coder")
+    hive.configure("coder", PLAIN)
     memory = hive.home / "cache" / "sandbox.json"
+    # What a hive of the tests is given to know.
+    memory.unlink()
+    hive.run("spawn", "coder")
     found = json.loads(memory.read_text())
     assert found["sandbox"] == probe().value
     # Another one than a try would find: it is what the start goes by.
