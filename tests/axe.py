@@ -23,6 +23,10 @@ _COLOURED = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-t
 _SCHEMES: dict[str, Any] = {"light": {}, "dark": _COLOURED}
 
 
+# The narrowest window that is somebody's, and one that has room for everything beside each other.
+WIDTHS = (360, 1280)
+
+
 def faults(page: Any) -> list[str]:
     """What is serious or worse on the page as it is shown now, in both of its colour schemes."""
     found = []

@@ -10,7 +10,7 @@ import pytest
 from hive_agent.turns.record import Record
 from tests.agent.browser import KEY, free_port
 from tests.agent.conftest import Place
-from tests.axe import faults, needs_axe
+from tests.axe import WIDTHS, faults, needs_axe
 from tests.chromium import browser, new_page
 from tests.hives import eventually
 from tests.needs import requires
@@ -150,7 +150,8 @@ def test_no_text_is_so_large_or_so_odd_that_the_page_stands_still(turns: Turns, 
     turns.add("x" * 10_000_000, ("text", {"text": "x" * 10_000_000}))
     turns.add("the last", ("text", {"text": "is there"}))
     page = turns.open(new_page)
-    page.get_by_text("is there").wait_for()
+    # Looked for where it has to be: to look through all the others costs more than the page has for them.
+    page.locator("article").nth(len(LARGE) + 1).get_by_text("is there").wait_for()
     assert page.locator("article").count() == len(LARGE) + 2
     page.set_viewport_size({"width": 360, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") == 360
@@ -207,8 +208,7 @@ def test_turns_of_other_days_stand_under_theirs_and_the_page_s_own_words_are_tol
 
 
 @needs_axe
-@pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_serious_keeps_anybody_from_it(turns: Turns, new_page: Any, width: int, place: Place) -> None:
+def test_nothing_serious_keeps_anybody_from_it(turns: Turns, new_page: Any, place: Place) -> None:
     call = {"id": "1", "name": "Bash", "input": {"command": "make"}}
     result = {"id": "1", "text": "line\n" * 100, "is_error": True}
     turns.add(
@@ -220,6 +220,9 @@ def test_nothing_serious_keeps_anybody_from_it(turns: Turns, new_page: Any, widt
     )
     turns.add("again", ("retry", {"error": "overloaded"}), outcome="failed")
     place.gate.put("friend", "a message")
-    page = turns.open(new_page, viewport={"width": width, "height": 800})
-    page.locator("details.tool > summary").click()
-    assert faults(page) == []
+    page = turns.open(new_page)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.reload()  # It begins another way in a narrow window.
+        page.locator("details.tool > summary").click()
+        assert faults(page) == [], f"{width} wide"
