@@ -100,8 +100,6 @@ class Changes:
         from inotify_simple import INotify, flags
 
         self._root, self._inotify, self._flags = root, INotify(), flags
-        self._poll = select.poll()
-        self._poll.register(self._inotify.fd, select.POLLIN)
         self._watched = flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
         # The tree may be made, or another put in its place.
         above, self._name = os.path.split(root)
@@ -116,7 +114,8 @@ class Changes:
 
     def any(self) -> bool:
         """The first look finds something."""
-        if not self._first and not self._poll.poll(0):
+        # Any thread may ask at any time.
+        if not self._first and not select.select([self._inotify.fd], [], [], 0)[0]:
             return False
         told = [each for each in self._inotify.read(timeout=0) if each.wd != self._above or each.name == self._name]
         made = self._flags.CREATE | self._flags.MOVED_TO
