@@ -148,6 +148,10 @@ class BootedMachine:
         """The folder of its system."""
         return self._folder / "machine"
 
+    def inside(self, path: str) -> Path:
+        """Where a path of the running machine's is found here, its mounts included."""
+        return Path(f"/proc/{self.leader}/root{path}")
+
     def boot(self) -> None:
         """Switch it on; it is there when everything was started that is to be."""
         self._group.mkdir(exist_ok=True)
