@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from tests.agent.browser import free_port
 from tests.hives import CHECKOUT, PLAIN, TestHive
 from tests.needs import requires
 from tests.status_page.conftest import Served, Tab, opened, serve
+from tests.status_page.near import served_near
+from tests.status_page.tls_proxy import tls_proxy
 
 pytestmark = requires("chromium")
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script> \u202egnp.exe"
@@ -413,6 +416,22 @@ def test_it_says_that_it_is_stale_and_takes_its_buttons_away(served: Served, tab
     page.wait_for_selector("#live.stale")
     assert page.locator(".agent[data-name=coder]").is_visible()
     assert page.locator("#detail").get_by_role("button", name="Restart").is_disabled()
+
+
+@requires("openssl")
+@pytest.mark.remembered
+def test_it_is_used_through_a_proxy_with_tls(hive: TestHive, browser: Any, tmp_path: Path) -> None:
+    port = free_port()
+    with tls_proxy(tmp_path, "hive.test", port) as proxy:
+        hive.home.mkdir()
+        (hive.home / "hive.toml").write_text(f'[page]\norigin = "https://hive.test:{proxy}"\n')
+        with served_near(hive, port=port), browser.new_context(ignore_https_errors=True) as context:
+            page = context.new_page()
+            page.goto(hive.run("open").stdout.strip())
+            page.wait_for_selector("#live:not(.stale)")
+            hive.asked("request_spawn", name="worker", description="by way of TLS")
+            page.get_by_text("by way of TLS").first.wait_for()
+            assert page.url == f"https://hive.test:{proxy}/"
 
 
 def test_the_page_is_small() -> None:

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from tests.agent.browser import free_port
-from tests.chromium import browser
 from tests.hives import TestHive
-from tests.needs import requires
 from tests.status_page.near import served_near
-from tests.status_page.tls_proxy import tls_proxy
-
-__all__ = ["browser"]
 
 pytestmark = pytest.mark.remembered
 
@@ -50,17 +41,3 @@ def test_the_name_of_the_proxy_is_one_more_and_the_only_one(hive: TestHive, text
             "Forwarded": "host=hive.test:8443",
         }
         assert near.client.ask("GET", "/api/state", Host="evil.test", **forged)[0] == 421
-
-
-@requires("chromium", "openssl")
-def test_a_browser_uses_it_through_tls(hive: TestHive, browser: Any, tmp_path: Path) -> None:
-    port = free_port()
-    with tls_proxy(tmp_path, "hive.test", port) as proxy:
-        configure(hive, f'origin = "https://hive.test:{proxy}"')
-        with served_near(hive, port=port), browser.new_context(ignore_https_errors=True) as context:
-            page = context.new_page()
-            page.goto(hive.run("open").stdout.strip())
-            page.wait_for_selector("#live:not(.stale)")
-            hive.run("request-spawn", "worker", "--description", "by way of TLS")
-            page.get_by_text("by way of TLS").first.wait_for()
-            assert page.url == f"https://hive.test:{proxy}/"
