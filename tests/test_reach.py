@@ -34,9 +34,9 @@ try() {
 }
 """
 TRIES = r"""
+python=$(ls /hive/python/bin/python3* /usr/bin/python3.* 2>/dev/null | head -n 1)
 asking() {
-    printf '%s\n' "import ctypes, os, socket, sys" "libc = ctypes.CDLL(None)" "$1" |
-        "$(ls /hive/python/bin/python3* /usr/bin/python3.* 2>/dev/null | head -n 1)" -I -
+    printf '%s\n' "import ctypes, os, socket, sys" "libc = ctypes.CDLL(None)" "$1" | "$python" -I -S -
 }
 page() {
     asking "
@@ -49,8 +49,20 @@ for key in ($3):
     if answer.status not in (401, 403, 421, 429): sys.exit(0)
 sys.exit(1)"
 }
+# One walk for all that is looked for by its name, past what is proven to be the machine's own as it is: nothing is mounted in it.
+past=
+for each in SYSTEM; do
+    folder=${each%=*}
+    [ "$(stat -c %d:%i "$folder")" = "${each#*=}" ] || continue
+    cut -d " " -f 5 /proc/self/mountinfo | grep -q "^$folder/" || past="$past -path $folder -prune -o"
+done
+walked=$(find / -path /proc -prune -o $past -print 2>/dev/null)
+placed() {
+    ls "$1" || printf '%s\n' "$walked" | grep "/$2\$"
+}
 try control cat /config/agent.toml
-try host_socket sh -c 'ls ROOT/run/host.sock || find / -name host.sock -not -path "/proc/*" 2>/dev/null | grep .'
+try control_of_the_walk placed /nowhere agent.toml
+try host_socket placed ROOT/run/host.sock host.sock
 try database cat ROOT/home/hive.db
 try locks sh -c 'ls ROOT/home/locks'
 try other_socket sh -c 'ls ROOT/run/sockets/other || ls ROOT/run/agents || ls /run/hive | grep -v "^agent.sock$"'
@@ -59,7 +71,7 @@ try repositories sh -c 'ls ROOT/home/applied || ls ROOT/home/proposed || ls /app
 # Of a Python that was built with a library of its own, that library lies where the Python looks for it.
 try operator_files sh -c 'cat ROOT/nobody/secret || find /root /home ! -type d 2>/dev/null | grep -v "/libpython3[^/]*$"'
 try beside_a_cli sh -c 'ls -A "${HIVE_CLAUDE%/*}" | grep -v "^claude$"'
-try operator_keys sh -c 'ls ROOT/nobody/.ssh || find / -name operators-key 2>/dev/null | grep .'
+try operator_keys placed ROOT/nobody/.ssh operators-key
 try named_in_the_environment ls "$HOME_OF_THE_OPERATOR"
 try named_as_a_server cat ROOT/nobody/server
 try shadow cat /etc/shadow
@@ -97,7 +109,7 @@ try page_spawn page POST /spawn "'',"
 try page_by_guesses page POST /destroy/other "range(100)"
 try page_by_another_name page GET / "''," "'Host': 'evil.example:PAGEPORT'"
 try page_from_another page GET /api/state "''," "'Origin': 'http://127.0.0.1:8100'"
-try page_keys sh -c 'cat ROOT/home/page.json || find / -name page.json -not -path "/proc/*" 2>/dev/null | grep .'
+try page_keys placed ROOT/home/page.json page.json
 try page_of_the_fleet asking "
 page = socket.socket()
 page.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -114,7 +126,7 @@ OF_THE_HARNESS = r"""
 export HARNESS=$PPID PYTHON=$(tr '\0' '\n' </proc/$PPID/cmdline | head -n 1)
 cat >/dev/null
 asking() {
-    printf '%s\n' "import json, os, socket, sys" "$1" | "$PYTHON" -
+    printf '%s\n' "import json, os, socket, sys" "$1" | "$PYTHON" -S -
 }
 try harness_control sh -c 'cat /proc/$HARNESS/cmdline; grep -i State /proc/$HARNESS/status'
 try harness_environment cat /proc/$HARNESS/environ
@@ -184,6 +196,7 @@ command = "{hive.root}/nobody/server"
             "ROOT": str(hive.root),
             "KEYCTL": str(KEYCTL[os.uname().machine]),
             "ABSTRACT": str(hive.root),
+            "SYSTEM": " ".join(f"{place}={seen.st_dev}:{seen.st_ino}" for place, seen in _system()),
         }
         script = functools.reduce(lambda text, name: text.replace(name, told[name]), told, TRY + TRIES)
         hive.propose("coder", toml + "# x\n", files={"tries.sh": script})
@@ -196,6 +209,13 @@ command = "{hive.root}/nobody/server"
         eventually(lambda: tried.exists() and tried.read_text().endswith("TRIED\n"))
         more = [line.split(" ", 2) for line in tried.read_text().splitlines() if line.startswith("TRY ")]
         yield {word[2]: word[3] for word in words} | {word[1]: word[2] for word in more}
+
+
+def _system() -> Iterator[tuple[str, os.stat_result]]:
+    """The large folders of the machine that every container is shown."""
+    for place in ("/usr", "/nix/store"):
+        if os.path.isdir(place):
+            yield place, os.stat(place)
 
 
 @contextmanager
@@ -237,7 +257,7 @@ def _let_try(hive: TestHive) -> None:
     # As if the sandbox showed it.
     os.link(hive.root / "run/host.sock", hive.root / "run/sockets/worker/operators.sock")
     eventually(lambda: listeners([port]).get(port))
-    hive.run("send", "worker", "go")
+    hive.asked("send", to="worker", body="go")
 
 
 @functools.cache
@@ -246,7 +266,7 @@ def doors() -> dict[str, bool]:
 
 
 def _done(hive: TestHive) -> list[str]:
-    lines = hive.run("journal", "coder", "--lines", "1000").stdout.splitlines()
+    lines: list[str] = hive.asked("journal", name="coder", lines=1000)
     return lines if any(line.endswith("TRIED") for line in lines) else []
 
 
@@ -262,6 +282,7 @@ def test_what_an_agent_may_read_is_told_as_reached(tried: dict[str, str]) -> Non
     assert tried["control"].startswith("REACHED runner")
     assert "hive_agent" in tried["harness_control"]
     assert tried["page_control"].startswith("REACHED 200")
+    assert "/config/agent.toml" in tried["control_of_the_walk"]
 
 
 def test_without_any_sandbox_the_operator_s_socket_lets_no_agent_in() -> None:

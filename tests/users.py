@@ -72,6 +72,10 @@ def runnable(user: int | None) -> tuple[str, Path]:
     _provide_packages(user, python, place)
     subprocess.run([python, "-c", _STAMP, str(place)], check=True, cwd=place)
     subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
+    # What hive compiles it keeps there, also of Python's own: once, and not at each start.
+    compiled = place / ".venv" / "pycache"
+    compiled.mkdir()
+    os.chown(compiled, user, user)
     return python, place
 
 
