@@ -98,7 +98,7 @@ def _undecided(hive: Hive, id: int) -> sqlite3.Row:
     with hive.store.read() as db:
         row = queue.require_pending(db, id)
         doing = progress.all_in_progress(db).get(row["agent"])
-    if doing and doing.detail.get("approval") == id and doing.owner.alive():
+    if doing and doing.detail.get("approval") == id and not progress.is_left(hive, doing):
         raise Refused(
             f"Request {id} is being carried out already, by process {doing.owner.pid}.",
             "`hive events --follow` shows how it goes.",

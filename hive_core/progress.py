@@ -220,7 +220,7 @@ def mend_all(hive: Hive) -> None:
         failed = repairs.all_failed(hive, db) if rows else {}
     for agent, row in rows.items():
         before = failed.get(repair_of(agent))
-        if not _is_left(hive, row) or (before is not None and before.due_at > hive.clock()):
+        if not is_left(hive, row) or (before is not None and before.due_at > hive.clock()):
             continue
         try:
             repairs.attempt(hive, repair_of(agent), agent, partial(_mend_unless_busy, hive, agent))
@@ -228,7 +228,7 @@ def mend_all(hive: Hive) -> None:
             continue
 
 
-def _is_left(hive: Hive, row: InProgress) -> bool:
+def is_left(hive: Hive, row: InProgress) -> bool:
     """Whether nobody is at work on this any more: its owner is dead, or has let go of the agent without ending it.
 
     The latter is what a disk that is full at the end leaves, in a process that lives on.
