@@ -71,6 +71,10 @@ class Store:
         self._writing = threading.Lock()
         self._bell: int | None = None
 
+    def __del__(self) -> None:
+        if self._bell is not None:
+            os.close(self._bell)
+
     @property
     def bell(self) -> Path:
         """The file that every commit writes a byte to, after it: what `Wake` waits on."""
@@ -97,9 +101,8 @@ class Store:
     def write(self) -> Iterator[Connection]:
         """A change: committed whole when the block ends, undone when it raises.
 
-        A write inside a write of the same thread joins it, so that a change made of several
-        functions, and the events that tell of it, stay one transaction. Nothing slow or foreign belongs in it: see
-        transaction.py, which refuses that.
+        A write inside a write of the same thread joins it, so that a change made of several functions, and the events
+        that tell of it, stay one transaction. Nothing slow or foreign belongs in it: transaction.py refuses that.
         """
         db = self.connection()
         if db.in_transaction:
@@ -329,8 +332,7 @@ class Store:
 
     def close(self) -> None:
         """Close this thread's connection."""
-        db: Connection | None = getattr(self._local, "db", None)
-        if db is not None:
+        if (db := getattr(self._local, "db", None)) is not None:
             self._local.db = None
             db.close()
 

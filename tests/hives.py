@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -28,7 +28,7 @@ from hive_core.context import Hive
 from hive_core.git.library import pygit2
 from hive_faces.serve import serve
 from hive_faces.verbs import find
-from tests import forking, noticing
+from tests import forking, in_process, noticing
 from tests.git import commit_here, git
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -40,6 +40,15 @@ T = TypeVar("T")
 # Whether the changes of this thread are those of an operation alone, which forgets nothing.
 _looked_through = threading.local()
 noticing.install(noticing.refuse, lambda: getattr(_looked_through, "now", False))
+
+
+@contextmanager
+def _looking_through() -> Iterator[None]:
+    _looked_through.now = True
+    try:
+        yield
+    finally:
+        _looked_through.now = False
 
 
 @functools.cache
@@ -135,8 +144,14 @@ class TestHive:
         return process
 
     def run(self, *arguments: str, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end and check its exit code."""
-        done = self.started_anew(*arguments, **options) if self._about_the_start(options) else self.forked(*arguments)
+        """Run a command to its end, in this process where it needs none of its own, and check its exit code."""
+        if self._about_the_start(options):
+            done = self.started_anew(*arguments, **options)
+        elif in_process.needs_its_own(arguments):
+            done = self.forked(*arguments)
+        else:
+            with _looking_through():
+                done = in_process.run(arguments, self.environment, timeout=PATIENCE)
         out, err = done.stdout, done.stderr
         assert is_code(done.returncode, code, arguments), f"{arguments}: {done.returncode}\n{out}\n{err}"
         return done
@@ -167,13 +182,9 @@ class TestHive:
         """What an operation gives, as `--json` prints it, in this process."""
         inside, operation = self.inside(), find(verb)
         assert operation
-        _looked_through.now = True
-        try:
+        with _looking_through(), closing(inside.store):
             result = serve(inside, operation, operation.parse(arguments))
             return wire.plain(list(result) if isinstance(result, Iterator) else result)
-        finally:
-            _looked_through.now = False
-            inside.store.close()
 
     def agent(self, name: str) -> dict[str, Any]:
         rows: list[dict[str, Any]] = self.asked("list")

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any, NoReturn
 
 from hive_core import __version__, disk, service_manager, settings, streams
@@ -24,14 +25,12 @@ COMPLETING = "_HIVE_COMPLETE"
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    arguments = _meant(arguments)
     streams.prepare()
     interruptible()
     # What is secret is made so; the rest agents, which are users of their own, must be able to read, whoever calls.
     os.umask(0o022)
     try:
-        code = _guarded(arguments)
+        code = run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
@@ -58,8 +57,9 @@ def _meant(arguments: list[str]) -> list[str]:
     return [*(ALIASES.get(word, word) for word in first), *rest]
 
 
-def _guarded(arguments: list[str]) -> int:
-    """Run a command; every failure becomes a sentence on standard error and a code."""
+def run(argv: Sequence[str]) -> int:
+    """Run one command; every failure becomes a sentence on standard error and a code."""
+    arguments = _meant(list(argv))
     try:
         return _run(arguments)
     except (KeyboardInterrupt, BrokenPipeError, streams.OutputLost):
@@ -113,8 +113,10 @@ def _plain(arguments: list[str]) -> Operation | None:
 def _perform(operation: Operation, given: dict[str, Any], as_json: bool, yes: bool) -> int:
     # Checked before anything is opened: a name that is refused leaves nothing behind.
     arguments = operation.parse(given)
-    gc.freeze()
-    gc.enable()
+    if not gc.isenabled():
+        # Whatever was imported stays: see the executable.
+        gc.freeze()
+        gc.enable()
     hive = Hive.open(settings.from_environment(os.environ), say=_say)
     if operation.confirm and not yes:
         _confirm(hive, operation, arguments)
@@ -123,8 +125,9 @@ def _perform(operation: Operation, given: dict[str, Any], as_json: bool, yes: bo
         streams.hurry_nobody()
     empty = operation.empty_all if arguments.get("all") else operation.empty
     try:
-        result = serve(hive, operation, arguments)
-        return present.show(result, operation.columns, as_json=as_json, empty=empty)
+        with closing(hive.store):
+            result = serve(hive, operation, arguments)
+            return present.show(result, operation.columns, as_json=as_json, empty=empty)
     except KeyboardInterrupt as interrupt:
         if not operation.reads and not operation.shell_only:
             _say("hive: interrupted; `hive events` shows what was done, and nothing is left half-done")
