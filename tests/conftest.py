@@ -69,9 +69,11 @@ def hive(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
     """A hive in a folder of its own, driven through its command line as a person drives it.
 
     Its containers are only remembered in tests that are marked as `remembered`: what they are about needs none to run.
+    One of a module that is marked so may need some all the same: `remembered(False)`.
     """
     made = TestHive(tmp_path / "hive")
-    if request.node.get_closest_marker("remembered"):
+    marker = request.node.get_closest_marker("remembered")
+    if marker is not None and marker.args != (False,):
         made.extra |= REMEMBERED
         monkeypatch.setenv("HIVE_TESTING", REMEMBERED["HIVE_TESTING"])
     yield made

@@ -9,6 +9,8 @@ import pytest
 from hive_fleet.home import ports
 from tests.hives import PLAIN, TestHive
 
+pytestmark = pytest.mark.remembered
+RUNNING = pytest.mark.remembered(False)
 BAD = 'pronouns = "she/her"\nport = 1\n'
 
 
@@ -29,6 +31,7 @@ def test_what_holds_is_shown_with_where_it_comes_from(hive: TestHive) -> None:
     assert rows["new_agents.limits"] == ('[limits] memory = "64M"', "hive.toml, line 4")
 
 
+@RUNNING
 def test_an_agent_is_spoken_to_of_its_operator_as_the_file_says_whoever_starts_it(hive: TestHive) -> None:
     settings(hive, 'pronouns = "they/them"\n')
     told = 'command = ["sh", "-c", "echo of $HIVE_OPERATOR_PRONOUNS; exec sleep infinity"]\nsettle_seconds = 0.05\n'
@@ -106,6 +109,7 @@ def test_nobody_is_ended_who_could_not_be_started_again_with_the_file_as_it_is(h
     assert hive.agent("coder")["running"]
 
 
+@RUNNING
 def test_the_doctor_says_what_is_wrong_with_the_file_and_goes_on(hive: TestHive) -> None:
     settings(hive, BAD)
     rows = {row["check"]: row for row in hive.json("doctor")}

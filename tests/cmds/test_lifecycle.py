@@ -20,6 +20,8 @@ from hive_fleet.requests import queue
 from tests.clients import Client
 from tests.hives import PATIENCE, PLAIN, TestHive, eventually, interrupt
 
+pytestmark = pytest.mark.remembered
+RUNNING = pytest.mark.remembered(False)
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 DIES_AT_ONCE = 'runner = "command"\ncommand = ["false"]\n'
 FAKE_LOGIN = '{"claudeAiOauth": {"accessToken": "fake-for-tests"}}'
@@ -113,18 +115,18 @@ def test_a_verb_that_has_nothing_to_do_tells_nobody(coder: TestHive, verb: str) 
 
 
 def test_starting_what_runs_leaves_it_running(coder: TestHive) -> None:
-    pid = coder.pid("coder")
+    instance = coder.instance("coder")
     coder.run("start", "coder")
-    assert coder.pid("coder") == pid
+    assert coder.instance("coder") == instance
 
 
 @pytest.mark.parametrize("verb", ["restart", "rebuild", "update"])
-def test_running_anew_is_a_new_process_and_again_is_as_good_as_once(coder: TestHive, verb: str) -> None:
-    pids, lock = {coder.pid("coder")}, (coder.home / "meta" / "flake.lock").read_bytes()
+def test_running_anew_is_another_start_and_again_is_as_good_as_once(coder: TestHive, verb: str) -> None:
+    instances, lock = {coder.instance("coder")}, (coder.home / "meta" / "flake.lock").read_bytes()
     for _ in range(2):
         coder.run(verb, "coder")
-        pids.add(coder.pid("coder"))
-    assert len(pids) == 3
+        instances.add(coder.instance("coder"))
+    assert len(instances) == 3
     assert (coder.home / "meta" / "flake.lock").read_bytes() == lock
     assert coder.agent("coder")["deployed_sha"] == coder.git("applied/coder", "rev-parse", "main")[:12]
 
@@ -145,6 +147,7 @@ def test_an_agent_that_was_rebuilt_while_it_was_stopped_is_not_told_before_it_ru
     assert kicks(coder)[-1] == kick_of("started")
 
 
+@RUNNING
 def test_a_polite_stop_lets_the_agent_end_by_itself_and_a_kill_does_not(hive: TestHive) -> None:
     script = "trap 'echo goodbye; exit 0' TERM; echo ready; while :; do sleep 0.1; done"
     hive.spawn("coder", f'runner = "command"\ncommand = ["sh", "-c", "{script}"]\n')
@@ -183,10 +186,10 @@ def commit_applied(hive: TestHive, name: str, toml: str) -> str:
 
 @pytest.mark.parametrize("verb", ["rebuild", "update"])
 def test_a_rebuild_that_fails_leaves_what_runs_and_holds_up_nothing_else(coder: TestHive, verb: str) -> None:
-    before, pid = coder.agent("coder"), coder.pid("coder")
+    before, instance = coder.agent("coder"), coder.instance("coder")
     commit_applied(coder, "coder", BROKEN)
     assert "nonsense" in coder.run(verb, "coder", code=1).stderr
-    assert (coder.agent("coder"), coder.pid("coder")) == (before, pid)
+    assert (coder.agent("coder"), coder.instance("coder")) == (before, instance)
     assert coder.git("meta", "status", "--porcelain") == ""
     coder.spawn("tester")
     coder.run("stop", "coder")
@@ -202,6 +205,7 @@ def without_a_sandbox(hive: TestHive) -> None:
     hive.extra["PATH"] = str(tools)
 
 
+@RUNNING
 @pytest.mark.parametrize("verb", ["start", "restart", "rebuild"])
 def test_an_agent_that_cannot_be_started_shows_as_failed_and_holds_up_nothing(coder: TestHive, verb: str) -> None:
     if verb == "start":
@@ -215,6 +219,7 @@ def test_an_agent_that_cannot_be_started_shows_as_failed_and_holds_up_nothing(co
     assert coder.agent("coder")["running"] is True
 
 
+@RUNNING
 def test_a_program_that_ends_at_once_is_started_all_the_same(hive: TestHive) -> None:
     hive.spawn("coder", DIES_AT_ONCE)
     eventually(lambda: hive.agent("coder")["failed"])
@@ -426,13 +431,13 @@ def manager(managed: TestHive) -> Iterator[Client]:
 
 @pytest.mark.parametrize("verb", ["start", "stop", "kill", "restart", "update", "destroy"])
 def test_the_manager_cannot_do_this_to_itself(managed: TestHive, manager: Client, verb: str) -> None:
-    before = managed.agent(MANAGER), managed.pid(MANAGER)
+    before = managed.agent(MANAGER), managed.instance(MANAGER)
     answer = manager.ask(verb, name=MANAGER)
     assert answer["ok"] is False
     assert (
         "no command" in answer["error"] if verb in ("stop", "destroy") else f"cannot {verb} itself" in answer["error"]
     )
-    assert (managed.agent(MANAGER), managed.pid(MANAGER)) == before
+    assert (managed.agent(MANAGER), managed.instance(MANAGER)) == before
 
 
 def test_the_manager_looks_after_others(managed: TestHive, manager: Client) -> None:
@@ -448,6 +453,7 @@ def test_the_operator_stops_and_restarts_the_manager(managed: TestHive, manager:
     assert managed.agent(MANAGER)["running"] is True
 
 
+@RUNNING
 def test_up_makes_the_manager_and_ctrl_c_leaves_it_running(managed: TestHive) -> None:
     up = go_up(managed)
     up.send_signal(signal.SIGINT)
@@ -459,6 +465,7 @@ def test_up_makes_the_manager_and_ctrl_c_leaves_it_running(managed: TestHive) ->
     assert managed.pid(MANAGER) == pid
 
 
+@RUNNING
 def test_up_starts_what_ran_before_and_leaves_alone_what_was_stopped(managed: TestHive) -> None:
     interrupt(go_up(managed))
     for name in ("coder", "tester"):
@@ -519,6 +526,7 @@ def test_a_second_up_is_refused(managed: TestHive) -> None:
     assert "hive up" in refused
 
 
+@RUNNING
 def test_one_agent_that_cannot_be_started_does_not_keep_the_others_down(managed: TestHive) -> None:
     interrupt(go_up(managed, "--stop"))
     managed.spawn("broken")

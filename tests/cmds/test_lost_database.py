@@ -15,6 +15,9 @@ from tests.cmds.test_killed import SAY, killed_at, lines_of, places_of
 from tests.hives import PLAIN, TestHive, eventually
 from tests.telling import Told
 
+pytestmark = pytest.mark.remembered
+RUNNING = pytest.mark.remembered(False)
+
 
 def unlink(hive: TestHive) -> None:
     (hive.home / "hive.db").unlink()
@@ -74,6 +77,7 @@ def test_list_shows_the_containers_kill_ends_one_and_purge_refuses(
     assert "bug" not in two.run("doctor").stderr
 
 
+@RUNNING
 @pytest.mark.parametrize("lose", [unlink, overwrite])
 def test_adopt_takes_back_what_git_and_the_containers_know(two: TestHive, lose: Callable[[TestHive], None]) -> None:
     denied = two.request("coder", SAY.format("denied"))
@@ -127,13 +131,13 @@ def test_an_adoption_killed_anywhere_is_finished_by_the_next(hive: TestHive) -> 
     killed = 0
     for line in places[:: max(1, len(places) // 10)]:
         request = hive.request("coder", SAY.format(f"n{line}"))
-        pid = hive.pid("coder")
+        instance = hive.instance("coder")
         unlink(hive)
         killed += killed_at(hive, line, files, "adopt") == -9
         hive.asked("list")
         hive.asked("adopt")
         assert states(hive) == {"coder": "running"}
-        assert hive.pid("coder") == pid
+        assert hive.instance("coder") == instance
         rows = {row["id"]: row["status"] for row in hive.asked("approvals", all=True) if row["kind"] == "apply_commit"}
         assert rows[request] == "pending"
         assert hive.git("meta", "status", "--porcelain") == ""
@@ -160,6 +164,7 @@ def test_a_deploy_cut_short_before_the_loss_ends_all_new_or_all_old(hive: TestHi
     assert (agent["running"], agent["deployed_sha"]) == (True, main[:12])
 
 
+@RUNNING
 @pytest.mark.parametrize("lose", [unlink, cut_off])
 def test_up_says_that_the_database_is_lost_and_goes_on_when_there_is_one(
     two: TestHive, lose: Callable[[TestHive], None]

@@ -16,6 +16,9 @@ from hive_fleet.changes import removals
 from tests.hives import PLAIN, TestHive, eventually, interrupt
 from tests.needs import needs_root
 
+pytestmark = pytest.mark.remembered
+RUNNING = pytest.mark.remembered(False)
+
 
 @pytest.mark.parametrize("verb", ["start", "restart", "rebuild"])
 def test_whatever_waits_while_its_agent_is_destroyed_says_so_and_leaves_the_name_free(
@@ -53,6 +56,7 @@ command = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"]
 """
 
 
+@RUNNING
 def test_a_kill_ends_what_a_restart_waits_for_and_keeps_it_from_coming_back(hive: TestHive) -> None:
     hive.spawn("coder", STUBBORN)
     eventually(lambda: "ready" in hive.run("journal", "coder").stdout)
@@ -208,6 +212,7 @@ def test_state_that_is_too_deep_for_a_path_can_be_destroyed_listed_and_purged(hi
     assert not (hive.home / "agents" / "coder").exists()
 
 
+@RUNNING
 @needs_root
 def test_nobody_becomes_the_user_of_a_destroyed_agent_but_itself(hive: TestHive) -> None:
     hive.spawn("coder")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from hive_core import progress, repairs
 from hive_core.changes import Change, InProgress
 from hive_core.context import Hive
 from hive_core.errors import Refused
+from hive_core.process import Owner
 from hive_faces import serve, verbs
 from hive_fleet.agents import status
 from hive_fleet.changes import running
@@ -24,9 +24,11 @@ from hive_fleet.changes.deploys import DEPLOY
 from hive_fleet.changes.running import STARTING
 from tests.cmds.test_bad_disk import fill, small  # noqa: F401
 from tests.git import loose
-from tests.hives import CHECKOUT, TestHive, at_work, eventually
+from tests.hives import TestHive, at_work, eventually
 from tests.needs import needs_root
 
+pytestmark = pytest.mark.remembered
+RUNNING = pytest.mark.remembered(False)
 SAY = 'runner = "command"\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 # What has to work whatever is broken.
 ALWAYS = [["list"], ["doctor"], ["events", "--since", "0"], ["approvals", "--all"], ["restart", "other"]]
@@ -41,15 +43,13 @@ def two(hive: TestHive) -> TestHive:
 
 
 def left_half_way(hive: TestHive, name: str, change: Change, **detail: Any) -> None:
-    """Have a process die in the middle of an operation on an agent."""
-    program = f"""
-import os
-from hive_core import changes, progress, settings
-from hive_core.context import Hive
-hive = Hive.open(settings.from_environment(os.environ))
-progress.begin(hive, {name!r}, changes.find({change.address!r}), {detail!r})
-"""
-    hive.run(program=[sys.executable, "-c", program], cwd=CHECKOUT)
+    """Have an operation on an agent be one that a process has died in the middle of."""
+    inside = hive.inside()
+    progress.begin(inside, name, change, detail)
+    # There is a process of that number, but it is another one: it has begun at another time.
+    dead = Owner.current()._replace(started=1)
+    with inside.store.write() as db:
+        db.execute("update operations set owner = ? where agent = ?", (dead.to_json(), name))
 
 
 def due(hive: TestHive) -> None:
@@ -253,6 +253,7 @@ def test_what_a_living_process_could_not_end_is_ended_by_the_next_look(
     assert status.of(hive, "coder").operation is None
 
 
+@RUNNING
 @needs_root
 def test_a_repair_that_meets_a_full_disk_stops_no_command_and_is_made_when_there_is_room(
     small: TestHive,  # noqa: F811

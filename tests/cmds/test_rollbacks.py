@@ -9,6 +9,8 @@ import pytest
 from hive_agent import MANAGER
 from tests.hives import PLAIN, TestHive, eventually
 
+pytestmark = pytest.mark.remembered
+RUNNING = pytest.mark.remembered(False)
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo {0}; exec sleep infinity"]\n'
 
 
@@ -75,6 +77,7 @@ def test_an_agent_that_was_never_changed_has_nothing_to_go_back_to(hive: TestHiv
     assert "has never had another configuration" in hive.run("rollback", "coder", code=1).stderr
 
 
+@RUNNING
 def test_one_that_dies_now_fails_and_leaves_what_runs(hive: TestHive) -> None:
     hive.spawn("coder")
     needed = hive.home / "agents" / "coder" / "state" / "needed"

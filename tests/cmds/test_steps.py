@@ -19,6 +19,7 @@ from hive_fleet.changes.running import RESTARTING
 from tests.cmds.test_lost_database import unlink
 from tests.hives import CHECKOUT, PLAIN, TestHive, at_work
 
+pytestmark = pytest.mark.remembered
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo new; exec sleep infinity"]\n'
 # hive, killed as an operation comes to a step: the first argument.
 KILLED = """

@@ -82,6 +82,7 @@ def test_a_kill_is_told_at_once_with_its_cause_and_last_lines_and_the_list_is_tr
     assert any(json.loads(body)["event"] == "container_crash" for body in hive.inbox("manager"))
 
 
+@pytest.mark.remembered
 @pytest.mark.parametrize("action", [["stop", "coder"], ["restart", "coder"], ["kill", "coder"], ["rebuild", "coder"]])
 def test_what_an_operation_ends_is_no_crash(hive: TestHive, action: list[str]) -> None:
     hive.spawn("coder")
@@ -103,6 +104,7 @@ def test_an_end_is_told_although_something_else_looked_first(hive: TestHive) -> 
     assert len(hive.events("container_crash")) == 1
 
 
+@pytest.mark.remembered
 def test_a_lost_login_is_told_when_the_harness_says_so_and_a_stopped_agent_does_not_get_it_back(hive: TestHive) -> None:
     hive.spawn("coder")
     inside = hive.inside()
@@ -152,6 +154,7 @@ def test_an_agent_that_ended_unwatched_is_restarted_when_its_configuration_says_
     assert hive.events("container_crash") == []
 
 
+@pytest.mark.remembered
 def test_an_agent_that_needs_no_login_any_more_was_not_logged_in(hive: TestHive) -> None:
     hive.spawn("coder", 'runner = "claude"\n')
     hive.run("watch", "--once")
@@ -214,12 +217,13 @@ def test_an_agent_that_crashes_again_and_again_is_left_alone_in_the_end(hive: Te
 
 def crash_once(hive: TestHive) -> None:
     """An agent that ends at once, and a look that finds it ended."""
-    hive.spawn("coder", 'runner = "command"\ncommand = ["true"]\nrestart = "always"\n')
+    hive.spawn("coder", 'runner = "command"\ncommand = ["sh", "-c", "exit 0"]\nrestart = "always"\n')
     inside = hive.inside()
     eventually(lambda: not inside.host.containers()["coder"].running)
     tick(inside, seed=False)
 
 
+@pytest.mark.remembered
 def test_a_restart_that_is_due_shows_in_the_list_and_in_the_events(hive: TestHive) -> None:
     crash_once(hive)
     with hive.inside().store.write() as db:
@@ -234,6 +238,7 @@ def test_a_restart_that_is_due_shows_in_the_list_and_in_the_events(hive: TestHiv
     assert "failed, restart is due" in hive.run("list").stdout
 
 
+@pytest.mark.remembered
 @pytest.mark.parametrize("set_by", [1.0, -86400.0])
 def test_a_clock_that_is_set_forward_or_back_holds_no_restart_up(hive: TestHive, set_by: float) -> None:
     crash_once(hive)
@@ -244,6 +249,7 @@ def test_a_clock_that_is_set_forward_or_back_holds_no_restart_up(hive: TestHive,
     assert len(hive.events("started")) == 1
 
 
+@pytest.mark.remembered
 @pytest.mark.parametrize("verb", ["start", "restart"])
 def test_whoever_starts_an_agent_by_hand_gives_it_all_its_restarts_again(hive: TestHive, verb: str) -> None:
     crash_once(hive)

@@ -19,6 +19,7 @@ from hive_core.operation import GROUPS
 from hive_faces.verbs import everything
 from tests.hives import CHECKOUT, PATIENCE, TestHive, asleep, eventually, interrupt, is_code, line_of
 
+pytestmark = pytest.mark.remembered
 ESCAPE = "\x1b"
 
 
@@ -429,7 +430,6 @@ def test_a_line_of_json_is_whole_however_wide_the_terminal_is(hive: TestHive) ->
     assert json.loads(terminal.seen.splitlines()[-1])[0]["name"] == "coder"
 
 
-@pytest.mark.remembered
 def test_a_bare_verb_needs_nothing_that_reads_command_lines(hive: TestHive) -> None:
     script = (
         "import sys\nfrom hive_faces.shell.cli import main\n"

@@ -21,6 +21,7 @@ from tests.clients import Client
 from tests.hives import CHECKOUT, PATIENCE, TestHive, eventually
 from tests.needs import requires
 
+pytestmark = pytest.mark.remembered
 MEGABYTE = 1024 * 1024
 
 
@@ -44,19 +45,21 @@ def agents_socket(hive: TestHive, name: str) -> Client:
     return Client(path)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [b"nonsense", b"[]", b"7", b'"list"', b"{}", b'{"cmd":7}', b'{"cmd":"nope"}', b'{"cmd":"../x"}', b"\xff\xfe",
-     b'{"cmd":"recv","wait":-1}', b'{"cmd":"recv","wait":1000000000}', b'{"cmd":"recv","wait":"x"}',
-     b'{"cmd":"approve"}', b'{"cmd":"approve","id":"x"}', b'{"cmd":"approve","id":1,"more":2}', b'{"cmd":"up"}',
-     b"[" * 100_000],
-)  # fmt: skip
-def test_what_cannot_be_served_gets_a_sentence_and_the_connection_stays_usable(host: Client, line: bytes) -> None:
-    host.send(line + b"\n")
-    answer = host.read()
-    assert answer["ok"] is False
-    assert answer["error"].endswith(".")
-    assert host.ask("list")["ok"] is True
+UNSERVED = [
+    b"nonsense", b"[]", b"7", b'"list"', b"{}", b'{"cmd":7}', b'{"cmd":"nope"}', b'{"cmd":"../x"}', b"\xff\xfe",
+    b'{"cmd":"recv","wait":-1}', b'{"cmd":"recv","wait":1000000000}', b'{"cmd":"recv","wait":"x"}',
+    b'{"cmd":"approve"}', b'{"cmd":"approve","id":"x"}', b'{"cmd":"approve","id":1,"more":2}', b'{"cmd":"up"}',
+    b"[" * 100_000,
+]  # fmt: skip
+
+
+def test_what_cannot_be_served_gets_a_sentence_and_the_connection_stays_usable(host: Client) -> None:
+    for line in UNSERVED:
+        host.send(line + b"\n")
+        answer = host.read()
+        assert answer["ok"] is False, line
+        assert answer["error"].endswith("."), line
+        assert host.ask("list")["ok"] is True, line
 
 
 def test_an_oversized_line_is_refused_and_the_next_one_answered(host: Client) -> None:
@@ -263,7 +266,7 @@ def _connected_or_gone(path):  # type: ignore[no-untyped-def]
 
 def test_another_hive_is_kept_from_these_sockets_while_this_one_is_there(hive: TestHive, tmp_path: Path) -> None:
     hive.spawn("coder")
-    other = TestHive(tmp_path / "other", extra={"HIVE_RUN": str(hive.root / "run")})
+    other = TestHive(tmp_path / "other", extra={**hive.extra, "HIVE_RUN": str(hive.root / "run")})
     try:
         for command in (["gate"], ["up"], ["spawn", "coder"]):
             refused = other.run(*command, code=1).stderr
@@ -283,7 +286,7 @@ def test_of_two_hives_that_want_the_sockets_of_one_that_is_gone_one_has_them(hiv
     run.mkdir()
     (run / "home").write_text(str(tmp_path / "gone"))
     (run / ".home").write_text("whoever was killed here")
-    rivals = [TestHive(tmp_path / name, extra={"HIVE_RUN": str(run)}) for name in ("one", "two")]
+    rivals = [TestHive(tmp_path / name, extra={**hive.extra, "HIVE_RUN": str(run)}) for name in ("one", "two")]
     try:
         started = [rival.start("spawn", "coder") for rival in rivals]
         told = [process.communicate(timeout=PATIENCE)[1] for process in started]

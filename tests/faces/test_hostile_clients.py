@@ -22,6 +22,8 @@ from hive_faces.gate.intake import MOST_HELD, Intake
 from tests.clients import Client
 from tests.hives import TestHive, eventually
 
+pytestmark = pytest.mark.remembered
+
 
 @pytest.fixture
 def gate(hive: TestHive) -> TestHive:
@@ -247,7 +249,6 @@ def test_what_fails_again_in_the_same_way_is_one_request_and_a_hundred_ways_a_da
     assert len(requests.approvals(inside, all=True)) == 101
 
 
-@pytest.mark.remembered
 def test_who_takes_back_what_it_asks_for_again_and_again_can_do_so_a_hundred_times_a_day(hive: TestHive) -> None:
     inside = hive.inside()
     manager = inside.acting_as(Identity(Role.MANAGER, "manager"))

@@ -12,6 +12,7 @@ import pytest
 from tests.clients import Client
 from tests.hives import PLAIN, TestHive, eventually
 
+pytestmark = pytest.mark.remembered
 STATUS_FIELDS = [
     "name", "running", "failed", "needs_update", "needs_login", "deployed_sha", "pending_reminders", "paused",
     "parent", "active_model", "status_text", "status_set_at", "url",

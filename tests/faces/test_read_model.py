@@ -28,6 +28,8 @@ from hive_fleet.messages import messages
 from tests import clients
 from tests.hives import PLAIN, TestHive, at_work, eventually
 
+pytestmark = pytest.mark.remembered
+
 
 @pytest.fixture
 def served(hive: TestHive) -> Iterator[TestHive]:
@@ -109,6 +111,7 @@ def test_what_needs_a_person_at_a_shell_is_served_to_nobody(host: clients.Client
         assert ask(host, verb)["error"] == f"There is no command {verb!r}."
 
 
+@pytest.mark.remembered(False)
 def test_a_journal_is_followed_over_the_socket_until_nobody_reads_it(served: TestHive, client: Client) -> None:
     served.spawn("coder", PLAIN.replace("echo ready;", "echo ready; read line </state/go; echo gone on;"))
     os.mkfifo(served.home / "agents/coder/state/go", 0o666)

@@ -14,6 +14,8 @@ from hive_agent import MANAGER
 from hive_fleet.flake import flake, staleness
 from tests.hives import TestHive, eventually
 
+pytestmark = pytest.mark.remembered
+RUNNING = pytest.mark.remembered(False)
 BROKEN = 'runner = "nonsense"\n'
 
 
@@ -84,6 +86,7 @@ def test_a_hive_that_cannot_be_looked_up_makes_nobody_stale(two: TestHive) -> No
     assert stale(two) == []
 
 
+@RUNNING
 def test_nobody_is_told_of_as_stale_whom_a_fan_out_is_going_to_rebuild(two: TestHive) -> None:
     """The first one's rebuild waits for its old program to end; the second one's turn comes after that."""
     pipe = two.home / "agents" / "coder" / "state" / "end"
@@ -167,6 +170,7 @@ def test_a_rebuild_that_fails_is_told_of_once(two: TestHive, command: list[str])
     assert [(row["agent"], row["ok"]) for row in told(two, "rebuilt")] == [("coder", False)]
 
 
+@RUNNING
 def test_a_fault_of_the_machine_in_one_rebuild_does_not_stop_the_rest(two: TestHive) -> None:
     generations = two.home / "containers" / "coder" / "generations"
     generations.rename(two.home / "aside")

@@ -180,6 +180,7 @@ def nix(hive: TestHive, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.remembered
 @needs_nix
 @pytest.mark.parametrize("branch", ["main", "feat/x"])
 def test_nix_takes_the_lock_that_hive_wrote_as_it_is(hive: TestHive, branch: str) -> None:
@@ -195,6 +196,7 @@ def test_nix_takes_the_lock_that_hive_wrote_as_it_is(hive: TestHive, branch: str
     assert lock(hive) == written
 
 
+@pytest.mark.remembered
 @needs_nix
 def test_the_flake_gives_every_agents_configuration_at_the_revision_that_is_locked(hive: TestHive) -> None:
     checkout(hive)

@@ -21,6 +21,8 @@ from tests.agent.browser import free_port
 from tests.hives import TestHive, eventually
 from tests.needs import needs_root
 
+pytestmark = pytest.mark.remembered
+RUNNING = pytest.mark.remembered(False)
 # FNV-1a, 32 bit: from 2166136261, for each byte (hash ^ byte) * 16777619. These two hashes are test vectors of its
 # authors (www.isthe.com/chongo/tech/comp/fnv).
 BY_HAND = {"a": 8100 + 0xE40C292C % 900, "foobar": 8100 + 0xBF9CF968 % 900}
@@ -101,6 +103,7 @@ def test_a_byte_order_mark_before_the_number_is_no_part_of_it(hive: TestHive) ->
     assert shown(hive) == url(8999)
 
 
+@RUNNING
 def test_the_agent_itself_is_told_its_port(hive: TestHive) -> None:
     prepare(hive, "porter", "8765")
     hive.spawn("porter", 'runner = "command"\ncommand = ["sh", "-c", "echo port $HIVE_PORT; exec sleep infinity"]\n')
@@ -135,6 +138,7 @@ def test_a_new_agent_takes_the_next_port_that_nobody_claims(hive: TestHive) -> N
     ]
 
 
+@RUNNING
 def test_a_new_agent_passes_by_a_port_that_somebody_else_serves_and_an_old_one_keeps_its_own(hive: TestHive) -> None:
     base = ports.hashed("porter", PORTS)
     first, second = alike(2)
@@ -231,6 +235,7 @@ def with_a_port_of_its_own(hive: TestHive) -> int:
     return port
 
 
+@RUNNING
 @needs_root
 def test_a_port_that_another_program_serves_is_told_and_no_url_leads_there(hive: TestHive) -> None:
     port = with_a_port_of_its_own(hive)
@@ -249,6 +254,7 @@ def test_a_port_that_another_program_serves_is_told_and_no_url_leads_there(hive:
     assert hive.agent("porter").get("port_taken") is None
 
 
+@RUNNING
 def test_who_serves_the_port_of_a_stopped_agent_is_another_program_whoever_it_is(hive: TestHive) -> None:
     port = with_a_port_of_its_own(hive)
     hive.spawn("porter")
@@ -257,6 +263,7 @@ def test_who_serves_the_port_of_a_stopped_agent_is_another_program_whoever_it_is
         assert hive.agent("porter")["port_taken"] == port
 
 
+@RUNNING
 def test_an_agent_that_serves_its_own_port_is_nobody_else(hive: TestHive) -> None:
     serve = "import os, socket; s = socket.create_server(('127.0.0.1', int(os.environ['HIVE_PORT']))); s.accept()"
     port = with_a_port_of_its_own(hive)
@@ -265,7 +272,6 @@ def test_an_agent_that_serves_its_own_port_is_nobody_else(hive: TestHive) -> Non
     assert (hive.agent("porter")["url"], hive.agent("porter").get("port_taken")) == (url(port), None)
 
 
-@pytest.mark.remembered
 def test_a_url_is_told_of_who_has_a_page_while_it_runs(hive: TestHive) -> None:
     hive.run("spawn", "porter")
     hive.spawn("plain")

@@ -102,6 +102,7 @@ def heard(seen: queue.Queue[Event], kind: str) -> Event:
             return event
 
 
+@pytest.mark.remembered
 def test_for_a_message_nobody_is_looked_at(pair: TestHive, told: tuple[Asked, queue.Queue[Event]]) -> None:
     asked, seen = told
     pair.run("send", "operator", "the first: what came before the watch is heard by then")
@@ -127,6 +128,7 @@ def test_for_an_end_one_is_looked_at(pair: TestHive, told: tuple[Asked, queue.Qu
     assert set(asked.names) == {"coder"}
 
 
+@pytest.mark.remembered
 def test_of_whom_something_was_mended_is_looked_at(pair: TestHive, told: tuple[Asked, queue.Queue[Event]]) -> None:
     asked, seen = told
     for kind, fields in (
@@ -188,6 +190,7 @@ def test_whoever_ends_between_two_looks_at_everything_is_not_taken_for_running(p
         assert held.running() == {}
 
 
+@pytest.mark.remembered
 def test_a_look_that_finds_nothing_new_writes_nothing(pair: TestHive) -> None:
     inside = pair.inside()
     tick(inside, seed=True)
@@ -212,6 +215,7 @@ def test_without_a_descriptor_to_be_had_an_end_is_found_by_the_next_look(pair: T
         assert [verdict.kind for verdict in tick(inside, seed=False, held=held)] == ["container_crash"]
 
 
+@pytest.mark.remembered
 def test_what_was_shown_of_another_agent_asks_for_no_look_at_this_one(pair: TestHive) -> None:
     inside = pair.inside()
     tick(inside, seed=True)
@@ -222,6 +226,7 @@ def test_what_was_shown_of_another_agent_asks_for_no_look_at_this_one(pair: Test
         assert not last_seen.inconclusive(db, "other")
 
 
+@pytest.mark.remembered
 @pytest.mark.parametrize("verb", ["start", "stop", "restart", "kill", "rebuild", "pause"])
 def test_an_operation_on_one_agent_looks_at_no_other(pair: TestHive, verb: str) -> None:
     inside = pair.inside()
