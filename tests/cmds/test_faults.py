@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hive_fleet.flake import flake
 from tests.hives import PLAIN, TestHive
 
 NEW = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo new; exec sleep infinity"]\n'
@@ -30,7 +31,14 @@ def only_python(hive: TestHive) -> None:
     hive.extra["PATH"] = str(empty)
 
 
+@pytest.mark.remembered
 def test_a_spawn_waits_while_git_is_missing_and_is_made_when_it_is_there(hive: TestHive) -> None:
+    folder = hive.root / "base"
+    folder.mkdir()
+    # Of a kind that only git reads.
+    hive.git(str(folder), "init", "-q", "-b", "main", "--object-format=sha256")
+    hive.git(str(folder), "commit", "-q", "--allow-empty", "-m", "one")
+    hive.extra["HIVE_FLAKE"] = flake.local_url(folder, "ref", "main")
     hive.configure("coder", PLAIN)
     hive.run("request-spawn", "coder")
     only_python(hive)
