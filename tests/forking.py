@@ -74,16 +74,17 @@ class ForkServer:
         *,
         cwd: Path | str | None = None,
         kill_at: tuple[int, Sequence[str]] | None = None,
+        kill_at_step: str | None = None,
         timeout: float,
     ) -> subprocess.CompletedProcess[str]:
         """Run one command of hive to its end.
 
-        kill_at: a line's number, and parts of file names: see tests/killing.py.
+        kill_at: a line's number, and parts of file names: see tests/killing.py. kill_at_step: of an operation.
         """
         from tests.house import modules
 
         request = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(cwd or Path.cwd())}
-        request["kill_at"] = [kill_at[0], list(kill_at[1])] if kill_at else None
+        request |= {"kill_at": [kill_at[0], list(kill_at[1])] if kill_at else None, "kill_at_step": kill_at_step}
         # A file that has moved would be no place to be killed at any more, and nobody would notice.
         gone = [part for part in (kill_at[1] if kill_at else ()) if not any(part in str(path) for path in modules())]
         assert not gone, f"no file of the product is called {gone}"
@@ -260,11 +261,13 @@ def _become(request: Mapping[str, Any], streams: Sequence[int], be: Callable[[Ma
 def hive(request: Mapping[str, Any]) -> None:
     """Be a command of hive."""
     from hive_faces.shell.cli import main
-    from tests.killing import Killer
+    from tests.killing import Killer, die_at_step
 
     sys.argv = [str(CHECKOUT / "hive"), *request["arguments"]]
     if request["kill_at"]:
         Killer(*request["kill_at"], os.environ.get("KILLING_WATCH")).arm()
+    if request.get("kill_at_step"):
+        die_at_step(request["kill_at_step"])
     main()
 
 

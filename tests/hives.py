@@ -169,11 +169,12 @@ class TestHive:
         out, err = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
-    def forked(
-        self, *arguments: str, kill_at: tuple[int, Sequence[str]] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end in a process that has everything imported; `kill_at` as in tests/forking.py."""
-        return forking.server().run(arguments, self.environment, kill_at=kill_at, timeout=PATIENCE)
+    def forked(self, *arguments: str, **killed: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end in a process that has everything imported.
+
+        killed: where it is to be, by `kill_at` or `kill_at_step`, as in tests/forking.py.
+        """
+        return forking.server().run(arguments, self.environment, timeout=PATIENCE, **killed)
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--json").stdout)

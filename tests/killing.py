@@ -125,6 +125,23 @@ class Changes:
         return first or bool(told)
 
 
+def die_at_step(step: str) -> None:
+    """Have this process killed as an operation of hive's comes to a step."""
+    from hive_core import progress
+
+    def dying(function: Callable[..., Any], reached: Callable[..., str]) -> Callable[..., Any]:
+        def call(hive: Any, agent: str, *rest: Any) -> Any:
+            found = function(hive, agent, *rest)
+            if reached(*rest) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return found
+
+        return call
+
+    progress.reach = dying(progress.reach, lambda name: name)
+    progress.begin = dying(progress.begin, lambda change, _plan: change.steps[0])
+
+
 def run(arguments: Sequence[str]) -> None:
     """Run what follows the `--` as python itself would, with `sys.argv` and `sys.path[0]` set accordingly."""
     if arguments[0] == "-m":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -17,35 +16,15 @@ from hive_fleet.agents import status
 from hive_fleet.changes import adoptions, deploys, rebuilds, removals, running, spawns
 from hive_fleet.changes.running import RESTARTING
 from tests.cmds.test_lost_database import unlink
-from tests.hives import CHECKOUT, PLAIN, TestHive, at_work
+from tests.hives import PLAIN, TestHive, at_work
 
 pytestmark = pytest.mark.remembered
 SAY = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo new; exec sleep infinity"]\n'
-# hive, killed as an operation comes to a step: the first argument.
-KILLED = """
-import os, signal, sys
-from hive_core import progress
-
-step = sys.argv.pop(1)
-
-def dying(function, reached):
-    def call(hive, agent, *rest):
-        found = function(hive, agent, *rest)
-        if reached(*rest) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return found
-    return call
-
-progress.reach = dying(progress.reach, lambda name: name)
-progress.begin = dying(progress.begin, lambda change, _detail: change.steps[0])
-from hive_faces.shell.cli import main
-main()
-"""
 
 
 def killed_at(hive: TestHive, step: str, *command: str) -> None:
     """Run a command that is killed as its operation comes to a step."""
-    done = hive.started_anew(step, *command, program=[sys.executable, "-c", KILLED], cwd=CHECKOUT)
+    done = hive.forked(*command, kill_at_step=step)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
