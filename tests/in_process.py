@@ -19,6 +19,9 @@ from types import FrameType
 from hive_faces.shell import cli
 from hive_faces.verbs import ALIASES, of_command
 
+# What nobody asks for at a socket, and is no more than work all the same.
+_WORK = ("backup", "restore")
+
 
 class _TookTooLong(BaseException):
     """Not an error, which hive would report as a bug of its own."""
@@ -31,8 +34,8 @@ def needs_its_own(arguments: Sequence[str]) -> bool:
     """
     verb = next(iter(arguments), "")
     operation = of_command(ALIASES.get(verb, verb))
-    wanted = operation is None or operation.shell_only or operation.parks is not None
-    return wanted or bool({"--help", "-h"} & {*arguments}) or threading.current_thread() is not threading.main_thread()
+    lives = operation is None or operation.parks is not None or (operation.shell_only and operation.name not in _WORK)
+    return lives or bool({"--help", "-h"} & {*arguments}) or threading.current_thread() is not threading.main_thread()
 
 
 def run(

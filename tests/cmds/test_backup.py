@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from tests.cmds.test_killed import SAY, killed_at, places_of
 from tests.hives import PLAIN, TestHive, eventually
 from tests.telling import Told
 
+pytestmark = pytest.mark.remembered
+RUNNING = pytest.mark.remembered(False)
 FILES = ("hive_cmds/backup.py", "hive_core/git/bundles.py", "hive_core/git/made.py")
 
 
@@ -32,9 +36,9 @@ def full(hive: TestHive) -> TestHive:
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Iterator[TestHive]:
+def other(hive: TestHive, tmp_path: Path) -> Iterator[TestHive]:
     """Another machine: nothing is there."""
-    made = TestHive(tmp_path / "other")
+    made = TestHive(tmp_path / "other", dict(hive.extra))
     yield made
     made.close()
 
@@ -78,6 +82,7 @@ def test_a_backup_restored_elsewhere_has_everything_and_up_starts_what_ran(
     assert other.json("request-spawn", "third")["id"] == max(number for number, *_ in requests(full)) + 1
 
 
+@RUNNING
 def test_a_hive_that_runs_goes_back_to_a_backup_and_keeps_what_git_and_containers_know(
     full: TestHive, tmp_path: Path
 ) -> None:
@@ -108,16 +113,23 @@ def test_a_hive_that_runs_goes_back_to_a_backup_and_keeps_what_git_and_container
 
 
 def test_a_backup_is_made_while_messages_are_written_and_is_whole(full: TestHive, tmp_path: Path) -> None:
-    writing = full.start(program=["sh", "-c", 'while "$0" "$1" send coder more >/dev/null; do :; done',
-                                  *[str(part) for part in _hive()]])  # fmt: skip
-    eventually(lambda: len(full.events("sent")) > 3)
-    for number in range(3):
-        full.run("backup", str(tmp_path / f"kept{number}"))
-        with closing(sqlite3.connect(tmp_path / f"kept{number}" / "hive.db")) as db:
-            assert db.execute("pragma integrity_check").fetchone()[0] == "ok"
-            sent = db.execute("select count(*) from messages").fetchone()[0]
-            assert sent == db.execute("select count(*) from events where kind = 'sent'").fetchone()[0]
-    assert writing.poll() is None
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            full.asked("send", to="coder", body="more")
+
+    with ThreadPoolExecutor(1) as beside, ExitStack() as end:
+        writing = beside.submit(write)
+        end.callback(over.set)
+        eventually(lambda: len(full.events("sent")) > 3)
+        for number in range(3):
+            full.run("backup", str(tmp_path / f"kept{number}"))
+            with closing(sqlite3.connect(tmp_path / f"kept{number}" / "hive.db")) as db:
+                assert db.execute("pragma integrity_check").fetchone()[0] == "ok"
+                sent = db.execute("select count(*) from messages").fetchone()[0]
+                assert sent == db.execute("select count(*) from events where kind = 'sent'").fetchone()[0]
+            assert not writing.done()
 
 
 def test_a_backup_killed_anywhere_is_none_and_the_next_is_whole(hive: TestHive, tmp_path: Path) -> None:
@@ -180,15 +192,6 @@ def test_a_damaged_repository_is_taken_from_the_backup(full: TestHive, tmp_path:
     assert len(list((full.home / "damaged").iterdir())) == 1
 
 
-def _hive() -> list[str]:
-    import sys
-
-    from tests.hives import CHECKOUT
-
-    return [sys.executable, str(CHECKOUT / "hive")]
-
-
-@pytest.mark.remembered
 def test_backups_of_a_timer_are_kept_by_their_date_and_no_more_than_asked_for(hive: TestHive) -> None:
     hive.spawn("coder")
     kept = hive.root / "kept"
