@@ -17,7 +17,7 @@ import pytest
 from hive_core.context import Hive
 from hive_core.settings import from_environment
 from hive_faces.gate import gate
-from hive_faces.page import page
+from hive_faces.page.page import page
 from status_page import serving
 from tests.agent.browser import Client, free_port
 from tests.hives import TestHive, eventually
