@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from hive_cmds.harness import set_status
 from hive_core.caller import Identity, Role
 from tests.hives import TestHive
 
+pytestmark = pytest.mark.remembered
 MODELLED = "update agents set runner = 'claude'"
 
 

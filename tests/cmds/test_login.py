@@ -183,6 +183,7 @@ def test_without_a_terminal_nobody_logs_in(coder: TestHive) -> None:
     assert "needs a terminal" in coder.run("login", "coder", code=1).stderr
 
 
+@pytest.mark.remembered
 def test_an_agent_that_needs_no_login_is_told_so(hive: TestHive) -> None:
     hive.spawn("plain", 'runner = "command"\ncommand = ["sleep", "infinity"]\n')
     assert "needs no login" in hive.run("login", "plain", code=1).stderr
@@ -197,6 +198,7 @@ def shown(hive: TestHive) -> list[bool]:
     return [event["container"]["needs_login"] for event in hive.events("container_state_changed")]
 
 
+@pytest.mark.remembered
 def test_a_cloud_provider_needs_no_login_is_never_shown_to_need_one_and_a_login_is_refused(hive: TestHive) -> None:
     hive.spawn("coder", CLOUD)
     hive.run("watch", "--once")
@@ -208,6 +210,7 @@ def test_a_cloud_provider_needs_no_login_is_never_shown_to_need_one_and_a_login_
     assert hive.agent("coder")["needs_login"]
 
 
+@pytest.mark.remembered
 def test_a_provider_of_codex_needs_no_login_but_its_key(hive: TestHive) -> None:
     hive.spawn("coder", 'runner = "codex"\n[environment]\nLAB_KEY = "fake"\n')
     (hive.home / "agents/coder/codex/config.toml").write_text(LAB)
@@ -218,6 +221,7 @@ def test_a_provider_of_codex_needs_no_login_but_its_key(hive: TestHive) -> None:
     assert "the provider lab of its config.toml is used, which lacks LAB_KEY: set that in its agent.toml" in refused
 
 
+@pytest.mark.remembered
 def test_a_helper_in_the_login_folder_needs_no_login_and_is_no_key_in_the_configuration(hive: TestHive) -> None:
     hive.spawn("coder", 'runner = "claude"\n')
     assert hive.agent("coder")["needs_login"]
@@ -226,6 +230,7 @@ def test_a_helper_in_the_login_folder_needs_no_login_and_is_no_key_in_the_config
     assert "apiKeyHelper of its settings.json is set" in hive.run("login", "coder", code=1).stderr
 
 
+@pytest.mark.remembered
 def test_a_refused_key_and_trouble_with_the_account_are_badges_with_their_reason(hive: TestHive) -> None:
     hive.spawn("coder", PLAIN)
     inside = hive.inside().acting_as(Identity(Role.AGENT, "coder"))

@@ -140,6 +140,7 @@ def _race(start: threading.Barrier, act) -> None:  # type: ignore[no-untyped-def
         act()
 
 
+@pytest.mark.remembered
 def test_a_deadline_is_kept_by_a_gate_that_was_started_after_it_was_set(hive: TestHive) -> None:
     hive.spawn("coder")
     asked = questions.ask(as_agent(hive.inside(), "coder"), "Anybody?", ttl=1)

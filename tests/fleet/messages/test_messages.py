@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from hive_cmds import approvals, inbox, lifecycle, removal
 from hive_core.context import Hive
 from hive_fleet.messages.messages import BYTES_REMOVED, kick, post
@@ -28,6 +30,7 @@ def test_what_is_said_twice_before_anybody_looked_wakes_once(inside: Hive) -> No
     assert len(bodies(inbox.recv(coder, limit=10))) == 1
 
 
+@pytest.mark.remembered
 def test_the_manager_is_not_told_what_it_did_itself_and_everybody_else_sees_it(hive: TestHive) -> None:
     hive.spawn("coder")
     inside = hive.inside()

@@ -188,6 +188,7 @@ def test_the_operator_finds_a_message_by_the_number_that_an_agent_knows_it_by(hi
     assert "no message 3 that coder knows" in hive.run("why", "3", "--of", "coder", code=1).stderr
 
 
+@pytest.mark.remembered
 def test_another_agent_of_a_purged_ones_name_finds_nothing_of_it(hive: TestHive) -> None:
     hive.spawn("coder")
     inside = hive.inside()
