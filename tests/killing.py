@@ -142,6 +142,21 @@ def die_at_step(step: str) -> None:
     progress.begin = dying(progress.begin, lambda change, _plan: change.steps[0])
 
 
+def died_at(line: int, action: Callable[[], object], substrings: Sequence[str]) -> bool:
+    """Do something in a process forked for it, which is killed at its n-th line; whether it came to its end all the same."""
+    child = os.fork()
+    if child == 0:
+        try:
+            Killer(line, substrings).arm()
+            action()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, -signal.SIGKILL)
+    return code == 0
+
+
 def run(arguments: Sequence[str]) -> None:
     """Run what follows the `--` as python itself would, with `sys.argv` and `sys.path[0]` set accordingly."""
     if arguments[0] == "-m":

@@ -6,10 +6,10 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pygit2
@@ -17,7 +17,7 @@ import pytest
 
 from hive_core.git.repository import Repository
 from tests.git import commit, git
-from tests.killing import Killer
+from tests.killing import Killer, died_at
 from tests.needs import requires
 
 pytestmark = requires("git")
@@ -64,7 +64,7 @@ def every_death(template: World, action: Action, tmp_path: Path, files: Sequence
     assert len(places) > 3, "hardly anything was tried"
     for line in [*places, 1_000_000]:
         copy.restore()
-        survived = died_at(line, action, world, files)
+        survived = died_at(line, partial(action, world), files)
         assert survived is (line > places[-1])
         before, left = left, contents(world.root)
         if survived or left != before:
@@ -135,19 +135,6 @@ def places_of(action: Action, world: World, files: Sequence[str]) -> list[int]:
         places: list[int] = json.loads(reader.read())
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     return places
-
-
-def died_at(line: int, action: Action, world: World, files: Sequence[str]) -> bool:
-    child = os.fork()
-    if child == 0:
-        with contextlib.ExitStack() as end:
-            end.callback(os._exit, 1)
-            Killer(line, files).arm()
-            action(world)
-            os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, -signal.SIGKILL)
-    return code == 0
 
 
 def sound(repository: Repository) -> None:
