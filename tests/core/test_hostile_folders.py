@@ -22,6 +22,13 @@ def state(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Have measuring end after this many files already."""
+    monkeypatch.setattr("hive_core.hostile_folders.MOST_ENTRIES", 300)
+    return 300
+
+
 def dig(folder: Path, depth: int) -> None:
     """A chain of folders that is too deep for recursion and too long for a path."""
     at = os.open(folder, os.O_RDONLY)
@@ -34,16 +41,16 @@ def dig(folder: Path, depth: int) -> None:
     os.close(at)
 
 
-def test_a_tree_of_five_thousand_levels_is_measured_and_removed(state: Path) -> None:
-    dig(state, 5000)
+def test_a_tree_of_two_thousand_levels_is_measured_and_removed(state: Path) -> None:
+    dig(state, 2000)
     measure(state)
     remove(state)
     assert not state.exists()
 
 
 @needs_root
-def test_a_tree_of_five_thousand_levels_is_handed_over_with_few_descriptors(state: Path) -> None:
-    dig(state, 5000)
+def test_a_tree_of_two_thousand_levels_is_handed_over_with_few_descriptors(state: Path) -> None:
+    dig(state, 2000)
     (state / "beside").mkdir()
     (state / "link").symlink_to("/etc/passwd")
     code = (
@@ -105,12 +112,12 @@ def test_measuring_a_folder_of_too_many_files_ends_early(state: Path) -> None:
 
 
 @needs_root
-def test_names_that_may_not_be_looked_at_count_too(tmp_path: Path) -> None:
+def test_names_that_may_not_be_looked_at_count_too(tmp_path: Path, few: int) -> None:
     tmp_path.chmod(0o711)
     state = tmp_path / "state"
     for folder in range(3):
         (state / str(folder)).mkdir(parents=True)
-        for file in range(MOST_ENTRIES // 2):
+        for file in range(few // 2):
             os.close(os.open(state / str(folder) / str(file), os.O_CREAT))
         (state / str(folder)).chmod(0o444)
     for parent in tmp_path.parents:
@@ -124,11 +131,11 @@ def test_names_that_may_not_be_looked_at_count_too(tmp_path: Path) -> None:
     assert (found.size, found.whole) == (0, False)
 
 
-def test_a_hole_takes_up_nothing_and_a_part_says_that_it_is_one(state: Path) -> None:
+def test_a_hole_takes_up_nothing_and_a_part_says_that_it_is_one(state: Path, few: int) -> None:
     with (state / "hole").open("wb") as file:
         file.truncate(1 << 40)
     assert measure(state).size == 0
-    for number in range(MOST_ENTRIES):
+    for number in range(few):
         os.close(os.open(state / str(number), os.O_CREAT))
     assert not measure(state).whole
 
