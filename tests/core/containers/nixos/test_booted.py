@@ -112,6 +112,7 @@ def test_what_every_backend_promises_holds_of_real_containers(machine: BootedMac
     here = "tests/core/containers"
     machine.test(
         f"{here}/test_contract.py",
+        f"{here}/test_contract_running.py",
         f"{here}/nixos/in_a_booted_machine.py",
         *(f"{here}/nixos/test_host.py::test_{name}" for name in THERE_TOO),
         "--tb=short",
