@@ -73,6 +73,7 @@ class ForkServer:
         environment: Mapping[str, str],
         *,
         cwd: Path | str | None = None,
+        umask: int | None = None,
         kill_at: tuple[int, Sequence[str]] | None = None,
         kill_at_step: str | None = None,
         timeout: float,
@@ -85,6 +86,7 @@ class ForkServer:
 
         request = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(cwd or Path.cwd())}
         request |= {"kill_at": [kill_at[0], list(kill_at[1])] if kill_at else None, "kill_at_step": kill_at_step}
+        request["umask"] = umask
         # A file that has moved would be no place to be killed at any more, and nobody would notice.
         gone = [part for part in (kill_at[1] if kill_at else ()) if not any(part in str(path) for path in modules())]
         assert not gone, f"no file of the product is called {gone}"
@@ -96,11 +98,12 @@ class ForkServer:
         environment: Mapping[str, str],
         *,
         cwd: Path | str | None = None,
+        umask: int | None = None,
         log: IO[bytes] | None = None,
     ) -> Started:
         """Start one command and go on. log: where its standard error goes, in place of a pipe."""
         request = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(cwd or Path.cwd())}
-        request |= {"kill_at": None, "beside": True}
+        request |= {"umask": umask, "kill_at": None, "beside": True}
         pipes = [os.pipe() for _ in range(3)]
         out, err, told = (end for _, end in pipes)
         streams = [out, log.fileno() if log else err, told]
@@ -235,13 +238,15 @@ def _watch_over_another(connection: socket.socket, told: int) -> None:
 
 
 def _become(request: Mapping[str, Any], streams: Sequence[int], be: Callable[[Mapping[str, Any]], None]) -> NoReturn:
-    """Be the process of a request: its streams, environment and folder, and then its end as an interpreter's own."""
+    """Be the process of a request: its streams, environment, folder and umask, and then its end as an interpreter's."""
     for descriptor, stream in zip((1, 2), streams, strict=True):
         os.dup2(stream, descriptor)
         os.close(stream)
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["cwd"])
+    if request.get("umask") is not None:
+        os.umask(request["umask"])
     code = 0
     try:
         be(request)

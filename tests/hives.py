@@ -90,13 +90,14 @@ def remember_sandbox(cache: Path) -> None:
 
 @dataclass
 class TestHive:
-    """A hive's folder, and every way of talking to it."""
+    """A hive's folder, and every way of talking to it. umask: of whoever calls its commands, where it is about that."""
 
     __test__ = False
 
     root: Path
     extra: dict[str, str] = field(default_factory=dict)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    umask: int | None = None
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -127,7 +128,7 @@ class TestHive:
     def start(self, *arguments: str, program: list[str] | None = None, **options: Any) -> subprocess.Popen[str]:
         """Start a command and go on. What goes into its start (a program, options) has the real program started."""
         if not (program or options or self._about_the_start(options)):
-            begun = cast(subprocess.Popen[str], forking.server().start(arguments, self.environment))
+            begun = cast(subprocess.Popen[str], forking.server().start(arguments, self.environment, umask=self.umask))
             self.started.append(begun)
             return begun
         argv = [*(program or [sys.executable, str(CHECKOUT / "hive")]), *arguments]
@@ -174,7 +175,7 @@ class TestHive:
 
         killed: where it is to be, by `kill_at` or `kill_at_step`, as in tests/forking.py.
         """
-        return forking.server().run(arguments, self.environment, timeout=PATIENCE, **killed)
+        return forking.server().run(arguments, self.environment, umask=self.umask, timeout=PATIENCE, **killed)
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--json").stdout)

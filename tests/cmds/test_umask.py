@@ -22,35 +22,40 @@ command = ["sh", "-c", "for f in /run/hive/agent.sock /state /config/agent.toml;
 """.replace("\n  ", " ")
 
 
-def build(hive: TestHive, umask: int) -> dict[str, str]:
+def build(root: Path, umask: int) -> dict[str, str]:
     """Make agents, a deploy and sockets by commands under a umask; the mode of everything that is there then."""
-    Told(hive.start("up", umask=umask)).until("hive is up")
-    hive.run("spawn", "coder", umask=umask)
-    number = hive.request("coder", REACHES)
-    hive.run("approve", str(number), umask=umask)
-    eventually(lambda: "reached" in hive.run("journal", "coder").stdout)
-    hive.run("backup", str(hive.root / "kept"), umask=umask)
-    return {
-        re.sub(r"[0-9a-f]{2}/[0-9a-f]{38}|[0-9a-f]{40}", "SHA", str(path.relative_to(hive.root))): stat.filemode(
-            path.lstat().st_mode
-        )
-        for part in ("home", "run", "kept")
-        for path in (hive.root / part).rglob("*")
-        if not re.search(r"\.git/objects/..$|agents/coder/config|-(wal|shm)$", str(path))
-    }
+    hive = TestHive(root, umask=umask)
+    try:
+        Told(hive.start("up")).until("hive is up")
+        hive.run("spawn", "coder")
+        number = hive.request("coder", REACHES)
+        hive.run("approve", str(number))
+        eventually(lambda: "reached" in str(hive.asked("journal", name="coder")))
+        hive.run("backup", str(hive.root / "kept"))
+        return {
+            re.sub(r"[0-9a-f]{2}/[0-9a-f]{38}|[0-9a-f]{40}", "SHA", str(path.relative_to(hive.root))): stat.filemode(
+                path.lstat().st_mode
+            )
+            for part in ("home", "run", "kept")
+            for path in (hive.root / part).rglob("*")
+            if not re.search(r"\.git/objects/..$|agents/coder/config|-(wal|shm)$", str(path))
+        }
+    finally:
+        hive.close()
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return build(tmp_path_factory.mktemp("usual") / "hive", 0o022)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o027, 0o077], ids=oct)
-def test_an_agent_reaches_what_is_its_own_and_every_mode_is_the_same(tmp_path: Path, umask: int) -> None:
-    found = []
-    for number, mask in enumerate((0o022, umask)):
-        hive = TestHive(tmp_path / str(number))
-        try:
-            found.append(build(hive, mask))
-        finally:
-            hive.close()
-    assert found[0] == found[1]
-    assert not [path for path, mode in found[1].items() if mode[8] == "w" and mode[0] not in "ls"]
+def test_an_agent_reaches_what_is_its_own_and_every_mode_is_the_same(
+    tmp_path: Path, usual: dict[str, str], umask: int
+) -> None:
+    found = build(tmp_path / "hive", umask)
+    assert found == usual
+    assert not [path for path, mode in found.items() if mode[8] == "w" and mode[0] not in "ls"]
 
 
 @pytest.mark.parametrize("first", ["up", "gate", "page", "watch"])
