@@ -57,6 +57,8 @@ class Shell:
             self.environment |= {"HIVE_HOME": str(folder / "home"), "HIVE_RUN": str(folder / "run")}
         self.hive = [*self.begin, str(self.checkout / "hive")]
         self.up = self._start([*self.hive, "up"], subprocess.PIPE)
+        assert self.up.stdout is not None
+        assert any(b"hive is up" in line for line in self.up.stdout)
         self.terminal, inner = pty.openpty()
         self.shell = self._start([*self.begin, "bash", "--norc", "--noprofile", "--noediting", "-i"], inner)
         os.close(inner)
