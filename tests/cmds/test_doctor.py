@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sqlite3
@@ -28,7 +27,7 @@ OTHER = PLAIN.replace("ready", "ready again")
 
 def findings(hive: TestHive, *arguments: str) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in json.loads(hive.forked("doctor", "--json", *arguments).stdout):
+    for row in hive.json("doctor", *arguments):
         found.setdefault(row["check"], []).append(row)
     return found
 
