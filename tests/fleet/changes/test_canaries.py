@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from hive_core.progress import all_in_progress
 from tests.cmds.test_killed import killed_at, places_of
 from tests.cmds.test_meta import base, bump, locked, log
 from tests.hives import TestHive
@@ -62,25 +61,14 @@ def test_a_canary_killed_anywhere_is_all_new_or_all_old(two: TestHive, files: tu
 
 
 def test_whoever_mends_a_canary_may_be_killed_too(two: TestHive) -> None:
-    hive, files = two, ("changes/canaries.py",)
-    # Where it has been switched to the new hive, and nobody has seen it live.
-    settling = next(line for line in places_of(hive, files, *COMMAND) if _left_at(hive, line, files) == "settling")
+    hive = two
     mending = ("changes/canaries.py", "changes/running.py", "changes/building.py", "flake/meta.py")
     for line in range(1, 200, 12):
         old, new, instance = locked(hive, "hive"), bump(hive), hive.instance("coder")
-        assert killed_at(hive, settling, files, *COMMAND) == -9
+        # It has been switched to the new hive by then, and nobody has seen it live.
+        assert hive.forked(*COMMAND, kill_at_step="settling").returncode == -9
         code = killed_at(hive, line, mending, "list")
         assert assert_whole(hive, old, new, instance) == old
         if code == 0:
             return
     raise AssertionError("to mend it takes more lines than that")
-
-
-def _left_at(hive: TestHive, line: int, files: tuple[str, ...]) -> str | None:
-    """The step at which a canary is that was killed there; it is mended then."""
-    bump(hive)
-    killed_at(hive, line, files, *COMMAND)
-    with hive.inside().store.read() as db:
-        left = all_in_progress(db).get("tester")
-    hive.asked("update", stale=True)
-    return left.step.step if left is not None and left.step is not None else None
