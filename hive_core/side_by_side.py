@@ -21,14 +21,21 @@ def side_by_side(count: int, begin: Callable[[], T], work: Callable[[T], R]) -> 
     begin: what the next piece is; called in order, and never while another call of it lasts. After a piece that raises,
     or when the caller is interrupted, no further one is begun, and those that were come to their ends.
     """
-    turn = threading.Lock()
+    turn, failed = threading.Lock(), threading.Event()
     results: list[R | None] = []
 
     def one() -> None:
         with turn:
+            # A thread that has failed takes the next piece before anybody can cancel it.
+            if failed.is_set():
+                return
             place, item = len(results), begin()
             results.append(None)
-        results[place] = work(item)
+        try:
+            results[place] = work(item)
+        except BaseException:
+            failed.set()
+            raise
 
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="side by side") as pool:
         try:

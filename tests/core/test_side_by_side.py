@@ -32,8 +32,16 @@ def test_after_one_that_fails_none_is_begun_and_the_others_end(monkeypatch: pyte
 
     with pytest.raises(ValueError, match="the second"):
         side_by_side(100, lambda: next(begun), work)
-    assert ended[0] == 0
-    assert next(begun) < 100
+    # The first was begun, and the one that failed.
+    assert (ended, next(begun)) == ([0], 2)
+
+
+def test_the_thread_that_has_failed_begins_none_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 1)
+    begun = iter(range(100))
+    with pytest.raises(ZeroDivisionError):
+        side_by_side(100, lambda: next(begun), lambda number: 1 // number)
+    assert next(begun) == 1
 
 
 def test_nothing_to_do_is_done() -> None:
