@@ -266,11 +266,11 @@ def _become(request: Mapping[str, Any], streams: Sequence[int], be: Callable[[Ma
 def hive(request: Mapping[str, Any]) -> None:
     """Be a command of hive."""
     from hive_faces.shell.cli import main
-    from tests.killing import Killer, die_at_step
+    from tests.killing import NO_DIFFERENCE, Killer, die_at_step
 
     sys.argv = [str(CHECKOUT / "hive"), *request["arguments"]]
     if request["kill_at"]:
-        Killer(*request["kill_at"], os.environ.get("KILLING_WATCH")).arm()
+        Killer(*request["kill_at"], os.environ.get("KILLING_WATCH"), NO_DIFFERENCE).arm()
     if request.get("kill_at_step"):
         die_at_step(request["kill_at_step"])
     main()

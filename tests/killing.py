@@ -18,6 +18,7 @@ import atexit
 import itertools
 import json
 import os
+import re
 import runpy
 import select
 import signal
@@ -32,6 +33,10 @@ from typing import Any
 # Python takes `__file__` away from the main module before threads that outlive it are done.
 OWN_FILE = __file__
 
+# Names of what makes no difference to whoever comes after a death in a hive: what is let go of by it, what only wakes
+# others, and objects that nothing in a repository refers to yet.
+NO_DIFFERENCE = re.compile(r"(agent-.+|in\..+|meta)\.lock|hive\.db-(bell|shm)|tmp_object_.+|[0-9a-f]{2}|[0-9a-f]{38}")
+
 Trace = Callable[[FrameType, str, Any], Any]
 
 
@@ -39,16 +44,23 @@ class Killer:
     """Counts lines, and ends the process at the line asked for.
 
     watched: a tree; `places` are then the lines before which something in it had changed, the first among them.
+    ignored: the names of files of which it does not matter.
     """
 
-    def __init__(self, at: int, substrings: Sequence[str], watched: str | None = None) -> None:
+    def __init__(
+        self,
+        at: int,
+        substrings: Sequence[str],
+        watched: str | None = None,
+        ignored: re.Pattern[str] | None = None,
+    ) -> None:
         self.at = at
         self.substrings = tuple(substrings)
         self.process = os.getpid()
         # next() on it is one step of the interpreter: threads cannot lose a count.
         self.counter = itertools.count(1)
         self.chosen: dict[str, Trace | None] = {}
-        self.changes = Changes(watched) if watched is not None else None
+        self.changes = Changes(watched, ignored) if watched is not None else None
         self.places: list[int] = []
 
     def arm(self) -> None:
@@ -96,10 +108,10 @@ class Changes:
     As inotify tells of it: to look through the tree before each line takes longer than all the lines.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, ignored: re.Pattern[str] | None) -> None:
         from inotify_simple import INotify, flags
 
-        self._root, self._inotify, self._flags = root, INotify(), flags
+        self._root, self._ignored, self._inotify, self._flags = root, ignored, INotify(), flags
         self._watched = flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
         # The tree may be made, or another put in its place.
         above, self._name = os.path.split(root)
@@ -112,6 +124,9 @@ class Changes:
             with suppress(FileNotFoundError):
                 self._inotify.add_watch(folder, self._watched)
 
+    def close(self) -> None:
+        self._inotify.close()
+
     def any(self) -> bool:
         """The first look finds something."""
         # Any thread may ask at any time.
@@ -122,7 +137,7 @@ class Changes:
         if any(each.mask & self._flags.ISDIR and each.mask & made for each in told):
             self._follow()
         first, self._first = self._first, False
-        return first or bool(told)
+        return first or any(self._ignored is None or not self._ignored.fullmatch(each.name) for each in told)
 
 
 def die_at_step(step: str) -> None:

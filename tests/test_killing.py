@@ -7,9 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from tests.killing import NO_DIFFERENCE, Changes
 
 KILLING = Path(__file__).with_name("killing.py")
 
@@ -100,6 +103,18 @@ def test_the_places_are_the_lines_before_which_something_has_changed(
     program = written(tmp_path, 'one = 1\nopen("watched/file", "w").close()\ntwo = 2\nthree = 3\n')
     assert run(tmp_path, 0, "program.py", "--", program)[0] == 0
     assert json.loads((tmp_path / "places").read_text()) == [1, 3]
+
+
+def test_what_makes_no_difference_after_a_death_is_no_change(tmp_path: Path) -> None:
+    with closing(Changes(str(tmp_path), NO_DIFFERENCE)) as changes:
+        assert changes.any()
+        for name in ("meta.lock", "agent-coder.lock", "in.applied.coder.lock", "hive.db-bell", "af", "0" * 38):
+            (tmp_path / name).touch()
+        assert not changes.any()
+        # Those of git are left behind.
+        for name in ("hive.db-wal", "main.lock", "hive-unfinished", "index.lock", "agent.toml"):
+            (tmp_path / name).touch()
+            assert changes.any(), name
 
 
 @pytest.mark.parametrize("at", [10, 20, 50])

@@ -40,7 +40,8 @@ def lines_of(hive: TestHive, files: tuple[str, ...], *command: str) -> int:
 def places_of(hive: TestHive, files: tuple[str, ...], *command: str) -> list[int]:
     """The lines of a command, in these files, before which something on the disk has changed since the line before.
 
-    To be killed at any other leaves the same. The first is among them, and one that the command does not come to.
+    To be killed at any other leaves the same, but for what makes no difference (see tests/killing.py). The first is
+    among them, and one that the command does not come to.
     """
     told = hive.root / "places"
     hive.extra |= {"KILLING_WATCH": str(hive.home), "KILLING_PLACES": str(told)}
