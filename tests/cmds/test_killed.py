@@ -32,7 +32,8 @@ def lines_of(hive: TestHive, files: tuple[str, ...], *command: str) -> int:
     """How many lines a command runs in these files when nothing kills it."""
     count = hive.root / "count"
     hive.extra["KILLING_COUNT"] = str(count)
-    assert killed_at(hive, 0, files, *command) in (0, 1)
+    done = hive.forked(*command, kill_at=(0, files))
+    assert done.returncode in (0, 1), done.stderr
     del hive.extra["KILLING_COUNT"]
     return int(count.read_text())
 
