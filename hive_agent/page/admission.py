@@ -7,8 +7,7 @@ import select
 import socket
 import sys
 import threading
-from http.server import ThreadingHTTPServer
-from socketserver import TCPServer
+from socketserver import TCPServer, ThreadingMixIn
 from typing import Any, ClassVar
 
 from hive_agent import LOOPBACK
@@ -19,7 +18,7 @@ _LOOPBACK_6 = "::1"
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
-class AdmittingServer(ThreadingHTTPServer):
+class AdmittingServer(ThreadingMixIn, TCPServer):
     """The server, bound to an address. Raises OSError when it cannot be.
 
     On 127.0.0.1 it has the port of ::1, too: to a browser `localhost` is both, and what another served there would be
@@ -47,9 +46,9 @@ class AdmittingServer(ThreadingHTTPServer):
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
-        # Not HTTPServer's: that asks the resolver for this machine's name, which may take long.
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
+        super().server_bind()
+        # As an HTTPServer has them, which asks the resolver for this machine's name, and that may take long.
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         if self.server_name == LOOPBACK:
             self._beside = _on_ipv6(self.server_port)
 

@@ -7,8 +7,6 @@ ports, and so to every agent whose page is looked at. One door for the agent's o
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import threading
 import time
 from collections import deque
@@ -55,6 +53,10 @@ def private_name(key: str) -> str:
     a file said to be fresh for a year) would go on answering for the page, and be given its new key. A browser leads
     every name that ends in `.localhost` to this machine, and keeps nothing for one that it has never seen.
     """
+    # Not before somebody asks, as in shield.py.
+    import hashlib
+    import hmac
+
     return f"{hmac.new(key.encode(), b'name', hashlib.sha256).hexdigest()[:32]}.localhost"
 
 
@@ -103,6 +105,8 @@ class Door:
 
     def opens(self, authorization: str) -> str | None:
         """What the key in the header Authorization opens now; None for what is no key."""
+        import hmac
+
         given = authorization.removeprefix("Bearer ").encode("utf-8", "replace")
         for key, opens in self._keys().items():
             if key and hmac.compare_digest(given, key.encode()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from typing import Any
 
 from hive_agent.errors import Stopped
 from hive_agent.live import Live
@@ -22,7 +23,7 @@ def beside(settings: HarnessSettings, waits: Waits, live: Live, controls: Contro
 
     def serve() -> None:
         try:
-            page = bind(port, lambda number: Page(number, settings, live, controls), waits.pause, _log)
+            page = bind(port, lambda number: Page(number, _handled, settings, live, controls), waits.pause, _log)
         except Stopped:
             return
         except OSError as error:
@@ -32,6 +33,16 @@ def beside(settings: HarnessSettings, waits: Waits, live: Live, controls: Contro
         page.serve_forever()
 
     threading.Thread(target=serve, name="page", daemon=True).start()
+
+
+def _handled(*connection: Any) -> object:
+    """Answer what comes by a connection.
+
+    What that takes is loaded for the first one: HTTP is a fifth of a harness's start, and most pages are never opened.
+    """
+    from hive_agent.page.handling import Handler
+
+    return Handler(*connection)
 
 
 def _log(text: str) -> None:

@@ -7,8 +7,6 @@ by processes of its user, and the key comes to it by a way that leaves no copy b
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import hmac
 import os
 import re
 from collections.abc import MutableMapping
@@ -55,6 +53,10 @@ def prove(key: str, nonce: str, port: int) -> str:
 
     The port, so that whoever took a page's place cannot have the page itself answer for it, at another port.
     """
+    # Not before somebody asks: they load a library for it, and few pages are ever opened.
+    import hashlib
+    import hmac
+
     return hmac.new(key.encode(), f"{nonce} {port}".encode(), hashlib.sha256).hexdigest()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import uuid
 from collections import deque
 from collections.abc import Mapping
 
@@ -68,6 +67,9 @@ class ClaudeRunner(ProcessRunner):
 
     def _exchange(self, prompt: str, model: str | None, reading: ClaudeTurn) -> Turn:
         """Give the process a prompt and read on to its result."""
+        # Not before a turn: most agents wait, and it loads a tenth of all that a harness does.
+        import uuid
+
         child = self._ready(model)
         mark = str(uuid.uuid4())
         if self.kept:

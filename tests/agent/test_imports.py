@@ -19,6 +19,15 @@ def test_the_harness_runs_on_the_standard_library_alone() -> None:
     assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "['hive_agent']\n"
 
 
+def test_what_only_a_page_that_is_opened_needs_is_not_loaded() -> None:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import hive_agent.run, hive_agent.page.serving; "
+        "print(sorted({'http.server', 'ssl', 'email', 'hashlib', 'hive_agent.page.handling'} & set(sys.modules)))"
+    )
+    argv = [sys.executable, "-I", "-S", "-c", program, str(ROOT)]
+    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_anything_but_run_is_told_how_to_call_it() -> None:
     argv = [sys.executable, "-I", str(ROOT / "hive_agent"), "walk"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)

@@ -13,6 +13,7 @@ import pytest
 from hive_agent.live import Live
 from hive_agent.page.binding import TRIES, bind
 from hive_agent.page.controls import FROM_PAGE, Controls
+from hive_agent.page.handling import Handler
 from hive_agent.page.login import Login
 from hive_agent.page.page import Page
 from hive_agent.page.shield import prove
@@ -302,12 +303,12 @@ def test_the_tries_are_twelve_with_doubling_pauses_and_other_errors_end_them_at_
     controls = Controls(settings, Waits(), live, lambda: None, lambda: None, Login(settings, live))
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError, match="in use"):
         port = other.getsockname()[1]
-        bind(port, lambda number: Page(number, settings, live, controls), pauses.append, said.append)
+        bind(port, lambda number: Page(number, Handler, settings, live, controls), pauses.append, said.append)
     assert pauses == [0.25, 0.5, 1.0, *[2.0] * (TRIES - 4)]
     assert said == [f"port {port} is in use; it is tried again for a while"]
     pauses.clear()
     with pytest.raises(OSError, match=os.strerror(errno.EADDRNOTAVAIL)):
-        make = lambda port: Page(port, settings, live, controls, address="192.0.2.1")  # noqa: E731
+        make = lambda port: Page(port, Handler, settings, live, controls, address="192.0.2.1")  # noqa: E731
         bind(free_port(), make, pauses.append, said.append)
     assert pauses == []
 
