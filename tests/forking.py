@@ -183,11 +183,16 @@ _servers: dict[int, ForkServer] = {}
 def server() -> ForkServer:
     """The one server of this process for commands of hive."""
     if os.getpid() not in _servers:
-        nobody = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1"}
-        # Where the libraries are, for an interpreter that has none of its own: see tests/users.py.
-        nobody |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
-        _servers[os.getpid()] = ForkServer([sys.executable, "-m", "tests.forking"], nobody)
+        _servers[os.getpid()] = started()
     return _servers[os.getpid()]
+
+
+def started(around: Sequence[str] = ()) -> ForkServer:
+    """A server for commands of hive. around: the words before the program, which put it somewhere else."""
+    nobody = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1"}
+    # Where the libraries are, for an interpreter that has none of its own: see tests/users.py.
+    nobody["PYTHONPATH"] = ":".join([str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return ForkServer([*around, sys.executable, "-m", "tests.forking"], nobody)
 
 
 def serve(connection: socket.socket, be: Callable[[Mapping[str, Any]], None]) -> None:

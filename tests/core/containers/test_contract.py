@@ -104,6 +104,8 @@ def opened(name: str) -> Iterator[Backend]:
             around.enter_context(machine.machine(home / "machine"))
             machine.maker(base)
         revision = commit(base, {"hive_agent/run.py": "one"})
+        if name == "nixos":
+            machine.has_built(home / "containers", revision)
         settings = from_environment({"HIVE_HOME": str(home), "HIVE_RUN": f"{home}/run", "HIVE_BACKEND": name})
         made = Backend(hosts.made(settings), home, Lock(home / "meta", revision, (base,), machine.threaded))
         try:

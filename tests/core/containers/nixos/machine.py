@@ -61,5 +61,12 @@ def maker(repository: Path) -> None:
     (repository / "nix/nixpkgs.json").write_text(json.dumps(pinned))
 
 
+def has_built(containers: Path, hive: str) -> None:
+    """Have a backend begin with what its first build with a hive leaves: what that builds from is kept."""
+    folder = containers / ".roots"
+    folder.mkdir(parents=True)
+    (folder / f"nixpkgs-{hive}").symlink_to(NIXPKGS)
+
+
 def threaded(name: str) -> Threaded:
     return Threaded(8100, "she/her", name == "manager")

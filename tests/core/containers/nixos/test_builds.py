@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def test_what_a_configuration_has_nix_say_without_end_is_cut(backend: Backend) -
 def test_what_a_configuration_comes_to_without_end_is_not_read(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    long = 'builtins.concatStringsSep "" (builtins.genList (n: "on and on ") 10000000)'
+    long = 'builtins.concatStringsSep "" (builtins.genList (n: "on and on ") 400000)'
     monkeypatch.setattr(nix, "run", partial(nix.run, most=2**20))
     with pytest.raises(BuildFailed, match="more text than"):
         build(backend, TOPLEVEL.format(f"({long})"))
@@ -217,6 +218,7 @@ def test_several_are_built_at_once_and_one_that_cannot_be_is_left_to_itself(back
 
 
 def test_what_the_locked_hive_builds_from_is_kept_and_no_other_hives(backend: Backend) -> None:
+    shutil.rmtree(backend.home / "containers/.roots")
     build(backend)
     (root,) = (backend.home / "containers/.roots").glob("nixpkgs-*")
     assert (root.resolve() / "nixos/lib/eval-config.nix").is_file()

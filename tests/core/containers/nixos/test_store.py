@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from tests import forking
 from tests.core.containers.nixos.test_deploys import RUNS, state, status
-from tests.hives import CHECKOUT, TestHive
+from tests.hives import PATIENCE, TestHive, is_code
 from tests.needs import needs_nix, needs_root
 
 pytestmark = [needs_nix, needs_root]
@@ -28,11 +28,13 @@ class Apart:
 
     def __init__(self, hive: TestHive, inside: list[str]) -> None:
         self.hive, self._inside = hive, inside
-        self.program = [*inside, sys.executable, str(CHECKOUT / "hive")]
+        self._server = forking.started(inside)
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        """Run a command of hive's; what it says of what went wrong."""
-        return self.hive.run(*arguments, code=code, program=self.program).stderr
+        """Run a command of hive's; what it says."""
+        done = self._server.run(arguments, self.hive.environment, timeout=PATIENCE)
+        assert is_code(done.returncode, code, arguments), done
+        return done.stdout + done.stderr
 
     def do(self, script: str) -> None:
         subprocess.run([*self._inside, "sh", "-c", script], env=self.hive.environment, capture_output=True, check=True)
@@ -72,7 +74,7 @@ def test_a_store_that_cannot_be_written_leaves_all_as_it_is(apart: Apart) -> Non
         apart.do(spoil)
         assert told in apart.run("approve", str(request), code=1)
         assert (apart.all_of_it(), status(hive, request)) == (before, "pending")
-        assert told in apart.hive.run("doctor", program=apart.program).stdout
+        assert told in apart.run("doctor")
         apart.do(mend)
 
     # There is room to begin with, and none in the middle of the build.
