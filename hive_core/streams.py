@@ -151,10 +151,10 @@ def endure(stream: Any) -> None:
 
 def hurry_nobody() -> None:
     """Have what is written to standard output and standard error be written behind the caller's back from now on."""
-    behind = _Behind()
-    for stream in (_raw(sys.stdout), _raw(sys.stderr)):
-        if stream is not None:
-            stream.behind = behind
+    streams = [raw for stream in (sys.stdout, sys.stderr) if (raw := _raw(stream)) is not None]
+    behind = _Behind() if streams else None
+    for stream in streams:
+        stream.behind = behind
 
 
 def finish() -> None:
