@@ -27,6 +27,7 @@ from hive_fleet.watching.rounds import tick
 from tests.hives import PLAIN, TestHive
 from tests.mail import as_agent
 
+pytestmark = pytest.mark.remembered
 GROWING = ("messages", "events", "approvals", "questions")
 # Partial indexes: they hold what is still to be done, which is little, however much there has been.
 PENDING = {"approvals_pending", "approvals_untagged", "questions_waiting"}
@@ -286,7 +287,7 @@ def test_no_statement_of_an_operation_reads_through_a_table_that_grows(hive: Tes
 
 def test_an_operation_makes_sqlite_do_no_more_after_a_history_twice_as_long(hive: TestHive, tmp_path) -> None:  # type: ignore[no-untyped-def]
     counts = []
-    other = TestHive(tmp_path / "longer")
+    other = TestHive(tmp_path / "longer", dict(hive.extra))
     try:
         # Both hold more than is ever shown at once (the newest 500 questions, what was said among 1000 events).
         for place, rows in ((hive, HISTORY // 2), (other, HISTORY)):
