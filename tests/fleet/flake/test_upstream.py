@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from hive_core.containers.local import harness
 from hive_core.context import Hive
 from hive_core.git.revision import head_branch, named_revision
-from hive_fleet.flake import flake, upstream
+from hive_fleet.flake import flake, meta, upstream
 from tests.hives import PLAIN, TestHive
 from tests.needs import needs_nix, needs_root
 
@@ -52,10 +53,22 @@ def run_from(hive: TestHive, folder: Path) -> Hive:
 # --- any checkout will do
 
 
+def export(hive: TestHive) -> Path:
+    """Where a container would find the harness of what is locked."""
+    inside = hive.inside()
+    return harness.export(inside.settings, meta.lock(inside))
+
+
+@pytest.mark.remembered
 @pytest.mark.parametrize("branch", ODD)
 def test_an_agent_is_made_from_a_checkout_on_any_branch(hive: TestHive, branch: str) -> None:
     folder = checkout(hive, branch=branch)
+    (folder / "hive_agent").mkdir()
+    (folder / "hive_agent/run.py").write_text("pass\n")
+    hive.git(str(folder), "add", "-A")
+    hive.git(str(folder), "commit", "-q", "-m", "a harness")
     hive.spawn("coder")
+    assert (export(hive) / "run.py").read_text() == "pass\n"
     assert locked(hive, "hive") == head(hive, folder)
     assert json.loads(lock(hive))["nodes"]["hive"]["original"]["ref"] == branch
     assert hive.json("inputs")[0]["url"] == hive.extra["HIVE_FLAKE"]
