@@ -20,7 +20,7 @@ from hive_faces.shell import cli
 from hive_faces.verbs import ALIASES, of_command
 
 # What nobody asks for at a socket, and is no more than work all the same.
-_WORK = ("backup", "restore")
+_WORK = ("backup", "restore", "vacuum")
 
 
 class _TookTooLong(BaseException):
@@ -34,8 +34,14 @@ def needs_its_own(arguments: Sequence[str]) -> bool:
     """
     verb = next(iter(arguments), "")
     operation = of_command(ALIASES.get(verb, verb))
+    # A look of the watch, of which there is only one.
+    once = "--once" in arguments
     lives = operation is None or operation.parks is not None or (operation.shell_only and operation.name not in _WORK)
-    return lives or bool({"--help", "-h"} & {*arguments}) or threading.current_thread() is not threading.main_thread()
+    return (
+        (lives and not once)
+        or bool({"--help", "-h"} & {*arguments})
+        or threading.current_thread() is not threading.main_thread()
+    )
 
 
 def run(

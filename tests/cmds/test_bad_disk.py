@@ -68,7 +68,7 @@ def test_on_a_full_disk_a_vacuum_removes_what_is_old_and_makes_room(small: TestH
         db.executemany(row, [("word " * 400,) for _ in range(700)])
     # While there is room, some of it is set aside.
     (small.home / "hive.toml").write_text("[retention]\nmessages = 30000\n")
-    small.run("vacuum")
+    assert small.forked("vacuum").returncode == 0
     (small.home / "hive.toml").unlink()
     used = small.home / "hive.db"
     before = used.stat().st_size
