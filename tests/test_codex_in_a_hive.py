@@ -36,13 +36,13 @@ def up(hive: TestHive, api: ResponsesApi) -> TestHive:
     configuration = {"OPENAI_BASE_URL": api.base_url, "CODEX_API_KEY": "fake-key-for-tests"}
     lines = [f"{name} = {json.dumps(value)}" for name, value in configuration.items()]
     hive.start("up")
-    eventually(lambda: "manager" in {row["name"] for row in hive.json("list") if row["running"]})
+    eventually(lambda: "manager" in {row["name"] for row in hive.asked("list") if row["running"]})
     hive.spawn("coder", "\n".join(['runner = "codex"', "[environment]", *lines]))
     return hive
 
 
 def told_to_operator(hive: TestHive) -> list[str]:
-    return [row["body"] for row in hive.json("recent") if row["from"] == "coder"]
+    return [row["body"] for row in hive.asked("recent")["messages"] if row["from"] == "coder"]
 
 
 def test_it_answers_the_operator_and_remembers_after_a_restart(up: TestHive, api: ResponsesApi) -> None:

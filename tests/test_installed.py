@@ -45,5 +45,5 @@ def test_an_installed_hive_is_whole_and_runs(installed: tuple[Path, str], hive: 
     hive.configure("coder", 'runner = "claude"\n')
     hive.run("spawn", "coder", program=program)
     hive.start("up", program=program)
-    eventually(lambda: {row["name"]: row["running"] for row in hive.json("list")} == {"coder": True, "manager": True})
+    eventually(lambda: {row["name"]: row["running"] for row in hive.asked("list")} == {"coder": True, "manager": True})
     hive.run("kill", "coder", program=program)
