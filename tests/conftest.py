@@ -20,6 +20,8 @@ from tests.hives import TestHive
 # A shell starts what runs in its background with SIGINT ignored; the commands of a test must not inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+gc.disable()
+
 # What a person's own programs go by.
 REMEMBERED = {"HIVE_BACKEND": "memory", "HIVE_TESTING": "1"}
 _PERSONAL = ("HIVE_", "GIT_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_")
@@ -115,6 +117,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is there before the first test stays: the collector need not go through it after each."""
+    """What is there before the first test stays: the collector need not go through it after each, nor until then."""
+    gc.enable()
     gc.collect()
     gc.freeze()
