@@ -170,5 +170,6 @@ def test_a_hive_whose_path_is_longer_than_an_address_is_served(hive: TestHive) -
     hive.extra |= {"HIVE_HOME": str(long / "home"), "HIVE_RUN": str(long / "run")}
     hive.start("up")
     eventually((long / "run" / "host.sock").is_socket)
-    eventually(lambda: [row for row in hive.json("list") if row["running"]])
+    # Made, and not only started: to be killed before would be the end of its making.
+    eventually(lambda: [row for row in hive.json("list") if row["running"] and "operation" not in row])
     hive.run("kill", "manager")
