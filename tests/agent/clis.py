@@ -61,6 +61,8 @@ class Cli:
         place.install(self.name, self.engine)
         # codex asks it twice at each start: a script that runs forty programs. Few containers have it.
         place.install("lsb_release", shutil.which("false"))
+        # Before each conversation codex has a login shell say what it knows: a tenth of what a turn costs.
+        (place.codex / "config.toml").write_text("[features]\nshell_snapshot = false\n")
         place.configure(runner=self.name)
         place.environment["CLAUDE_CODE_MAX_RETRIES"] = "1"
         place.environment[self.key] = "fake-key"

@@ -77,9 +77,9 @@ class Place:
         beside.rename(folder / name)
 
     def change_settings(self, cli: str) -> None:
-        """Write a CLI's own settings anew, which say nothing."""
-        file, text = {"claude": (self.login / "settings.json", "{}"), "codex": (self.codex / "config.toml", "\n")}[cli]
-        file.write_text(text)
+        """Write a CLI's own settings anew, which say what they said."""
+        file, empty = {"claude": (self.login / "settings.json", "{}"), "codex": (self.codex / "config.toml", "")}[cli]
+        file.write_text((file.read_text() if file.exists() else empty) + "\n")
 
     def start(self) -> Started:
         self.process = harnesses.start(self.environment, self.folder)
