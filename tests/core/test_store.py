@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sqlite3
-import subprocess
-import sys
 import threading
 import warnings
 from pathlib import Path
@@ -17,6 +15,7 @@ from hive_core import migrations
 from hive_core.errors import Refused
 from hive_core.events import emit, newest, since
 from hive_core.store import Connection, Store
+from tests.at_once import at_once
 
 
 @pytest.fixture
@@ -101,15 +100,13 @@ def test_a_database_of_a_newer_hive_is_refused_with_what_to_do(store: Store) -> 
 
 
 def test_twenty_processes_that_all_make_the_database_at_once_succeed(tmp_path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from hive_core.store import Store; from hive_core.events import emit\n"
-        "s = Store(Path(sys.argv[1]))\n"
-        "for _ in range(20):\n"
-        "    with s.write() as db: emit(db, 'spawned', agent='a')\n"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path / "hive.db")]
-    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(20)]
-    assert [process.communicate()[1] for process in processes] == [""] * 20
+    def work(_number: int) -> None:
+        store = Store(tmp_path / "hive.db")
+        for _ in range(20):
+            with store.write() as db:
+                emit(db, "spawned", agent="a")
+
+    assert at_once(20, work) == [0] * 20
     with Store(tmp_path / "hive.db").read() as db:
         assert db.execute("select count(*) from events").fetchone()[0] == 400
 

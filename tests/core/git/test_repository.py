@@ -12,6 +12,7 @@ import pytest
 
 from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.git.repository import Repository
+from tests.at_once import at_once
 from tests.git import ROOT, commit, git
 from tests.needs import requires
 
@@ -278,15 +279,11 @@ def test_only_the_named_file_is_removed_whatever_its_name_means_to_git(applied: 
 
 
 def test_two_processes_that_commit_at_once_lose_nothing(applied: Repository) -> None:
-    program = """
-import sys
-from pathlib import Path
-from hive_core.git.repository import Repository
-for number in range(10):
-    Repository(Path(sys.argv[1])).commit({f"{sys.argv[2]}-{number}": b""}, "one")
-"""
-    running = [subprocess.Popen([sys.executable, "-c", program, str(applied.path), who], cwd=ROOT) for who in "ab"]
-    assert [process.wait() for process in running] == [0, 0]
+    def work(number: int) -> None:
+        for turn in range(10):
+            Repository(applied.path).commit({f"{number}-{turn}": b""}, "one")
+
+    assert at_once(2, work) == [0, 0]
     assert len(applied.log(100)) == 21
     assert len(git(applied.path, "ls-files").splitlines()) == 21
     assert status(applied) == ""

@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,8 @@ from hive_core.errors import Invalid, NotFound, Refused
 from hive_core.git import untrusted
 from hive_core.git.packs import DamagedObject
 from hive_core.git.repository import Repository
-from tests.git import ROOT, commit, git, loose, raw_commit, tree, write_object
+from tests.at_once import at_once
+from tests.git import commit, git, loose, raw_commit, tree, write_object
 from tests.needs import requires
 
 pytestmark = requires("git")
@@ -494,15 +494,11 @@ def test_a_repository_of_another_user_is_read(applied: Repository, clone: Path) 
 
 def test_two_processes_may_receive_at_once(applied: Repository, clone: Path) -> None:
     shas = [commit(clone, {f"{number}": str(number)}) for number in range(6)]
-    program = """
-import sys
-from pathlib import Path
-from hive_core.git.repository import Repository
-for number, sha in enumerate(sys.argv[3:]):
-    Repository(Path(sys.argv[1])).receive(Path(sys.argv[2]), sha, f"refs/tags/proposal/{number}")
-"""
-    argv = [sys.executable, "-c", program, str(applied.path), str(clone), *shas]
-    running = [subprocess.Popen(argv, cwd=ROOT) for _ in range(3)]
-    assert [process.wait() for process in running] == [0, 0, 0]
+
+    def work(_number: int) -> None:
+        for number, sha in enumerate(shas):
+            Repository(applied.path).receive(clone, sha, f"refs/tags/proposal/{number}")
+
+    assert at_once(3, work) == [0, 0, 0]
     assert applied.tags() == {f"proposal/{number}": sha for number, sha in enumerate(shas)}
     assert git(applied.path, "fsck", "--strict") == ""
