@@ -65,31 +65,27 @@ def test_an_agent_keeps_the_port_it_has(hive: TestHive) -> None:
     assert ports.chosen(hive.inside()).first == 20000
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
+def test_a_file_that_cannot_be_used_stops_only_what_needs_it(hive: TestHive) -> None:
+    hive.spawn("coder", PLAIN)
+    settings(hive, BAD)
+    for command in (
         ["list"],
         ["doctor"],
         ["events", "--since", "0"],
         ["watch", "--once"],
         ["send", "coder", "hello"],
         ["kill", "coder"],
-    ],
-    ids=lambda command: command[0],
-)
-def test_a_file_that_cannot_be_used_stops_only_what_needs_it(hive: TestHive, command: list[str]) -> None:
-    hive.spawn("coder", PLAIN)
-    settings(hive, BAD)
-    hive.run(*command)
+    ):
+        hive.run(*command)
 
 
-@pytest.mark.parametrize("command", [["config"], ["start", "coder"], ["spawn", "other"], ["up"]], ids=lambda it: it[0])
-def test_what_needs_the_file_is_refused_with_its_line_and_key(hive: TestHive, command: list[str]) -> None:
+def test_what_needs_the_file_is_refused_with_its_line_and_key(hive: TestHive) -> None:
     hive.spawn("coder", PLAIN)
     hive.run("kill", "coder")
     settings(hive, BAD)
-    told = hive.run(*command, code=1).stderr
-    assert f"{hive.home}/hive.toml, line 2: port is not a key hive knows; perhaps it is ports." in told
+    for command in (["config"], ["start", "coder"], ["spawn", "other"], ["up"]):
+        told = hive.run(*command, code=1).stderr
+        assert f"{hive.home}/hive.toml, line 2: port is not a key hive knows; perhaps it is ports." in told, command
     settings(hive, "")
     hive.run("start", "coder")
 

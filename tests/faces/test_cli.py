@@ -100,13 +100,13 @@ def test_what_was_refused_is_1_with_a_reason_and_a_hint(hive: TestHive) -> None:
     ]
 
 
-@pytest.mark.parametrize("command", [["start"], ["destroy", "--yes"], ["journal"], ["send", "hello"]], ids=" ".join)
-def test_a_name_that_is_almost_right_is_suggested(hive: TestHive, command: list[str]) -> None:
+def test_a_name_that_is_almost_right_is_suggested(hive: TestHive) -> None:
     hive.spawn("coder")
-    told = hive.run(command[0], "codr", *command[1:], code=1).stderr
-    assert "There is no agent 'codr'." in told
-    assert "Did you mean 'coder'?" in told
-    assert "mean" not in hive.run(command[0], "zzz", *command[1:], code=1).stderr
+    for verb, *rest in (["start"], ["destroy", "--yes"], ["journal"], ["send", "hello"]):
+        told = hive.run(verb, "codr", *rest, code=1).stderr
+        assert "There is no agent 'codr'." in told, verb
+        assert "Did you mean 'coder'?" in told, verb
+        assert "mean" not in hive.run(verb, "zzz", *rest, code=1).stderr, verb
 
 
 @pytest.mark.parametrize(
@@ -178,27 +178,25 @@ def test_a_polite_kill_ends_as_ctrl_c_does(hive: TestHive) -> None:
 
 LISTINGS = [
     ["list"], ["approvals"], ["approvals", "--all"], ["tombstones"], ["inputs"], ["questions"], ["questions", "--all"],
-    ["recent"], ["search", "ready"], ["journal", "coder"], ["doctor"], ["migrate"], ["update", "--stale"],
+    ["recent"], ["search", "ready"], ["doctor"], ["migrate"], ["update", "--stale"], ["journal", "coder"],
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("command", LISTINGS, ids=" ".join)
-def test_a_listing_is_a_json_array_also_when_it_is_empty(hive: TestHive, command: list[str]) -> None:
-    if command[0] == "journal":
-        hive.spawn("coder")
-    assert isinstance(hive.json(*command), list)
+def test_a_listing_is_a_json_array_also_when_it_is_empty(hive: TestHive) -> None:
+    for command in LISTINGS:
+        if command[0] == "journal":
+            hive.spawn("coder")
+        assert isinstance(hive.json(*command), list), command
 
 
-@pytest.mark.parametrize(
-    "command", [["list"], ["approvals", "--all"], ["tombstones"], ["inputs"], ["recent", "--system"]]
-)
-def test_a_row_is_a_json_object(hive: TestHive, command: list[str]) -> None:
+def test_a_row_is_a_json_object(hive: TestHive) -> None:
     for name in ("coder", "tester"):
         hive.spawn(name)
     hive.run("destroy", "tester", "--yes")
-    rows = hive.json(*command)
-    assert rows
-    assert all(isinstance(row, dict) for row in rows)
+    for command in (["list"], ["approvals", "--all"], ["tombstones"], ["inputs"], ["recent", "--system"]):
+        rows = hive.json(*command)
+        assert rows, command
+        assert all(isinstance(row, dict) for row in rows), command
 
 
 def test_one_thing_is_a_json_object(hive: TestHive) -> None:
@@ -274,24 +272,23 @@ def test_the_script_gets_the_commands_that_begin_so(hive: TestHive) -> None:
     assert hive.run().stdout.split() == ["rebuild"]
 
 
-@pytest.mark.parametrize(
-    ("line", "offered"),
-    [
-        ("start ", ["coder", "tester"]),
-        ("start te", ["tester"]),
-        ("revive ", ["gone"]),
-        ("purge ", ["gone"]),
-        ("approve ", ["1"]),
-        ("rollback coder --to ", ["1"]),
-        ("answer ", ["1"]),
-        ("send op", ["operator"]),
-        ("meta-update ", ["agent-coder", "agent-tester", "hive"]),
-        ("watch ", []),
-        ("request-spawn ", []),
-        ("approve 1 ", []),
-    ],
-)
-def test_the_script_gets_the_values_that_make_sense(hive: TestHive, line: str, offered: list[str]) -> None:
+OFFERED = {
+    "start ": ["coder", "tester"],
+    "start te": ["tester"],
+    "revive ": ["gone"],
+    "purge ": ["gone"],
+    "approve ": ["1"],
+    "rollback coder --to ": ["1"],
+    "answer ": ["1"],
+    "send op": ["operator"],
+    "meta-update ": ["agent-coder", "agent-tester", "hive"],
+    "watch ": [],
+    "request-spawn ": [],
+    "approve 1 ": [],
+}
+
+
+def test_the_script_gets_the_values_that_make_sense(hive: TestHive) -> None:
     inside = hive.inside()
     with inside.store.write() as db:
         for name in ("coder", "tester"):
@@ -300,9 +297,11 @@ def test_the_script_gets_the_values_that_make_sense(hive: TestHive, line: str, o
         (hive.home / "agents" / name).mkdir(parents=True)
     hive.run("request-spawn", "third")
     hive.run("ask", "why?", "--to", "coder")
-    words = f"hive {line}"
-    hive.extra |= {"_HIVE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
-    assert sorted(hive.run().stdout.split()) == offered
+    for line, offered in OFFERED.items():
+        words = f"hive {line}"
+        completed = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
+        hive.extra |= {"_HIVE_COMPLETE": "complete_bash", **completed}
+        assert sorted(hive.run().stdout.split()) == offered, line
 
 
 def test_who_presses_tab_where_no_hive_is_yet_makes_none(hive: TestHive) -> None:
@@ -364,27 +363,27 @@ def test_a_command_that_follows_ends_when_nobody_reads_it_any_more(hive: TestHiv
     assert process.wait(PATIENCE) == 0
 
 
-@pytest.mark.parametrize(("typed", "code", "alive"), [("y\n", 0, False), ("n\n", 1, True), ("\n", 1, True)])
-def test_a_human_is_asked_before_something_is_destroyed(hive: TestHive, typed: str, code: int, alive: bool) -> None:
+def test_a_human_is_asked_before_something_is_destroyed(hive: TestHive) -> None:
     hive.spawn("coder")
-    terminal = Terminal(hive, "destroy", "coder")
-    terminal.see("[y/N]")
-    assert "Destroy coder?" in terminal.seen
-    terminal.type(typed)
-    assert terminal.leave() == code
-    assert [row["name"] for row in hive.json("list")] == (["coder"] if alive else [])
+    for typed, code, alive in (("n\n", 1, True), ("\n", 1, True), ("y\n", 0, False)):
+        terminal = Terminal(hive, "destroy", "coder")
+        terminal.see("[y/N]")
+        assert "Destroy coder?" in terminal.seen
+        terminal.type(typed)
+        assert terminal.leave() == code, typed
+        assert [row["name"] for row in hive.json("list")] == (["coder"] if alive else []), typed
 
 
-@pytest.mark.parametrize(("purge", "told"), [([], "Kept: "), (["--purge"], "no undo")])
-def test_what_a_destroy_takes_is_told_before_it_is_asked(hive: TestHive, purge: list[str], told: str) -> None:
+def test_what_a_destroy_takes_is_told_before_it_is_asked(hive: TestHive) -> None:
     hive.spawn("coder")
-    terminal = Terminal(hive, "destroy", "coder", *purge)
-    terminal.see("[y/N]")
-    assert told in terminal.seen
-    assert re.search(r"\([0-9.]+ [KM]?i?B\)", terminal.seen)
-    assert ("no undo" in terminal.seen) == bool(purge)
-    terminal.type("n\n")
-    assert terminal.leave() == 1
+    for purge, told in ([], "Kept: "), (["--purge"], "no undo"):
+        terminal = Terminal(hive, "destroy", "coder", *purge)
+        terminal.see("[y/N]")
+        assert told in terminal.seen
+        assert re.search(r"\([0-9.]+ [KM]?i?B\)", terminal.seen)
+        assert ("no undo" in terminal.seen) == bool(purge)
+        terminal.type("n\n")
+        assert terminal.leave() == 1
 
 
 def test_what_was_destroyed_and_what_was_kept_is_told_in_the_end(hive: TestHive) -> None:

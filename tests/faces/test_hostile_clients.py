@@ -39,16 +39,12 @@ def as_coder(gate: TestHive) -> Client:
     return Client(gate.root / "run" / "agents" / "coder.sock")
 
 
-@pytest.mark.parametrize(
-    "number",
-    [b"[" * 900 + b"]" * 900, b'{"a":1}', b"true", b"NaN", b"1e999", b"-1e999"],
-    ids=["deep", "object", "true", "nan", "inf", "minus"],
-)
-def test_an_odd_id_of_a_call_is_answered_and_the_connection_stays_usable(gate: TestHive, number: bytes) -> None:
-    with as_coder(gate) as agent:
-        agent.send(b'{"jsonrpc":"2.0","method":"ping","id":' + number + b"}\n")
-        assert b"Infinity" not in agent.reader.readline()
-        assert agent.ask("recent")["ok"] is True
+def test_an_odd_id_of_a_call_is_answered_and_the_connection_stays_usable(gate: TestHive) -> None:
+    for number in (b"[" * 900 + b"]" * 900, b'{"a":1}', b"true", b"NaN", b"1e999", b"-1e999"):
+        with as_coder(gate) as agent:
+            agent.send(b'{"jsonrpc":"2.0","method":"ping","id":' + number + b"}\n")
+            assert b"Infinity" not in agent.reader.readline(), number
+            assert agent.ask("recent")["ok"] is True, number
 
 
 def test_half_a_surrogate_pair_as_an_id_comes_back_as_it_was_sent(gate: TestHive) -> None:
