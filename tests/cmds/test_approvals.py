@@ -332,10 +332,10 @@ def test_a_short_sha_that_means_another_commit_elsewhere_is_refused(coder: TestH
     assert coder.json("request-commit", "coder", other[:7])["fetched_sha"] == other
 
 
-@pytest.mark.parametrize("sha", ["main", "HEAD", "proposal/1", "abc", "--upload-pack=x", "z" * 40])
-def test_names_of_branches_are_not_taken(coder: TestHive, sha: str) -> None:
-    coder.run("request-commit", "coder", "--", sha, code=2)
-    assert len(coder.json("approvals", "--all")) == 1
+def test_names_of_branches_are_not_taken(coder: TestHive) -> None:
+    for sha in ("main", "HEAD", "proposal/1", "abc", "--upload-pack=x", "z" * 40):
+        coder.run("request-commit", "coder", "--", sha, code=2)
+        assert len(coder.json("approvals", "--all")) == 1, sha
 
 
 NAMES = ["..", "a/b", "-x", "A", "x" * 64, "a\nb", "", "self", "system", "*"]

@@ -161,14 +161,14 @@ def test_a_polite_stop_lets_the_agent_end_by_itself_and_a_kill_does_not(hive: Te
         assert hive.run("journal", "coder").stdout.count("goodbye") == goodbyes
 
 
-@pytest.mark.parametrize("verb", ["start", "stop", "kill", "restart", "rebuild", "update", "journal", "destroy"])
-def test_an_agent_that_is_not_there_is_refused_with_a_hint(coder: TestHive, verb: str) -> None:
+def test_an_agent_that_is_not_there_is_refused_with_a_hint(coder: TestHive) -> None:
     before = coder.events()
-    yes = ["--yes"] if verb == "destroy" else []
-    message, hint = coder.run(verb, "nobody", *yes, code=1).stderr.splitlines()
-    assert "nobody" in message
-    assert hint.startswith("  `hive list`")
-    assert coder.events() == before
+    for verb in ("start", "stop", "kill", "restart", "rebuild", "update", "journal", "destroy"):
+        yes = ["--yes"] if verb == "destroy" else []
+        message, hint = coder.run(verb, "nobody", *yes, code=1).stderr.splitlines()
+        assert "nobody" in message, verb
+        assert hint.startswith("  `hive list`"), verb
+        assert coder.events() == before, verb
 
 
 # --- what goes wrong
@@ -263,13 +263,13 @@ def test_a_destroyed_agent_is_no_input_of_the_meta_flake_any_more(coder: TestHiv
     assert [row["name"] for row in shown] == ["hive", "agent-tester"]
 
 
-@pytest.mark.parametrize("options", [[], ["--purge"]], ids=["kept", "purged"])
-def test_a_destroy_asks_first_and_without_a_terminal_it_refuses(coder: TestHive, options: list[str]) -> None:
-    asked = coder.run("destroy", "coder", *options, code=1).stderr
-    assert "Destroy coder?" in asked
-    assert ("no undo" in asked) == bool(options)
-    assert "--yes" in asked
-    assert coder.agent("coder")["running"] is True
+def test_a_destroy_asks_first_and_without_a_terminal_it_refuses(coder: TestHive) -> None:
+    for options in ([], ["--purge"]):
+        asked = coder.run("destroy", "coder", *options, code=1).stderr
+        assert "Destroy coder?" in asked
+        assert ("no undo" in asked) == bool(options)
+        assert "--yes" in asked
+        assert coder.agent("coder")["running"] is True
 
 
 def test_a_purging_destroy_leaves_nothing(coder: TestHive) -> None:

@@ -187,18 +187,16 @@ HARMS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS.keys())
-def test_a_port_file_that_is_none_is_not_believed_and_is_replaced(
-    hive: TestHive, harm: Callable[[Path], object]
-) -> None:
+def test_a_port_file_that_is_none_is_not_believed_and_is_replaced(hive: TestHive) -> None:
     hive.spawn("porter")
-    hive.run("stop", "porter")
-    port_file(hive, "porter").unlink()
-    harm(port_file(hive, "porter"))
-    assert shown(hive) == url(ports.hashed("porter", PORTS))
-    hive.run("start", "porter")
-    assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter', PORTS)}\n"
-    assert not port_file(hive, "porter").is_symlink()
+    for what, harm in HARMS.items():
+        hive.run("stop", "porter")
+        port_file(hive, "porter").unlink()
+        harm(port_file(hive, "porter"))
+        assert shown(hive) == url(ports.hashed("porter", PORTS)), what
+        hive.run("start", "porter")
+        assert port_file(hive, "porter").read_text() == f"{ports.hashed('porter', PORTS)}\n", what
+        assert not port_file(hive, "porter").is_symlink(), what
 
 
 def test_a_folder_in_the_place_of_the_port_file_is_told_and_hides_nobody(hive: TestHive) -> None:
