@@ -35,6 +35,28 @@ PROGRAM = 'runner = "exec"\ncommand = ["sh", "-c", "cat >/dev/null; printf \'it 
 @pytest.fixture
 def paged(hive: TestHive) -> TestHive:
     """A hive with an agent whose page is served."""
+    return serve_page(hive)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHive]:
+    """One for all tests that ask for nothing that its agent has said."""
+    hive = TestHive(tmp_path_factory.mktemp("kept") / "hive")
+    try:
+        yield serve_page(hive)
+    finally:
+        hive.close()
+
+
+@pytest.fixture
+def standing(kept: TestHive) -> TestHive:
+    """The same, whatever another test has made of it."""
+    kept.run("start", "coder")
+    eventually(lambda: listeners([port_of(kept)]))
+    return kept
+
+
+def serve_page(hive: TestHive) -> TestHive:
     hive.start("gate")
     hive.configure("coder", PROGRAM)
     # Not the port that every agent of this name on the machine has.
@@ -89,28 +111,28 @@ def status(port: int, key: str) -> int:
         connection.close()
 
 
-def test_the_operator_is_given_a_key_that_opens_the_page(paged: TestHive) -> None:
-    port, key = link(paged)
+def test_the_operator_is_given_a_key_that_opens_the_page(standing: TestHive) -> None:
+    port, key = link(standing)
     assert status(port, key) == 200
-    assert key not in paged.run("list", "--json").stdout
-    assert stat.S_IMODE((paged.home / "containers/coder/page-key").stat().st_mode) == 0o600
+    assert key not in standing.run("list", "--json").stdout
+    assert stat.S_IMODE((standing.home / "containers/coder/page-key").stat().st_mode) == 0o600
 
 
-def test_every_start_has_a_key_of_its_own(paged: TestHive) -> None:
-    _, old = link(paged)
-    paged.run("restart", "coder")
-    eventually(lambda: listeners([port_of(paged)]))
-    port, new = link(paged)
+def test_every_start_has_a_key_of_its_own(standing: TestHive) -> None:
+    _, old = link(standing)
+    standing.run("restart", "coder")
+    eventually(lambda: listeners([port_of(standing)]))
+    port, new = link(standing)
     assert (status(port, old), status(port, new)) == (401, 200)
-    paged.run("start", "coder")
-    assert link(paged) == (port, new)
+    standing.run("start", "coder")
+    assert link(standing) == (port, new)
 
 
-def test_an_agent_that_is_stopped_or_unknown_has_no_page(paged: TestHive) -> None:
-    paged.run("stop", "coder")
-    assert "is not running" in paged.run("open", "coder", code=1).stderr
-    assert "no agent" in paged.run("open", "nobody", code=1).stderr
-    assert "is not running" in paged.run("attach", "coder", code=1).stderr
+def test_an_agent_that_is_stopped_or_unknown_has_no_page(standing: TestHive) -> None:
+    standing.run("stop", "coder")
+    assert "is not running" in standing.run("open", "coder", code=1).stderr
+    assert "no agent" in standing.run("open", "nobody", code=1).stderr
+    assert "is not running" in standing.run("attach", "coder", code=1).stderr
 
 
 class Impostor(BaseHTTPRequestHandler):
@@ -127,24 +149,30 @@ class Impostor(BaseHTTPRequestHandler):
         """It keeps quiet."""
 
 
-@pytest.mark.parametrize("answer", [b"", b"{}", b'{"proof": "%s"}' % (b"0" * 64), b"[" * 4000, b'{"proof": "\\ud800"}'])
-def test_the_key_is_not_given_out_while_somebody_else_has_the_port(paged: TestHive, answer: bytes) -> None:
-    paged.run("stop", "coder")
+PROOFS = [b"", b"{}", b'{"proof": "%s"}' % (b"0" * 64), b"[" * 4000, b'{"proof": "\\ud800"}']
+
+
+def test_the_key_is_not_given_out_while_somebody_else_has_the_port(standing: TestHive) -> None:
+    standing.run("stop", "coder")
     asked: list[str] = []
-    handler = type("Handler", (Impostor,), {"answer": answer, "asked": asked})
-    with HTTPServer(("127.0.0.1", port_of(paged)), handler) as server:
+    handler = type("Handler", (Impostor,), {"asked": asked})
+    with HTTPServer(("127.0.0.1", port_of(standing)), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        paged.run("start", "coder")
-        for verb in ("open", "attach"):
-            done = paged.run(verb, "coder", code=1)
-            assert f"is held by another process, of user {os.geteuid()}." in done.stderr
-            assert "key=" not in done.stdout
+        standing.run("start", "coder")
+        key = (standing.home / "containers/coder/page-key").read_text().strip()
+        for answer in PROOFS:
+            handler.answer = answer
+            asked.clear()
+            for verb in ("open", "attach"):
+                done = standing.run(verb, "coder", code=1)
+                assert f"is held by another process, of user {os.geteuid()}." in done.stderr, answer
+                assert "key=" not in done.stdout, answer
+            assert asked, answer
+            assert not any(key in one for one in asked), answer
         server.shutdown()
         thread.join()
-    key = (paged.home / "containers/coder/page-key").read_text().strip()
-    assert asked
-    assert not any(key in one for one in asked)
+    standing.run("stop", "coder")
 
 
 HEAD = b"HTTP/1.0 200 OK\r\n"
