@@ -40,13 +40,16 @@ asking() {
 }
 page() {
     asking "
-import http.client
-page = http.client.HTTPConnection('127.0.0.1', PAGEPORT, timeout=30)
 for key in ($3):
-    page.request('$1', '$2', body='{}', headers={'Authorization': 'Bearer %s' % key, $4})
-    answer = page.getresponse()
-    print(answer.status, answer.read()[:200])
-    if answer.status not in (401, 403, 421, 429): sys.exit(0)
+    told = {'Host': '127.0.0.1:PAGEPORT', 'Content-Length': 2, 'Connection': 'close', 'Authorization': 'Bearer %s' % key}
+    told.update({$4})
+    head = ''.join('%s: %s\r\n' % each for each in told.items())
+    with socket.create_connection(('127.0.0.1', PAGEPORT), 30) as page:
+        page.sendall(('$1 $2 HTTP/1.1\r\n%s\r\n{}' % head).encode())
+        answer = page.makefile('rb').read()
+    status = int(answer.split()[1])
+    print(status, answer[:200])
+    if status not in (401, 403, 421, 429): sys.exit(0)
 sys.exit(1)"
 }
 # One walk for all that is looked for by its name, past what is proven to be the machine's own as it is: nothing is mounted in it.
