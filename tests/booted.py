@@ -1,7 +1,8 @@
 """A machine with systemd, booted in a container of systemd-nspawn: for tests of what only a service manager does.
 
-Its system is made once by mmdebstrap, and kept in the folder for temporary files for every run to come; each machine is
-a copy of it. What needs one takes the fixture `booted_machine`, one for its module; where the programs are missing it is skipped.
+Its system is made once by mmdebstrap, and kept in the folder for temporary files for every run to come; each machine
+reads most of it there, and has a copy of what it may write to. What needs one takes the fixture `booted_machine`, one
+for its module; where the programs are missing it is skipped.
 """
 
 from __future__ import annotations
@@ -53,9 +54,13 @@ PACKAGES = [
 ]
 # Where the system is kept. What tests write beside lies in memory, and ends with them.
 KEPT = Path(os.environ.get("HIVE_TEST_KEPT") or tempfile.gettempdir())
-_UNREAD = ("usr/share/doc", "usr/share/locale", "usr/share/man")
 # Where a machine has hive.
 PLACE = "/opt/hive"
+LIBRARIES = "/opt/libraries"
+# The parts of its system that a machine may read alone.
+SHOWN = ("usr/bin", "usr/lib", "usr/sbin", "usr/share", LIBRARIES.lstrip("/"))
+# Where hive has what is compiled.
+COMPILED = f"{PLACE}/.venv/pycache"
 # Its plain user, who may run services without a login.
 USER, UID = "person", 1000
 
@@ -63,7 +68,7 @@ needs_booted = requires("systemd-nspawn", "mmdebstrap")
 
 
 def system() -> Path:
-    """The folder of the system that machines are copies of; made where there is none for what is wanted now."""
+    """The folder of the system that all machines have; made where there is none for what is wanted now."""
     libraries = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"]
     digits = zlib.crc32(json.dumps([SUITE, PACKAGES, libraries, inspect.getsource(_make)]).encode())
     kept = KEPT / f"hive-test-system-{digits:08x}"
@@ -76,16 +81,6 @@ def system() -> Path:
             making.rename(kept)
     assert kept.stat().st_uid == os.getuid(), "somebody else's, who could have anything in it"
     return kept
-
-
-def _copied(folder: Path, below: str = "") -> Iterator[str]:
-    """The parts of a kept system that a machine needs: a third of its files nobody reads in it."""
-    for part in sorted((folder / below).iterdir()):
-        path = str(part.relative_to(folder))
-        if any(unread.startswith(f"{path}/") for unread in _UNREAD):
-            yield from _copied(folder, path)
-        elif path not in _UNREAD:
-            yield path
 
 
 def _make(folder: Path, libraries: list[str]) -> None:
@@ -115,10 +110,10 @@ def _do(*argv: str, **more: object) -> str:
     return str(done.stdout)
 
 
-def put_hive(root: Path) -> None:
-    """Have a machine's system hold hive as it lies here, with its libraries, in a checkout of its own."""
-    place = root / PLACE.lstrip("/")
-    place.mkdir(parents=True)
+def put_hive(machine: BootedMachine) -> None:
+    """Have a machine hold hive as it lies here, with its libraries, in a checkout of its own."""
+    place = machine.root / PLACE.lstrip("/")
+    place.mkdir(parents=True, exist_ok=True)
     for name in _COPIED:
         original = CHECKOUT / name
         if original.is_dir():
@@ -128,14 +123,16 @@ def put_hive(root: Path) -> None:
     own = ["git", "-C", str(place), "-c", "core.compression=0", "-c", "user.name=t", "-c", "user.email=t@t"]
     for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "As it is"]):
         _do(*own, *words)
-    script = "from hive_core.environment import packages, wanted; from pathlib import Path; import shutil\n"
-    script += f"root = Path({PLACE!r}); target = packages(wanted(root)); target.parent.mkdir(parents=True)\n"
-    script += "shutil.move('/opt/libraries', target); (target.parents[2] / 'bin').mkdir()\n"
-    inside = ["chroot", str(root), "env", "-C", PLACE, "python3", "-c"]
-    _do(*inside, script)
-    _do(*inside, _STAMP, PLACE)
-    _compile(root, *(f"{PLACE}/{name}" for name in _COPIED if (place / name).is_dir() and name != "tests"))
-    (root / "usr/local/bin/hive").symlink_to(f"{PLACE}/hive")
+    script = "from hive_core.environment import packages, wanted; from pathlib import Path; import os\n"
+    script += f"target = packages(wanted(Path({PLACE!r}))); target.parent.mkdir(parents=True)\n"
+    script += f"target.symlink_to(os.path.relpath({LIBRARIES!r}, target.parent)); (target.parents[2] / 'bin').mkdir()\n"
+    inside = ["env", "-C", PLACE, "python3", "-c"]
+    machine.do(*inside, script)
+    machine.do(*inside, _STAMP, PLACE)
+    rooms = [f"{PLACE}/{name}" for name in _COPIED if (place / name).is_dir() and name != "tests"]
+    # A plain user's would else compile all of it at each start.
+    machine.do("python3", "-m", "compileall", "-q", *rooms, environment={"PYTHONPYCACHEPREFIX": COMPILED})
+    (machine.root / "usr/local/bin/hive").symlink_to(f"{PLACE}/hive")
 
 
 class BootedMachine:
@@ -173,6 +170,7 @@ class BootedMachine:
         alone = ["--register=no", "--keep-unit", "--private-network", "--notify-ready=yes", "--console=pipe"]
         # Nobody asks for what these find; each reads all there is at every reload.
         alone += [f"--setenv=SYSTEMD_{kind}GENERATOR_PATH=/none" for kind in ("", "ENVIRONMENT_")]
+        alone += [f"--bind-ro={system()}/{part}:/{part}" for part in SHOWN]
         told = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "NOTIFY_SOCKET": str(self._folder / "notify")}
         # Its filter of calls makes each of them dearer; whoever is in there is to be kept from nothing.
         told["SYSTEMD_SECCOMP"] = "0"
@@ -229,9 +227,8 @@ class BootedMachine:
         (libraries,) = (self.root / PLACE.lstrip("/") / ".venv").glob("*/lib/*/site-packages")
         inside = f"/{libraries.relative_to(self.root)}"
         argv = ["env", "-C", PLACE, "python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        self.do(
-            *argv, environment={"CI": "1", "PYTHONPATH": f"{PLACE}:{inside}", **environment}, patience=20 * PATIENCE
-        )
+        told = {"CI": "1", "PYTHONPATH": f"{PLACE}:{inside}", "PYTHONPYCACHEPREFIX": COMPILED}
+        self.do(*argv, environment={**told, **environment}, patience=20 * PATIENCE)
 
     def reboot(self) -> None:
         """Restart the machine."""
@@ -263,6 +260,21 @@ class BootedMachine:
         self._told.close()
 
 
+def _lay_out(root: Path) -> None:
+    """Copy what a machine may write to; most of its system is shown to it as it is kept."""
+    kept = system()
+    for part in SHOWN:
+        (root / part).mkdir(parents=True)
+    above = {Path(part).parts[0] for part in SHOWN}
+    parts = [part.name for part in kept.iterdir() if part.name not in above]
+    parts += [
+        f"{top}/{part.name}" for top in above for part in (kept / top).iterdir() if f"{top}/{part.name}" not in SHOWN
+    ]
+    _do("cp", "-a", "--parents", *parts, str(root), cwd=kept)
+    # By this nspawn knows a system.
+    shutil.copy(kept / "usr/lib/os-release", root / "usr/lib")
+
+
 def _as_it_is(_root: Path) -> None:
     """Leave a system as it is."""
 
@@ -273,13 +285,12 @@ def booted(prepare: Callable[[Path], object] = _as_it_is) -> Iterator[BootedMach
     folder = Path(tempfile.mkdtemp(prefix="hive-booted-"))
     folder.chmod(stat.S_IRWXU)
     try:
-        (folder / "machine").mkdir()
-        _do("cp", "-a", "--reflink=auto", "--parents", *_copied(system()), f"{folder}/machine", cwd=system())
-        put_hive(folder / "machine")
+        _lay_out(folder / "machine")
         prepare(folder / "machine")
         machine = BootedMachine(folder)
         try:
             machine.boot()
+            put_hive(machine)
             yield machine
         finally:
             machine.end()
