@@ -148,7 +148,7 @@ class TestHive:
         """Run a command to its end, in this process where it needs none of its own, and check its exit code."""
         if self._about_the_start(options):
             done = self.started_anew(*arguments, **options)
-        elif in_process.needs_its_own(arguments):
+        elif self.umask is not None or in_process.needs_its_own(arguments):
             done = self.forked(*arguments)
         else:
             with _looking_through():
