@@ -14,6 +14,7 @@ from hive_faces.gate.gate import beside
 from hive_fleet.messages import messages
 from hive_fleet.messages.old import messages_of_the_purged
 from hive_fleet.messages.search import with_words
+from tests.cmds.test_killed import killed_at, places_of
 from tests.hives import TestHive, eventually
 
 pytestmark = pytest.mark.remembered
@@ -196,27 +197,21 @@ def test_a_new_agent_of_a_purged_ones_name_keeps_what_is_its_own(hive: TestHive)
     assert "of the first" not in bodies(hive)
 
 
-@pytest.fixture
-def lines(hive: TestHive) -> int:
-    """How many lines a vacuum of the mixed hive runs, which is made anew after."""
-    mixed(hive)
-    happened(hive, 100, 91, 1)
-    count = hive.root / "count"
-    hive.extra["KILLING_COUNT"] = str(count)
-    assert hive.forked("vacuum", kill_at=(0, FILES)).returncode == 0
-    del hive.extra["KILLING_COUNT"]
-    return int(count.read_text())
-
-
-def test_killed_anywhere_it_leaves_everything_whole_and_the_next_one_ends_it(hive: TestHive, lines: int) -> None:
-    expected = bodies(hive)
-    for line in range(5, lines, max(1, lines // 25)):
+def test_killed_anywhere_it_leaves_everything_whole_and_the_next_one_ends_it(hive: TestHive) -> None:
+    def begin_anew() -> list[int]:
+        """A mixed hive; the numbers of its events."""
         with hive.inside().store.write() as db:
             db.execute("delete from messages"), db.execute("delete from events")
         mixed(hive)
         happened(hive, 100, 91, 1)
-        first = seqs(hive)
-        assert hive.forked("vacuum", kill_at=(line, FILES)).returncode == -9
+        return seqs(hive)
+
+    begin_anew()
+    *places, _end = places_of(hive, FILES, "vacuum")
+    expected = bodies(hive)
+    for line in places:
+        first = begin_anew()
+        assert killed_at(hive, line, FILES, "vacuum") == -9
         with hive.inside().store.read() as db:
             assert db.execute("pragma integrity_check").fetchone()[0] == "ok"
         assert set(expected) <= set(bodies(hive))
