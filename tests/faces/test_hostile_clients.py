@@ -18,6 +18,7 @@ from hive_core.caller import Identity, Role
 from hive_core.errors import HiveError, Refused
 from hive_faces.gate import allowance as allowance_module
 from hive_faces.gate.allowance import MOST, REFILL, Allowance
+from hive_faces.gate.gate import beside
 from hive_faces.gate.intake import MOST_HELD, Intake
 from tests.clients import Client
 from tests.hives import TestHive, eventually
@@ -365,22 +366,31 @@ def test_a_status_that_says_nothing_new_and_an_ack_of_nothing_write_nothing(gate
     assert gate.agent("coder")["active_model"] == "large"
 
 
-def test_an_agent_that_writes_without_end_is_told_to_wait_can_still_read_and_others_can_write(gate: TestHive) -> None:
-    gate.spawn("other")
-    eventually((gate.root / "run" / "agents" / "other.sock").exists)
-    with as_coder(gate) as agent, Client(gate.root / "run" / "agents" / "other.sock") as other:
-        for number in range(MOST // (256 * 1024) - 2):
-            large = agent.ask("send", to="coder" if number % 2 else "other", body="x" * 256 * 1024)
-            assert large["ok"] is True
-        for _ in range(200):
-            answer = agent.ask("send", to="operator", body="x" * 8 * 1024)
-            if not answer["ok"]:
-                break
-        assert "too fast" in answer["error"]
-        assert "Try again in" in answer["error"]
-        assert agent.ask("recent", limit=1)["ok"] is True
-        assert agent.ask("set_status", state="thinking")["ok"] is True, "a harness waits, and is refused nothing"
-        assert other.ask("send", to="operator", body="hi")["ok"] is True
+def test_an_agent_that_writes_without_end_is_told_to_wait_can_still_read_and_others_can_write(
+    hive: TestHive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As many bytes as the gate begins with would be two hundred and fifty messages.
+    most = 2 * MIB
+    monkeypatch.setattr(allowance_module, "MOST", most)
+    inside = hive.inside()
+    with inside.store.write() as db:
+        for name in ("coder", "other"):
+            db.execute("insert into agents (name, desired, created_at) values (?, 'stopped', 0)", (name,))
+    with beside(inside):
+        eventually((hive.root / "run" / "agents" / "other.sock").exists)
+        with as_coder(hive) as agent, Client(hive.root / "run" / "agents" / "other.sock") as other:
+            for number in range(most // (256 * 1024) - 2):
+                large = agent.ask("send", to="coder" if number % 2 else "other", body="x" * 256 * 1024)
+                assert large["ok"] is True
+            for _ in range(200):
+                answer = agent.ask("send", to="operator", body="x" * 8 * 1024)
+                if not answer["ok"]:
+                    break
+            assert "too fast" in answer["error"]
+            assert "Try again in" in answer["error"]
+            assert agent.ask("recent", limit=1)["ok"] is True
+            assert agent.ask("set_status", state="thinking")["ok"] is True, "a harness waits, and is refused nothing"
+            assert other.ask("send", to="operator", body="hi")["ok"] is True
 
 
 def test_an_allowance_is_overdrawn_by_the_call_that_empties_it_and_paid_back_in_time() -> None:
