@@ -20,6 +20,7 @@ from hive_faces.gate import allowance as allowance_module
 from hive_faces.gate.allowance import MOST, REFILL, Allowance
 from hive_faces.gate.gate import beside
 from hive_faces.gate.intake import MOST_HELD, Intake
+from hive_fleet.messages.messages import MOST_IN_ANSWER
 from tests.clients import Client
 from tests.hives import TestHive, eventually
 
@@ -75,9 +76,10 @@ def test_an_agent_with_600_connections_locks_out_nobody(gate: TestHive) -> None:
 
 
 def test_an_agent_that_asks_for_much_and_reads_nothing_is_hung_up_on(gate: TestHive) -> None:
-    with as_coder(gate) as agent:
-        for _ in range(60):
-            assert agent.ask("send", to="coder", body="x" * 256 * 1024)["ok"] is True
+    sender = gate.inside().acting_as(Identity(Role.AGENT, "coder"))
+    with sender.store.write():
+        for _ in range(MOST_IN_ANSWER // (256 * 1024)):
+            messages.send(sender, "coder", "x" * 256 * 1024)
     # Each answer is some 4 MiB.
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(as_coder(gate)) for _ in range(20)]
