@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -76,17 +77,20 @@ class ForkServer:
         umask: int | None = None,
         kill_at: tuple[int, Sequence[str]] | None = None,
         kill_at_step: str | None = None,
+        redirected: Mapping[int, str | None] | None = None,
+        encoding: str | None = None,
         timeout: float,
     ) -> subprocess.CompletedProcess[str]:
         """Run one command of hive to its end.
 
         kill_at: a line's number, and parts of file names: see tests/killing.py. kill_at_step: of an operation.
+        redirected: streams that a shell has closed, where it is None, or led to a file. encoding: of the terminal.
         """
         from tests.house import modules
 
         request = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(cwd or Path.cwd())}
         request |= {"kill_at": [kill_at[0], list(kill_at[1])] if kill_at else None, "kill_at_step": kill_at_step}
-        request["umask"] = umask
+        request |= {"umask": umask, "redirected": dict(redirected or {}), "encoding": encoding}
         # A file that has moved would be no place to be killed at any more, and nobody would notice.
         gone = [part for part in (kill_at[1] if kill_at else ()) if not any(part in str(path) for path in modules())]
         assert not gone, f"no file of the product is called {gone}"
@@ -172,6 +176,20 @@ class Started:
         self.send_signal(signal.SIGKILL)
 
 
+def _redirect(streams: Mapping[str, str | None], encoding: str | None) -> None:
+    """Have the streams that an interpreter makes of what a shell has redirected: none of one that is closed."""
+    for number, path in streams.items():
+        os.close(int(number))
+        if path is None:
+            setattr(sys, ("stdin", "stdout", "stderr")[int(number)], None)
+        else:
+            # The lowest number that is free, which is the one that was just closed.
+            os.open(path, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if encoding and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=encoding)
+
+
 def _text(stream: Any) -> str:
     stream.seek(0)
     return str(stream.read().decode())
@@ -247,6 +265,7 @@ def _become(request: Mapping[str, Any], streams: Sequence[int], be: Callable[[Ma
     for descriptor, stream in zip((1, 2), streams, strict=True):
         os.dup2(stream, descriptor)
         os.close(stream)
+    _redirect(request.get("redirected") or {}, request.get("encoding"))
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["cwd"])

@@ -170,12 +170,12 @@ class TestHive:
         out, err = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
-    def forked(self, *arguments: str, **killed: Any) -> subprocess.CompletedProcess[str]:
+    def forked(self, *arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
         """Run a command to its end in a process that has everything imported.
 
-        killed: where it is to be, by `kill_at` or `kill_at_step`, as in tests/forking.py.
+        how: where it is to be killed, or what its streams and its folder are, as in tests/forking.py.
         """
-        return forking.server().run(arguments, self.environment, umask=self.umask, timeout=PATIENCE, **killed)
+        return forking.server().run(arguments, self.environment, umask=self.umask, timeout=PATIENCE, **how)
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--json").stdout)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.hives import CHECKOUT, PATIENCE, TestHive, eventually, line_of
+from tests.hives import CHECKOUT, PATIENCE, PLAIN, TestHive, eventually, is_code, line_of
 
 HIVE = [sys.executable, str(CHECKOUT / "hive")]
+FULL = "/dev/full"
 NARROW = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 
@@ -20,20 +25,25 @@ def redirected(how: str) -> list[str]:
     return ["sh", "-c", f'exec "$0" "$@" {how}', *HIVE]
 
 
+def forked(hive: TestHive, commands: Mapping[str, int], **how: Any) -> list[subprocess.CompletedProcess[str]]:
+    """Run commands as a shell would start them, but for their start, which a test tries with one of them."""
+    found = [hive.forked(*command.split(), **how) for command in commands]
+    for done, (command, code) in zip(found, commands.items(), strict=True):
+        assert is_code(done.returncode, code, command.split()), (command, done)
+    return found
+
+
 # --- closed
 
 
-CODES = {"list": 0, "nonsense": 2, "start nobody": 1, "purge coder": 1}
-# One asks for a yes, one has a result, and two have an error, each by other means.
-USING = {"<&-": ["list", "purge coder"], ">&-": ["list", "purge coder"], "2>&-": ["nonsense", "start nobody"]}
-
-
-@pytest.mark.parametrize("closed", [*USING, "<&- >&- 2>&-"])
-def test_a_stream_that_is_closed_changes_no_exit_code(hive: TestHive, closed: str) -> None:
+@pytest.mark.remembered
+@pytest.mark.parametrize("closed", [{0: "<&-"}, {1: ">&-"}, {2: "2>&-"}, {0: "<&-", 1: ">&-", 2: "2>&-"}])
+def test_a_stream_that_is_closed_changes_no_exit_code(hive: TestHive, closed: dict[int, str]) -> None:
     (hive.home / "agents" / "coder").mkdir(parents=True)
-    for command in USING.get(closed, CODES):
-        done = hive.run(*command.split(), program=redirected(closed), code=CODES[command])
-        assert done.stdout == "", "chatter does not go where results go"
+    commands = {"list": 0, "nonsense": 2, "start nobody": 1, "purge coder": 1}
+    done = forked(hive, commands, redirected=dict.fromkeys(closed))
+    done.append(hive.run("purge", "coder", program=redirected(" ".join(closed.values())), code=1))
+    assert all(each.stdout == "" for each in done), "chatter does not go where results go"
 
 
 def test_what_hive_opens_never_takes_the_place_of_a_closed_stream(hive: TestHive) -> None:
@@ -50,23 +60,29 @@ def test_what_hive_opens_never_takes_the_place_of_a_closed_stream(hive: TestHive
 # --- full
 
 
+@pytest.mark.remembered
 def test_a_result_that_cannot_be_written_is_told_and_is_1(hive: TestHive) -> None:
     hive.run("send", "operator", "hello")
-    for command in ("list --json", "recent", "events", "--help", "--version", "events --json"):
-        done = hive.run(*command.split(), program=redirected(">/dev/full"), code=1)
-        assert done.stderr == "hive: Standard output cannot be written to: No space left on device.\n", command
+    commands = ("list --json", "recent", "events", "--help", "--version", "events --json")
+    done = forked(hive, dict.fromkeys(commands, 1), redirected={1: FULL})
+    done.append(hive.run("recent", program=redirected(f">{FULL}"), code=1))
+    for each in done:
+        assert each.stderr == "hive: Standard output cannot be written to: No space left on device.\n", each.args
 
 
+@pytest.mark.remembered
 def test_a_standard_error_that_is_full_changes_no_exit_code(hive: TestHive) -> None:
-    for command in ("list", "nonsense", "start nobody"):
-        hive.run(*command.split(), program=redirected("2>/dev/full"), code=CODES[command])
-    # Nor does it when what has happened cannot be told.
-    hive.run("list", program=redirected(">/dev/full 2>/dev/full"), code=0)
+    commands = {"list": 0, "nonsense": 2, "start nobody": 1}
+    forked(hive, commands, redirected={2: FULL})
+    forked(hive, commands, redirected={1: FULL, 2: FULL})
+    hive.run("list", program=redirected(f">{FULL} 2>{FULL}"))
+    hive.run("start", "nobody", program=redirected(f"2>{FULL}"), code=1)
 
 
 # --- who watches goes on
 
 
+@pytest.mark.remembered
 @pytest.mark.parametrize(
     ("command", "lost"), [("up", ">/dev/full"), ("up", "<&- >&- 2>&-"), ("watch", ">/dev/full 2>/dev/full")]
 )
@@ -80,6 +96,7 @@ def test_who_watches_goes_on_whatever_becomes_of_what_it_prints(hive: TestHive, 
     assert process.wait(PATIENCE) == 0
 
 
+@pytest.mark.remembered
 def test_who_watches_goes_on_when_nobody_reads_it_any_more(hive: TestHive) -> None:
     process = hive.start("up")
     eventually(lambda: hive.inside().running("watch"))
@@ -98,6 +115,7 @@ def test_who_watches_goes_on_when_nobody_reads_it_any_more(hive: TestHive) -> No
 # --- too narrow
 
 
+@pytest.mark.remembered
 def test_a_terminal_that_lacks_a_character_gets_an_escape(hive: TestHive) -> None:
     hive.spawn("coder")
     hive.run("send", "coder", "grüße 🐝")
@@ -110,6 +128,7 @@ def test_a_terminal_that_lacks_a_character_gets_an_escape(hive: TestHive) -> Non
     assert "gr\\xfc\\xdfe" in shown["recent"]
 
 
+@pytest.mark.remembered
 def test_json_means_the_same_whatever_the_terminal_can_show(hive: TestHive) -> None:
     hive.run("send", "operator", "grüße 🐝 \u202e")
     wide = hive.run("recent", "--json").stdout
@@ -119,6 +138,7 @@ def test_json_means_the_same_whatever_the_terminal_can_show(hive: TestHive) -> N
     assert "🐝" in wide
 
 
+@pytest.mark.remembered
 def test_who_watches_goes_on_at_a_terminal_that_is_not_utf_8(hive: TestHive) -> None:
     hive.extra["PYTHONIOENCODING"] = "latin-1"
     process = hive.start("up")
@@ -142,10 +162,17 @@ def test_without_a_path_the_systems_is_taken(hive: TestHive, path: str) -> None:
 
 
 def test_a_working_folder_that_was_removed_stops_nothing(hive: TestHive, tmp_path: Path) -> None:
+    hive.configure("coder", PLAIN)
     gone = tmp_path / "gone"
+    gone.mkdir()
+    folder = os.open(gone, os.O_RDONLY)
+    gone.rmdir()
+    commands = ("list", "doctor", "inputs", "spawn coder", "journal coder")
+    done = forked(hive, dict.fromkeys(commands, 0), cwd=f"/proc/{os.getpid()}/fd/{folder}")
+    os.close(folder)
     program = ["sh", "-c", f'mkdir {gone} && cd {gone} && rmdir {gone} && exec "$0" "$@"', *HIVE]
-    for command in ("list", "doctor", "inputs", "spawn coder", "journal coder"):
-        assert "bug" not in hive.run(*command.split(), program=program).stderr
+    done.append(hive.run("restart", "coder", program=program))
+    assert not [each for each in done if "bug" in each.stderr or "could not be looked at" in each.stdout]
 
 
 @pytest.mark.parametrize("variable", ["HIVE_HOME", "HIVE_RUN"])
@@ -160,6 +187,7 @@ def test_a_folder_that_is_not_utf_8_is_refused_in_words(hive: TestHive, tmp_path
     assert list(tmp_path.glob("h*")) == [tmp_path / "hive"]
 
 
+@pytest.mark.remembered
 def test_an_argument_that_is_not_utf_8_is_refused_in_words(hive: TestHive) -> None:
     for command in (["\udcff"], ["send", "coder", "\udcff"], ["start", "\udcff"], ["list", "--\udcff"]):
         assert hive.run(*command, code=2).stderr
