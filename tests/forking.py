@@ -104,13 +104,19 @@ class ForkServer:
         cwd: Path | str | None = None,
         umask: int | None = None,
         log: IO[bytes] | None = None,
+        terminal: int | None = None,
     ) -> Started:
-        """Start one command and go on. log: where its standard error goes, in place of a pipe."""
+        """Start one command and go on.
+
+        log: where its standard error goes, in place of a pipe. terminal: what it has as its streams, in place of them.
+        """
         request = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(cwd or Path.cwd())}
-        request |= {"umask": umask, "kill_at": None, "beside": True}
+        request |= {"umask": umask, "kill_at": None, "beside": True, "terminal": terminal is not None}
         pipes = [os.pipe() for _ in range(3)]
         out, err, told = (end for _, end in pipes)
         streams = [out, log.fileno() if log else err, told]
+        if terminal is not None:
+            streams[:2] = [terminal, terminal]
         socket.send_fds(self._socket, [json.dumps(request).encode()], streams)
         for _, end in pipes:
             os.close(end)
@@ -265,6 +271,9 @@ def _become(request: Mapping[str, Any], streams: Sequence[int], be: Callable[[Ma
     for descriptor, stream in zip((1, 2), streams, strict=True):
         os.dup2(stream, descriptor)
         os.close(stream)
+    if request.get("terminal"):
+        os.setsid()
+        os.dup2(1, 0)
     _redirect(request.get("redirected") or {}, request.get("encoding"))
     os.environ.clear()
     os.environ.update(request["environment"])

@@ -17,6 +17,7 @@ import pytest
 
 from hive_core.operation import GROUPS
 from hive_faces.verbs import everything
+from tests import forking
 from tests.hives import CHECKOUT, PATIENCE, TestHive, asleep, eventually, interrupt, is_code, line_of
 
 pytestmark = pytest.mark.remembered
@@ -24,15 +25,19 @@ ESCAPE = "\x1b"
 
 
 class Terminal:
-    """A command at a terminal of its own, and what it shows there."""
+    """A command at a terminal of its own, and what it shows there. program: whether the real program is started."""
 
-    def __init__(self, hive: TestHive, *arguments: str) -> None:
+    def __init__(self, hive: TestHive, *arguments: str, program: bool = False) -> None:
         self.master, inner = pty.openpty()
-        argv = [sys.executable, str(CHECKOUT / "hive"), *arguments]
         environment = {**hive.environment, "TERM": "xterm-256color"}
-        self.process = subprocess.Popen(
-            argv, env=environment, stdin=inner, stdout=inner, stderr=inner, start_new_session=True
-        )
+        self.process: subprocess.Popen[bytes] | forking.Started
+        if program:
+            argv = [sys.executable, str(CHECKOUT / "hive"), *arguments]
+            self.process = subprocess.Popen(
+                argv, env=environment, stdin=inner, stdout=inner, stderr=inner, start_new_session=True
+            )
+        else:
+            self.process = forking.server().start(arguments, environment, terminal=inner)
         os.close(inner)
         hive.started.append(self.process)  # type: ignore[arg-type]
         self.seen = ""
@@ -315,11 +320,11 @@ def test_who_presses_tab_where_no_hive_is_yet_makes_none(hive: TestHive) -> None
 
 def test_a_terminal_gets_colours_unless_it_wants_none(hive: TestHive) -> None:
     hive.spawn("coder")
-    coloured = Terminal(hive, "list")
+    coloured = Terminal(hive, "list", program=True)
     assert coloured.leave() == 0
     assert ESCAPE in coloured.seen
     hive.extra["NO_COLOR"] = "1"
-    plain = Terminal(hive, "list")
+    plain = Terminal(hive, "list", program=True)
     assert plain.leave() == 0
     assert ESCAPE not in plain.seen
     assert "coder" in plain.seen
