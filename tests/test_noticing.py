@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from hive_core.context import Hive
 from hive_core.events import emit
+from hive_core.side_by_side import side_by_side
 from hive_core.store import Store
 from hive_fleet.agents import last_seen
 from hive_fleet.changes.running import STOPPING
@@ -101,3 +104,17 @@ def test_of_an_agents_row_nothing_is_otherwise_than_it_was_told_last(hive: TestH
     assert change("crashes = 99") == []
     with at_work(inside, "coder", STOPPING):
         assert change("desired = 'stopped', state = null, status_text = null") == []
+
+
+@pytest.mark.remembered
+def test_what_an_operation_forgets_is_undone_also_where_it_does_several_things_at_once(hive: TestHive) -> None:
+    hive.spawn("coder")
+    inside = hive.inside()
+
+    def forget(_number: int) -> None:
+        with closing(inside.store), inside.store.write() as db:
+            db.execute("update agents set paused = 1")
+
+    with pytest.raises(AssertionError, match=r"changed without an event: update agents\.paused"):
+        side_by_side(1, int, forget)
+    assert hive.agent("coder")["paused"] is False
