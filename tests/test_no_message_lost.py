@@ -13,10 +13,10 @@ from tests.agent import harnesses
 from tests.forking import Started
 from tests.hives import TestHive, eventually
 
-MESSAGES = 240
+MESSAGES = 120
 KILLS = 40
 PROGRAM = """#!/bin/sh
-cat >> "$HIVE_STATE/seen"
+while IFS= read -r line || [ -n "$line" ]; do echo "$line"; done >> "$HIVE_STATE/seen"
 """
 
 
