@@ -53,8 +53,11 @@ class Service:
         self.systemctl("enable", "--now", "hive.service", "hive-vacuum.timer", "hive-backup.timer")
 
     def spawn(self, name: str) -> None:
-        self.do("sh", "-c", CONFIGURE, "sh", f"{self.home}/agents/{name}/config", CODER)
+        self.configure(name)
         self.do("hive", "spawn", name)
+
+    def configure(self, name: str) -> None:
+        self.do("sh", "-c", CONFIGURE, "sh", f"{self.home}/agents/{name}/config", CODER)
 
     def agents(self) -> dict[str, bool]:
         """Asked of whoever is up; of the command line, which costs a start, where nobody is."""
@@ -97,7 +100,7 @@ class Service:
         return self.do("hive", "events", "--since", "0", "--kind", "container_crash")
 
     def up(self) -> None:
-        eventually(lambda: len(self.served() or []) == 3)
+        eventually(lambda: [row["running"] for row in self.served() or []] == [True] * 3)
         eventually(lambda: self.shows("StatusText").startswith("3 agents"))
 
 
@@ -108,6 +111,9 @@ def serve(machine: BootedMachine, *, user: bool) -> Service:
     """
     made = Service(machine, user=user)
     if made.shows("LoadState") == "not-found":
+        # A turn loop is started anew with every service, which takes longer than all else: one manager has it.
+        if user and not (machine.root / f"{made.home[1:]}/agents/manager").exists():
+            made.configure("manager")
         made.install()
     eventually(lambda: "manager" in made.agents())
     for name in {"coder", "tester"} - made.agents().keys():
