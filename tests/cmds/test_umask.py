@@ -28,6 +28,8 @@ def build(root: Path, umask: int) -> dict[str, str]:
     try:
         Told(hive.start("up")).until("hive is up")
         hive.run("spawn", "coder")
+        # What the harness that it begins with keeps is looked at, too.
+        eventually((hive.home / "agents/coder/state/events.sqlite").exists)
         number = hive.request("coder", REACHES)
         hive.run("approve", str(number))
         eventually(lambda: "reached" in str(hive.asked("journal", name="coder")))
