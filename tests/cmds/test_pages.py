@@ -32,15 +32,9 @@ from tests.hives import PATIENCE, TestHive, eventually, interrupt
 PROGRAM = 'runner = "exec"\ncommand = ["sh", "-c", "cat >/dev/null; printf \'it is \\\\033[31mdone\\\\n\'"]\n'
 
 
-@pytest.fixture
-def paged(hive: TestHive) -> TestHive:
-    """A hive with an agent whose page is served."""
-    return serve_page(hive)
-
-
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHive]:
-    """One for all tests that ask for nothing that its agent has said."""
+    """One with an agent whose page is served, for all tests."""
     hive = TestHive(tmp_path_factory.mktemp("kept") / "hive")
     try:
         yield serve_page(hive)
@@ -178,7 +172,7 @@ def test_the_key_is_not_given_out_while_somebody_else_has_the_port(standing: Tes
 HEAD = b"HTTP/1.0 200 OK\r\n"
 
 
-def trickle(server: socket.socket, over: threading.Event, begin: bytes = HEAD + b"X: ") -> None:
+def trickle(server: socket.socket, over: threading.Event, begin: bytes) -> None:
     """Serve whoever comes an answer without an end, a byte at a time."""
     client, _ = server.accept()
     with client, contextlib.suppress(OSError):
@@ -223,75 +217,74 @@ def test_what_a_page_is_to_do_is_not_waited_for_without_end(monkeypatch: pytest.
 
 
 def test_a_page_that_answers_a_byte_at_a_time_is_not_waited_for_without_end(
-    paged: TestHive, monkeypatch: pytest.MonkeyPatch
+    standing: TestHive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hive_fleet.agents.page.PROOF_SECONDS", 0.5)
-    over = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        (paged.home / "agents/coder/port").write_text(f"{server.getsockname()[1]}\n")
-        thread = threading.Thread(target=trickle, args=(server, over))
-        thread.start()
-        # Were the page waited for, it would be until it ends.
-        end = threading.Timer(20, over.set)
-        end.start()
-        with pytest.raises(Refused, match="is held by another process"):
-            reach_page(paged.inside(), "coder")
-        assert not over.is_set()
-        end.cancel()
-        over.set()
-        thread.join()
+    own = standing.home / "agents/coder/port"
+    before = own.read_text()
+    with trickling(HEAD + b"X: ") as page:
+        own.write_text(f"{page.port}\n")
+        try:
+            with pytest.raises(Refused, match="is held by another process"):
+                reach_page(standing.inside(), "coder")
+        finally:
+            own.write_text(before)
 
 
-def test_turns_are_followed_live_and_printed_safely(paged: TestHive) -> None:
-    process = paged.start("attach", "coder")
+def test_turns_are_followed_live_and_printed_safely(standing: TestHive) -> None:
+    process = standing.start("attach", "coder")
     lines = Lines(process)
     lines.until("idle")
-    paged.run("send", "coder", "go \u202eon")
-    text = lines.until("ended: done")
+    standing.run("send", "coder", "go \u202eon")
+    text = lines.until("go \\u{202e}on") + lines.until("ended: done")
     assert "a message from operator\n  go \\u{202e}on" in text
     assert "it is \\x1b[31mdone" in text
     assert "\x1b" not in text
     assert interrupt(process) == 130
 
 
-def test_what_is_followed_is_json_for_a_program_and_begins_with_what_was(paged: TestHive) -> None:
-    paged.run("send", "coder", "hello")
-    first = paged.start("attach", "coder")
-    Lines(first).until("done")
+def test_what_is_followed_is_json_for_a_program_and_begins_with_what_was(standing: TestHive) -> None:
+    standing.run("send", "coder", "hello")
+    first = standing.start("attach", "coder")
+    lines = Lines(first)
+    lines.until("hello")
+    lines.until("ended: done")
     interrupt(first)
-    process = paged.start("attach", "coder", "--json")
+    process = standing.start("attach", "coder", "--json")
     *_, line = Lines(process).until('"kind":"event"').splitlines()
     assert json.loads(line)["data"]["data"]["text"] == "it is \x1b[31mdone"
     assert interrupt(process) == 130
 
 
-def test_turns_are_followed_over_the_operator_s_socket_too(paged: TestHive) -> None:
-    told = Client(paged.root / "run" / "host.sock").stream("attach", name="coder", last=20)
+def test_turns_are_followed_over_the_operator_s_socket_too(standing: TestHive) -> None:
+    told = Client(standing.root / "run" / "host.sock").stream("attach", name="coder", last=20)
     assert next(item for item in told if item["kind"] == "now")["data"]["state"]
-    paged.run("send", "coder", "over the socket")
+    standing.run("send", "coder", "over the socket")
     assert any(item["kind"] == "turn" and item["data"]["body"] == "over the socket" for item in told)
     told.close()  # type: ignore[attr-defined]
 
 
-def test_what_was_comes_turn_by_turn(paged: TestHive) -> None:
-    first = paged.start("attach", "coder")
+def test_what_was_comes_turn_by_turn(standing: TestHive) -> None:
+    first = standing.start("attach", "coder")
     lines = Lines(first)
     for number in range(3):
-        paged.run("send", "coder", f"task {number}")
+        standing.run("send", "coder", f"task {number}")
         lines.until(f"task {number}")
         lines.until("ended: done")
     interrupt(first)
-    process = paged.start("attach", "coder")
+    process = standing.start("attach", "coder")
     seen = Lines(process)
-    for number in range(3):
-        assert "ended" not in seen.until(f"task {number}").partition(f"task {number - 1}")[0]
+    seen.until("task 0")
+    for number in range(1, 3):
         assert "it is" in seen.until("ended: done")
+        assert "ended" not in seen.until(f"task {number}")
+    assert "it is" in seen.until("ended: done")
     interrupt(process)
 
 
-def test_a_stream_ends_with_the_agent(paged: TestHive) -> None:
-    process = paged.start("attach", "coder")
+def test_a_stream_ends_with_the_agent(standing: TestHive) -> None:
+    process = standing.start("attach", "coder")
     Lines(process).until("idle")
-    paged.run("stop", "coder")
+    standing.run("stop", "coder")
     _, told = process.communicate(timeout=60)
     assert (process.returncode, "turns have ended with it" in told) in {(0, True), (1, False)}
