@@ -266,9 +266,16 @@ class TestHive:
                 process.kill()
             process.communicate()
         host = self.inside().host
+
+        def destroy(name: str) -> None:
+            if "HIVE_BACKEND" not in self.extra:
+                # At once: a harness would look for the gate, which has just ended, to say that it ends.
+                host.end(name, grace=0)
+            host.destroy(name)
+
         with ThreadPoolExecutor(max_workers=8) as pool:
             # Ending one is mostly waiting for it.
-            list(pool.map(host.destroy, host.containers()))
+            list(pool.map(destroy, host.containers()))
 
 
 def is_code(found: int, wanted: int, command: Sequence[str]) -> bool:
