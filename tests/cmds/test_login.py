@@ -20,6 +20,7 @@ from hive_core.caller import Identity, Role
 from hive_core.containers.local.listeners import listeners
 from tests.agent.browser import Client, free_port, login
 from tests.agent.clis import CLAUDE as REAL
+from tests import forking
 from tests.hives import CHECKOUT, PLAIN, TestHive, eventually
 from tests.needs import needs_root, requires
 from tests.stand_ins.oauth import CODE, TOKEN, OauthService
@@ -53,11 +54,15 @@ class Human:
     def __init__(self, hive: TestHive, *arguments: str, program: list[str] | None = None) -> None:
         self.terminal, inner = pty.openpty()
         self.before = termios.tcgetattr(inner)
-        argv = [sys.executable, *(program or [str(CHECKOUT / "hive")]), *arguments]
         environment = {**hive.environment, "TERM": "xterm"}
-        self.process = subprocess.Popen(
-            argv, env=environment, stdin=inner, stdout=inner, stderr=inner, start_new_session=True
-        )
+        self.process: subprocess.Popen[bytes] | forking.Started
+        if program:
+            argv = [sys.executable, *program, *arguments]
+            self.process = subprocess.Popen(
+                argv, env=environment, stdin=inner, stdout=inner, stderr=inner, start_new_session=True
+            )
+        else:
+            self.process = forking.server().start(arguments, environment, terminal=inner)
         os.close(inner)
         hive.started.append(self.process)  # type: ignore[arg-type]
         self.seen = ""

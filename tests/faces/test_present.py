@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import pty
 import re
-import subprocess
-import sys
 
 import pytest
 
 from hive_core.events import emit
 from hive_faces.shell.tables import cells_of
-from tests.hives import CHECKOUT, TestHive, is_code
+from tests import forking
+from tests.hives import TestHive, is_code
 
 
 def on_a_terminal(hive: TestHive, *arguments: str, **variables: str) -> str:
     """What a command shows on a terminal."""
     ours, theirs = pty.openpty()
-    argv = [sys.executable, str(CHECKOUT / "hive"), *arguments]
-    process = subprocess.Popen(argv, env={**hive.environment, "TERM": "xterm", **variables}, stdout=theirs)
+    environment = {**hive.environment, "TERM": "xterm", **variables}
+    process = forking.server().start(arguments, environment, terminal=theirs)
     os.close(theirs)
     shown = b""
     try:
@@ -28,6 +27,7 @@ def on_a_terminal(hive: TestHive, *arguments: str, **variables: str) -> str:
     except OSError:
         pass  # How Linux tells the end of a terminal (EIO).
     os.close(ours)
+    process.communicate()
     assert is_code(process.wait(), 0, arguments)
     return shown.decode().replace("\r\n", "\n")
 

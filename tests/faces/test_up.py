@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from hive_fleet.watching.reporting import LONG
+from tests import forking
 from tests.clients import Client
 from tests.hives import CHECKOUT, PATIENCE, PLAIN, TestHive, eventually, interrupt, line_of
 from tests.needs import requires
@@ -105,7 +106,7 @@ def test_up_says_that_agents_have_no_sandbox(hive: TestHive) -> None:
 
 def test_a_terminal_that_was_stopped_holds_up_nothing_but_its_own_lines(hive: TestHive) -> None:
     ours, theirs = pty.openpty()
-    up = subprocess.Popen([*HIVE, "up"], env=hive.environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    up = forking.server().start(["up"], hive.environment, terminal=theirs)
     seen = b""
     try:
         while b"hive is up" not in seen:
@@ -123,7 +124,7 @@ def test_a_terminal_that_was_stopped_holds_up_nothing_but_its_own_lines(hive: Te
         assert up.wait(PATIENCE) == 0
     finally:
         up.kill()
-        up.wait()
+        up.communicate()
         os.close(ours)
         os.close(theirs)
 
