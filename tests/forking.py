@@ -226,44 +226,68 @@ def serve(connection: socket.socket, be: Callable[[Mapping[str, Any]], None]) ->
     """
     # What a child's collector does not go through, the child does not copy.
     gc.freeze()
+    forked = _Forked(connection)
     while True:
+        forked.until_asked()
         data, streams, *_ = socket.recv_fds(connection, LONGEST_REQUEST, 3)
         if not data:
             return
         request = json.loads(data)
+        told = streams.pop() if request.get("beside") else None
         child = os.fork()
         if child == 0:
-            if request.get("beside"):
-                _watch_over_another(connection, streams.pop())
-            connection.close()
+            forked.let_go(told)
             _become(request, streams, be)
         for stream in streams:
             os.close(stream)
-        if request.get("beside"):
-            with suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            continue
         connection.send(str(child).encode())
-        _, status = os.waitpid(child, 0)
-        connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+        forked.add(child, told)
 
 
-def _watch_over_another(connection: socket.socket, told: int) -> None:
-    """Fork the process that is wanted, tell its pid and in the end its exit code; returns in that process alone."""
-    child = os.fork()
-    if child == 0:
+class _Forked:
+    """The processes of a server, and where the exit code of each is told at its end: a pipe of its own, or the socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        # What is readable at the end of a process -> the process, and its pipe.
+        self._ends: dict[int, tuple[int, int | None]] = {}
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN)
+
+    def add(self, pid: int, told: int | None) -> None:
+        end = os.pidfd_open(pid)
+        self._ends[end] = pid, told
+        self._poll.register(end, select.POLLIN)
+
+    def until_asked(self) -> None:
+        """Wait for a request, or the end of whoever asks; tell meanwhile which processes have ended."""
+        while True:
+            ready = {descriptor for descriptor, _ in self._poll.poll()}
+            for end in ready & self._ends.keys():
+                self._tell(end)
+            if self._connection.fileno() in ready:
+                return
+
+    def _tell(self, end: int) -> None:
+        pid, told = self._ends.pop(end)
+        self._poll.unregister(end)
+        os.close(end)
+        code = str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode()
+        if told is None:
+            self._connection.send(code)
+            return
+        # Whoever has not waited for it is told in vain.
+        with suppress(BrokenPipeError):
+            os.write(told, code)
         os.close(told)
-        return
-    connection.send(str(child).encode())
-    # Ctrl-C at a terminal is for that process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for descriptor in set(map(int, os.listdir("/proc/self/fd"))) - {told}:
-        with suppress(OSError):
-            os.close(descriptor)
-    _, status = os.waitpid(child, 0)
-    os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
+
+    def let_go(self, told: int | None) -> None:
+        """In a child: hold nothing of what is the server's, or another's end would never be seen."""
+        pipes = [pipe for _, pipe in self._ends.values()]
+        for descriptor in (*self._ends, *pipes, told):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._connection.close()
 
 
 def _become(request: Mapping[str, Any], streams: Sequence[int], be: Callable[[Mapping[str, Any]], None]) -> NoReturn:
