@@ -18,9 +18,9 @@ import pytest
 from hive_cmds.harness import set_status
 from hive_core.caller import Identity, Role
 from hive_core.containers.local.listeners import listeners
+from tests import forking
 from tests.agent.browser import Client, free_port, login
 from tests.agent.clis import CLAUDE as REAL
-from tests import forking
 from tests.hives import CHECKOUT, PLAIN, TestHive, eventually
 from tests.needs import needs_root, requires
 from tests.stand_ins.oauth import CODE, TOKEN, OauthService
