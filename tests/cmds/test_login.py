@@ -194,7 +194,7 @@ def test_an_agent_that_needs_no_login_is_told_so(hive: TestHive) -> None:
     assert "needs no login" in hive.run("login", "plain", code=1).stderr
 
 
-CLOUD = 'runner = "claude"\n[environment]\nCLAUDE_CODE_USE_BEDROCK = "1"\n'
+CLOUD = 'runner = "claude"\nsettle_seconds = 0.05\n[environment]\nCLAUDE_CODE_USE_BEDROCK = "1"\n'
 LAB = 'model_provider = "lab"\n[model_providers.lab]\nbase_url = "http://127.0.0.1:9/v1"\nenv_key = "LAB_KEY"\n'
 
 
@@ -220,7 +220,7 @@ def test_a_provider_of_codex_needs_no_login_but_its_key(hive: TestHive) -> None:
     hive.spawn("coder", 'runner = "codex"\n[environment]\nLAB_KEY = "fake"\n')
     (hive.home / "agents/coder/codex/config.toml").write_text(LAB)
     assert not hive.agent("coder")["needs_login"]
-    hive.run("approve", str(hive.request("coder", 'runner = "codex"\n')))
+    hive.run("approve", str(hive.request("coder", 'runner = "codex"\nsettle_seconds = 0.05\n')))
     assert hive.agent("coder")["needs_login"]
     refused = hive.run("login", "coder", code=1).stderr
     assert "the provider lab of its config.toml is used, which lacks LAB_KEY: set that in its agent.toml" in refused

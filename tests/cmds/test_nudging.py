@@ -6,6 +6,7 @@ import pytest
 
 from hive_cmds.harness import set_status
 from hive_core.caller import Identity, Role
+from hive_fleet.home import ports
 from tests.hives import TestHive, eventually
 
 # The first turn hangs, the next one works.
@@ -21,7 +22,8 @@ def test_a_turn_that_hangs_is_given_up_and_its_message_comes_again(hive: TestHiv
     state = hive.home / "agents" / NAME / "state"
     hive.run("send", NAME, "hello there")
     eventually(lambda: (state / "again").exists() and hive.agent(NAME).get("turn") == "thinking")
-    eventually(lambda: hive.forked("open", NAME).returncode == 0)
+    inside = hive.inside()
+    eventually(lambda: inside.host.listeners([ports.of(inside, NAME)]))
     started = hive.instance(NAME)
     hive.run("nudge", NAME)
     assert [event["how"] for event in hive.events("nudged")] == ["turn"]

@@ -82,9 +82,8 @@ def test_one_that_dies_now_fails_and_leaves_what_runs(hive: TestHive) -> None:
     hive.spawn("coder")
     needed = hive.home / "agents" / "coder" / "state" / "needed"
     needed.write_text("x")
-    needs = (
-        'runner = "command"\ncommand = ["sh", "-c", "test -e /state/needed || exit 4; echo up; exec sleep infinity"]\n'
-    )
+    script = "test -e /state/needed || exit 4; echo up; exec sleep infinity"
+    needs = f'runner = "command"\nsettle_seconds = 1.0\ncommand = ["sh", "-c", "{script}"]\n'
     hive.run("approve", str(hive.request("coder", needs)))
     hive.run("approve", str(hive.request("coder", SAY.format("two"))))
     needed.unlink()

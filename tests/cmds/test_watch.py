@@ -161,7 +161,7 @@ def test_an_agent_that_needs_no_login_any_more_was_not_logged_in(hive: TestHive)
     hive.run("approve", str(hive.request("coder", PLAIN)))
     hive.run("watch", "--once")
     assert hive.events("logged_in") == []
-    hive.run("approve", str(hive.request("coder", 'runner = "claude"\n')))
+    hive.run("approve", str(hive.request("coder", 'runner = "claude"\nsettle_seconds = 0.05\n')))
     hive.run("watch", "--once")
     assert len(hive.events("needs_login")) == 1
 
