@@ -59,15 +59,20 @@ def test_a_pull_or_an_edit_changes_nothing_that_runs_until_the_lock_is_moved(hiv
     commit(hive, "two")
     (checkout / "hive_agent/MARK").write_text("harness edited\n")
     hive.run("restart", "coder")
+    # What is ended sooner than that has said nothing.
+    assert ran(hive, 2) == ["one"] * 2
     hive.run("kill", "coder")
     hive.run("start", "coder")
+    assert ran(hive, 3) == ["one"] * 3
     hive.run("rebuild", "coder")
+    assert ran(hive, 4) == ["one"] * 4
     hive.run("approve", str(hive.request("coder", SAY + "# another\n")))
     assert ran(hive, 5) == ["one"] * 5
     hive.run("meta-update", "hive")
     assert ran(hive, 6)[5:] == ["two"]
     three = commit(hive, "three")
     hive.run("update", "--stale")
+    assert ran(hive, 7)[6:] == ["three"]
     hive.run("restart", "coder")
     assert ran(hive, 8)[6:] == ["three"] * 2
     assert exports(hive) == [three]
