@@ -20,7 +20,7 @@ from hive_faces.shell import cli
 from hive_faces.verbs import ALIASES, of_command
 
 # What nobody asks for at a socket, and is no more than work all the same.
-_WORK = ("backup", "restore", "vacuum")
+_WORK = ("backup", "restore", "vacuum", "install_service")
 
 
 class _TookTooLong(BaseException):

@@ -79,13 +79,13 @@ def test_an_installation_that_is_killed_is_finished_by_the_same_command_and_so_i
         return {path.name: path.read_text() for path in folder.iterdir()}
 
     for command, other, end in ((install, remove, texts), (remove, install, {})):
-        assert hive.forked(*other).returncode == 0
+        hive.run(*other)
         for line in places_of(hive, ("hive_cmds/service.py", "hive_agent/atomic.py"), *command):
-            assert hive.forked(*other).returncode == 0
+            hive.run(*other)
             killed_at(hive, line, ("hive_cmds/service.py", "hive_agent/atomic.py"), *command)
             # What systemd would take is whole, or not there.
             assert all(texts[name] == text for name, text in there(units).items() if not name.startswith("."))
-            assert hive.forked(*command).returncode == 0
+            hive.run(*command)
             assert there(units) == there(read) == end, f"{command} killed at line {line}"
 
 
