@@ -29,6 +29,8 @@ WAIT_SECONDS = 180
 # How often something is looked at that nobody tells of: whether the agent is still paused.
 LOOK_SECONDS = 1.0
 _STATUS_PATIENCE = 2.0
+# The same for the last word of all. Whoever stops an agent waits for it, and mostly nobody serves the gate then.
+_PARTING_PATIENCE = 0.2
 _LOG_IN = "the operator has to log this agent in"
 
 
@@ -339,7 +341,7 @@ class Harness:
         """At the very end, what was taken and not finished goes back; the next start would do it too, only later."""
         link = Link(self._settings.socket, Waits())
         try:
-            link.call("nack", patience=_STATUS_PATIENCE)
+            link.call("nack", patience=_PARTING_PATIENCE)
         except (GateRefused, Unreachable) as error:
             _log(f"what was taken could not be put back: {error.message}")
         finally:
