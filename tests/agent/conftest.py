@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -20,6 +20,9 @@ from tests.agent import harnesses
 from tests.forking import Started
 from tests.stand_ins.gate import Gate
 from tests.stand_ins.scripted import ScriptedApi
+
+if TYPE_CHECKING:
+    from tests.agent.talk import Talk
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -199,3 +202,11 @@ def place(folder: Path, gate: Gate) -> Iterator[Place]:
     made = Place(folder, gate)
     yield made
     made.leave()
+
+
+@pytest.fixture
+def talk(talks: Talk) -> Iterator[Talk]:
+    """The conversation that the tests of a module share, which is its fixture `talks`: an agent's, whose login is a fake key."""
+    talks.begin()
+    yield talks
+    talks.end()

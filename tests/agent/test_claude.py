@@ -24,14 +24,6 @@ def talks() -> Iterator[Talk]:
         yield talk
 
 
-@pytest.fixture
-def talk(talks: Talk) -> Iterator[Talk]:
-    """A conversation of an agent whose only login is a fake key."""
-    talks.begin()
-    yield talks
-    talks.end()
-
-
 def test_the_process_is_kept_and_the_conversation_goes_on(talk: Talk) -> None:
     talk.ask("one")
     first = talk.place.cli()

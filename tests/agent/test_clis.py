@@ -38,14 +38,6 @@ def talks(request: pytest.FixtureRequest) -> Iterator[Talk]:
         yield talk
 
 
-@pytest.fixture
-def talk(talks: Talk) -> Iterator[Talk]:
-    """A conversation of an agent whose only login is a fake key."""
-    talks.begin()
-    yield talks
-    talks.end()
-
-
 def test_a_conversation_too_long_is_compacted_once_and_the_turn_tried_again(talk: Talk) -> None:
     # The first of all tests: of a longer conversation claude keeps the end as it is.
     compacted = threading.Event()
