@@ -135,6 +135,8 @@ def tab() -> Iterator[Callable[..., Tab]]:
 def passed_on(hive: Events, casting: Broadcaster, tab: Callable[..., Tab], *seqs: int, **fields: Any) -> Tab:
     """Have events happen, and wait until they have been passed on; who saw them."""
     witness = tab(casting, last=0)
+    # Greeted after them it would be told all anew, and none of them.
+    witness.until("resync")
     hive.tell(*seqs, **fields)
     while witness.next()[2] != seqs[-1]:
         continue
