@@ -27,7 +27,8 @@ GRACE_SECONDS = 3.0
 def find(program: str, environment: Mapping[str, str]) -> str:
     """The path of a program on the environment's PATH. Raises AgentError."""
     if "/" in program:
-        found = program if Path(program).is_file() and os.access(program, os.X_OK) else None
+        # Path.is_file() raises for what cannot be looked at.
+        found = program if os.path.isfile(program) and os.access(program, os.X_OK) else None  # noqa: PTH113
     else:
         # Loads what unpacks archives, and hive names its CLIs by their paths.
         import shutil
