@@ -13,6 +13,7 @@ import pytest
 from tests.hives import TestHive
 from tests.status_page.near import served_near
 from tests.status_page.openapi import document
+from tests.status_page.routes import looked_at
 
 pytest.importorskip("schemathesis", reason="needs schemathesis (pip install schemathesis)")
 pytestmark = pytest.mark.remembered
@@ -23,6 +24,9 @@ def test_whatever_is_asked_is_answered_and_nothing_fails(hive: TestHive, tmp_pat
     hive.spawn("coder")
     hive.run("request-spawn", "worker", "--description", "x")
     hive.run("ask", "which?")
+    # Of a route that looks for its arguments in another way none would be known, and none tried.
+    assert looked_at("/api/journal/<name>") == ["unit", "lines"]
+    assert looked_at("/spawn") == ["name", "description"]
     (tmp_path / "openapi.json").write_text(json.dumps(document()))
     with served_near(hive) as near:
         argv = [Path(sys.executable).with_name("schemathesis"), "run", "openapi.json"]
