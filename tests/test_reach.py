@@ -138,6 +138,11 @@ try harness_descriptors sh -c 'ls /proc/$HARNESS/fd/ || cat </proc/$HARNESS/fd/0
 try key_in_an_environment sh -c 'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | grep -aoE "[0-9a-f]{64}"'
 try key_in_a_file grep -raoE '\b[0-9a-f]{64}\b' /state /claude /run/hive /tmp /dev/shm
 try key_on_standard_input sh -c 'cat </proc/1/fd/0 | grep .'
+# Part of it is loaded when it is first needed, and so after a program of the agent's may have put something there.
+try code_it_has_yet_to_load asking "
+import site
+places = ['/hive', '/hive/hive_agent', *sys.path[1:], *site.getsitepackages()]
+sys.exit(not [place for place in places if os.access(place, os.W_OK)])"
 try page_without_its_key asking "
 with socket.create_connection(('127.0.0.1', int(os.environ['HIVE_PORT']))) as page:
     page.sendall(b'POST /api/login HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 2\r\n\r\n{}' % page.getpeername()[1])
