@@ -98,11 +98,11 @@ class History:
 
     def tags(self) -> dict[str, str]:
         """Every tag by its short name (`deployed/4`), with the full sha of its commit."""
-        found = {}
-        for reference in self._repository.references.iterator():
-            if reference.name.startswith(TAGS) and (commit := _peeled(reference)):
-                found[reference.name.removeprefix(TAGS)] = commit
-        return found
+        while True:
+            packed, found = self._packed(), self._tags()
+            # libgit2 reads the packed ones first: those that git packs meanwhile, and removes, it finds in neither place.
+            if self._packed() == packed:
+                return found
 
     def annotation(self, name: str) -> str | None:
         """The message of an annotated tag; None when there is no such tag, or it is a lightweight one."""
@@ -192,6 +192,21 @@ class History:
             Logged(str(commit.id), commit.commit_time, subject(commit))
             for _, commit in zip(range(limit), walk, strict=False)
         ]
+
+    def _tags(self) -> dict[str, str]:
+        found = {}
+        for reference in self._repository.references.iterator():
+            if reference.name.startswith(TAGS) and (commit := _peeled(reference)):
+                found[reference.name.removeprefix(TAGS)] = commit
+        return found
+
+    def _packed(self) -> tuple[int, int] | None:
+        """What tells the file of the packed references from the one before: git puts a new one in its place."""
+        try:
+            status = (self._git / "packed-refs").stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def is_dirty(self, path: str) -> bool:
         """Whether one file of the work tree differs from `main`."""

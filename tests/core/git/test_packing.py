@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from hive_core.git import packing
 from hive_core.git.repository import Repository
-from tests.git import git
+from tests.git import ENVIRONMENT, git
 from tests.killing import died_at
 
 
@@ -57,6 +59,16 @@ def test_killed_anywhere_it_is_whole(scattered: Repository) -> None:
     assert False in survived
     packing.pack(path)
     assert packing.measure(path).files < 5
+
+
+def test_whoever_asks_for_the_tags_while_it_is_packed_is_told_all_of_them(scattered: Repository) -> None:
+    path, tags, loose = scattered.path, scattered.tags(), scattered.path / ".git/refs/tags"
+    shutil.copytree(loose, kept := path / "kept")
+    for _ in range(10):
+        with subprocess.Popen(["git", "pack-refs", "--all", "--prune"], cwd=path, env=ENVIRONMENT) as git_at_work:
+            while git_at_work.poll() is None:
+                assert Repository(path).tags() == tags
+        shutil.copytree(kept, loose, dirs_exist_ok=True)
 
 
 def test_a_repository_that_is_small_is_left_as_it_is(tmp_path: Path) -> None:
