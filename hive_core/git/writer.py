@@ -28,9 +28,9 @@ def only_writer(git: Path, purpose: str) -> Iterator[None]:
             for lock in git.rglob("*.lock"):
                 lock.unlink()
             unfinished.unlink()
-        unfinished.touch()
-        # The umask as it is shows in a new file.
-        readable = stat.S_IMODE(unfinished.stat().st_mode) == 0o644
+        unfinished.touch(0o777)
+        # The umask as it is shows in a new file that asks for all there is, as a folder does.
+        readable = stat.S_IMODE(unfinished.stat().st_mode) == 0o755
         try:
             yield
         except (pygit2.GitError, OSError) as error:
