@@ -226,9 +226,11 @@ def _chosen(root: Path) -> Path | None:
 
 def _choose_again(root: Path, folder: Path) -> None:
     """Have the links follow to a new environment, unless they lead to one that holds what work on hive needs."""
-    chosen = _chosen(root)
-    if chosen is None or (chosen.name.startswith(f"{_version()}-") and not any(chosen.glob("extra-*"))):
-        choose(root, folder)
+    # Another interpreter's may be chosen meanwhile, by who works on hive.
+    with _links(root):
+        chosen = _chosen(root)
+        if chosen is None or (chosen.name.startswith(f"{_version()}-") and not any(chosen.glob("extra-*"))):
+            _link(root, folder)
 
 
 def _create(folder: Path) -> None:

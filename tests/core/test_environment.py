@@ -31,16 +31,16 @@ LIGHT = CHECKOUT / "tests" / "stand_ins" / "light_venv"
 OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-def library(folder: Path, version: str) -> str:
+def library(folder: Path, version: str, name: str = "tiny") -> str:
     """A wheel with one small module, as a dependency names it."""
-    wheel = folder / f"tiny-{version}-py3-none-any.whl"
+    wheel = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as made:
-        info = f"tiny-{version}.dist-info"
-        made.writestr("tiny.py", f"VERSION = {version!r}\n")
-        made.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
+        info = f"{name}-{version}.dist-info"
+        made.writestr(f"{name}.py", f"VERSION = {version!r}\n")
+        made.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         made.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        made.writestr(f"{info}/RECORD", f"tiny.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
-    return f"tiny @ {wheel.as_uri()}"
+        made.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    return f"{name} @ {wheel.as_uri()}"
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +141,21 @@ def test_two_interpreters_make_theirs_at_once(root: Path) -> None:
         other = start(root, explicitly, python=other_python())
         assert other.communicate(timeout=PATIENCE) == ("", "hive: making its Python environment (once)…\n")
         assert other.returncode == 0
+
+
+def test_what_work_on_hive_needs_is_there_with_the_rest_or_added_once(root: Path) -> None:
+    tools = "".join(f"{name} = ['{library(root.parent, '1', name)}']\n" for name in ("tool", "bench"))
+    with (root / "pyproject.toml").open("a") as file:
+        file.write(tools)
+    script = MAKE + "environment.make(Path(sys.argv[1]), tuple({!r}.split()))"
+    for extras, said in [
+        ("tool", "making its Python environment (once)…"),
+        ("tool bench", "adding what bench needs…"),
+        ("bench tool", ""),
+    ]:
+        assert run(root, script.format(extras)) == (0, "", said and f"hive: {said}\n")
+        held = environment.packages(environment.wanted(root))
+        assert all((held / f"{name}.py").is_file() for name in ["tiny", *extras.split()])
 
 
 def test_an_environment_that_is_used_is_left_as_it_is_and_goes_when_it_no_longer_is(checkout: Checkout) -> None:
