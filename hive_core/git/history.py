@@ -100,7 +100,7 @@ class History:
         """Every tag by its short name (`deployed/4`), with the full sha of its commit."""
         while True:
             packed, found = self._packed(), self._tags()
-            # libgit2 reads the packed ones first: those that git packs meanwhile, and removes, it finds in neither place.
+            # libgit2 reads the packed ones first: those that git packs and removes meanwhile it finds in neither place.
             if self._packed() == packed:
                 return found
 
