@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -76,12 +77,15 @@ def _mask(mask: int) -> Iterator[None]:
 
 @contextmanager
 def _environment(environment: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
+    # Where temporary files go is looked for once in a process; each command is told by its own TMPDIR.
+    before, temporary = dict(os.environ), tempfile.tempdir
     _become(environment)
+    tempfile.tempdir = None
     try:
         yield
     finally:
         _become(before)
+        tempfile.tempdir = temporary
 
 
 def _become(environment: Mapping[str, str]) -> None:

@@ -137,6 +137,7 @@ def test_a_bug_is_3_and_says_where_its_report_lies(hive: TestHive) -> None:
     found = re.search(r"lies in (\S+)\.$", told.strip())
     assert found, told
     report = Path(found.group(1))
+    assert report.parent == hive.root
     assert "Traceback" not in told
     assert "Traceback" in report.read_text()
     assert "arguments: ['events']" in report.read_text()
