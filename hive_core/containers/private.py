@@ -65,28 +65,29 @@ class Private:
 
     def why_not(self, path: Path) -> str | None:
         """Why no sandbox may show this real file or folder, as the end of a sentence; None where it may."""
-        if path == Path("/"):
+        text = _plain(path)
+        if text == "/":
             return "it is the whole machine"
-        for place in self._all.below(str(path)):
-            return f"it {'is' if place == str(path) else 'holds'} {self._all.names[place]}"
-        if path.parent == Path("/home"):
+        for place in self._all.below(text):
+            return f"it {'is' if place == text else 'holds'} {self._all.names[place]}"
+        if text.rpartition("/")[0] == "/home":
             return "it is somebody's home"
-        around = self._keys.around(str(path))
+        around = self._keys.around(text)
         return None if around is None else f"it lies in {self._keys.names[around]}"
 
     def why_no_program(self, path: Path) -> str | None:
         """The same for what is to come from outside of hive: in its own folders others may have put it."""
-        around = self._hive.around(str(path))
+        around = self._hive.around(_plain(path))
         return self.why_not(path) or (None if around is None else f"it lies in {self._hive.names[around]}")
 
     def within(self, folder: Path) -> list[Path]:
         """What has to be hidden where this folder of the system is shown; the outermost places alone."""
-        found = sorted(self._hidden.below(str(folder)))
+        found = sorted(self._hidden.below(_plain(folder)))
         return [Path(place) for place in found if not any(place != other and _lies(place, other) for other in found)]
 
     def hides(self, path: Path) -> bool:
         """Whether this is hidden where the folder of the system that it lies in is shown."""
-        return self._hidden.around(str(path)) is not None
+        return self._hidden.around(_plain(path)) is not None
 
 
 def _lies(path: str, place: str) -> bool:
@@ -96,7 +97,7 @@ def _lies(path: str, place: str) -> bool:
 
 def find(settings: Settings) -> Private:
     """The private places of this machine, for this hive."""
-    return _places(str(settings.home.resolve()), str(settings.run.resolve()), tuple(_homes()))
+    return _places(_real(settings.home), _real(settings.run), tuple(_homes()))
 
 
 @lru_cache(maxsize=8)
@@ -126,6 +127,10 @@ def _homes() -> Iterator[str]:
             yield home
 
 
-def _real(path: str) -> str:
+def _real(path: Path | str) -> str:
+    return os.path.realpath(_plain(path))
+
+
+def _plain(path: Path | str) -> str:
     # Two slashes at the beginning may mean something else than one (POSIX); here they never do.
-    return os.path.realpath(f"/{path.lstrip('/')}")
+    return f"/{str(path).lstrip('/')}"

@@ -38,6 +38,10 @@ KNOWN = Private(
         ("/var", "it holds hive's own state"),
         ("/var/lib/hive-of-another", None),
         ("/opt/tools", None),
+        ("//", "it is the whole machine"),
+        ("//home/bob", "it is somebody's home"),
+        ("//proc/1", "it lies in /proc"),
+        ("//var/lib", "it holds hive's own state"),
     ],
 )
 def test_why_a_place_may_not_be_shown_ends_a_sentence(path: str, why: str | None) -> None:
@@ -47,6 +51,7 @@ def test_why_a_place_may_not_be_shown_ends_a_sentence(path: str, why: str | None
 def test_nothing_in_hive_s_own_folders_is_a_program_of_the_machine() -> None:
     assert KNOWN.why_not(Path("/var/lib/hive/agents/coder/tool")) is None
     assert KNOWN.why_no_program(Path("/var/lib/hive/agents/coder/tool")) == "it lies in hive's own state"
+    assert KNOWN.why_no_program(Path("//var/lib/hive/agents/coder/tool")) == "it lies in hive's own state"
     assert KNOWN.why_no_program(Path("/home/ann")) == "it is the home /home/ann"
     assert KNOWN.why_no_program(Path("/opt/tools/run")) is None
 
@@ -55,7 +60,9 @@ def test_where_a_folder_of_the_system_is_shown_the_outermost_private_places_in_i
     assert KNOWN.within(Path("/home")) == [Path("/home/ann")]
     assert KNOWN.within(Path("/var")) == [Path("/var/lib/hive")]
     assert KNOWN.within(Path("/usr")) == []
+    assert KNOWN.within(Path("//var")) == [Path("/var/lib/hive")]
     assert KNOWN.hides(Path("/home/ann/anything"))
+    assert KNOWN.hides(Path("//home/ann/anything"))
     assert not KNOWN.hides(Path("/home/bob"))
 
 
@@ -83,7 +90,7 @@ def test_of_this_machine_the_homes_and_this_hives_own_folders_are_private(
     home = tmp_path / "somebody"
     (home / ".ssh").mkdir(parents=True)
     monkeypatch.setenv("HOME", f"/{home}")
-    settings = from_environment({"HIVE_HOME": str(tmp_path / "h"), "HIVE_RUN": str(tmp_path / "r")})
+    settings = from_environment({"HIVE_HOME": f"/{tmp_path}/h", "HIVE_RUN": f"/{tmp_path}/r"})
     found = find(settings)
     assert found.why_not(tmp_path / "h") == "it is hive's own state"
     assert found.why_not(tmp_path / "r") == "it is hive's sockets"
