@@ -131,6 +131,11 @@ def test_agents_live_in_the_service_whoever_had_them_started(service: Service) -
     assert service.groups("coder") == service.expected("coder")
     service.do("hive", "restart", "coder")
     assert service.groups("coder") == service.expected("coder")
+    if service.user:
+        # Its manager is a command: a turn loop lives there, too.
+        service.do("hive", "spawn", "worker")
+        assert service.groups("worker") == service.expected("worker")
+        service.do("hive", "destroy", "worker", "--yes")
     # Written by a shell that had nothing to do with it; systemd finds nothing wrong with it.
     analyzed = ["systemd-analyze", *(["--user"] if service.user else []), "verify", "hive.service", "hive-backup.timer"]
     assert service.do(*analyzed) == ""
