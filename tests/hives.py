@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -39,18 +40,28 @@ PLAIN = 'runner = "command"\nsettle_seconds = 0.05\ncommand = ["sh", "-c", "echo
 T = TypeVar("T")
 # Whether the changes of this thread are those of an operation alone, which forgets nothing.
 _looked_through = threading.local()
+# The threads in which operations do a part of their work, however each came by them.
+_theirs: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_start = threading.Thread.start
 
 
 def _is_looked_through() -> bool:
-    # The threads in which an operation does several things are its own.
-    return getattr(_looked_through, "now", False) or threading.current_thread().name.startswith("side by side")
+    return getattr(_looked_through, "now", False) or threading.current_thread() in _theirs
 
 
+def _start_looked_through(thread: threading.Thread) -> None:
+    if _is_looked_through():
+        _theirs.add(thread)
+    _start(thread)
+
+
+threading.Thread.start = _start_looked_through  # type: ignore[method-assign]
 noticing.install(noticing.refuse, _is_looked_through)
 
 
 @contextmanager
-def _looking_through() -> Iterator[None]:
+def looking_through() -> Iterator[None]:
+    """Have what the block does be an operation's, and looked through as one."""
     _looked_through.now = True
     try:
         yield
@@ -158,7 +169,7 @@ class TestHive:
         elif self.umask is not None or in_process.needs_its_own(arguments):
             done = self.forked(*arguments)
         else:
-            with _looking_through():
+            with looking_through():
                 done = in_process.run(arguments, self.environment, timeout=PATIENCE)
         out, err = done.stdout, done.stderr
         assert is_code(done.returncode, code, arguments), f"{arguments}: {done.returncode}\n{out}\n{err}"
@@ -191,7 +202,7 @@ class TestHive:
         """What an operation gives, as `--json` prints it, in this process."""
         inside, operation = self.inside(), find(verb)
         assert operation
-        with _looking_through(), closing(inside.store):
+        with looking_through(), closing(inside.store):
             result = serve(inside, operation, operation.parse(arguments))
             return wire.plain(list(result) if isinstance(result, Iterator) else result)
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 
 from hive_core.context import Hive
 from hive_core.events import emit
-from hive_core.side_by_side import side_by_side
 from hive_core.store import Store
 from hive_fleet.agents import last_seen
 from hive_fleet.changes.running import STOPPING
 from tests import noticing
-from tests.hives import TestHive, at_work
+from tests.hives import TestHive, at_work, looking_through
 
 
 @pytest.fixture
@@ -107,14 +107,15 @@ def test_of_an_agents_row_nothing_is_otherwise_than_it_was_told_last(hive: TestH
 
 
 @pytest.mark.remembered
-def test_what_an_operation_forgets_is_undone_also_where_it_does_several_things_at_once(hive: TestHive) -> None:
+def test_what_an_operation_forgets_is_undone_also_in_a_thread_that_it_starts(hive: TestHive) -> None:
     hive.spawn("coder")
     inside = hive.inside()
 
-    def forget(_number: int) -> None:
+    def forget() -> None:
         with closing(inside.store), inside.store.write() as db:
             db.execute("update agents set paused = 1")
 
-    with pytest.raises(AssertionError, match=r"changed without an event: update agents\.paused"):
-        side_by_side(1, int, forget)
+    forgotten = r"changed without an event: update agents\.paused"
+    with looking_through(), ThreadPoolExecutor(1) as beside, pytest.raises(AssertionError, match=forgotten):
+        beside.submit(forget).result()
     assert hive.agent("coder")["paused"] is False
