@@ -138,6 +138,20 @@ def test_a_deploy_that_can_be_neither_finished_nor_undone_keeps_only_its_own_age
     assert two.git("applied/coder", "rev-parse", "main") == target
 
 
+def test_a_request_that_a_living_process_has_let_go_of_unfinished_is_carried_out_by_the_next_approval(
+    two: TestHive,
+) -> None:
+    inside, before = two.inside(), two.git("applied/coder", "rev-parse", "main")
+    number = two.request("coder", SAY.format("new"))
+    target = two.json("show", str(number))["approval"]["fetched_sha"]
+    progress.begin(inside, "coder", DEPLOY, {"approval": number, "before": before, "target": target, "run": True})
+    with inside.store.write() as db:
+        # It could not be undone, either, and the next look does not try yet.
+        db.execute("insert into repairs values ('operation/coder', 'coder', 'a test', 0, 0, 1, 9e9)")
+    two.run("approve", str(number))
+    assert two.git("applied/coder", "rev-parse", "main") == target
+
+
 def test_an_agent_whose_repair_fails_can_be_destroyed(two: TestHive) -> None:
     left_half_way(two, "coder", DEPLOY, approval=99, before="0" * 40, target="1" * 40)
     two.run("list")
