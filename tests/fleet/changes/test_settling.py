@@ -163,6 +163,7 @@ def test_an_interrupt_while_it_waits_leaves_all_old(coder: TestHive) -> None:
 def test_nobody_else_waits_while_one_settles(coder: TestHive) -> None:
     coder.spawn("tester")
     process, _number = settling(coder)
+    assert coder.git("meta", "status", "--porcelain") == "", "what is only tried stays in the lock"
     coder.run("approve", str(coder.request("tester", PLAIN + 'model = "x"\n')))
     coder.run("rebuild", "tester")
     assert process.poll() is None
