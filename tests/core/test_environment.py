@@ -134,6 +134,9 @@ def test_of_two_at_once_one_makes_it_and_the_other_waits(root: Path) -> None:
 
 
 def test_two_interpreters_make_theirs_at_once(root: Path) -> None:
+    run(root)
+    # Nothing leads to this one's any more, nor uses it.
+    (root / ".venv" / "bin").unlink()
     # What holds the lock of one that is being made, as a slow index does.
     with (root / ".venv" / f"{OWN}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -141,6 +144,7 @@ def test_two_interpreters_make_theirs_at_once(root: Path) -> None:
         other = start(root, explicitly, python=other_python())
         assert other.communicate(timeout=PATIENCE) == ("", "hive: making its Python environment (once)…\n")
         assert other.returncode == 0
+    assert environment.ready(root) is not None, "to remove it is not another interpreter's affair"
 
 
 def test_what_work_on_hive_needs_is_there_with_the_rest_or_added_once(root: Path) -> None:
