@@ -258,3 +258,13 @@ def test_a_checkout_of_a_kind_that_only_git_reads_is_read_by_git(hive: TestHive)
         head(hive, folder),
         int(hive.git(str(folder), "log", "-1", "--format=%ct")),
     )
+
+
+@pytest.mark.remembered
+def test_where_a_tag_has_the_branchs_name_the_branch_is_meant(hive: TestHive) -> None:
+    folder = checkout(hive)
+    hive.git(str(folder), "tag", "main", "HEAD~1")
+    hive.spawn("coder")
+    # As nix means it, and as what is newest is known.
+    assert locked(hive, "hive") == hive.git(str(folder), "rev-parse", "refs/heads/main")
+    assert hive.json("inputs")[0]["rev"] == locked(hive, "hive")[:12]
