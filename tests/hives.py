@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from hive_agent import atomic
 from hive_core import progress, settings, wire
 from hive_core.changes import Change, InProgress
 from hive_core.containers.local import choice
@@ -100,10 +101,11 @@ def sandbox_of_the_machine() -> bytes | None:
 
 def remember_sandbox(cache: Path) -> None:
     """Have a hive know the sandbox of the machine: each would try it at its first start, at the cost of another one."""
-    known = sandbox_of_the_machine()
-    if known is not None and not cache.exists():
-        cache.mkdir(mode=0o700)
-        (cache / "sandbox.json").write_bytes(known)
+    known, memory = sandbox_of_the_machine(), cache / "sandbox.json"
+    if known is not None and not memory.exists():
+        # Several agents of a hive may be made at once.
+        cache.mkdir(mode=0o700, exist_ok=True)
+        atomic.write(memory, known)
 
 
 @dataclass
