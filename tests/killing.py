@@ -24,6 +24,7 @@ import select
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -165,7 +166,8 @@ def died_at(line: int, action: Callable[[], object], substrings: Sequence[str]) 
             Killer(line, substrings).arm()
             action()
             os._exit(0)
-        finally:
+        except BaseException:  # noqa: BLE001  (it ends here, whatever it is)
+            traceback.print_exc()
             os._exit(1)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert code in (0, -signal.SIGKILL)
