@@ -122,12 +122,14 @@ def run(
     most: int = MOST,
     check: bool = True,
     text: str | None = None,
+    under_us: str | None = None,
 ) -> Completed:
     """Run a program to its end, in an environment that holds only `env`.
 
     timeout: seconds after which it is killed. most: bytes of stdout after which it is, for a part is of no use.
-    text: its standard input; without one it has none. Raises ProgramFailed with argv, code and what it wrote when it
-    cannot be run, takes too long or writes too much, or (with `check`) exits non-zero.
+    text: its standard input; without one it has none. under_us: the signal, as setpriv(1) has it, by which it ends
+    where this process dies; it alone, and not what it starts. Raises ProgramFailed with argv, code and what it wrote
+    when it cannot be run, takes too long or writes too much, or (with `check`) exits non-zero.
     """
     # Imported here: most commands run no program, and plumbum takes longer to import than they take to run.
     from shutil import which
@@ -145,7 +147,8 @@ def run(
         raise ProgramFailed(f"{argv[0]} is not installed, or not on the PATH.")
     # env(1) clears the environment: plumbum's own is one for the whole process, threads and all.
     pairs = [f"{name}={value}" for name, value in environment.items()]
-    command = local["/usr/bin/env"]["-i", pairs, program, list(argv[1:])]
+    under = [] if under_us is None else _under(which("setpriv", path=environment["PATH"]), under_us)
+    command = local["/usr/bin/env"]["-i", pairs, under, program, list(argv[1:])]
     given: Any = command if text is None else command << text
     source = {"stdin": DEVNULL} if text is None else {}
     process = given.popen(cwd=None if cwd is None else str(cwd), **source)
@@ -160,6 +163,13 @@ def run(
     if check and done.code != 0:
         raise ProgramFailed(failure(done))
     return done
+
+
+def _under(setpriv: str | None, kill: str) -> list[str]:
+    """What a program is called by that ends with this process. Without setpriv it lives on."""
+    # A shell reads $PPID as it starts, after the signal was asked for: whose caller is dead by then is not begun.
+    there = 'test "$PPID" = "$0" && exec "$@"'
+    return [setpriv, "--pdeathsig", kill, "--", "/bin/sh", "-c", there, str(os.getpid())] if setpriv else []
 
 
 def failure(done: Completed) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +47,8 @@ def measure(repository: Path) -> Scattered:
 def pack(repository: Path) -> None:
     """Pack it, as its only writer. Raises ProgramFailed.
 
-    Killed anywhere it is whole: git removes what was there only when the pack that holds it is there.
+    Killed anywhere it is whole: git removes what was there only when the pack that holds it is there. It dies with
+    us, for the next writer takes its locks for a dead one's, and removes them.
     """
     with only_writer(repository / ".git", "packing"):
         for command in (
@@ -56,12 +56,8 @@ def pack(repository: Path) -> None:
             ("repack", "-A", "-d", "-l", "-q", f"--unpack-unreachable={UNREFERRED}"),
             ("prune", f"--expire={UNREFERRED}"),
         ):
-            run([*_dying_with_us(), *GIT, *_LITTLE, "-C", str(repository), *command], env=ENVIRONMENT, timeout=_LONGEST)
+            git = [*GIT, *_LITTLE, "-C", str(repository), *command]
+            run(git, env=ENVIRONMENT, timeout=_LONGEST, under_us="KILL")
 
 
 _LITTLE = ("-c", "pack.threads=1", "-c", "pack.windowMemory=64m")
-
-
-def _dying_with_us() -> tuple[str, ...]:
-    """What has git end when we are killed: the next writer takes its locks for a dead one's, and removes them."""
-    return ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()

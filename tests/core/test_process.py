@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hive_core.errors import ProgramFailed, TookTooLong, WroteTooMuch
 from hive_core.process import Completed, Owner, boot_id, failure, fields_of, lines_of, run, shows_removed
 from tests.git import ROOT
+from tests.hives import eventually
 from tests.needs import needs_root, requires
 
 
@@ -27,6 +29,25 @@ def test_a_program_is_given_what_it_is_given_and_nothing_else(monkeypatch: pytes
 def test_a_program_reads_what_it_is_given_and_else_nothing() -> None:
     assert run(["cat"], text="é\n").stdout == "é\n"
     assert run(["cat"]).stdout == ""
+
+
+def test_a_program_that_is_under_us_ends_with_us_and_is_not_begun_after_us(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    assert run(["sh", "-c", f"echo $PPID >{begun}"], under_us="KILL").code == 0
+    assert int(begun.read_text()) == os.getpid()
+    begun.unlink()
+    # What setpriv is asked of comes too late: whoever called it has died meanwhile.
+    late = tmp_path / "setpriv"
+    late.write_text(f'#!/bin/sh\nkill -9 "$PPID"\n(shift 3; "$@"; echo >{tmp_path}/asked) &\n')
+    late.chmod(0o755)
+    child = os.fork()
+    if child == 0:
+        os.environ["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+        run(["touch", str(begun)], under_us="KILL")
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    eventually((tmp_path / "asked").exists)
+    assert not begun.exists()
 
 
 def test_words_are_words_whatever_they_hold() -> None:

@@ -25,8 +25,6 @@ EVALUATION_SECONDS, BUILD_SECONDS = 600.0, 6 * 3600.0
 LOOKING_SECONDS = 60.0
 EVALUATION_BYTES = 8 * 2**30
 OLDEST = (2, 8)
-# Ends itself, and what it builds, with whoever called it: a killed hive leaves no build behind.
-_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 # A network of its own, in which nobody is. What nix asks a daemon goes by a socket that is a file.
 _ALONE = ("unshare", "--net", "--")
 _OPTIONS = {
@@ -223,4 +221,5 @@ def _options() -> list[str]:
 
 def _run(argv: Sequence[str], *, cwd: Path | None = None, timeout: float = 60.0) -> Completed:
     own = {name: value for name, value in os.environ.items() if name.startswith("NIX_")}
-    return run([*_WITH_US, *argv], env={"HOME": "/root", **own}, cwd=cwd, timeout=timeout, check=False)
+    # Ends itself, and what it builds, with whoever called it: a killed hive leaves no build behind.
+    return run(argv, env={"HOME": "/root", **own}, cwd=cwd, timeout=timeout, check=False, under_us="TERM")
