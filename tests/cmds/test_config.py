@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from hive_fleet.home import ports
-from tests.hives import PLAIN, TestHive
+from tests.hives import PLAIN, TestHive, eventually
 
 pytestmark = pytest.mark.remembered
 RUNNING = pytest.mark.remembered(False)
@@ -36,14 +36,14 @@ def test_an_agent_is_spoken_to_of_its_operator_as_the_file_says_whoever_starts_i
     settings(hive, 'pronouns = "they/them"\n')
     told = 'command = ["sh", "-c", "echo of $HIVE_OPERATOR_PRONOUNS; exec sleep infinity"]\nsettle_seconds = 0.05\n'
     hive.spawn("coder", told)
-    assert "of they/them" in hive.run("journal", "coder").stdout
+    eventually(lambda: "of they/them" in hive.run("journal", "coder").stdout)
     hive.extra["HIVE_OPERATOR_PRONOUNS"] = "he/him"
     hive.run("restart", "coder")
     del hive.extra["HIVE_OPERATOR_PRONOUNS"]
-    assert "of he/him" in hive.run("journal", "coder").stdout
+    eventually(lambda: "of he/him" in hive.run("journal", "coder").stdout)
     settings(hive, 'pronouns = "xe/xem"\n')
     hive.run("restart", "coder")
-    assert "of xe/xem" in hive.run("journal", "coder").stdout
+    eventually(lambda: "of xe/xem" in hive.run("journal", "coder").stdout)
 
 
 def test_a_new_agent_begins_with_what_the_file_says(hive: TestHive) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hive_core.git.repository import Repository
-from tests.hives import PLAIN, TestHive
+from tests.hives import PLAIN, TestHive, eventually
 
 OTHER = PLAIN.replace("ready", "ready again")
 
@@ -33,7 +33,7 @@ def test_the_build_before_goes_and_a_rollback_makes_it_anew(deployed: TestHive) 
     assert len(list(builds.iterdir())) == 1
     assert swept(deployed) == {}
     deployed.run("rollback", "coder")
-    assert deployed.run("journal", "coder").stdout.splitlines()[-1].endswith(" ready")
+    eventually(lambda: deployed.run("journal", "coder").stdout.splitlines()[-1].endswith(" ready"))
 
 
 def test_what_somebody_is_at_is_left_alone(deployed: TestHive) -> None:
