@@ -4,7 +4,8 @@
 folder ROOT. A container is the service of its system, in bubblewrap with what the conf's flags show. What the real ones
 do to whoever relies on them, they do here:
 a failed `create` leaves its conf behind, `destroy` of what is not there succeeds, codes are errno's, and a start soon
-after a kill may find what that left in its way (ROOT/busy says how often): systemctl says nothing of it, the journal does.
+after a kill may find what that left in its way (ROOT/busy says how often): systemctl says nothing of it, the journal does,
+a look later (ROOT/late).
 A container's journal is not its program's alone.
 A start may wait for a while, as that of a whole system does (ROOT/boot says for how many seconds).
 """

@@ -36,7 +36,10 @@ case "$program $*" in
 "systemctl is-system-running") echo running ;;
 "systemctl daemon-reload") rm -f "$root"/run/read/* ;;
 # The machine's own journal.
-"journalctl "*" _SYSTEMD_INVOCATION_ID="*) [ ! -e "$root/said" ] || cat "$root/said" ;;
+"journalctl "*" _SYSTEMD_INVOCATION_ID="*)
+    # It may be a moment behind.
+    if [ -e "$root/late" ]; then rm "$root/late"; elif [ -e "$root/said" ]; then cat "$root/said"; fi
+    ;;
 *)
     begin='import sys; sys.path.insert(0, sys.argv.pop(1)); import nixos'
     exec "$python" -I -S -c "$begin" "$stand_ins" "$root" "$program" "$@"

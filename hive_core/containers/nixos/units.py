@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ SECONDS_TO_END = 60.0
 START_SECONDS = 300.0
 # What is left of a run that was killed may be in the way, for a moment: how often it is tried, and after how long.
 _TRIES, _PAUSE = 20, 0.1
+# The journal may be behind: how often it is asked for that before a start is said to have failed of itself.
+_LOOKS = 5
 _STILL_THERE = ("already exists", "exists already", "is busy", "currently in use")
 
 
@@ -81,8 +84,6 @@ def start(places: Places, before: ContainerUnit) -> ContainerUnit:
 
     Raises HiveError where systemd could not even run it; that it ended again at once is no such thing.
     """
-    import time
-
     for _ in range(_TRIES):
         asked = time.time()
         done = run(["systemctl", "start", "--", places.unit], timeout=START_SECONDS, check=False)
@@ -92,8 +93,8 @@ def start(places: Places, before: ContainerUnit) -> ContainerUnit:
             stop(places, 0)
             before = now
             continue
-        said = "" if done.code == 0 else _said(now.invocation)
-        if not any(words in said for words in _STILL_THERE):
+        said = "" if done.code == 0 else _in_the_way(now.invocation)
+        if not said:
             break
         time.sleep(_PAUSE)
     else:
@@ -103,10 +104,18 @@ def start(places: Places, before: ContainerUnit) -> ContainerUnit:
     return now
 
 
-def _said(invocation: str) -> str:
-    """What a start of a container wrote that failed: systemctl tells nothing of it."""
+def _in_the_way(invocation: str) -> str:
+    """What a start of a container wrote that failed by what is left of the one before; "" when by something else.
+
+    systemctl tells nothing of it.
+    """
     words = ["--quiet", "--no-pager", "--output=cat", "--lines=20", f"_SYSTEMD_INVOCATION_ID={invocation}"]
-    return run(["journalctl", *words], check=False).stdout.strip()
+    for look in range(_LOOKS):
+        time.sleep(_PAUSE if look else 0)
+        said = run(["journalctl", *words], check=False).stdout.strip()
+        if any(each in said for each in _STILL_THERE):
+            return said
+    return ""
 
 
 def stop(places: Places, grace: float) -> None:

@@ -64,6 +64,18 @@ def test_a_container_that_systemd_cannot_start_is_told_of(backend: Backend, root
     assert not backend.now("a").running
 
 
+def test_what_a_kill_has_left_in_the_way_is_waited_for_also_where_the_journal_tells_of_it_late(
+    backend: Backend, root: Path
+) -> None:
+    backend.run("a")
+    backend.host.stop("a", grace=0)
+    (root / "busy").write_text("1")
+    (root / "late").touch()
+    backend.host.start("a", backend.view("a"))
+    assert backend.now("a").running
+    assert not (root / "late").exists()
+
+
 def test_a_container_that_was_removed_past_hive_is_gone(backend: Backend) -> None:
     revision = backend.run("a")
     subprocess.run(["nixos-container", "destroy", "h-a"], check=True)
